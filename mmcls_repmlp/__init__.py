@@ -1,0 +1,12 @@
+"""RepMLP for mmclassification: importing this registers the models."""
+from .compat import check_versions, without_import_noise
+from .version import __version__
+
+check_versions()
+with without_import_noise():
+    from .checkpoints import allow_mmengine_checkpoints
+    from .deploy import reparameterize
+    from .models import RepMLPBlock, RepMLPNet
+allow_mmengine_checkpoints()
+
+__all__ = ['RepMLPBlock', 'RepMLPNet', 'reparameterize', '__version__']

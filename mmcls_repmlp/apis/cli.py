@@ -1,0 +1,67 @@
+"""What all command-line tools share: arguments, messages, exit codes."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from mmengine.config import DictAction
+
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+DONE, FAILURE, USER_ERROR = 0, 1, 2
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def run_tool(parser: argparse.ArgumentParser, job: Callable[[], object]) -> int:
+    """Run a job and turn its outcome into an exit code.
+
+    Args:
+        parser: The tool's parser, for its name.
+        job: The work; may raise UserError or JobFailedError with a message
+            for the user. Anything else is a defect and keeps its traceback.
+
+    Returns:
+        0 when done, 2 if the user must change something, 1 on failure.
+    """
+    try:
+        job()
+    except (UserError, JobFailedError) as error:
+        message = ' '.join(str(error).split())
+        print(f'{parser.prog}: error: {message}', file=sys.stderr)
+        return USER_ERROR if isinstance(error, UserError) else FAILURE
+    return DONE
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing share."""
+    parser.add_argument(
+        '--work-dir',
+        help='folder of logs and results; default: the config\'s work_dir, or '
+        'work_dirs/NAME_OF_CONFIG')
+    add_cfg_options(parser)
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='how processes were started; default: none, a single one')
+    # Older launchers pass the rank as an argument instead of LOCAL_RANK.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change settings of the config, for example '
+        'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
+
+
+def adopt_local_rank(rank: int | None) -> None:
+    """Pass a rank given as an argument on to where mmengine reads it."""
+    os.environ.setdefault('LOCAL_RANK', str(rank or 0))

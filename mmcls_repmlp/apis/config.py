@@ -1,0 +1,128 @@
+"""From a config file to a runner that is ready to go, or a clear error."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmcls_repmlp.compat import without_import_noise
+from mmcls_repmlp.errors import ConfigError, UserError
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def read_config(path: str | Path,
+                options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file and change settings in it.
+
+    Args:
+        path: The file.
+        options: Settings to change, by dotted key. Defaults to none.
+
+    Returns:
+        The config, with the default scope of mmcls if it names none.
+
+    Raises:
+        ConfigError: If the file does not exist or is no valid config.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f'config {str(path)!r} does not exist: check the '
+                          'path')
+    with user_errors(f'config {str(path)!r} cannot be read', OSError,
+                     SyntaxError, NameError):
+        with without_import_noise():
+            config = Config.fromfile(str(path))
+        config.merge_from_dict(dict(options or {}))
+        config.setdefault('default_scope', 'mmcls')
+    if not isinstance(config.get('model'), Mapping):
+        raise ConfigError(f'config {str(path)!r} has no model: is it a config '
+                          'of mmcls?')
+    return config
+
+
+def set_work_dir(config: Config, path: str | Path,
+                 work_dir: str | None) -> None:
+    """Choose the folder of logs and results.
+
+    An argument goes before the config's own, and that before a folder named
+    after the config file.
+    """
+    config.work_dir = work_dir or config.get('work_dir') or os.path.join(
+        'work_dirs', Path(path).stem)
+
+
+def set_loader_defaults(config: Config) -> None:
+    """Complete the data loaders as mmcls' own tools do."""
+    for name in _LOADERS:
+        loader = config.get(name)
+        if loader is not None:
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+            loader.setdefault('pin_memory', torch.cuda.is_available())
+            loader.setdefault('persistent_workers',
+                              loader.get('num_workers', 0) > 0)
+
+
+def set_launcher(config: Config, launcher: str) -> None:
+    """Prepare for several processes, on GPUs or, without any, on CPUs.
+
+    mmengine starts processes for GPUs only. Without one they are joined here,
+    over gloo.
+    """
+    config.launcher = launcher
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        config.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel', device_ids=None)
+        if not dist.is_initialized():
+            dist.init_process_group('gloo')
+
+
+def build_runner(config: Config) -> Runner:
+    """Build the runner of a config, its model included.
+
+    Raises:
+        ConfigError: If something in the config cannot be built.
+    """
+    with user_errors('the config cannot be built', OSError):
+        return Runner.from_cfg(config)
+
+
+def build_loop(runner: Runner, name: str) -> None:
+    """Build a loop of the runner with its data set.
+
+    Args:
+        runner: The runner.
+        name: 'train', 'val' or 'test'.
+
+    Raises:
+        ConfigError: If the data set is not there, or cannot be built.
+    """
+    data = runner.cfg[f'{name}_dataloader']['dataset']
+    try:
+        with user_errors(f'the {name} loop of the config cannot be built'):
+            getattr(runner, f'{name}_loop')
+    except OSError as error:
+        raise ConfigError(
+            f'the {name} data set in {data.get("data_root", "")!r} cannot be '
+            f'read ({error}): put it there, or name its folder with '
+            f'--cfg-options {name}_dataloader.dataset.data_root=FOLDER'
+        ) from error
+
+
+@contextmanager
+def user_errors(what: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what a wrong config causes into a ConfigError, with the cause."""
+    kinds = (ValueError, TypeError, KeyError, AttributeError, AssertionError,
+             ImportError, *more)
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        raise ConfigError(f'{what}: {error}') from error

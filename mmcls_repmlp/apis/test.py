@@ -1,0 +1,175 @@
+"""Test a checkpoint with the model and data of a config."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmcls_repmlp.checkpoints import (atomic_write, check_fit, check_writable,
+                                      local_file, read_checkpoint,
+                                      state_dict_of)
+from mmcls_repmlp.errors import UserError
+
+from .config import (build_loop, build_runner, read_config, set_launcher,
+                     set_loader_defaults, set_work_dir)
+
+METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
+OUT_ITEMS = ('pred', 'metrics')
+_SUFFIXES = {'pred': ('.pkl', '.pickle'),
+             'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')}
+# Which options the mmcls metric behind a name takes.
+_OPTIONS = {'Accuracy': ('topk', 'thrs'),
+            'SingleLabelMetric': ('thrs', 'average', 'num_classes')}
+
+
+def test(config: str | Path,
+         checkpoint: str | Path,
+         metrics: Sequence[str] = (),
+         metric_options: Mapping[str, Any] | None = None,
+         out: str | Path | None = None,
+         out_item: str = 'pred',
+         show_dir: str | None = None,
+         tta: bool = False,
+         work_dir: str | None = None,
+         cfg_options: Mapping[str, Any] | None = None,
+         launcher: str = 'none',
+         force: bool = False) -> dict[str, float]:
+    """Test a checkpoint, which must fit the config's model exactly.
+
+    Args:
+        config: Path of the config.
+        checkpoint: Path or URL of the checkpoint.
+        metrics: Names out of :data:`METRICS`. Defaults to what the config
+            evaluates.
+        metric_options: Options of these metrics, such as ``topk``. Defaults
+            to none.
+        out: File to write predictions or metrics to. Defaults to none.
+        out_item: 'pred' or 'metrics'. Defaults to 'pred'.
+        show_dir: Folder for images with their predictions. Defaults to none.
+        tta: Whether to average over flipped images, or over what the config's
+            ``tta_pipeline`` and ``tta_model`` say. Defaults to False.
+        work_dir: Folder of logs. Defaults to the config's, or
+            ``work_dirs/NAME_OF_CONFIG``.
+        cfg_options: Settings to change in the config. Defaults to none.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
+        force: Whether ``out`` may be replaced. Defaults to False.
+
+    Returns:
+        Metrics by name.
+
+    Raises:
+        UserError: If the config, its data, the checkpoint or an option is not
+            usable.
+    """
+    cfg = read_config(config, cfg_options)
+    if cfg.get('test_dataloader') is None:
+        raise UserError(f'config {str(config)!r} has no test_dataloader')
+    if out is not None:
+        _check_out(out, out_item, force)
+    if tta and show_dir is not None:
+        raise UserError('--show-dir draws images as they are tested, --tta '
+                        'tests each several times: choose one of them')
+    weights = state_dict_of(read_checkpoint(checkpoint), checkpoint)
+    set_work_dir(cfg, config, work_dir)
+    cfg.load_from = str(local_file(checkpoint))
+    cfg.resume = False
+    if metrics or metric_options:
+        cfg.test_evaluator = _evaluator(metrics, metric_options or {})
+    if show_dir is not None:
+        _enable_visualization(cfg, show_dir)
+    if tta:
+        _enable_tta(cfg)
+    set_loader_defaults(cfg)
+    set_launcher(cfg, launcher)
+    runner = build_runner(cfg)
+    check_fit(_unwrapped(runner.model, tta), weights, checkpoint)
+    build_loop(runner, 'test')
+    return _run(runner, out, out_item, force)
+
+
+def _run(runner: Runner, out: str | Path | None, out_item: str,
+         force: bool) -> dict[str, float]:
+    if out is None:
+        return runner.test()
+    # Predictions are gathered from all processes, so each needs the metric
+    # that asks for them; only the main one writes the file.
+    main = is_main_process()
+    writing = atomic_write(out, force) if main else nullcontext(Path(out))
+    with writing as target:
+        if out_item == 'pred':
+            runner.test_evaluator.metrics.append(DumpResults(str(target)))
+        results = runner.test()
+        if out_item == 'metrics' and main:
+            mmengine.dump(results, str(target))
+    print_log(f'{out_item} written to {out}', logger='current')
+    return results
+
+
+def _check_out(out: str | Path, item: str, force: bool) -> None:
+    if Path(out).suffix not in _SUFFIXES[item]:
+        raise UserError(f'--out {str(out)!r} cannot hold {item}: give it one '
+                        f'of the suffixes {", ".join(_SUFFIXES[item])}')
+    check_writable(out, force)
+
+
+def _evaluator(metrics: Sequence[str],
+               options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    names = tuple(metrics) or ('accuracy', )
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        raise UserError(f'metric {unknown[0]!r} is unknown: choose from '
+                        f'{", ".join(METRICS)}')
+    # mmcls writes f1-score.
+    items = tuple(
+        name.replace('_', '-') for name in names if name != 'accuracy')
+    wanted = {}
+    if 'accuracy' in names:
+        wanted['Accuracy'] = {}
+    if items:
+        wanted['SingleLabelMetric'] = dict(items=items)
+    known = {option for kind in wanted for option in _OPTIONS[kind]}
+    for option, value in options.items():
+        if option not in known:
+            raise UserError(f'metric option {option!r} is none of '
+                            f'{", ".join(names)}: choose from '
+                            f'{", ".join(sorted(known))}')
+        value = tuple(value) if isinstance(value, list) else value
+        for kind in wanted:
+            if option in _OPTIONS[kind]:
+                wanted[kind][option] = value
+    return [dict(type=kind, **args) for kind, args in wanted.items()]
+
+
+def _enable_visualization(cfg: Config, show_dir: str) -> None:
+    cfg.setdefault('default_hooks', ConfigDict())
+    cfg.default_hooks.visualization = dict(
+        type='VisualizationHook', enable=True, interval=1, out_dir=show_dir)
+    cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
+    cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
+
+
+def _enable_tta(cfg: Config) -> None:
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    cfg.setdefault('tta_model', dict(type='AverageClsScoreTTA'))
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        cfg.tta_pipeline = copy.deepcopy(pipeline[:-1]) + [
+            dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])]
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def _unwrapped(model: nn.Module, tta: bool) -> nn.Module:
+    model = model.module if is_model_wrapper(model) else model
+    return model.module if tta else model

@@ -1,0 +1,102 @@
+"""Train the model of a config."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmcls_repmlp.checkpoints import local_file, read_checkpoint
+from mmcls_repmlp.errors import UserError
+
+from .config import (build_loop, build_runner, read_config, set_launcher,
+                     set_loader_defaults, set_work_dir)
+
+LATEST = 'auto'
+
+
+def train(config: str | Path,
+          work_dir: str | None = None,
+          resume: str | None = None,
+          amp: bool = False,
+          auto_scale_lr: bool = False,
+          no_validate: bool = False,
+          cfg_options: Mapping[str, Any] | None = None,
+          launcher: str = 'none',
+          seed: int | None = None) -> nn.Module:
+    """Train the model of a config and validate it as the config says.
+
+    Args:
+        config: Path of the config.
+        work_dir: Folder of logs and checkpoints. Defaults to the config's, or
+            ``work_dirs/NAME_OF_CONFIG``.
+        resume: Checkpoint to go on from, or 'auto' for the latest in the work
+            folder. Defaults to None: start anew.
+        amp: Whether to train in mixed precision, on a GPU. Defaults to False.
+        auto_scale_lr: Whether to scale the learning rate with the batch size.
+            Defaults to False.
+        no_validate: Whether to skip validation. Defaults to False.
+        cfg_options: Settings to change in the config. Defaults to none.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
+        seed: Seed of all random numbers. Defaults to the config's.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        UserError: If the config, its data or a checkpoint is not usable.
+    """
+    cfg = read_config(config, cfg_options)
+    set_work_dir(cfg, config, work_dir)
+    if no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if seed is not None:
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
+    if auto_scale_lr:
+        _enable_auto_scale_lr(cfg)
+    if amp:
+        _enable_amp(cfg)
+    _set_start(cfg, resume)
+    set_loader_defaults(cfg)
+    set_launcher(cfg, launcher)
+    runner = build_runner(cfg)
+    build_loop(runner, 'train')
+    if cfg.get('val_dataloader') is not None:
+        build_loop(runner, 'val')
+    return runner.train()
+
+
+def _set_start(cfg: Config, resume: str | None) -> None:
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == LATEST else resume
+    if cfg.get('load_from'):
+        cfg.load_from = str(local_file(cfg.load_from))
+        checkpoint = read_checkpoint(cfg.load_from)
+        if cfg.get('resume') and 'optimizer' not in checkpoint:
+            raise UserError(f'checkpoint {cfg.load_from!r} has no training '
+                            'state to resume: to start from its weights, set '
+                            'load_from with --cfg-options instead')
+
+
+def _enable_auto_scale_lr(cfg: Config) -> None:
+    if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
+        raise UserError('--auto-scale-lr needs the batch size that the '
+                        'learning rate was chosen for: set '
+                        'auto_scale_lr.base_batch_size in the config')
+    cfg.auto_scale_lr.enable = True
+
+
+def _enable_amp(cfg: Config) -> None:
+    if not torch.cuda.is_available():
+        raise UserError('--amp needs a GPU, and none is available here: train '
+                        'without it')
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UserError('--amp does not go with the optimizer wrapper '
+                        f'{wrapper!r} of the config: only with OptimWrapper')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

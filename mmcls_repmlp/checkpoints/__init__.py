@@ -1,0 +1,12 @@
+"""Files: read safely, load strictly, write atomically, rename."""
+from .io import (atomic_write, check_fit, check_writable, load_strictly,
+                 local_file, read_checkpoint, state_dict_of, write_checkpoint)
+from .official import convert_to_mmcls, convert_to_official
+from .safe_globals import allow_mmengine_checkpoints
+
+__all__ = [
+    'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
+    'check_writable', 'convert_to_mmcls', 'convert_to_official',
+    'load_strictly', 'local_file', 'read_checkpoint', 'state_dict_of',
+    'write_checkpoint'
+]

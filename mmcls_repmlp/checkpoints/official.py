@@ -1,0 +1,70 @@
+"""Names of the official RepMLPNet's parameters and of ours, both ways.
+
+Source: github.com/DingXiaoH/RepMLP at 3eff13f. Our names are those of mmcls
+1.0.0rc6's classifier and are frozen by published checkpoints.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from mmcls_repmlp.errors import CheckpointError
+
+T = TypeVar('T')
+
+# One row per place: (official, ours). A number in the name stands as {n}.
+# Every name is a place followed by the rest, which both sides share.
+NAMES = (
+    ('conv_embedding.conv', 'backbone.patch_embed.projection'),
+    ('conv_embedding.bn', 'backbone.patch_embed.norm'),
+    ('stages.{n}.{n}.prebn{n}', 'backbone.stages.{n}.{n}.norm{n}'),
+    ('stages.{n}.{n}.repmlp_block.gp.fc{n}',
+     'backbone.stages.{n}.{n}.repmlp_block.gp.conv{n}.conv'),
+    ('stages.{n}.{n}.repmlp_block.fc3',
+     'backbone.stages.{n}.{n}.repmlp_block.fc3'),
+    ('stages.{n}.{n}.repmlp_block.fc3_bn',
+     'backbone.stages.{n}.{n}.repmlp_block.fc3_bn'),
+    ('stages.{n}.{n}.repmlp_block.repconv{n}',
+     'backbone.stages.{n}.{n}.repmlp_block.repconv{n}'),
+    ('stages.{n}.{n}.ffn_block', 'backbone.stages.{n}.{n}.ffn_block'),
+    ('embeds.{n}', 'backbone.downsample_layers.{n}'),
+    ('head_norm', 'backbone.final_norm'),
+    ('head', 'head.fc'),
+)
+
+
+def convert_to_mmcls(state_dict: Mapping[str, T]) -> dict[str, T]:
+    """Rename an official state dict's entries to ours.
+
+    Raises:
+        CheckpointError: If a name is none of the official model's.
+    """
+    return _rename(state_dict, NAMES, 'official RepMLPNet')
+
+
+def convert_to_official(state_dict: Mapping[str, T]) -> dict[str, T]:
+    """Rename our state dict's entries to the official ones.
+
+    Raises:
+        CheckpointError: If a name is none of our classifier's.
+    """
+    swapped = tuple((ours, official) for official, ours in NAMES)
+    return _rename(state_dict, swapped, 'mmcls RepMLPNet')
+
+
+def _rename(state_dict: Mapping[str, T], names: tuple[tuple[str, str], ...],
+            whose: str) -> dict[str, T]:
+    rules = [(re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)')
+                         + r'(\.[\w.]+)'), new) for old, new in names]
+    renamed = {}
+    for key, value in state_dict.items():
+        match, new = next(((m, new) for pattern, new in rules
+                           if (m := pattern.fullmatch(key))), (None, ''))
+        if match is None:
+            raise CheckpointError(f'{key!r} is no parameter of the {whose}')
+        *numbers, rest = match.groups()
+        for number in numbers:
+            new = new.replace('{n}', number, 1)
+        renamed[new + rest] = value
+    return renamed

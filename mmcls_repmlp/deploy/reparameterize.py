@@ -1,0 +1,101 @@
+"""Merge a model's branches, and prove that nothing changed."""
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
+
+
+def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
+    """Switch everything in a model that can be merged to its deploy form.
+
+    Works on any module that holds modules with ``switch_to_deploy``: ours,
+    and mmcls' own (RepVGG, MobileOne, ...). Outputs are equal in eval mode.
+
+    Args:
+        model: The model, in training or deploy form.
+        inplace: Whether to change ``model`` itself. Defaults to False.
+
+    Returns:
+        The model in deploy form: a copy, unless ``inplace``.
+
+    Raises:
+        TypeError: If the model, or a part of it, is wrapped for data-parallel
+            training.
+        ValueError: If a part cannot be merged.
+    """
+    for name, module in model.named_modules():
+        if is_model_wrapper(module) or isinstance(module, nn.DataParallel):
+            where = f'model.{name}.module' if name else 'model.module'
+            raise TypeError('a model wrapped in '
+                            f'{type(module).__name__} cannot be merged: pass '
+                            f'what is inside, {where}')
+    if not inplace:
+        model = copy.deepcopy(model)
+    before = set(model.state_dict())
+    for module in _switchable(model):
+        module.switch_to_deploy()
+    if set(model.state_dict()) == before:
+        warnings.warn('nothing to merge: the model has no part with '
+                      'switch_to_deploy, or is in deploy form already',
+                      stacklevel=2)
+    return model
+
+
+def largest_difference(reference: nn.Module, other: nn.Module,
+                       batch: Tensor) -> float:
+    """Compare two models' outputs in eval mode and float64.
+
+    Both are copied, so that neither mode nor dtype of theirs changes.
+
+    Args:
+        reference: Model whose outputs set the scale.
+        other: Model to compare.
+        batch: Input of shape (N, C, H, W), any floating dtype.
+
+    Returns:
+        The largest difference between two elements, divided by the largest
+        element of the reference's output it belongs to; nan or inf if an
+        output is not finite.
+
+    Raises:
+        ValueError: If the outputs differ in number or shape.
+    """
+    expected, actual = (
+        _outputs_in_float64(model, batch) for model in (reference, other))
+    if [t.shape for t in expected] != [t.shape for t in actual]:
+        raise ValueError('the models have outputs of different shapes')
+    return max((float((a - b).abs().max() / a.abs().max().clamp_min(1e-300))
+                for a, b in zip(expected, actual)), key=_nan_largest)
+
+
+def _switchable(module: nn.Module) -> Iterator[nn.Module]:
+    if callable(getattr(module, 'switch_to_deploy', None)):
+        yield module
+        return
+    for child in module.children():
+        yield from _switchable(child)
+
+
+@torch.no_grad()
+def _outputs_in_float64(model: nn.Module, batch: Tensor) -> list[Tensor]:
+    return list(_tensors(copy.deepcopy(model).double().eval()(batch.double())))
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        yield from _tensors(output.values())
+    elif isinstance(output, Iterable):
+        for item in output:
+            yield from _tensors(item)
+
+
+def _nan_largest(number: float) -> float:
+    return float('inf') if number != number else number

@@ -1,0 +1,128 @@
+"""Hold a state dict against the model that is to load it, and say why not.
+
+Loaders that are not strict only warn and leave what does not fit at random.
+A RepMLP block whose state dict has the other form, other kernels or another
+image size would then run without complaint, so the modules check for
+themselves, before anything is copied.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+
+from torch import Tensor
+
+from mmcls_repmlp.errors import CheckpointError
+
+TOOL = 'tools/convert_models/reparameterize_model.py'
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """What keeps a state dict from filling a model.
+
+    Attributes:
+        missing: Keys that the model has and the state dict lacks.
+        unexpected: Keys that only the state dict has.
+        misshaped: Keys of both, with the shapes (model's, state dict's).
+    """
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+    def __bool__(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.missing or self.unexpected or self.misshaped)
+
+    def __str__(self) -> str:
+        """Name the first few keys of each kind."""
+        shapes = [f'{key} (model {ours}, checkpoint {theirs})'
+                  for key, (ours, theirs) in self.misshaped.items()]
+        kinds = (('missing', self.missing), ('unexpected', self.unexpected),
+                 ('mis-shaped', shapes))
+        return '; '.join(
+            f'{len(keys)} {kind}: {", ".join(keys[:_SHOWN])}'
+            f'{", ..." if len(keys) > _SHOWN else ""}'
+            for kind, keys in kinds if keys)
+
+
+def find_mismatch(expected: Mapping[str, Tensor],
+                  given: Mapping[str, Tensor]) -> Mismatch:
+    """Compare names and shapes; counters of batch norm may be absent.
+
+    Args:
+        expected: The model's own state dict.
+        given: The state dict to be loaded.
+
+    Returns:
+        All differences; false in a condition when there are none.
+    """
+    missing = [key for key in expected
+               if key not in given and not key.endswith('num_batches_tracked')]
+    unexpected = [key for key in given if key not in expected]
+    misshaped = {
+        key: (tuple(value.shape), tuple(given[key].shape))
+        for key, value in expected.items()
+        if key in given and value.shape != given[key].shape
+    }
+    return Mismatch(tuple(missing), tuple(unexpected), misshaped)
+
+
+def explain_mismatch(mismatch: Mismatch) -> str:
+    """Say in one clause what the mismatch looks like and what to do."""
+    if _is_merged(mismatch.unexpected) and _is_training(mismatch.missing):
+        return ('the checkpoint is already converted (deploy form) but the '
+                f'model has deploy=False: {TOOL} takes the training '
+                'checkpoint; to run this one, use the deploy config '
+                '(backbone deploy=True)')
+    if _is_merged(mismatch.missing) and _is_training(mismatch.unexpected):
+        return ('the checkpoint is in training form but the model has '
+                f'deploy=True: convert it with {TOOL} first, or use the '
+                'training config')
+    fc3 = [key for key in mismatch.misshaped if key.endswith('fc3.weight')]
+    if fc3 and all('.fc3.' in f'.{key}' for key in mismatch.misshaped) \
+            and not mismatch.missing and not mismatch.unexpected:
+        ours, theirs = (shape[1] for shape in mismatch.misshaped[fc3[0]])
+        return ('this looks like another image size: '
+                f'{fc3[0]} is for partitions of {_positions(theirs)}, the '
+                f'model has {_positions(ours)}; set img_size accordingly')
+    return ('this looks like another architecture: check arch, depths and '
+            'reparam_conv_kernels')
+
+
+def check_state_dict(expected: Mapping[str, Tensor],
+                     state_dict: Mapping[str, Tensor], prefix: str) -> None:
+    """Let a module be loaded whole or not at all.
+
+    Args:
+        expected: The module's own state dict, names without prefix.
+        state_dict: What is about to be loaded.
+        prefix: What the module's names start with in ``state_dict``.
+
+    Raises:
+        CheckpointError: If ``state_dict`` holds any entry below ``prefix``
+            and these are not all that the module needs, in its shapes.
+    """
+    given = {key.removeprefix(prefix): value
+             for key, value in state_dict.items() if key.startswith(prefix)}
+    mismatch = find_mismatch(expected, given) if given else None
+    if mismatch:
+        where = f' below {prefix.removesuffix(".")!r}' if prefix else ''
+        raise CheckpointError('the state dict does not fit the model'
+                              f'{where}: {explain_mismatch(mismatch)} '
+                              f'({mismatch})')
+
+
+def _is_merged(keys: tuple[str, ...]) -> bool:
+    return any(f'.{key}'.endswith('.fc3.bias') for key in keys)
+
+
+def _is_training(keys: tuple[str, ...]) -> bool:
+    return any('.fc3_bn.' in f'.{key}' for key in keys)
+
+
+def _positions(count: int) -> str:
+    side = isqrt(count)
+    return f'{side}x{side}' if side * side == count else f'{count} positions'

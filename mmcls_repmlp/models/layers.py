@@ -1,0 +1,126 @@
+"""The small layers around the RepMLP block.
+
+Parameter names are those of published checkpoints and are frozen.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from mmcls.models.utils import SELayer
+from mmcv.cnn import ConvModule, build_activation_layer
+from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+class PatchEmbed(MmcvPatchEmbed):
+    """Stem: strided convolution, norm, activation; stays a feature map.
+
+    Arguments are those of mmcv's ``PatchEmbed``, which flattens the map to
+    tokens and has no activation.
+
+    Args:
+        act_cfg: Config of the activation. Defaults to ReLU.
+    """
+
+    def __init__(self, *args, act_cfg: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.act = build_activation_layer(act_cfg or dict(type='ReLU'))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed images (N, C_in, H, W) as a map (N, C, H/4, W/4)."""
+        if self.adaptive_padding:
+            x = self.adaptive_padding(x)
+        x = self.projection(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return self.act(x)
+
+
+class GlobalPerceptron(SELayer):
+    """Squeeze-and-excite gate over the whole map (arXiv 2112.11081, 3.2).
+
+    Args:
+        channels: Channels of input and gate.
+        ratio: The hidden layer has ``channels // ratio`` units, rounded to a
+            multiple of ``divisor``. Defaults to 4.
+        divisor: See ``ratio``. Defaults to 8.
+        conv_cfg: Config of the two 1x1 convolutions. Defaults to Conv2d.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 ratio: int = 4,
+                 divisor: int = 8,
+                 conv_cfg: dict | None = None) -> None:
+        super().__init__(
+            channels,
+            ratio=ratio,
+            divisor=divisor,
+            conv_cfg=conv_cfg,
+            act_cfg=(dict(type='ReLU'), dict(type='Sigmoid')),
+            return_weight=True)
+
+
+class ConvFFN(BaseModule):
+    """Feed-forward network of two 1x1 convolutions, each with its norm.
+
+    Args:
+        channels: Channels of input and output.
+        hidden_channels: Channels in between.
+        conv_cfg: Config of the convolutions. Defaults to Conv2d.
+        norm_cfg: Config of the norms. Defaults to BN.
+        act_cfg: Config of the activation. Defaults to GELU.
+        init_cfg: Initialization config. Defaults to None.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 hidden_channels: int,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 act_cfg: dict | None = None,
+                 init_cfg: dict | list[dict] | None = None) -> None:
+        super().__init__(init_cfg)
+        layer = dict(
+            kernel_size=1,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg or dict(type='BN'),
+            act_cfg=None)
+        self.ffn_fc1 = ConvModule(channels, hidden_channels, **layer)
+        self.act = build_activation_layer(act_cfg or dict(type='GELU'))
+        self.ffn_fc2 = ConvModule(hidden_channels, channels, **layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape, every position alone."""
+        return self.ffn_fc2(self.act(self.ffn_fc1(x)))
+
+
+def checkpointed(module: nn.Module, x: Tensor) -> Tensor:
+    """Call ``module(x)`` without keeping its activations for backward.
+
+    Backward runs the module once more. Batch norm must not count that second
+    pass, or its running statistics would differ from those of plain training.
+    """
+    return checkpoint(
+        module,
+        x,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _statistics_kept(module)))
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    tracking = [m for m in module.modules()
+                if isinstance(m, _BatchNorm) and m.track_running_stats
+                and m.training]
+    for norm in tracking:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in tracking:
+            norm.track_running_stats = True

@@ -1,0 +1,274 @@
+"""The RepMLP block of arXiv 2112.11081, in training and in deploy form.
+
+Shape letters: N batch, C channels, S sharesets, G = C / S, H W map,
+h w partition, P partitions per map, Q = h * w, M = N * P * G.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule, build_conv_layer, build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmcls_repmlp.ops import (merge_convs_into_fc, partition, shareset_fc,
+                              unpartition)
+from mmcls_repmlp.ops.fusion import Affine
+
+from .batch_norm import check_plain_conv, fold_bn
+from .compatibility import check_state_dict
+from .layers import ConvFFN, GlobalPerceptron
+
+
+class RepMLPBlock(BaseModule):
+    """Global, partition and local perceptron (arXiv 2112.11081, section 3).
+
+    ``gate(x) * (BN(fc3(x)) + sum_k BN(conv_k(x)))``, with fc3 and the
+    convolutions working inside every partition. :meth:`switch_to_deploy`
+    merges all of the sum into fc3. Which modules exist is the state:
+    ``deploy`` reads it.
+
+    Args:
+        channels: Channels C of input and output.
+        path_h: Height h of a partition.
+        path_w: Width w of a partition.
+        reparam_conv_kernels: Odd sizes of the local convolutions, or None
+            for none. Defaults to None.
+        globalperceptron_ratio: The gate's hidden layer has C // ratio units.
+            Defaults to 4.
+        num_sharesets: Sharesets S, a divisor of C. Defaults to 1.
+        conv_cfg: Config of all convolutions. Defaults to Conv2d.
+        norm_cfg: Config of all norms. Defaults to BN.
+        deploy: Whether to build the merged form. Defaults to False.
+        init_cfg: Initialization config. Defaults to None.
+        globalperceptron_divisor: The gate's hidden layer is rounded to a
+            multiple of this. Defaults to 8.
+
+    Raises:
+        ValueError: If S does not divide C, a size is not positive, a kernel
+            is not odd or stands twice, or ``conv_cfg`` names a type that
+            cannot be merged.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 path_h: int,
+                 path_w: int,
+                 reparam_conv_kernels: Sequence[int] | None = None,
+                 globalperceptron_ratio: int = 4,
+                 num_sharesets: int = 1,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 deploy: bool = False,
+                 init_cfg: dict | list[dict] | None = None,
+                 *,
+                 globalperceptron_divisor: int = 8) -> None:
+        super().__init__(init_cfg)
+        _check_sizes(channels, path_h, path_w, num_sharesets)
+        self.channels = channels
+        self.num_sharesets = num_sharesets
+        self.path_h, self.path_w = path_h, path_w
+        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
+        norm_cfg = norm_cfg or dict(type='BN')
+
+        self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
+                                   globalperceptron_divisor, conv_cfg)
+        features = num_sharesets * path_h * path_w
+        # A convolution by name and shape only, for published checkpoints and
+        # init_cfg; `shareset_fc` computes it.
+        self.fc3 = build_conv_layer(
+            None if deploy else conv_cfg,
+            features,
+            features,
+            kernel_size=1,
+            groups=num_sharesets,
+            bias=deploy)
+        check_plain_conv(self.fc3, 'fc3')
+        if deploy:
+            return
+        self.fc3_bn = build_norm_layer(norm_cfg, num_sharesets)[1]
+        for k in self.reparam_conv_kernels:
+            branch = ConvModule(
+                num_sharesets,
+                num_sharesets,
+                k,
+                padding=k // 2,
+                groups=num_sharesets,
+                conv_cfg=conv_cfg,
+                norm_cfg=norm_cfg,
+                act_cfg=None)
+            check_plain_conv(branch.conv, f'repconv{k}')
+            self.add_module(f'repconv{k}', branch)
+
+    @property
+    def deploy(self) -> bool:
+        """Whether this is the merged form."""
+        return 'fc3_bn' not in self._modules
+
+    @property
+    def partition_size(self) -> tuple[int, int]:
+        """Height and width (h, w) of a partition."""
+        return self.path_h, self.path_w
+
+    @property
+    def local_branches(self) -> list[ConvModule]:
+        """The local convolutions with their norms; empty when merged."""
+        return [] if self.deploy else [
+            getattr(self, f'repconv{k}') for k in self.reparam_conv_kernels]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix positions within every partition, gated per channel.
+
+        Args:
+            x: Maps of shape (N, C, H, W); H and W are multiples of h and w.
+
+        Returns:
+            Maps of the same shape.
+
+        Raises:
+            ValueError: If the map is not a whole number of partitions.
+        """
+        parts = partition(x, self.partition_size)  # (N*P, C, h, w)
+        sets = parts.reshape(-1, self.num_sharesets, self.path_h,
+                             self.path_w)  # (M, S, h, w)
+        out = shareset_fc(sets.flatten(2), self.fc3.weight,
+                          self.fc3.bias)  # (M, S, Q)
+        out = out.unflatten(2, self.partition_size)  # (M, S, h, w)
+        if not self.deploy:
+            out = self.fc3_bn(out)
+            for branch in self.local_branches:
+                out = out + branch(sets)
+        out = unpartition(out.reshape_as(parts), x.shape[2:])
+        return out * self.gp(x)  # (N, C, H, W)
+
+    @torch.no_grad()
+    def merged_fc3(self) -> Affine:
+        """Compute what fc3 becomes in deploy form; changes nothing.
+
+        Everything is folded and added in float64 and cast once, at the end.
+
+        Returns:
+            Weight of shape (S * Q, Q, 1, 1) and bias of shape (S * Q,), in
+            dtype and device of fc3.
+
+        Raises:
+            ValueError: If a norm is no batch norm with running statistics.
+        """
+        if self.deploy:
+            return self.fc3.weight, self.fc3.bias
+        weight, bias = fold_bn(self.fc3, self.fc3_bn, 'fc3')
+        convs = [fold_bn(branch.conv, branch.norm, f'repconv{k}') for k, branch
+                 in zip(self.reparam_conv_kernels, self.local_branches)]
+        merged, bias = merge_convs_into_fc(
+            (weight.flatten(1), bias), convs, self.partition_size)
+        return merged.view_as(weight).to(self.fc3.weight), bias.to(
+            self.fc3.weight)
+
+    def adopt_fc3(self, weight: Tensor, bias: Tensor) -> None:
+        """Become the deploy form with this fc3, in place.
+
+        Args:
+            weight: Shape (S * Q, Q, 1, 1).
+            bias: Shape (S * Q,).
+        """
+        trainable, features = self.fc3.weight.requires_grad, len(weight)
+        fc3 = nn.Conv2d(features, features, 1, groups=self.num_sharesets,
+                        device='meta')
+        fc3.weight = nn.Parameter(weight, requires_grad=trainable)
+        fc3.bias = nn.Parameter(bias, requires_grad=trainable)
+        fc3.train(self.training)
+        for k in self.reparam_conv_kernels:
+            delattr(self, f'repconv{k}')
+        del self.fc3_bn
+        self.fc3 = fc3
+
+    def switch_to_deploy(self) -> None:
+        """Merge local convolutions and norms into fc3, in place.
+
+        A second call does nothing. If anything cannot be merged, nothing is
+        changed.
+
+        Raises:
+            ValueError: If a norm is no batch norm with running statistics.
+        """
+        if not self.deploy:
+            self.adopt_fc3(*self.merged_fc3())
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        check_state_dict(self.state_dict(), state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class RepMLPNetUnit(BaseModule):
+    """A residual RepMLP block and a residual FFN, each after a norm.
+
+    ``y = x + RepMLPBlock(BN(x)); z = y + ConvFFN(BN(y))``
+    (arXiv 2112.11081, figure 2).
+
+    Args:
+        channels: Channels C of input and output.
+        ffn_expand: The FFN's hidden layer has C times as many channels.
+            Defaults to 4.
+        drop_path_rate: Chance to drop a residual branch in training.
+            Defaults to 0.
+        conv_cfg: Config of all convolutions. Defaults to Conv2d.
+        norm_cfg: Config of all norms. Defaults to BN.
+        init_cfg: Initialization config. Defaults to None.
+        **block: Further arguments of :class:`RepMLPBlock`.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 ffn_expand: int = 4,
+                 drop_path_rate: float = 0.,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 init_cfg: dict | list[dict] | None = None,
+                 **block) -> None:
+        super().__init__(init_cfg)
+        norm_cfg = norm_cfg or dict(type='BN')
+        cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+        # Not in order of use: optimizer states in checkpoints go by position.
+        self.repmlp_block = RepMLPBlock(channels, **block, **cfgs)
+        self.ffn_block = ConvFFN(channels, channels * ffn_expand, **cfgs)
+        self.norm1 = build_norm_layer(norm_cfg, channels)[1]
+        self.norm2 = build_norm_layer(norm_cfg, channels)[1]
+        self.drop_path = DropPath(drop_path_rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        x = x + self.drop_path(self.repmlp_block(self.norm1(x)))
+        return x + self.drop_path(self.ffn_block(self.norm2(x)))
+
+
+def check_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
+    """Check the sizes of the local convolutions.
+
+    Args:
+        kernels: Sizes in a list or tuple, or None for no convolution.
+
+    Returns:
+        The sizes as a tuple.
+
+    Raises:
+        ValueError: If a size is not a positive odd integer or stands twice.
+    """
+    kernels = () if kernels is None else kernels
+    if not isinstance(kernels, Sequence) or any(
+            type(k) is not int or k < 1 or k % 2 == 0
+            for k in kernels) or len(set(kernels)) != len(kernels):
+        raise ValueError('reparam_conv_kernels must be different odd positive '
+                         f'integers, or None, got {kernels!r}')
+    return tuple(kernels)
+
+
+def _check_sizes(channels: int, path_h: int, path_w: int,
+                 num_sharesets: int) -> None:
+    if min(path_h, path_w) < 1:
+        raise ValueError('a partition has at least one position, got '
+                         f'{path_h}x{path_w}')
+    if num_sharesets < 1 or channels < 1 or channels % num_sharesets:
+        raise ValueError(f'{num_sharesets} sharesets do not divide '
+                         f'{channels} channels')

@@ -1,0 +1,326 @@
+"""RepMLPNet, the hierarchical MLP backbone of arXiv 2112.11081.
+
+Shape letters: N batch, C channels, H W map, h w partition.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmcls.models.backbones.base_backbone import BaseBackbone
+from mmcls.registry import MODELS
+from mmcv.cnn import ConvModule, build_norm_layer
+from mmengine.model import ModuleList, Sequential
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .arch import ARCH_ZOO, Arch, resolve_arch
+from .compatibility import check_state_dict
+from .layers import PatchEmbed, checkpointed
+from .repmlp_block import RepMLPBlock, RepMLPNetUnit, check_kernels
+
+
+@MODELS.register_module(force=True)
+class RepMLPNet(BaseBackbone):
+    """RepMLPNet backbone (arXiv 2112.11081), merged or to be merged.
+
+    Takes the place of mmcls' class of this name: configs and checkpoints of
+    either work in the other, and what mmcls computes, this computes too.
+
+    Args:
+        arch: Name of a variant: 't', 'b', 'd', 'l', or the aliases 'tiny',
+            'base', 'deep', 'large', in any case. Or a dict of lists or
+            tuples ``channels``, ``depths``, ``sharesets_nums`` and optionally
+            ``globalperceptron_divisor`` (8 by default).
+        img_size: Height and width of training images, or one number for
+            both. It fixes the partitions: one covers the whole map at this
+            size. Defaults to 224.
+        in_channels: Channels of the images. Defaults to 3.
+        patch_size: Height and width of a patch, or one number for both.
+            Defaults to 4.
+        out_indices: Stages to return; negative ones count from the last.
+            Defaults to (3, ).
+        reparam_conv_kernels: Odd sizes of the local convolutions, or None
+            for none. Defaults to (1, 3).
+        globalperceptron_ratio: The gate's hidden layer has C // ratio units.
+            Defaults to 4.
+        conv_cfg: Config of all convolutions. Defaults to Conv2d.
+        norm_cfg: Config of all norms. Defaults to BN.
+        patch_cfg: Further arguments of the patch embedding. Defaults to none.
+        final_norm: Whether to normalise the last stage's output. Defaults to
+            True.
+        deploy: Whether to build the merged form. Defaults to False.
+        init_cfg: Initialization config. Defaults to None.
+        out_after_downsample: Whether an output before the last stage is
+            taken after the downsampling that follows it, as mmcls'
+            RepMLPNet does. Defaults to False: the stage's own output.
+        frozen_stages: Freeze the stem and the stages up to this one; -1
+            freezes nothing. Defaults to -1.
+        norm_eval: Whether batch norms stay in eval mode during training.
+            Defaults to False.
+        with_cp: Whether to trade time for memory by gradient checkpointing.
+            Defaults to False.
+        drop_path_rate: Chance to drop the last block's residual branches;
+            grows linearly from 0 over the blocks. Defaults to 0.
+
+    Raises:
+        ValueError: If an argument is out of range; the message names it.
+    """
+
+    arch_zoo = ARCH_ZOO
+    num_extra_tokens = 0  # there is no cls-token in an MLP on maps
+
+    def __init__(self,
+                 arch: str | dict | Arch,
+                 img_size: int | Sequence[int] = 224,
+                 in_channels: int = 3,
+                 patch_size: int | Sequence[int] = 4,
+                 out_indices: int | Sequence[int] = (3, ),
+                 reparam_conv_kernels: Sequence[int] | None = (1, 3),
+                 globalperceptron_ratio: int = 4,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 patch_cfg: dict | None = None,
+                 final_norm: bool = True,
+                 deploy: bool = False,
+                 init_cfg: dict | list[dict] | None = None,
+                 out_after_downsample: bool = False,
+                 frozen_stages: int = -1,
+                 norm_eval: bool = False,
+                 with_cp: bool = False,
+                 drop_path_rate: float = 0.) -> None:
+        super().__init__(init_cfg)
+        self.arch = resolve_arch(arch)
+        self.num_stages = self.arch.num_stages
+        self.channels = self.arch.channels
+        self.img_size = _pair('img_size', img_size)
+        self.out_indices = _stage_indices(out_indices, self.num_stages)
+        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
+        self.out_after_downsample = out_after_downsample
+        self.frozen_stages = _frozen(frozen_stages, self.num_stages)
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
+        cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+
+        patch_size = _pair('patch_size', patch_size)
+        self.patch_embed = PatchEmbed(**{
+            **dict(
+                in_channels=in_channels,
+                input_size=self.img_size,
+                embed_dims=self.channels[0],
+                conv_type=(conv_cfg or dict(type='Conv2d'))['type'],
+                kernel_size=patch_size,
+                stride=patch_size,
+                norm_cfg=norm_cfg,
+                bias=False),
+            **(patch_cfg or {})
+        })  # yapf: disable
+        self.partition_sizes = _halvings(self.patch_embed.init_out_size,
+                                         self.num_stages)
+        if min(self.partition_sizes[-1]) < 1:
+            raise ValueError(f'img_size {self.img_size} is too small for '
+                             f'{self.num_stages} stages')
+        self.stages = self._build_stages(
+            drop_path_rate,
+            reparam_conv_kernels=self.reparam_conv_kernels,
+            globalperceptron_ratio=globalperceptron_ratio,
+            globalperceptron_divisor=self.arch.globalperceptron_divisor,
+            deploy=deploy,
+            **cfgs)
+        self.downsample_layers = ModuleList(
+            ConvModule(c, c_next, 2, stride=2, **cfgs)
+            for c, c_next in zip(self.channels, self.channels[1:]))
+        self.final_norm = (
+            build_norm_layer(norm_cfg, self.channels[-1])[1]
+            if final_norm else nn.Identity())
+        self._freeze()
+
+    def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError('drop_path_rate must be in [0, 1), got '
+                             f'{drop_path_rate!r}')
+        depths = self.arch.depths
+        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
+        return ModuleList(
+            Sequential(*(RepMLPNetUnit(
+                channels=self.channels[i],
+                path_h=self.partition_sizes[i][0],
+                path_w=self.partition_sizes[i][1],
+                num_sharesets=self.arch.sharesets_nums[i],
+                drop_path_rate=next(rates),
+                **unit) for _ in range(depth)))
+            for i, depth in enumerate(depths))
+
+    @property
+    def deploy(self) -> bool:
+        """Whether this is the merged form."""
+        return all(block.deploy for block in self._blocks())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of the stages in ``out_indices``, in their order.
+
+        Args:
+            x: Images of shape (N, in_channels, H, W), H and W multiples of
+                ``img_size``'s.
+
+        Returns:
+            Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
+            patches of 4; with ``out_after_downsample`` that of the next
+            stage for all but the last.
+
+        Raises:
+            ValueError: If the size of the images is no such multiple.
+        """
+        image_size = tuple(x.shape[2:])
+        x = self.patch_embed(x)
+        self._check_map(tuple(x.shape[2:]), image_size)
+        outs = []
+        last = self.num_stages - 1
+        for i, stage in enumerate(self.stages):
+            x = self._run_stage(stage, x)
+            out = self.final_norm(x) if i == last else x
+            if i < last:
+                x = self.downsample_layers[i](x)
+                out = x if self.out_after_downsample else out
+            if i in self.out_indices:
+                outs.append(out)
+        return tuple(outs)
+
+    def _run_stage(self, stage: Sequential, x: Tensor) -> Tensor:
+        if not (self.with_cp and self.training and torch.is_grad_enabled()):
+            return stage(x)
+        for unit in stage:
+            x = checkpointed(unit, x)
+        return x
+
+    def _check_map(self, map_size: tuple[int, int],
+                   image_size: tuple[int, int]) -> None:
+        # Maps are compared, not images: for an img_size that the strides do
+        # not divide, its multiples do not give multiples of its maps.
+        sizes = _halvings(map_size, self.num_stages)
+        if all(big and not big % small
+               for size, part in zip(sizes, self.partition_sizes)
+               for big, small in zip(size, part)):
+            return
+        (h, w), (rows, cols) = self.img_size, (
+            max(1, round(got / side))
+            for got, side in zip(image_size, self.img_size))
+        remedy = f'use {h}x{w}'
+        if self._tiles_evenly():
+            remedy += (' or any multiple of it, the nearest being '
+                       f'{rows * h}x{cols * w}')
+        raise ValueError(f'images of {image_size[0]}x{image_size[1]} do not '
+                         f'fit img_size={h}x{w}: {remedy}')
+
+    def _tiles_evenly(self) -> bool:
+        strides = self.patch_embed.projection.stride
+        return all(side == part * stride << (self.num_stages - 1)
+                   for side, part, stride in zip(
+                       self.img_size, self.partition_sizes[-1], strides))
+
+    def train(self, mode: bool = True) -> RepMLPNet:
+        """Set the mode, but keep frozen parts and frozen norms in eval."""
+        super().train(mode)
+        self._freeze()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        frozen = [self.patch_embed]
+        frozen += self.stages[:self.frozen_stages + 1]
+        frozen += self.downsample_layers[:self.frozen_stages]
+        if self.frozen_stages == self.num_stages - 1:
+            frozen.append(self.final_norm)
+        for module in frozen:
+            module.eval()
+            module.requires_grad_(False)
+
+    def switch_to_deploy(self) -> None:
+        """Merge every block, in place; all or none.
+
+        A second call does nothing.
+
+        Raises:
+            ValueError: If a block cannot be merged; the message names it.
+        """
+        blocks = [block for block in self._blocks() if not block.deploy]
+        merged = [block.merged_fc3() for block in blocks]
+        for block, fc3 in zip(blocks, merged):
+            block.adopt_fc3(*fc3)
+
+    def get_layer_depth(self,
+                        param_name: str,
+                        prefix: str = '') -> tuple[int, int]:
+        """Tell how deep a parameter lies, for layer-wise learning rates.
+
+        Args:
+            param_name: Name of the parameter, with ``prefix``.
+            prefix: What the backbone's names start with. Defaults to ''.
+
+        Returns:
+            Depth of the parameter (0 for the stem; one more for each block,
+            downsampling counting with the block after it) and the number of
+            depths, including one for what comes after the backbone.
+        """
+        num_layers = sum(self.arch.depths) + 2
+        if not param_name.startswith(prefix):
+            return num_layers - 1, num_layers
+        part, *index = param_name[len(prefix):].split('.')
+        if part == 'patch_embed':
+            return 0, num_layers
+        if part == 'stages':
+            stage, block = int(index[0]), int(index[1])
+            return 1 + sum(self.arch.depths[:stage]) + block, num_layers
+        if part == 'downsample_layers':
+            return 1 + sum(self.arch.depths[:int(index[0]) + 1]), num_layers
+        return num_layers - 1, num_layers
+
+    def _blocks(self) -> list[RepMLPBlock]:
+        return [unit.repmlp_block for stage in self.stages for unit in stage]
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # Here, ahead of the blocks' own check, so that none is loaded if any
+        # does not fit.
+        check_state_dict(self.stages.state_dict(), state_dict,
+                         f'{prefix}stages.')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, Sequence) or len(pair) != 2 or any(
+            type(side) is not int or side < 1 for side in pair):
+        raise ValueError(f'{name} must be a positive integer or a pair of '
+                         f'them, got {value!r}')
+    return tuple(pair)
+
+
+def _halvings(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
+    return [(size[0] >> i, size[1] >> i) for i in range(count)]
+
+
+def _stage_indices(indices: int | Sequence[int],
+                   num_stages: int) -> tuple[int, ...]:
+    given = (indices, ) if isinstance(indices, int) else indices
+    if not isinstance(given, Sequence) or not given or any(
+            type(i) is not int or not -num_stages <= i < num_stages
+            for i in given) or len({i % num_stages for i in given}) < len(
+                given):
+        raise ValueError('out_indices must be different stages between '
+                         f'{-num_stages} and {num_stages - 1}, got '
+                         f'{indices!r}')
+    return tuple(sorted(i % num_stages for i in given))
+
+
+def _frozen(stages: int, num_stages: int) -> int:
+    if type(stages) is not int or not -1 <= stages < num_stages:
+        raise ValueError(f'frozen_stages must be between -1 and '
+                         f'{num_stages - 1}, got {stages!r}')
+    return stages

@@ -1,0 +1,37 @@
+"""Convert a training checkpoint into a verified deploy checkpoint."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmcls_repmlp.apis.cli import add_cfg_options, run_tool
+from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file of the training form')
+    parser.add_argument('src', help='training checkpoint, a file or URL')
+    parser.add_argument('dst', help='deploy checkpoint to write')
+    parser.add_argument(
+        '--deploy-cfg',
+        metavar='PATH',
+        help='also write the deploy config, to this file')
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files')
+    add_cfg_options(parser)
+    args = parser.parse_args(argv)
+    return run_tool(
+        parser, lambda: reparameterize_checkpoint(
+            args.config,
+            args.src,
+            args.dst,
+            deploy_cfg=args.deploy_cfg,
+            force=args.force,
+            cfg_options=args.cfg_options))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
