@@ -9,4 +9,4 @@ with without_import_noise():
     from .models import RepMLPBlock, RepMLPNet
 allow_mmengine_checkpoints()
 
-__all__ = ['RepMLPBlock', 'RepMLPNet', 'reparameterize', '__version__']
+__all__ = ['RepMLPBlock', 'RepMLPNet', '__version__', 'reparameterize']

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
-from mmcls_repmlp.apis.cli import (add_runner_arguments, adopt_local_rank,
-                                   run_tool)
+from mmcls_repmlp.apis.cli import (
+    add_runner_arguments,
+    adopt_local_rank,
+    run_tool,
+)
 from mmcls_repmlp.apis.test import METRICS, OUT_ITEMS, test
 
 

@@ -14,7 +14,8 @@ DONE, FAILURE, USER_ERROR = 0, 1, 2
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
-def run_tool(parser: argparse.ArgumentParser, job: Callable[[], object]) -> int:
+def run_tool(parser: argparse.ArgumentParser,
+             job: Callable[[], object]) -> int:
     """Run a job and turn its outcome into an exit code.
 
     Args:
@@ -38,7 +39,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share."""
     parser.add_argument(
         '--work-dir',
-        help='folder of logs and results; default: the config\'s work_dir, or '
+        help="folder of logs and results; default: the config's work_dir, or "
         'work_dirs/NAME_OF_CONFIG')
     add_cfg_options(parser)
     parser.add_argument(

@@ -8,22 +8,34 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmcls.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (atomic_write, check_writable,
-                                      load_strictly, read_checkpoint,
-                                      state_dict_of, write_checkpoint)
-from mmcls_repmlp.deploy import (Complexity, complexity, largest_difference,
-                                 reparameterize)
-from mmcls_repmlp.errors import (CheckpointError, ConfigError,
-                                 JobFailedError, UserError)
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_writable,
+    load_strictly,
+    read_checkpoint,
+    state_dict_of,
+    write_checkpoint,
+)
+from mmcls_repmlp.deploy import (
+    Complexity,
+    complexity,
+    largest_difference,
+    reparameterize,
+)
+from mmcls_repmlp.errors import (
+    CheckpointError,
+    ConfigError,
+    JobFailedError,
+    UserError,
+)
 from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.version import __version__
 
 from .config import read_config, user_errors
+from .model import build_model
 
 _SUFFIXES = ('.pth', '.pt')
 _BATCH, _SEED = 2, 0
@@ -93,17 +105,6 @@ def reparameterize_checkpoint(
         with atomic_write(deploy_cfg, force) as temporary:
             temporary.write_text(_deploy_config(cfg).pretty_text)
     return conversion
-
-
-def build_model(cfg: Config) -> nn.Module:
-    """Build the model of a config, with random weights.
-
-    Raises:
-        ConfigError: If it cannot be built.
-    """
-    init_default_scope(cfg.default_scope)
-    with user_errors('the model of the config cannot be built'):
-        return MODELS.build(copy.deepcopy(cfg.model)).eval()
 
 
 def _check_targets(src: str | Path, dst: str | Path,

@@ -16,18 +16,30 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (atomic_write, check_fit, check_writable,
-                                      local_file, read_checkpoint,
-                                      state_dict_of)
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_fit,
+    check_writable,
+    local_file,
+    read_checkpoint,
+    state_dict_of,
+)
 from mmcls_repmlp.errors import UserError
 
-from .config import (build_loop, build_runner, read_config, set_launcher,
-                     set_loader_defaults, set_work_dir)
+from .config import (
+    build_loop,
+    build_runner,
+    read_config,
+    set_launcher,
+    set_loader_defaults,
+    set_work_dir,
+)
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 OUT_ITEMS = ('pred', 'metrics')
 _SUFFIXES = {'pred': ('.pkl', '.pickle'),
              'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')}
+_READABLE = 224  # pixels that an image with text on it should have
 # Which options the mmcls metric behind a name takes.
 _OPTIONS = {'Accuracy': ('topk', 'thrs'),
             'SingleLabelMetric': ('thrs', 'average', 'num_classes')}
@@ -152,9 +164,15 @@ def _evaluator(metrics: Sequence[str],
 
 
 def _enable_visualization(cfg: Config, show_dir: str) -> None:
+    size = cfg.model.get('backbone', {}).get('img_size', _READABLE)
+    side = size if isinstance(size, int) else min(size)
     cfg.setdefault('default_hooks', ConfigDict())
     cfg.default_hooks.visualization = dict(
-        type='VisualizationHook', enable=True, interval=1, out_dir=show_dir)
+        type='VisualizationHook',
+        enable=True,
+        interval=1,
+        out_dir=show_dir,
+        rescale_factor=max(1., _READABLE / side))
     cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
     cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
 

@@ -12,8 +12,14 @@ from torch import nn
 from mmcls_repmlp.checkpoints import local_file, read_checkpoint
 from mmcls_repmlp.errors import UserError
 
-from .config import (build_loop, build_runner, read_config, set_launcher,
-                     set_loader_defaults, set_work_dir)
+from .config import (
+    build_loop,
+    build_runner,
+    read_config,
+    set_launcher,
+    set_loader_defaults,
+    set_work_dir,
+)
 
 LATEST = 'auto'
 

@@ -1,6 +1,14 @@
 """Files: read safely, load strictly, write atomically, rename."""
-from .io import (atomic_write, check_fit, check_writable, load_strictly,
-                 local_file, read_checkpoint, state_dict_of, write_checkpoint)
+from .io import (
+                 atomic_write,
+                 check_fit,
+                 check_writable,
+                 load_strictly,
+                 local_file,
+                 read_checkpoint,
+                 state_dict_of,
+                 write_checkpoint,
+)
 from .official import convert_to_mmcls, convert_to_official
 from .safe_globals import allow_mmengine_checkpoints
 

@@ -1,7 +1,9 @@
-"""Model in, model out: merge, verify, count."""
+"""Model in, model out: merge, verify, count, time."""
 from .complexity import Complexity, complexity
+from .latency import alternating_latency, speedup
 from .reparameterize import largest_difference, reparameterize
 
 __all__ = [
-    'Complexity', 'complexity', 'largest_difference', 'reparameterize'
+    'Complexity', 'alternating_latency', 'complexity', 'largest_difference',
+    'reparameterize', 'speedup'
 ]

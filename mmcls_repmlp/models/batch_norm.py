@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import torch
-from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
+from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 

@@ -5,7 +5,7 @@ h w partition, P partitions per map, Q = h * w, M = N * P * G.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmcv.cnn import ConvModule, build_conv_layer, build_norm_layer
@@ -13,10 +13,15 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.ops import (merge_convs_into_fc, partition, shareset_fc,
-                              unpartition)
+from mmcls_repmlp.ops import (
+    merge_convs_into_fc,
+    partition,
+    shareset_fc,
+    unpartition,
+)
 from mmcls_repmlp.ops.fusion import Affine
 
+from .arguments import check_block_sizes, conv_kernels
 from .batch_norm import check_plain_conv, fold_bn
 from .compatibility import check_state_dict
 from .layers import ConvFFN, GlobalPerceptron
@@ -66,11 +71,11 @@ class RepMLPBlock(BaseModule):
                  *,
                  globalperceptron_divisor: int = 8) -> None:
         super().__init__(init_cfg)
-        _check_sizes(channels, path_h, path_w, num_sharesets)
+        check_block_sizes(channels, path_h, path_w, num_sharesets)
         self.channels = channels
         self.num_sharesets = num_sharesets
         self.path_h, self.path_w = path_h, path_w
-        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
+        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         norm_cfg = norm_cfg or dict(type='BN')
 
         self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
@@ -196,7 +201,8 @@ class RepMLPBlock(BaseModule):
         if not self.deploy:
             self.adopt_fc3(*self.merged_fc3())
 
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
+                              prefix: str, *args) -> None:
         check_state_dict(self.state_dict(), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -241,34 +247,3 @@ class RepMLPNetUnit(BaseModule):
         """Map (N, C, H, W) to the same shape."""
         x = x + self.drop_path(self.repmlp_block(self.norm1(x)))
         return x + self.drop_path(self.ffn_block(self.norm2(x)))
-
-
-def check_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
-    """Check the sizes of the local convolutions.
-
-    Args:
-        kernels: Sizes in a list or tuple, or None for no convolution.
-
-    Returns:
-        The sizes as a tuple.
-
-    Raises:
-        ValueError: If a size is not a positive odd integer or stands twice.
-    """
-    kernels = () if kernels is None else kernels
-    if not isinstance(kernels, Sequence) or any(
-            type(k) is not int or k < 1 or k % 2 == 0
-            for k in kernels) or len(set(kernels)) != len(kernels):
-        raise ValueError('reparam_conv_kernels must be different odd positive '
-                         f'integers, or None, got {kernels!r}')
-    return tuple(kernels)
-
-
-def _check_sizes(channels: int, path_h: int, path_w: int,
-                 num_sharesets: int) -> None:
-    if min(path_h, path_w) < 1:
-        raise ValueError('a partition has at least one position, got '
-                         f'{path_h}x{path_w}')
-    if num_sharesets < 1 or channels < 1 or channels % num_sharesets:
-        raise ValueError(f'{num_sharesets} sharesets do not divide '
-                         f'{channels} channels')

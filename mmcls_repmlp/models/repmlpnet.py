@@ -4,7 +4,7 @@ Shape letters: N batch, C channels, H W map, h w partition.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,9 +16,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
+from .arguments import (
+    conv_kernels,
+    drop_rate,
+    int_pair,
+    last_frozen_stage,
+    stage_indices,
+)
 from .compatibility import check_state_dict
 from .layers import PatchEmbed, checkpointed
-from .repmlp_block import RepMLPBlock, RepMLPNetUnit, check_kernels
+from .repmlp_block import RepMLPBlock, RepMLPNetUnit
 
 
 @MODELS.register_module(force=True)
@@ -94,17 +101,17 @@ class RepMLPNet(BaseBackbone):
         self.arch = resolve_arch(arch)
         self.num_stages = self.arch.num_stages
         self.channels = self.arch.channels
-        self.img_size = _pair('img_size', img_size)
-        self.out_indices = _stage_indices(out_indices, self.num_stages)
-        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
+        self.img_size = int_pair('img_size', img_size)
+        self.out_indices = stage_indices(out_indices, self.num_stages)
+        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         self.out_after_downsample = out_after_downsample
-        self.frozen_stages = _frozen(frozen_stages, self.num_stages)
+        self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         self.norm_eval = norm_eval
         self.with_cp = with_cp
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
         cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
-        patch_size = _pair('patch_size', patch_size)
+        patch_size = int_pair('patch_size', patch_size)
         self.patch_embed = PatchEmbed(**{
             **dict(
                 in_channels=in_channels,
@@ -123,7 +130,7 @@ class RepMLPNet(BaseBackbone):
             raise ValueError(f'img_size {self.img_size} is too small for '
                              f'{self.num_stages} stages')
         self.stages = self._build_stages(
-            drop_path_rate,
+            drop_rate(drop_path_rate),
             reparam_conv_kernels=self.reparam_conv_kernels,
             globalperceptron_ratio=globalperceptron_ratio,
             globalperceptron_divisor=self.arch.globalperceptron_divisor,
@@ -138,9 +145,6 @@ class RepMLPNet(BaseBackbone):
         self._freeze()
 
     def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
-        if not 0 <= drop_path_rate < 1:
-            raise ValueError('drop_path_rate must be in [0, 1), got '
-                             f'{drop_path_rate!r}')
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         return ModuleList(
@@ -285,7 +289,8 @@ class RepMLPNet(BaseBackbone):
     def _blocks(self) -> list[RepMLPBlock]:
         return [unit.repmlp_block for stage in self.stages for unit in stage]
 
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
+                              prefix: str, *args) -> None:
         # Here, ahead of the blocks' own check, so that none is loaded if any
         # does not fit.
         check_state_dict(self.stages.state_dict(), state_dict,
@@ -293,34 +298,5 @@ class RepMLPNet(BaseBackbone):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, Sequence) or len(pair) != 2 or any(
-            type(side) is not int or side < 1 for side in pair):
-        raise ValueError(f'{name} must be a positive integer or a pair of '
-                         f'them, got {value!r}')
-    return tuple(pair)
-
-
 def _halvings(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
     return [(size[0] >> i, size[1] >> i) for i in range(count)]
-
-
-def _stage_indices(indices: int | Sequence[int],
-                   num_stages: int) -> tuple[int, ...]:
-    given = (indices, ) if isinstance(indices, int) else indices
-    if not isinstance(given, Sequence) or not given or any(
-            type(i) is not int or not -num_stages <= i < num_stages
-            for i in given) or len({i % num_stages for i in given}) < len(
-                given):
-        raise ValueError('out_indices must be different stages between '
-                         f'{-num_stages} and {num_stages - 1}, got '
-                         f'{indices!r}')
-    return tuple(sorted(i % num_stages for i in given))
-
-
-def _frozen(stages: int, num_stages: int) -> int:
-    if type(stages) is not int or not -1 <= stages < num_stages:
-        raise ValueError(f'frozen_stages must be between -1 and '
-                         f'{num_stages - 1}, got {stages!r}')
-    return stages

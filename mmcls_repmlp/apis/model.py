@@ -1,0 +1,52 @@
+"""From a config, and a checkpoint, to a model."""
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from mmcls.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmcls_repmlp.checkpoints import (
+    load_strictly,
+    read_checkpoint,
+    state_dict_of,
+)
+
+from .config import read_config, user_errors
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """Build the model of a config, in eval mode and with random weights.
+
+    Raises:
+        ConfigError: If it cannot be built.
+    """
+    init_default_scope(cfg.default_scope)
+    model_cfg = copy.deepcopy(cfg.model)
+    if 'data_preprocessor' in cfg:
+        # A runner hands this on in the same way.
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with user_errors('the model of the config cannot be built'):
+        return MODELS.build(model_cfg).eval()
+
+
+def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
+    """Build the model of a config and fill it with a checkpoint.
+
+    Args:
+        config: Path of the config.
+        checkpoint: Path or URL of a checkpoint that fits it exactly.
+
+    Returns:
+        The model in eval mode, on the CPU.
+
+    Raises:
+        UserError: If one of the files is not usable, or they do not fit.
+    """
+    model = build_model(read_config(config))
+    weights = state_dict_of(read_checkpoint(checkpoint), checkpoint)
+    load_strictly(model, weights, checkpoint)
+    return model

@@ -1,0 +1,103 @@
+"""Check the arguments that users give, and bring them into one form.
+
+Config files turn tuples into lists, so sequences of either kind are taken.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    """Take a positive integer, or two, as a pair of (height, width).
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    pair = (value, value) if isinstance(value, int) else value
+    if not _ints(pair) or len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f'{name} must be a positive integer or a pair of '
+                         f'them, got {value!r}')
+    return tuple(pair)
+
+
+def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
+    """Take the sizes of the local convolutions, or None for no convolution.
+
+    Raises:
+        ValueError: If a size is not a positive odd integer or stands twice.
+    """
+    given = () if kernels is None else kernels
+    if not _ints(given) or any(
+            k < 1 or k % 2 == 0 for k in given) or _repeats(given):
+        raise ValueError('reparam_conv_kernels must be different odd positive '
+                         f'integers, or None, got {kernels!r}')
+    return tuple(given)
+
+
+def stage_indices(indices: int | Sequence[int],
+                  num_stages: int) -> tuple[int, ...]:
+    """Take one stage or several, negative ones counted from the last.
+
+    Returns:
+        Stages from 0 on, in their order.
+
+    Raises:
+        ValueError: If there is none, or one does not exist or stands twice.
+    """
+    given = (indices, ) if isinstance(indices, int) else indices
+    if not _ints(given) or not given or any(
+            not -num_stages <= i < num_stages
+            for i in given) or _repeats([i % num_stages for i in given]):
+        raise ValueError('out_indices must be different stages between '
+                         f'{-num_stages} and {num_stages - 1}, got '
+                         f'{indices!r}')
+    return tuple(sorted(i % num_stages for i in given))
+
+
+def last_frozen_stage(stage: int, num_stages: int) -> int:
+    """Take the last stage to freeze, -1 for none.
+
+    Raises:
+        ValueError: If there is no such stage.
+    """
+    if type(stage) is not int or not -1 <= stage < num_stages:
+        raise ValueError('frozen_stages must be between -1 and '
+                         f'{num_stages - 1}, got {stage!r}')
+    return stage
+
+
+def drop_rate(rate: float) -> float:
+    """Take the chance to drop a path.
+
+    Raises:
+        ValueError: If it is not in [0, 1).
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
+    return rate
+
+
+def check_block_sizes(channels: int, path_h: int, path_w: int,
+                      num_sharesets: int) -> None:
+    """Check what the shapes of a RepMLP block follow from.
+
+    Raises:
+        ValueError: If a size is not positive, or the sharesets do not divide
+            the channels.
+    """
+    if min(path_h, path_w) < 1:
+        raise ValueError('a partition has at least one position, got '
+                         f'{path_h}x{path_w}')
+    if num_sharesets < 1 or channels < 1 or channels % num_sharesets:
+        raise ValueError(f'{num_sharesets} sharesets do not divide '
+                         f'{channels} channels')
+
+
+def _ints(values: Any) -> bool:
+    return isinstance(values, Sequence) and all(
+        type(value) is int for value in values)
+
+
+def _repeats(values: Sequence[int]) -> bool:
+    return len(set(values)) < len(values)
