@@ -114,13 +114,17 @@ def checkpointed(module: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    tracking = [m for m in module.modules()
+    # With momentum 0 the second pass leaves them as they are. It cannot leave
+    # them out: it must save the same tensors for backward as the first.
+    tracking = [(m, m.momentum, m.num_batches_tracked.clone())
+                for m in module.modules()
                 if isinstance(m, _BatchNorm) and m.track_running_stats
                 and m.training]
-    for norm in tracking:
-        norm.track_running_stats = False
+    for norm, _, _ in tracking:
+        norm.momentum = 0.
     try:
         yield
     finally:
-        for norm in tracking:
-            norm.track_running_stats = True
+        for norm, momentum, batches in tracking:
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(batches)

@@ -1,0 +1,59 @@
+"""What several tests need: random models, comparison, paths."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / 'tests' / 'data'
+
+# Three stages with S from 1 to C, small enough for float64 on one core.
+TINY = dict(channels=(8, 16, 32), depths=(1, 2, 1), sharesets_nums=(1, 4, 32))
+TINY_CFG = dict(arch=TINY, img_size=32, out_indices=(2, ))
+
+
+def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every batch norm statistics and weights that a merge must see.
+
+    With fresh ones (mean 0, variance 1) almost any wrong merge looks right.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                shape = module.weight.shape
+                signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+                module.weight.copy_(
+                    signs * (torch.rand(shape, generator=generator) + 0.5))
+                module.running_var.copy_(
+                    torch.rand(shape, generator=generator) * 2 + 0.3)
+                for tensor in (module.bias, module.running_mean):
+                    tensor.copy_(torch.randn(shape, generator=generator))
+    return model
+
+
+def random_model(cls: type[nn.Module], seed: int = 0, **cfg) -> nn.Module:
+    """Build a model with random weights and norms, float64, in eval mode."""
+    torch.manual_seed(seed)
+    return randomize(cls(**cfg), seed).double().eval()
+
+
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Random float64 numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def assert_same(actual, expected, rtol: float = 1e-12) -> None:
+    """Compare element by element, relative to the largest one."""
+    if not isinstance(expected, torch.Tensor):
+        assert len(actual) == len(expected)
+        for a, b in zip(actual, expected):
+            assert_same(a, b, rtol)
+        return
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(
+        actual, expected, rtol=0, atol=rtol * max(scale, 1e-300))

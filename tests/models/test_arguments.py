@@ -1,0 +1,43 @@
+import pytest
+
+from mmcls_repmlp.models import arguments as args
+
+
+def test_pairs():
+    assert args.int_pair('x', 4) == (4, 4)
+    assert args.int_pair('x', [4, 6]) == (4, 6)
+
+
+def test_kernels():
+    assert args.conv_kernels(None) == ()
+    assert args.conv_kernels([3, 1]) == (3, 1)
+
+
+def test_stage_indices_are_counted_and_sorted():
+    assert args.stage_indices(-1, 4) == (3, )
+    assert args.stage_indices([3, -4], 4) == (0, 3)
+
+
+@pytest.mark.parametrize(('call', 'message'), [
+    (lambda: args.int_pair('img_size', 0), 'img_size .* got 0'),
+    (lambda: args.int_pair('img_size', (1, 2, 3)), r'got \(1, 2, 3\)'),
+    (lambda: args.int_pair('img_size', 2.5), 'got 2.5'),
+    (lambda: args.int_pair('img_size', '22'), "got '22'"),
+    (lambda: args.conv_kernels((2, )), r'odd positive .* got \(2,\)'),
+    (lambda: args.conv_kernels((3, 3)), 'different'),
+    (lambda: args.conv_kernels((-1, )), 'positive'),
+    (lambda: args.conv_kernels(3), 'got 3'),
+    (lambda: args.stage_indices((), 4), r'got \(\)'),
+    (lambda: args.stage_indices((4, ), 4), 'between -4 and 3'),
+    (lambda: args.stage_indices((-5, ), 4), 'between -4 and 3'),
+    (lambda: args.stage_indices((3, -1), 4), 'different stages'),
+    (lambda: args.last_frozen_stage(4, 4), 'frozen_stages'),
+    (lambda: args.last_frozen_stage(-2, 4), 'frozen_stages'),
+    (lambda: args.drop_rate(1.), 'drop_path_rate'),
+    (lambda: args.drop_rate(-.1), 'drop_path_rate'),
+    (lambda: args.check_block_sizes(6, 2, 2, 4), '4 sharesets do not divide'),
+    (lambda: args.check_block_sizes(6, 0, 2, 3), '0x2'),
+])  # yapf: disable
+def test_wrong_arguments_are_refused_in_words(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

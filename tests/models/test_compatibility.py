@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.models.compatibility import (
+    check_state_dict,
+    explain_mismatch,
+    find_mismatch,
+)
+
+TRAINING = {'gp.w': torch.ones(1), 'fc3.weight': torch.ones(8, 4, 1, 1),
+            'fc3_bn.weight': torch.ones(2),
+            'fc3_bn.num_batches_tracked': torch.tensor(1)}
+MERGED = {'gp.w': torch.ones(1), 'fc3.weight': torch.ones(8, 4, 1, 1),
+          'fc3.bias': torch.ones(8)}
+
+
+def explain(expected, given):
+    return explain_mismatch(find_mismatch(expected, given))
+
+
+def test_equal_names_and_shapes_are_no_mismatch():
+    assert not find_mismatch(TRAINING, TRAINING)
+
+
+def test_counters_of_batch_norm_may_be_absent():
+    given = dict(TRAINING)
+    del given['fc3_bn.num_batches_tracked']
+    assert not find_mismatch(TRAINING, given)
+
+
+def test_all_differences_are_named_but_only_the_first_are_shown():
+    given = {f'new{i}': torch.ones(1) for i in range(5)}
+    given['fc3.weight'] = torch.ones(2, 1, 1, 1)
+    mismatch = find_mismatch(TRAINING, given)
+    assert mismatch.missing == ('gp.w', 'fc3_bn.weight')
+    assert len(mismatch.unexpected) == 5
+    assert mismatch.misshaped == {'fc3.weight': ((8, 4, 1, 1), (2, 1, 1, 1))}
+    assert '5 unexpected: new0, new1, new2, ...' in str(mismatch)
+    assert 'fc3.weight (model (8, 4, 1, 1), checkpoint (2, 1, 1, 1))' in str(
+        mismatch)
+
+
+def test_explanations():
+    assert 'already converted' in explain(TRAINING, MERGED)
+    assert 'training form' in explain(MERGED, TRAINING)
+    other_size = {**TRAINING, 'fc3.weight': torch.ones(18, 9, 1, 1)}
+    assert 'another image size' in explain(TRAINING, other_size)
+    assert 'partitions of 3x3, the model has 2x2' in explain(
+        TRAINING, other_size)
+    assert 'another architecture' in explain(TRAINING, {'x': torch.ones(1)})
+    both = {**other_size, 'gp.w': torch.ones(2)}
+    assert 'another architecture' in explain(TRAINING, both)
+
+
+@pytest.mark.parametrize(('expected', 'given'), [(MERGED, TRAINING),
+                                                 (TRAINING, MERGED)])
+def test_the_tool_is_named(expected, given):
+    given = {f'a.{key}': value for key, value in given.items()}
+    with pytest.raises(CheckpointError, match='reparameterize_model.py'):
+        check_state_dict(expected, given, 'a.')
+
+
+def test_state_dicts_without_any_of_the_names_are_none_of_its_business():
+    check_state_dict(TRAINING, {'head.weight': torch.ones(1)}, 'a.')
+    check_state_dict(TRAINING, {f'a.{k}': v for k, v in TRAINING.items()},
+                     'a.')

@@ -1,0 +1,67 @@
+import copy
+
+import pytest
+import torch
+from tests.helpers import assert_same, randn, randomize
+from torch import nn
+
+from mmcls_repmlp.models.layers import (
+    ConvFFN,
+    GlobalPerceptron,
+    PatchEmbed,
+    checkpointed,
+)
+
+
+def test_patch_embedding_is_conv_norm_relu():
+    embed = PatchEmbed(3, 8, kernel_size=4, stride=4, norm_cfg=dict(type='BN'))
+    randomize(embed).double().eval()
+    x = randn(2, 3, 8, 12)
+    out = embed(x)
+    assert out.shape == (2, 8, 2, 3)
+    assert_same(out, embed.norm(embed.projection(x)).relu())
+
+
+@pytest.mark.parametrize(('divisor', 'width'), [(8, 24), (1, 20)])
+def test_width_of_the_gate(divisor, width):
+    gate = GlobalPerceptron(80, ratio=4, divisor=divisor).double()
+    assert gate.conv1.conv.out_channels == width
+    x = randn(2, 80, 3, 3)
+    hidden = gate.conv1.conv(x.mean((2, 3), keepdim=True)).relu()
+    assert_same(gate(x), gate.conv2.conv(hidden).sigmoid())
+
+
+def test_ffn_works_on_every_position_alone():
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, 3, 3)
+    assert_same(ffn(x)[..., 1:2, 2:3], ffn(x[..., 1:2, 2:3]))
+    assert ffn.ffn_fc1.conv.out_channels == 16
+
+
+def test_checkpointing_changes_neither_gradients_nor_statistics():
+    results = []
+    module = nn.Sequential(
+        nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Conv2d(4, 2, 1)).double()
+    for call in (lambda m, x: m(x), checkpointed):
+        copied = copy.deepcopy(module).train()
+        x = randn(3, 2, 4, 4).requires_grad_()
+        call(copied, x).square().sum().backward()
+        results.append([
+            x.grad, *(p.grad for p in copied.parameters()),
+            *(b.double() for b in copied.buffers())])
+    assert_same(*results, rtol=0)
+    assert int(results[0][-1]) == 1  # num_batches_tracked
+
+
+def test_checkpointing_keeps_no_activations():
+    module = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    def saved(call):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            call(module, torch.ones(8, 4, requires_grad=True))
+        return sum(sizes)
+
+    assert saved(checkpointed) < saved(lambda m, x: m(x)) / 4

@@ -1,0 +1,423 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from mmcls.models.backbones.base_backbone import BaseBackbone
+from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
+from mmengine.model import revert_sync_batchnorm
+from mmengine.runner.checkpoint import load_state_dict
+from tests.helpers import (
+    DATA,
+    TINY,
+    TINY_CFG,
+    assert_same,
+    randn,
+    random_model,
+)
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLPBlock, RepMLPNet
+from mmcls_repmlp.checkpoints import convert_to_mmcls
+from mmcls_repmlp.deploy import complexity
+from mmcls_repmlp.errors import CheckpointError
+
+# Parameters in millions and MACs in 10^9, training and deploy form, of the
+# whole classifier with 1000 classes. The parameters are the official README's
+# after rounding (github.com/DingXiaoH/RepMLP at 3eff13f).
+PUBLISHED = [
+    ('t', 224, (38.294, 38.332), (2.808, 2.798)),
+    ('t', 256, (58.688, 58.739), (4.258, 4.246)),
+    ('b', 224, (68.243, 68.333), (6.676, 6.657)),
+    ('b', 256, (96.448, 96.568), (9.640, 9.616)),
+    ('d', 256, (86.888, 86.985), (8.636, 8.611)),
+    ('l', 256, (117.642, 117.821), (11.609, 11.579)),
+]
+
+
+def net(**cfg):
+    return random_model(RepMLPNet, **{**TINY_CFG, **cfg})
+
+
+def mmcls_net(**cfg):
+    return random_model(MmclsRepMLPNet, **{
+        **dict(arch={k: list(v) for k, v in TINY.items()}, img_size=32,
+               out_indices=(2, ), reparam_conv_kernels=(1, 3)), **cfg})
+
+
+def shapes(model):
+    return {key: value.shape for key, value in model.state_dict().items()}
+
+
+# ---------------------------------------------------------------- variants
+
+@pytest.mark.parametrize(('arch', 'size', 'params', 'macs'), PUBLISHED)
+def test_published_models(arch, size, params, macs):
+    with torch.device('meta'):
+        model = RepMLPNet(arch, size)
+    head = model.channels[-1] * 1000
+    for i in range(2):
+        counts = complexity(model, (3, size, size))
+        assert round((counts.params + head + 1000) / 1e6, 3) == params[i]
+        assert round((counts.macs + head) / 1e9, 3) == macs[i]
+        model.switch_to_deploy()
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+def test_arch_b_has_the_names_shapes_and_order_of_mmcls(deploy):
+    with torch.device('meta'):
+        ours = RepMLPNet('b', deploy=deploy)
+        theirs = MmclsRepMLPNet(
+            'b', reparam_conv_kernels=(1, 3), deploy=deploy)
+    assert shapes(ours) == shapes(theirs)
+    # Optimizer states of checkpoints go by position.
+    assert [name for name, _ in ours.named_parameters()] == [
+        name for name, _ in theirs.named_parameters()]
+
+
+# ------------------------------------------------------------ equal results
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
+                                             (torch.float32, 2e-5)])
+@pytest.mark.parametrize('kernels', [None, (3, ), (1, 3), (1, 3, 5)])
+def test_training_form_equals_mmcls(dtype, rtol, kernels):
+    ours = net(reparam_conv_kernels=kernels).to(dtype)
+    theirs = mmcls_net(reparam_conv_kernels=kernels).to(dtype)
+    theirs.load_state_dict(ours.state_dict())
+    x = randn(2, 3, 32, 32).to(dtype)
+    assert_same(ours(x), theirs(x), rtol)
+
+
+def test_deploy_form_equals_mmcls_in_float64():
+    # mmcls cannot convert in float64 but can load what was converted.
+    ours, theirs = net(), mmcls_net(deploy=True)
+    ours.switch_to_deploy()
+    theirs.load_state_dict(ours.state_dict())
+    x = randn(2, 3, 32, 32)
+    assert_same(ours(x), theirs(x))
+
+
+def test_deploy_form_equals_mmcls_own_conversion_in_float32():
+    ours, theirs = net().float(), mmcls_net().float()
+    theirs.load_state_dict(ours.state_dict())
+    for model in (ours, theirs):
+        model.switch_to_deploy()
+    x = randn(2, 3, 32, 32).float()
+    assert_same(ours(x), theirs(x), 2e-5)
+    for (name, a), b in zip(ours.state_dict().items(),
+                            theirs.state_dict().values()):
+        assert_same(a.double(), b.double(), 2e-5), name
+
+
+@pytest.mark.parametrize('cfg', [
+    {}, dict(with_cp=True), dict(out_indices=(0, 1, 2))])
+def test_training_step_equals_mmcls(cfg):
+    ours = net(out_after_downsample=True, **cfg)
+    theirs = mmcls_net(out_indices=cfg.get('out_indices', (2, )))
+    theirs.load_state_dict(ours.state_dict())
+    results = []
+    for model in (ours, theirs):
+        model.train()
+        x = randn(4, 3, 32, 32).requires_grad_()
+        outs = model(x)
+        sum((out * randn(*out.shape, seed=1)).sum() for out in outs).backward()
+        # Gradients as one vector: those of weights before a batch norm
+        # cancel to almost nothing and have no relative accuracy of their own.
+        grads = [x.grad, *(p.grad for p in model.parameters())]
+        results.append([*outs, torch.cat([g.flatten() for g in grads]),
+                        *(b.double() for b in model.buffers())])
+    assert_same(*results)
+
+
+@pytest.mark.parametrize('name', ['square', 'rectangular'])
+@pytest.mark.parametrize('deploy', [False, True])
+def test_equals_the_official_code(name, deploy):
+    oracle = torch.load(DATA / f'repmlpnet_{name}.pt', weights_only=True)
+    cfg = oracle['config']
+    stages = len(cfg['channels'])
+    model = RepMLPNet(
+        dict(channels=cfg['channels'], depths=cfg['num_blocks'],
+             sharesets_nums=cfg['sharesets_nums'],
+             globalperceptron_divisor=1),
+        img_size=(4 * cfg['hs'][0], 4 * cfg['ws'][0]),
+        out_indices=(stages - 1, ),
+        reparam_conv_kernels=cfg['reparam_conv_k'])
+    classifier = nn.ModuleDict(dict(
+        backbone=model, head=nn.ModuleDict(dict(fc=nn.Linear(
+            cfg['channels'][-1], cfg['num_class'])))))
+    classifier.load_state_dict(convert_to_mmcls(oracle['state_dict']))
+    classifier.double().eval()
+    if deploy:
+        model.switch_to_deploy()
+    features, = model(oracle['input'].double())
+    logits = classifier['head']['fc'](features.mean((2, 3)))
+    assert_same(logits, oracle['output'])
+
+
+# --------------------------------------------------------------- any size
+
+def test_list_valued_and_rectangular_sizes():
+    # Config files give lists, which never match in mmcls.
+    model = net(img_size=[32, 16], patch_size=[4, 4])
+    merged = copy.deepcopy(model)
+    merged.switch_to_deploy()
+    x = randn(2, 3, 32, 16)
+    assert model(x)[0].shape == (2, 32, 2, 1)
+    assert_same(merged(x), model(x))
+
+
+@pytest.mark.parametrize('size', [(32, 16), (64, 16), (32, 48), (96, 32)])
+def test_multiples_of_the_training_size(size):
+    model = net(img_size=(32, 16), out_indices=(0, 1, 2))
+    merged = copy.deepcopy(model)
+    merged.switch_to_deploy()
+    x = randn(2, 3, *size)
+    outs = model(x)
+    assert [out.shape[2:] for out in outs] == [
+        (size[0] >> i, size[1] >> i) for i in (2, 3, 4)]
+    assert_same(merged(x), outs)
+
+
+def test_swapping_the_halves_of_an_image_swaps_those_of_the_features():
+    model, x = net(out_indices=(0, 1, 2)), randn(1, 3, 32, 64)
+    swapped = torch.cat([x[..., 32:], x[..., :32]], dim=3)
+    for out, expected in zip(model(swapped), model(x)):
+        half = expected.shape[3] // 2
+        assert_same(out, torch.cat(
+            [expected[..., half:], expected[..., :half]], dim=3))
+
+
+@pytest.mark.parametrize(('size', 'nearest'), [
+    ((40, 32), '32x32'), ((32, 60), '32x64'), ((16, 16), '32x32'),
+    ((90, 33), '96x32')])
+def test_other_sizes_are_refused_with_one_that_works(size, nearest):
+    model = net()
+    with pytest.raises(ValueError, match=f'{size[0]}x{size[1]} do not fit '
+                       f'img_size=32x32: .* nearest being {nearest}'):
+        model(randn(1, 3, *size))
+    model(randn(1, 3, *map(int, nearest.split('x'))))
+
+
+def test_size_that_the_strides_do_not_divide_works_as_in_mmcls():
+    ours, theirs = net(img_size=38), mmcls_net(img_size=38)
+    theirs.load_state_dict(ours.state_dict())
+    x = randn(2, 3, 38, 38)
+    assert_same(ours(x), theirs(x))
+    with pytest.raises(ValueError, match='img_size=38x38: use 38x38$'):
+        ours(randn(1, 3, 76, 76))
+
+
+def test_size_too_small_for_the_stages_is_refused():
+    with pytest.raises(ValueError, match='too small for 3 stages'):
+        net(img_size=8)
+
+
+# ----------------------------------------------------------------- outputs
+
+def test_outputs_are_those_of_the_stages():
+    model, x = net(out_indices=(-1, 0, 1)), randn(1, 3, 32, 32)
+    assert model.out_indices == (0, 1, 2)
+    outs = model(x)
+    y = model.stages[0](model.patch_embed(x))
+    assert_same(outs[0], y)
+    y = model.stages[1](model.downsample_layers[0](y))
+    assert_same(outs[1], y)
+    y = model.stages[2](model.downsample_layers[1](y))
+    assert_same(outs[2], model.final_norm(y))
+
+
+def test_layout_of_mmcls_on_request():
+    ours = net(out_indices=(0, 1, 2), out_after_downsample=True)
+    theirs = mmcls_net(out_indices=(0, 1, 2))
+    theirs.load_state_dict(ours.state_dict())
+    x = randn(1, 3, 32, 32)
+    assert_same(ours(x), theirs(x))
+
+
+def test_without_final_norm():
+    model = net(final_norm=False)
+    assert 'final_norm.weight' not in model.state_dict()
+    model(randn(1, 3, 32, 32))
+
+
+# ---------------------------------------------------------- configurability
+
+def test_norm_cfg_and_conv_cfg_reach_every_layer():
+    model = RepMLPNet(
+        **TINY_CFG, norm_cfg=dict(type='BN', eps=0.25),
+        conv_cfg=dict(type='Conv2dAdaptivePadding'))
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert len(norms) == 4 * 7 + 1 + 2 + 1
+    assert len(convs) == 4 * 7 + 1 + 2
+    assert {m.eps for m in norms} == {0.25}
+    assert {type(m).__name__ for m in convs} == {'Conv2dAdaptivePadding'}
+
+
+def test_patch_cfg_goes_before_the_defaults():
+    model = net(patch_cfg=dict(kernel_size=7, padding=3, bias=True))
+    assert model.patch_embed.projection.kernel_size == (7, 7)
+    assert model(randn(1, 3, 32, 32))[0].shape == (1, 32, 2, 2)
+
+
+def test_in_channels():
+    assert net(in_channels=1)(randn(1, 1, 32, 32))[0].shape[1] == 32
+
+
+def test_weights_of_convolutions_are_initialised_by_init_cfg():
+    model = net(init_cfg=dict(type='Constant', layer='Conv2d', val=0.5))
+    model.init_weights()
+    assert (model.stages[0][0].repmlp_block.fc3.weight == 0.5).all()
+
+
+@pytest.mark.parametrize('wrong', [
+    dict(arch='x'), dict(img_size=(1, 2, 3)), dict(patch_size=0),
+    dict(out_indices=(3, )), dict(out_indices=()), dict(frozen_stages=3),
+    dict(reparam_conv_kernels=(2, )), dict(drop_path_rate=1.)])
+def test_wrong_arguments_are_refused(wrong):
+    with pytest.raises(ValueError, match=str(*wrong)):
+        net(**wrong)
+
+
+# ------------------------------------------------------- training features
+
+def test_is_a_backbone_of_mmcls():
+    assert issubclass(RepMLPNet, BaseBackbone)
+    assert net().train().training  # train() returns the module
+
+
+@pytest.mark.parametrize('last', [-1, 0, 1, 2])
+def test_frozen_stages(last):
+    model = net(frozen_stages=last).train()
+    stages = [*model.stages]
+    frozen = [model.patch_embed, *stages[:last + 1],
+              *[*model.downsample_layers][:max(last, 0)]] if last >= 0 else []
+    frozen += [model.final_norm] if last == 2 else []
+    names = {id(p) for m in frozen for p in m.parameters()}
+    assert {id(p) for p in model.parameters() if not p.requires_grad} == names
+    before = [b.clone() for m in frozen for b in m.buffers()]
+    out = model(randn(2, 3, 32, 32))[0]
+    assert_same([b for m in frozen for b in m.buffers()], before, 0)
+    assert out.requires_grad is (last < 2)
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+def test_norm_eval_keeps_statistics(norm_eval):
+    model = net(norm_eval=norm_eval).train()
+    before = copy.deepcopy(dict(model.named_buffers()))
+    model(randn(2, 3, 32, 32))
+    kept = all(torch.equal(b, before[n]) for n, b in model.named_buffers())
+    assert kept is norm_eval
+
+
+@pytest.mark.parametrize('cfg', [{}, dict(drop_path_rate=0.5)])
+def test_gradient_checkpointing_changes_no_result(cfg):
+    results = []
+    for with_cp in (False, True):
+        model = net(with_cp=with_cp, **cfg).train()
+        torch.manual_seed(1)
+        model(randn(4, 3, 32, 32))[0].square().mean().backward()
+        results.append([*(p.grad for p in model.parameters()),
+                        *(b.double() for b in model.buffers())])
+    assert_same(*results, rtol=0)
+
+
+def test_drop_path_rate_grows_over_the_blocks():
+    model = net(drop_path_rate=0.3)
+    rates = [u.drop_path.drop_prob for s in model.stages for u in s]
+    assert rates == pytest.approx([0., 0.1, 0.2, 0.3])
+
+
+def test_layer_depth():
+    model = net()
+    depth = {name: model.get_layer_depth(f'backbone.{name}', 'backbone.')
+             for name in ('patch_embed.norm.bias', 'stages.0.0.norm1.bias',
+                          'downsample_layers.0.conv.weight',
+                          'stages.1.0.norm1.bias', 'stages.1.1.norm1.bias',
+                          'stages.2.0.norm1.bias', 'final_norm.bias')}
+    assert [*depth.values()] == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5)]
+    assert model.get_layer_depth('head.fc.bias', 'backbone.') == (5, 6)
+
+
+def test_bfloat16_model():
+    model = net().bfloat16()
+    x = randn(2, 3, 32, 32).bfloat16()
+    merged = copy.deepcopy(model)
+    merged.switch_to_deploy()
+    assert model(x)[0].dtype is torch.bfloat16
+    assert_same(merged(x)[0].double(), model(x)[0].double(), 5e-2)
+
+
+def test_sync_bn_on_one_process():
+    model = revert_sync_batchnorm(net(norm_cfg=dict(type='SyncBN')))
+    assert_same(model(randn(1, 3, 32, 32)), net()(randn(1, 3, 32, 32)))
+
+
+def test_copies_and_pickles():
+    model, x = net(), randn(1, 3, 32, 32)
+    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
+
+
+# ------------------------------------------------------------------ deploy
+
+def test_switching_is_idempotent_and_read_from_the_structure():
+    model, x = net(), randn(1, 3, 32, 32)
+    assert not model.deploy
+    expected = model(x)
+    model.switch_to_deploy()
+    model.switch_to_deploy()
+    assert model.deploy
+    assert_same(model(x), expected)
+    built = net(deploy=True)
+    built.switch_to_deploy()
+    assert shapes(built) == shapes(model)
+
+
+def test_all_blocks_are_merged_or_none():
+    model, x = net(), randn(1, 3, 32, 32)
+    blocks = [m for m in model.modules() if isinstance(m, RepMLPBlock)]
+    blocks[-1].fc3_bn = nn.InstanceNorm2d(32).double()
+    expected = model(x)
+    with pytest.raises(ValueError, match='InstanceNorm2d'):
+        model.switch_to_deploy()
+    assert not any(block.deploy for block in blocks)
+    assert_same(model(x), expected, 0)
+
+
+# -------------------------------------------------------- loading weights
+
+@pytest.mark.parametrize('load', [
+    lambda model, weights: model.load_state_dict(weights),
+    lambda model, weights: model.load_state_dict(weights, strict=False),
+    lambda model, weights: load_state_dict(model, weights)])
+@pytest.mark.parametrize(('wanted', 'given', 'message'), [
+    (dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
+    ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
+    ({}, dict(img_size=64), 'another image size.*of 16x16'),
+    ({}, dict(arch=dict(TINY, depths=(1, 3, 1))), 'architecture.*1.2'),
+    (dict(arch=dict(TINY, depths=(1, 3, 1))), {}, 'architecture.*1.2'),
+])  # yapf: disable
+def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
+        load, wanted, given, message):
+    model = nn.ModuleDict(dict(backbone=net(**wanted)))
+    weights = {f'backbone.{key}': value + 1
+               for key, value in net(**given).state_dict().items()}
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=message):
+        load(model, weights)
+    assert_same([*model.state_dict().values()], [*before.values()], 0)
+
+
+def test_a_classifier_may_load_its_head_alone():
+    model = nn.ModuleDict(dict(backbone=net(), head=nn.Linear(2, 2)))
+    weights = {'head.weight': torch.ones(2, 2), 'head.bias': torch.ones(2)}
+    model.load_state_dict(weights, strict=False)
+    assert (model['head'].weight == 1).all()
+
+
+def test_counters_of_batch_norm_may_be_absent():
+    model = net()
+    weights = {key: value for key, value in model.state_dict().items()
+               if not key.endswith('num_batches_tracked')}
+    load_state_dict(model, weights)
