@@ -38,7 +38,9 @@ def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
 def random_model(cls: type[nn.Module], seed: int = 0, **cfg) -> nn.Module:
     """Build a model with random weights and norms, float64, in eval mode."""
     torch.manual_seed(seed)
-    return randomize(cls(**cfg), seed).double().eval()
+    model = randomize(cls(**cfg), seed).double()
+    model.eval()  # mmcls' backbones return nothing here
+    return model
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -60,8 +61,8 @@ def largest_difference(reference: nn.Module, other: nn.Module,
 
     Returns:
         The largest difference between two elements, divided by the largest
-        element of the reference's output it belongs to; nan or inf if an
-        output is not finite.
+        element of the reference's output it belongs to; infinite if an output
+        is not finite.
 
     Raises:
         ValueError: If the outputs differ in number or shape.
@@ -70,8 +71,7 @@ def largest_difference(reference: nn.Module, other: nn.Module,
         _outputs_in_float64(model, batch) for model in (reference, other))
     if [t.shape for t in expected] != [t.shape for t in actual]:
         raise ValueError('the models have outputs of different shapes')
-    return max((float((a - b).abs().max() / a.abs().max().clamp_min(1e-300))
-                for a, b in zip(expected, actual)), key=_nan_largest)
+    return max(map(_difference, expected, actual))
 
 
 def _switchable(module: nn.Module) -> Iterator[nn.Module]:
@@ -97,5 +97,8 @@ def _tensors(output: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _nan_largest(number: float) -> float:
-    return float('inf') if number != number else number
+def _difference(reference: Tensor, other: Tensor) -> float:
+    if not (reference.isfinite().all() and other.isfinite().all()):
+        return math.inf
+    largest = reference.abs().max().clamp_min(torch.finfo(torch.double).tiny)
+    return float((reference - other).abs().max() / largest)

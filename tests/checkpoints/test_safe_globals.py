@@ -1,0 +1,102 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.checkpoints.safe_globals import allow_mmengine_checkpoints
+from mmcls_repmlp.errors import CheckpointError
+
+
+def save(path, content):
+    torch.save(content, path)
+    return path
+
+
+class Runs:
+    """Pickles as a call of ``function``."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_message_hub_of_mmengine_is_read_back(tmp_path):
+    buffer = HistoryBuffer([1., 2.5], [1, 1])
+    hub = dict(log_scalars=dict(loss=buffer),
+               runtime_info=dict(best=np.float32(0.5), count=np.int64(3)))
+    read = read_checkpoint(save(tmp_path / 'a.pth', hub))
+    assert read['log_scalars']['loss'].mean() == 1.75
+    assert read['log_scalars']['loss'].statistics('max') == 2.5
+    assert read['runtime_info'] == dict(best=0.5, count=3)
+
+
+def test_both_names_of_numpys_functions_are_known():
+    names = {entry[1] for entry in torch.serialization.get_safe_globals()
+             if isinstance(entry, tuple)}
+    for package in ('core', '_core'):
+        for function in ('_reconstruct', 'scalar'):
+            assert f'numpy.{package}.multiarray.{function}' in names
+
+
+def test_allowing_twice_adds_nothing():
+    before = set(torch.serialization.get_safe_globals())
+    allow_mmengine_checkpoints()
+    assert set(torch.serialization.get_safe_globals()) == before
+
+
+def test_only_what_mmengine_needs_is_allowed():
+    allowed = [entry[0] if isinstance(entry, tuple) else entry
+               for entry in torch.serialization.get_safe_globals()]
+    names = {f'{e.__module__}.{e.__name__}' for e in allowed}
+    assert {name for name in names if not name.startswith(
+        ('torch.', 'numpy.dtypes.'))} == {
+        'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray',
+        'numpy.dtype', 'numpy._core.multiarray._reconstruct',
+        'numpy._core.multiarray.scalar',
+        'mmcls_repmlp.checkpoints.safe_globals._history_buffer_method'}
+
+
+@pytest.mark.parametrize('load', [
+    read_checkpoint,
+    lambda path: torch.load(path),
+    lambda path: CheckpointLoader.load_checkpoint(str(path), 'cpu')])
+@pytest.mark.parametrize('payload', [
+    lambda path: Runs(exec, f'open({str(path)!r}, "w").close()'),
+    lambda path: Runs(getattr, HistoryBuffer, '__init__'),
+    lambda path: Runs(getattr, np.ndarray, '__reduce__'),
+    lambda path: Runs(getattr, 'text', 'upper'),
+    lambda path: HistoryBufferWith(
+        Runs(exec, f'open({str(path)!r}, "w").close()')),
+])
+def test_hostile_files_are_refused_and_run_nothing(tmp_path, load, payload):
+    marker = tmp_path / 'ran'
+    path = save(tmp_path / 'hostile.pth', dict(
+        state_dict={}, message_hub=payload(marker)))
+    with pytest.raises((CheckpointError, pickle.UnpicklingError)):
+        load(path)
+    assert not marker.exists()
+
+
+def test_the_hostile_file_would_run_if_it_were_unpickled(tmp_path):
+    marker = tmp_path / 'ran'
+    path = save(tmp_path / 'hostile.pth',
+                Runs(exec, f'open({str(marker)!r}, "w").close()'))
+    torch.load(path, weights_only=False)
+    assert marker.exists()
+
+
+class HistoryBufferWith:
+    """Pickles as a HistoryBuffer whose statistics run a payload."""
+
+    def __init__(self, payload):
+        self.payload = payload
+
+    def __reduce__(self):
+        return HistoryBuffer, (), dict(statistics_methods=dict(
+            mean=self.payload))

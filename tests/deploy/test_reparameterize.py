@@ -1,0 +1,137 @@
+import copy
+import warnings
+
+import pytest
+import torch
+from mmcls.models import build_backbone
+from mmengine.model import MMDistributedDataParallel
+from tests.helpers import TINY_CFG, assert_same, randn, random_model
+from torch import nn
+
+from mmcls_repmlp import RepMLPBlock, RepMLPNet, reparameterize
+from mmcls_repmlp.deploy import largest_difference
+
+
+class Classifier(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = RepMLPNet(**TINY_CFG)
+
+    def forward(self, x):
+        return self.backbone(x)[-1].mean((2, 3))
+
+
+@pytest.fixture
+def model():
+    return random_model(Classifier)
+
+
+@pytest.mark.parametrize('inplace', [True, False])
+def test_returns_a_copy_unless_inplace(model, inplace):
+    x = randn(2, 3, 32, 32)
+    expected = model(x)
+    merged = reparameterize(model, inplace=inplace)
+    assert (merged is model) is inplace
+    assert model.backbone.deploy is inplace
+    assert merged.backbone.deploy
+    assert_same(merged(x), expected)
+
+
+def test_a_switchable_module_itself_is_taken():
+    block = random_model(RepMLPBlock, channels=4, path_h=2, path_w=2)
+    assert reparameterize(block).deploy
+
+
+@pytest.mark.parametrize('cfg', [
+    dict(type='RepVGG', arch='A0'), dict(type='MobileOne', arch='s0')])
+def test_models_of_mmcls_are_merged(cfg):
+    trained = random_model(lambda: build_backbone(cfg))
+    merged = reparameterize(trained)
+    x = randn(1, 3, 32, 32)
+    assert merged.deploy and not trained.deploy
+    assert_same(merged(x), trained(x), 1e-10)
+
+
+@pytest.mark.parametrize('nothing', [
+    lambda model: nn.Linear(2, 2), lambda model: reparameterize(model)])
+def test_warns_when_there_is_nothing_to_merge(model, nothing):
+    target = nothing(model)
+    with pytest.warns(UserWarning, match='nothing to merge'):
+        merged = reparameterize(target)
+    assert merged.state_dict().keys() == target.state_dict().keys()
+
+
+def test_does_not_warn_when_something_was_merged(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        reparameterize(model)
+
+
+@pytest.fixture
+def process_group(tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('wrap', [
+    nn.DataParallel, nn.parallel.DistributedDataParallel,
+    MMDistributedDataParallel])
+def test_wrapped_models_are_refused_with_the_remedy(
+        model, process_group, wrap):
+    with pytest.raises(TypeError, match=r'what is inside, model\.module$'):
+        reparameterize(wrap(model))
+    inner = copy.deepcopy(model)
+    inner.backbone = wrap(inner.backbone)
+    with pytest.raises(TypeError, match=r'model\.backbone\.module$'):
+        reparameterize(inner)
+    assert not model.backbone.deploy
+
+
+def test_difference_of_equal_models_is_rounding(model):
+    x = randn(2, 3, 32, 32)
+    assert largest_difference(model, model, x) == 0
+    difference = largest_difference(model, reparameterize(model), x)
+    assert 0 < difference < 1e-12
+
+
+def test_difference_is_relative_to_the_largest_element():
+    reference, other = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    reference.weight.data.copy_(torch.tensor([[4., 0.], [0., 1.]]))
+    other.weight.data.copy_(torch.tensor([[4., 0.], [0., 3.]]))
+    assert largest_difference(reference, other, torch.eye(2)) == 0.5
+
+
+def test_differences_are_found_in_every_output():
+    class Outputs(nn.Module):
+
+        def __init__(self, shift):
+            super().__init__()
+            self.register_buffer('shift', torch.tensor(shift))
+
+        def forward(self, x):
+            return dict(a=[x], b=(x, x + self.shift))
+
+    x = torch.ones(1)
+    assert largest_difference(Outputs(0.), Outputs(1.), x) == 1
+
+
+def test_undefined_outputs_are_no_agreement():
+    broken = nn.Linear(2, 2)
+    broken.weight.data[0, 0] = float('nan')
+    assert largest_difference(broken, broken, torch.ones(1, 2)) == float('inf')
+
+
+def test_comparing_changes_neither_model(model):
+    model.float().train()
+    before = copy.deepcopy(model.state_dict())
+    largest_difference(model, model, randn(2, 3, 32, 32))
+    assert all(m.training for m in model.modules())
+    assert_same([*model.state_dict().values()], [*before.values()], 0)
+
+
+def test_outputs_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match='different shapes'):
+        largest_difference(nn.Linear(2, 2), nn.Linear(2, 3), torch.ones(1, 2))
