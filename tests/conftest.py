@@ -1,8 +1,95 @@
-"""Shared by all tests."""
+"""A small project on real digits, made once for all tests that run jobs."""
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 import torch
+from make_digits import write_digits
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from tests.helpers import ROOT
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
+from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.train import train
 
 torch.set_num_threads(1)
+
+_CONFIGS = ROOT / 'configs' / 'repmlp'
+_EPOCHS = 2
+# As the demo's config, but quick: few images, short, no loader processes.
+_QUICK = """
+_base_ = {base!r}
+_data = dict(
+    batch_size=16, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r}))
+train_dataloader = _data
+val_dataloader = _data
+test_dataloader = _data
+param_scheduler = []
+train_cfg = dict(max_epochs={epochs})
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
+"""
+
+
+class Project(NamedTuple):
+    """Paths of a trained and converted model on digits."""
+    folder: Path
+    data: Path
+    config: Path
+    deploy_config: Path
+    trained: Path
+    merged: Path
+    work_dir: Path
+
+
+@pytest.fixture(scope='session')
+def digits(tmp_path_factory):
+    """Forty images to train on, twenty to validate, two of each class."""
+    folder = write_digits(tmp_path_factory.mktemp('data') / 'digits')
+    for split, count in (('train', 4), ('val', 2)):
+        for label in range(10):
+            images = sorted((folder / split / str(label)).iterdir())
+            for image in images[count:]:
+                image.unlink()
+    return folder
+
+
+@pytest.fixture(scope='session')
+def project(tmp_path_factory, digits):
+    """Configs, and checkpoints of a model trained for two epochs."""
+    folder = tmp_path_factory.mktemp('project')
+    for name in ('', '_deploy'):
+        base = _CONFIGS / f'repmlp-mini{name}_1xb64_digits-32px.py'
+        (folder / f'quick{name}.py').write_text(_QUICK.format(
+            base=str(base), data=str(digits), epochs=_EPOCHS))
+    made = Project(
+        folder, digits, folder / 'quick.py', folder / 'quick_deploy.py',
+        folder / 'work' / f'epoch_{_EPOCHS}.pth', folder / 'merged.pth',
+        folder / 'work')
+    train(made.config, work_dir=str(made.work_dir), seed=0)
+    reparameterize_checkpoint(
+        made.config, made.trained, made.merged, report=lambda line: None)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _forget_runners():
+    """Let the next test build runners in the same second as this one.
+
+    mmengine keeps loggers and visualizers by the second they were made in.
+    """
+    yield
+    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kept._instance_dict.clear()
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """A fresh folder for logs, removed at once: logs add up."""
+    yield str(tmp_path / 'work')
+    shutil.rmtree(tmp_path / 'work', ignore_errors=True)

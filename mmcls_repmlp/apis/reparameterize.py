@@ -136,6 +136,10 @@ def _training_config(config: str | Path,
 
 def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
           src: str | Path) -> None:
+    dtypes = {value.dtype for value in state_dict.values()
+              if value.is_floating_point()}
+    if len(dtypes) == 1:
+        model.to(*dtypes)  # so that the result is written as it was read
     try:
         load_strictly(model, state_dict, src)
     except CheckpointError:

@@ -1,0 +1,50 @@
+import argparse
+import os
+
+import pytest
+
+from mmcls_repmlp.apis.cli import (
+    add_runner_arguments,
+    adopt_local_rank,
+    run_tool,
+)
+from mmcls_repmlp.errors import CheckpointError, JobFailedError
+
+PARSER = argparse.ArgumentParser(prog='tool.py')
+
+
+def fail(error):
+    def job():
+        raise error
+    return job
+
+
+def test_exit_codes_and_messages(capsys):
+    assert run_tool(PARSER, lambda: None) == 0
+    assert run_tool(PARSER, fail(CheckpointError('no\n  such file'))) == 2
+    assert run_tool(PARSER, fail(JobFailedError('differs'))) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        'tool.py: error: no such file', 'tool.py: error: differs']
+
+
+def test_defects_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_tool(PARSER, fail(ZeroDivisionError()))
+
+
+def test_runner_arguments():
+    parser = argparse.ArgumentParser()
+    add_runner_arguments(parser)
+    args = parser.parse_args(
+        ['--cfg-options', 'a.b=1', 'c="[(1,2)]"', '--launcher', 'slurm'])
+    assert args.cfg_options == {'a.b': 1, 'c': [(1, 2)]}
+    assert args.launcher == 'slurm' and args.work_dir is None
+
+
+def test_rank_from_the_environment_goes_before_the_argument(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '3')
+    adopt_local_rank(1)
+    assert os.environ['LOCAL_RANK'] == '3'
+    monkeypatch.delenv('LOCAL_RANK')
+    adopt_local_rank(1)
+    assert os.environ.pop('LOCAL_RANK') == '1'

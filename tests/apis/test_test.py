@@ -1,0 +1,116 @@
+import json
+import pickle
+
+import pytest
+from mmengine.config import Config
+
+from mmcls_repmlp.apis import test as module_under_test
+from mmcls_repmlp.apis.test import test as run_test
+from mmcls_repmlp.errors import CheckpointError, UserError
+
+pytestmark = pytest.mark.xdist_group('project')
+
+
+def test_both_forms_score_the_same(project, work_dir):
+    results = [
+        run_test(config, checkpoint, ['accuracy'], work_dir=work_dir)
+        for config, checkpoint in ((project.config, project.trained),
+                                   (project.deploy_config, project.merged))]
+    assert results[0] == results[1]
+    assert 0 <= results[0]['accuracy/top1'] <= 100
+
+
+def test_all_metrics_to_a_file(project, work_dir, tmp_path):
+    out = tmp_path / 'metrics.json'
+    results = run_test(
+        project.config, project.trained, module_under_test.METRICS,
+        dict(topk=[1, 5]), out=out, out_item='metrics', work_dir=work_dir)
+    assert json.loads(out.read_text()) == pytest.approx(results)
+    assert results.keys() == {
+        'accuracy/top1', 'accuracy/top5', 'single-label/precision',
+        'single-label/recall', 'single-label/f1-score',
+        'single-label/support'}
+    assert results['single-label/support'] == 20
+
+
+def test_predictions_to_a_file(project, work_dir, tmp_path):
+    out = tmp_path / 'predictions.pkl'
+    run_test(project.config, project.trained, out=out, work_dir=work_dir)
+    predictions = pickle.loads(out.read_bytes())
+    assert len(predictions) == 20
+    assert predictions[0]['pred_label']['score'].shape == (10, )
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [
+        'predictions.pkl']
+
+
+def test_images_with_predictions(project, work_dir, tmp_path):
+    run_test(project.config, project.trained, work_dir=work_dir,
+             show_dir=str(tmp_path / 'shown'))
+    images = list((tmp_path / 'shown').glob('*.png'))
+    assert len(images) == 20
+
+
+def test_averaging_over_flips(project, work_dir):
+    results = run_test(project.config, project.trained, ['accuracy'],
+                       tta=True, work_dir=work_dir)
+    assert 'accuracy/top1' in results
+
+
+def test_flips_are_added_before_packing():
+    cfg = Config(dict(
+        model=dict(type='ImageClassifier'), test_dataloader=dict(dataset=dict(
+            pipeline=[dict(type='LoadImageFromFile'),
+                      dict(type='PackClsInputs')]))))
+    module_under_test._enable_tta(cfg)
+    load, augment = cfg.test_dataloader.dataset.pipeline
+    assert load.type == 'LoadImageFromFile'
+    assert [flip.prob for flip in augment.transforms[0]] == [1., 0.]
+    assert augment.transforms[1][0].type == 'PackClsInputs'
+    assert cfg.model.module.type == 'ImageClassifier'
+
+
+@pytest.mark.parametrize(('metrics', 'options', 'expected'), [
+    (['accuracy'], {}, [dict(type='Accuracy')]),
+    ([], dict(topk=1), [dict(type='Accuracy', topk=1)]),
+    (['recall', 'f1_score'], dict(average=None),
+     [dict(type='SingleLabelMetric', items=('recall', 'f1-score'),
+           average=None)]),
+    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5),
+     [dict(type='Accuracy', topk=(1, 5), thrs=0.5),
+      dict(type='SingleLabelMetric', items=('recall', ), thrs=0.5)]),
+])
+def test_metrics_become_evaluators_of_mmcls(metrics, options, expected):
+    assert module_under_test._evaluator(metrics, options) == expected
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(metrics=['mAP']), "'mAP' is unknown: choose from accuracy, "),
+    (dict(metrics=['accuracy'], metric_options=dict(average='micro')),
+     "'average' is none of accuracy: choose from thrs, topk"),
+    (dict(out='a.txt'), r"'a.txt' cannot hold pred: .* .pkl, .pickle"),
+    (dict(out='a.csv', out_item='metrics'), r'cannot hold metrics: .*.json'),
+    (dict(tta=True, show_dir='x'), 'choose one'),
+    (dict(cfg_options=dict(test_dataloader=None)), 'has no test_dataloader'),
+])
+def test_wrong_arguments_are_refused_in_words(project, arguments, message):
+    with pytest.raises(UserError, match=message):
+        run_test(project.config, project.trained, **arguments)
+
+
+def test_files_are_not_overwritten(project, tmp_path):
+    out = tmp_path / 'a.pkl'
+    out.write_text('precious')
+    with pytest.raises(UserError, match='--force'):
+        run_test(project.config, project.trained, out=out)
+    assert out.read_text() == 'precious'
+
+
+def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
+    for config, checkpoint, message in (
+            (project.deploy_config, project.trained, 'training form'),
+            (project.config, project.merged, 'already converted')):
+        with pytest.raises(CheckpointError, match=message):
+            run_test(config, checkpoint, work_dir=work_dir)
+    with pytest.raises(CheckpointError, match='another architecture'):
+        run_test(project.config, project.trained, work_dir=work_dir,
+                 cfg_options={'model.head.num_classes': 7})
