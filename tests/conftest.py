@@ -8,14 +8,12 @@ from typing import NamedTuple
 import pytest
 import torch
 from make_digits import write_digits
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
-from tests.helpers import ROOT
+from mmcls.visualization import ClsVisualizer
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
+from tests.helpers import ROOT
 
 torch.set_num_threads(1)
 
@@ -78,14 +76,13 @@ def project(tmp_path_factory, digits):
 
 
 @pytest.fixture(autouse=True)
-def _forget_runners():
-    """Let the next test build runners in the same second as this one.
+def _forget_visualizers():
+    """Let the next test draw elsewhere than this one, in the same second.
 
-    mmengine keeps loggers and visualizers by the second they were made in.
+    mmengine keeps visualizers, with their folders, by the time of day.
     """
     yield
-    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()
+    ClsVisualizer._instance_dict.clear()
 
 
 @pytest.fixture

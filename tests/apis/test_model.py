@@ -1,8 +1,8 @@
 import pytest
-from tests.helpers import assert_same, randn
 
 from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.errors import UserError
+from tests.helpers import assert_same, randn
 
 pytestmark = pytest.mark.xdist_group('project')
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from mmcls.models import build_classifier
 from mmengine.config import Config
-from tests.helpers import assert_same, randomize
 
 from mmcls_repmlp.apis import reparameterize as module_under_test
 from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
+from tests.helpers import assert_same, randomize
 
 pytestmark = pytest.mark.xdist_group('project')
 

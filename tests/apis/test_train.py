@@ -3,12 +3,12 @@ import copy
 import pytest
 import torch
 from mmengine.config import Config
-from tests.helpers import assert_same
 
 from mmcls_repmlp.apis import train as module_under_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, UserError
+from tests.helpers import assert_same
 
 pytestmark = pytest.mark.xdist_group('project')
 
@@ -18,17 +18,17 @@ def seen(monkeypatch):
     """The config that a runner would be built of."""
     configs = []
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def build(cfg):
         configs.append(copy.deepcopy(cfg))
-        raise Stopped
+        raise StoppedError
 
     monkeypatch.setattr(module_under_test, 'build_runner', build)
 
     def run(*args, **kwargs):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             train(*args, **kwargs)
         return configs[-1]
 

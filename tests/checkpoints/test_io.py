@@ -4,7 +4,6 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from tests.helpers import TINY_CFG, assert_same, random_model
 from torch import nn
 
 from mmcls_repmlp import RepMLPNet
@@ -17,6 +16,7 @@ from mmcls_repmlp.checkpoints import (
     write_checkpoint,
 )
 from mmcls_repmlp.errors import CheckpointError, UserError
+from tests.helpers import TINY_CFG, assert_same, random_model
 
 WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
 WRAPPED = {f'module.{key}': value for key, value in WEIGHTS.items()}

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.helpers import DATA
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls, convert_to_official
 from mmcls_repmlp.errors import CheckpointError
+from tests.helpers import DATA
 
 
 @pytest.mark.parametrize('name', ['square', 'rectangular'])

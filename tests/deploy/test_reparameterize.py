@@ -5,11 +5,11 @@ import pytest
 import torch
 from mmcls.models import build_backbone
 from mmengine.model import MMDistributedDataParallel
-from tests.helpers import TINY_CFG, assert_same, randn, random_model
 from torch import nn
 
 from mmcls_repmlp import RepMLPBlock, RepMLPNet, reparameterize
 from mmcls_repmlp.deploy import largest_difference
+from tests.helpers import TINY_CFG, assert_same, randn, random_model
 
 
 class Classifier(nn.Module):

@@ -1,10 +1,10 @@
 import pytest
 import torch
 from mmcv.cnn import build_conv_layer
-from tests.helpers import assert_same, randn, randomize
 from torch import nn
 
 from mmcls_repmlp.models.batch_norm import check_plain_conv, fold_bn
+from tests.helpers import assert_same, randn, randomize
 
 
 @pytest.mark.parametrize('norm', [nn.BatchNorm2d, nn.SyncBatchNorm])

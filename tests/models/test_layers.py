@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-from tests.helpers import assert_same, randn, randomize
 from torch import nn
 
 from mmcls_repmlp.models.layers import (
@@ -11,6 +10,7 @@ from mmcls_repmlp.models.layers import (
     PatchEmbed,
     checkpointed,
 )
+from tests.helpers import assert_same, randn, randomize
 
 
 def test_patch_embedding_is_conv_norm_relu():

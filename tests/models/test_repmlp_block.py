@@ -6,13 +6,13 @@ import torch
 from mmcls.models.backbones.repmlp import RepMLPBlock as MmclsBlock
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmengine.runner.checkpoint import load_state_dict
-from tests.helpers import assert_same, randn, random_model
 from torch import nn
 
 from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models import RepMLPNetUnit
 from mmcls_repmlp.models import repmlp_block as module_under_test
+from tests.helpers import assert_same, randn, random_model
 
 C = 8
 KERNELS = [None, (1, ), (3, ), (1, 3), (1, 3, 5)]

@@ -7,6 +7,13 @@ from mmcls.models.backbones.base_backbone import BaseBackbone
 from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLPBlock, RepMLPNet
+from mmcls_repmlp.checkpoints import convert_to_mmcls
+from mmcls_repmlp.deploy import complexity
+from mmcls_repmlp.errors import CheckpointError
 from tests.helpers import (
     DATA,
     TINY,
@@ -15,13 +22,6 @@ from tests.helpers import (
     randn,
     random_model,
 )
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
-from mmcls_repmlp import RepMLPBlock, RepMLPNet
-from mmcls_repmlp.checkpoints import convert_to_mmcls
-from mmcls_repmlp.deploy import complexity
-from mmcls_repmlp.errors import CheckpointError
 
 # Parameters in millions and MACs in 10^9, training and deploy form, of the
 # whole classifier with 1000 classes. The parameters are the official README's

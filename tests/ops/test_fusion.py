@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from tests.helpers import assert_same, randn, randomize
 from torch import nn
 
 from mmcls_repmlp.ops import (
@@ -11,6 +10,7 @@ from mmcls_repmlp.ops import (
     merge_convs_into_fc,
     pad_kernel,
 )
+from tests.helpers import assert_same, randn, randomize
 
 SIZES = [(4, 4), (3, 5), (5, 2), (1, 1), (1, 4), (7, 7)]
 

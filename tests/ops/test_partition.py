@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.helpers import randn
 
 from mmcls_repmlp.ops import partition, unpartition
+from tests.helpers import randn
 
 CASES = [((2, 3, 4, 6), (2, 3)), ((1, 2, 6, 4), (3, 4)), ((2, 3, 4, 4),
                                                          (4, 4)),

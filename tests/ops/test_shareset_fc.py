@@ -1,9 +1,9 @@
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from tests.helpers import assert_same, randn
 
 from mmcls_repmlp.ops import shareset_fc
+from tests.helpers import assert_same, randn
 
 SHAPES = [(3, 1, 4), (2, 5, 6), (1, 8, 1), (7, 2, 9)]
 
