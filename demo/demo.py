@@ -99,18 +99,18 @@ def _run_user_commands() -> tuple[Path, Path]:
 def _run(*command: str | Path) -> None:
     words = [str(word) for word in command]
     print(f'\n$ python {shlex.join(words)}', flush=True)
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True)
     lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if any(part in line for part in _SHOWN):
-            print('  ' + line.split(' - INFO - ')[-1].rstrip(), flush=True)
-    if process.wait():
+    with subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True) as process:
+        for line in process.stdout:
+            lines.append(line)
+            if any(part in line for part in _SHOWN):
+                print('  ' + line.split(' - INFO - ')[-1].rstrip(), flush=True)
+    if process.returncode:
         print(''.join(lines[-20:]), file=sys.stderr)
         raise SystemExit(f'{words[0]} failed with exit code '
                          f'{process.returncode}')

@@ -77,7 +77,7 @@ def _draw_digits(figure: SubFigure, comparison: Comparison) -> None:
                        range(0, step * _DIGITS, step)):
         score, said = comparison.logits[1][i].softmax(0).max(0)
         right = said == comparison.labels[i]
-        axes.imshow(comparison.images[i].mean(0), cmap='gray')
+        axes.imshow(comparison.images[i].mean(0).numpy(), cmap='gray')
         axes.set_title(f'{said} ({score:.0%})', fontsize='small',
                        color='black' if right else 'red')
         axes.axis('off')

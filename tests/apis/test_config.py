@@ -10,8 +10,6 @@ from mmcls_repmlp.apis.config import (
 )
 from mmcls_repmlp.errors import ConfigError
 
-pytestmark = pytest.mark.xdist_group('project')
-
 
 def write(folder, text):
     path = folder / 'config.py'

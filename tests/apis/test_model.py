@@ -4,8 +4,6 @@ from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.errors import UserError
 from tests.helpers import assert_same, randn
 
-pytestmark = pytest.mark.xdist_group('project')
-
 
 def test_both_forms_are_loaded_and_equal(project):
     trained = load_model(project.config, project.trained)

@@ -12,8 +12,6 @@ from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 from tests.helpers import assert_same, randomize
 
-pytestmark = pytest.mark.xdist_group('project')
-
 
 @pytest.fixture
 def convert(project, tmp_path):

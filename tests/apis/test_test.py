@@ -8,8 +8,6 @@ from mmcls_repmlp.apis import test as module_under_test
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.errors import CheckpointError, UserError
 
-pytestmark = pytest.mark.xdist_group('project')
-
 
 def test_both_forms_score_the_same(project, work_dir):
     results = [

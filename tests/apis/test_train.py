@@ -10,8 +10,6 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, UserError
 from tests.helpers import assert_same
 
-pytestmark = pytest.mark.xdist_group('project')
-
 
 @pytest.fixture
 def seen(monkeypatch):

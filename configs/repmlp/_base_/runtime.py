@@ -9,6 +9,9 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False))
+# Several processes: average the running statistics of batch norm after every
+# epoch, so that all of them validate, and save, the same model.
+custom_hooks = [dict(type='SyncBuffersHook')]
 visualizer = dict(
     type='ClsVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 

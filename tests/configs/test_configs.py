@@ -1,0 +1,92 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmcls_repmlp import RepMLPNet, reparameterize
+from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis.model import build_model
+from mmcls_repmlp.checkpoints import load_strictly
+from tests.helpers import ROOT, assert_same, randn, randomize
+
+FOLDER = ROOT / 'configs' / 'repmlp'
+CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
+TWINS = {
+    'repmlp-base_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
+    'repmlp-base_8xb64_in1k-256px.py':
+    'repmlp-base_deploy_8xb64_in1k-256px.py',
+    'repmlp-mini_1xb64_digits-32px.py':
+    'repmlp-mini_deploy_1xb64_digits-32px.py',
+}
+ALIASES = {
+    'repmlp-base_delopy_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
+    'repmlp-b256_deploy_8xb64_in1k.py':
+    'repmlp-base_deploy_8xb64_in1k-256px.py',
+}
+
+
+def read(name):
+    return read_config(FOLDER / name)
+
+
+def test_every_config_is_a_twin_or_an_alias():
+    assert {*CONFIGS} == {*TWINS, *TWINS.values(), *ALIASES}
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_parses_builds_and_runs_anywhere(name):
+    cfg = read(name)
+    assert cfg.custom_imports.imports == ['mmcls_repmlp']
+    with torch.device('meta'):
+        model = build_model(cfg)
+    assert type(model).__name__ == 'ImageClassifier'
+    assert type(model.backbone) is RepMLPNet
+    assert model.backbone.deploy is ('deploy' in name or 'delopy' in name)
+    assert model.head.fc.in_features == model.backbone.channels[-1]
+    assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
+
+
+@pytest.mark.parametrize(('train', 'deploy'), TWINS.items())
+def test_deploy_twin_differs_in_the_form_only(train, deploy):
+    train, deploy = read(train), read(deploy)
+    assert deploy.model.backbone.pop('deploy') is True
+    assert train.model.backbone.pop('deploy') is False
+    train.pop('filename', None)
+    assert deploy.to_dict() == train.to_dict()
+
+
+@pytest.mark.parametrize(('alias', 'name'), ALIASES.items())
+def test_aliases_are_the_same_config(alias, name):
+    assert read(alias).to_dict() == read(name).to_dict()
+
+
+@pytest.mark.parametrize(('train', 'deploy'), TWINS.items())
+def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
+    if 'base' in train:
+        # Names and shapes alone: merging itself is tested elsewhere.
+        with torch.device('meta'):
+            merged = reparameterize(build_model(read(train)))
+            twin = build_model(read(deploy))
+        load_strictly(twin, merged.state_dict(), 'merged')
+        return
+    model, twin = build_model(read(train)), build_model(read(deploy))
+    randomize(model)
+    load_strictly(twin, reparameterize(model).state_dict(), 'merged')
+    x = randn(2, 3, 32, 32)
+    assert_same(twin.double()(x), model.double()(x), 1e-5)
+
+
+@pytest.mark.parametrize(('name', 'resize', 'crop'), [
+    ('repmlp-base_8xb64_in1k.py',
+     dict(type='Resize', scale=(256, 256), backend='pillow'), 224),
+    ('repmlp-base_8xb64_in1k-256px.py',
+     dict(type='ResizeEdge', scale=292, edge='short', backend='pillow'),
+     256)])
+def test_images_are_prepared_as_for_the_hosted_weights(name, resize, crop):
+    cfg = read(name)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.pipeline[1].to_dict() == resize
+        assert loader.dataset.pipeline[2].crop_size == crop
+    assert cfg.model.backbone.img_size == crop
+    assert cfg.train_dataloader.dataset.pipeline[1].scale == crop
+    assert cfg.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    assert cfg.data_preprocessor.std == [58.395, 57.12, 57.375]

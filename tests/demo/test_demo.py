@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+from figure import draw
+from make_digits import main as make_digits
+from make_digits import write_digits
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import demo
+
+
+@pytest.fixture
+def comparison():
+    labels = torch.arange(10).repeat(2)
+    logits = torch.nn.functional.one_hot(labels, 10).double()
+    wrong = logits.clone()
+    wrong[0] = wrong[0].roll(1)
+    return demo.Comparison(
+        torch.rand(20, 3, 8, 8), labels, (logits, wrong),
+        ([0.004, 0.006], [0.002, 0.002]), 16, (1234567, 1234000),
+        (99, 88))
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    folder = write_digits(tmp_path / 'digits')
+    images = sorted(folder.rglob('*.png'))
+    assert len(images) == 1797
+    digits = load_digits()
+    for path in images[::100]:
+        number, label = int(path.stem), int(path.parent.name)
+        assert digits.target[number] == label
+        grey = np.asarray(Image.open(path)) * (16 / 255)
+        np.testing.assert_allclose(grey, digits.images[number], atol=0.04)
+    shares = [len([*(folder / 'val' / str(i)).iterdir()]) for i in range(10)]
+    assert sum(shares) == 360 and min(shares) >= 34
+
+
+def test_digits_that_are_there_are_used_again(tmp_path, capsys):
+    assert make_digits([str(tmp_path / 'digits')]) == 0
+    (tmp_path / 'digits' / 'mine.txt').touch()
+    assert make_digits([str(tmp_path / 'digits')]) == 0
+    assert (tmp_path / 'digits' / 'mine.txt').exists()
+    assert '1797 images in' in capsys.readouterr().out
+
+
+def test_table(comparison):
+    text = demo.table(comparison)
+    for part in ('100.00 %', '95.00 %', '1,234,567', '1,234,000', '99', '88',
+                 '5.00 ms', '2.00 ms', 'batch 16', '2.50 times as fast',
+                 'largest difference of a logit: 1.0e+00 (of 20 images)'):
+        assert part in text
+
+
+def test_figure(comparison, tmp_path):
+    curve = [{'loss': 2., 'step': 5}, {'loss': 1., 'step': 10},
+             {'accuracy/top1': 50., 'step': 1}]
+    for _ in range(2):  # an older figure is replaced
+        draw(comparison, curve, tmp_path / 'a.png')
+    with Image.open(tmp_path / 'a.png') as image:
+        assert image.format == 'PNG' and image.width > 1000
+
+
+def test_compares_both_forms_on_all_validation_images(
+        project, digits, monkeypatch):
+    monkeypatch.setattr(demo, 'CONFIG', project.config)
+    monkeypatch.setattr(demo, 'DEPLOY_CONFIG', project.deploy_config)
+    comparison = demo.compare(project.trained, project.merged)
+    assert len(comparison.images) == len([*digits.glob('val/*/*')]) == 20
+    assert comparison.labels.tolist() == sorted(comparison.labels.tolist())
+    assert comparison.top1[0] == comparison.top1[1]
+    torch.testing.assert_close(*comparison.logits)
+    assert comparison.macs[1] < comparison.macs[0]
+
+
+def test_a_failing_command_ends_the_demo(capfd):
+    with pytest.raises(SystemExit, match='train.py failed with exit code 2'):
+        demo._run('tools/train.py', 'no.py')
+    assert "config 'no.py' does not exist" in capfd.readouterr().err

@@ -1,0 +1,66 @@
+"""What a user sees of the package: names, registration, examples."""
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
+from mmcls.registry import MODELS
+
+import mmcls_repmlp
+from tests.helpers import ROOT
+
+
+def test_public_names():
+    assert {*mmcls_repmlp.__all__} == {
+        'RepMLPNet', 'RepMLPBlock', 'reparameterize', '__version__'}
+    assert all(hasattr(mmcls_repmlp, name) for name in mmcls_repmlp.__all__)
+    assert re.fullmatch(r'\d+\.\d+\.\d+', mmcls_repmlp.__version__)
+
+
+def test_our_backbone_takes_the_place_of_mmcls():
+    assert MODELS.get('RepMLPNet') is mmcls_repmlp.RepMLPNet
+    assert mmcls_repmlp.RepMLPNet is not MmclsRepMLPNet
+
+
+@pytest.mark.parametrize('first', ['mmcls.models', 'mmcls_repmlp'])
+def test_ours_is_registered_whatever_is_imported_first(first):
+    code = (f'import {first}, mmcls_repmlp, mmcls.models; '
+            'from mmcls.registry import MODELS; '
+            'print(MODELS.get("RepMLPNet").__module__)')
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
+                          capture_output=True, text=True)
+    assert done.stdout == 'mmcls_repmlp.models.repmlpnet\n', done.stderr
+
+
+def examples(page):
+    return re.findall('```python\n(.*?)```', page.read_text(), re.DOTALL)
+
+
+def test_the_examples_we_were_handed_run_as_written():
+    # The page's two examples, in its words, after importing the plugin.
+    from mmcls.models import build_backbone, build_classifier
+    backbone_cfg = dict(type='RepMLPNet', arch='B', img_size=224,
+                        reparam_conv_kernels=(1, 3), deploy=False)
+    with torch.device('meta'):
+        backbone = build_backbone(backbone_cfg)
+        backbone.switch_to_deploy()
+        classifier = build_classifier(dict(
+            type='ImageClassifier', backbone=backbone_cfg,
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=1000, in_channels=768,
+                      loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
+                      topk=(1, 5))))
+        classifier.backbone.switch_to_deploy()
+    assert backbone.deploy and classifier.backbone.deploy
+
+
+def test_the_examples_of_the_readme_run():
+    found = examples(ROOT / 'README.md')
+    assert len(found) >= 2
+    for example in found:
+        done = subprocess.run([sys.executable, '-W', 'error::UserWarning',
+                               '-c', example], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr

@@ -1,0 +1,197 @@
+"""The tools as programs: arguments, exit codes, several processes."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mmcls
+import pytest
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from tests.helpers import ROOT
+
+TOOLS = ROOT / 'tools'
+CONVERT = 'convert_models/reparameterize_model.py'
+STOCK = Path(mmcls.__file__).parent / '.mim' / 'tools'
+
+
+def call(name, *argv):
+    """Call a tool's main in this process."""
+    spec = importlib.util.spec_from_file_location('tool', TOOLS / name)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.main([str(arg) for arg in argv])
+
+
+def run(*command, **env):
+    """Run a command in a process of its own, somewhere else."""
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True,
+        env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1',
+             **env}, cwd=env.get('TMP', '/'))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
+
+
+def metrics(path):
+    return json.loads(Path(path).read_text())
+
+
+# ------------------------------------------------------- in this process
+
+def test_train(project, work_dir):
+    assert call('train.py', project.config, '--work-dir', work_dir, '--seed',
+                0, '--no-validate', '--auto-scale-lr', '--cfg-options',
+                'train_cfg.max_epochs=1') == 0
+    assert (Path(work_dir) / 'epoch_1.pth').exists()
+
+
+def test_convert_then_test_both_forms(project, tmp_path, work_dir, capsys):
+    merged, config = tmp_path / 'merged.pth', tmp_path / 'deploy.py'
+    assert call(CONVERT, project.config, project.trained, merged,
+                '--deploy-cfg', config) == 0
+    assert 'largest relative difference' in capsys.readouterr().out
+    for cfg, checkpoint in ((project.config, project.trained),
+                            (config, merged)):
+        out = tmp_path / f'{checkpoint.stem}.json'
+        assert call('test.py', cfg, checkpoint, '--metrics', 'accuracy',
+                    'f1_score', '--metric-options', 'topk=1', '--out', out,
+                    '--out-item', 'metrics', '--work-dir', work_dir) == 0
+    assert metrics(tmp_path / 'merged.json') == metrics(
+        tmp_path / f'{project.trained.stem}.json')
+
+
+@pytest.mark.parametrize(('tool', 'argv', 'message'), [
+    ('train.py', ['no.py'], "config 'no.py' does not exist"),
+    ('train.py', ['CONFIG', '--resume', 'no.pth'], "'no.pth' does not exist"),
+    ('train.py', ['CONFIG', '--work-dir', 'WORK', '--cfg-options',
+                  'train_dataloader.dataset.data_root=/nowhere'],
+     "train data set in '/nowhere' cannot be read"),
+    ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
+    ('test.py', ['CONFIG', 'no.pth'], "'no.pth' does not exist"),
+    ('test.py', ['CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
+                 'test_dataloader.dataset.data_root=/nowhere'],
+     "test data set in '/nowhere' cannot be read"),
+    ('test.py', ['CONFIG', 'MERGED', '--work-dir', 'WORK'],
+     'already converted'),
+    (CONVERT, ['no.py', 'TRAINED', 'WORK/x.pth'], "'no.py' does not exist"),
+    (CONVERT, ['CONFIG', 'no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
+    (CONVERT, ['CONFIG', 'MERGED', 'WORK/x.pth'], 'already converted'),
+    (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
+])
+def test_what_the_user_must_mend_is_one_sentence_and_code_2(
+        project, work_dir, capsys, tool, argv, message):
+    paths = dict(CONFIG=project.config, TRAINED=project.trained,
+                 MERGED=project.merged, WORK=work_dir)
+    argv = [str(paths.get(a, a)).replace('WORK', work_dir) for a in argv]
+    assert call(tool, *argv) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f'{Path(tool).name}: error: ') or 'error: ' in last
+    assert message in last
+
+
+@pytest.mark.parametrize(('argv', 'message'), [
+    (['a', 'b', '--metrics', 'mAP'],
+     "'mAP' (choose from 'accuracy', 'precision'"),
+    (['a', 'b', '--out-item', 'pred'], '--out-item needs --out FILE'),
+    (['a'], 'checkpoint')])
+def test_wrong_arguments_of_test(capsys, argv, message):
+    with pytest.raises(SystemExit) as exit_:
+        call('test.py', *argv)
+    assert exit_.value.code == 2
+    assert message.replace("'", '') in capsys.readouterr().err.replace("'", '')
+
+
+# ------------------------------------------------ in processes of their own
+
+def test_exit_code_reaches_the_shell(project, tmp_path):
+    done = run(sys.executable, TOOLS / CONVERT, project.config,
+               project.trained, tmp_path / 'a.pth')
+    assert done.returncode == 0, done.stderr
+    refused = run(sys.executable, TOOLS / CONVERT, project.config,
+                  project.trained, tmp_path / 'a.pth')
+    assert refused.returncode == 2
+    assert 'Traceback' not in refused.stderr
+
+
+def test_two_processes_score_what_one_does(project, tmp_path):
+    out = tmp_path / 'two.json', tmp_path / 'one.json'
+    tested = run(
+        TOOLS / 'dist_test.sh', project.config, project.trained, 2,
+        '--metrics', 'accuracy', '--out', out[0], '--out-item', 'metrics',
+        '--work-dir', tmp_path, PORT=free_port())
+    assert tested.returncode == 0, tested.stderr
+    assert call('test.py', project.config, project.trained, '--metrics',
+                'accuracy', '--out', out[1], '--out-item', 'metrics',
+                '--work-dir', tmp_path) == 0
+    assert metrics(out[0]) == metrics(out[1])
+
+
+def test_two_processes_train_one_model(project, tmp_path):
+    trained = run(
+        TOOLS / 'dist_train.sh', project.config, 2, '--work-dir', tmp_path,
+        '--seed', 0, PORT=free_port())
+    assert trained.returncode == 0, trained.stderr
+    # 40 images in batches of 16 for each of two processes, two epochs.
+    assert read_checkpoint(tmp_path / 'epoch_2.pth')['meta']['iter'] == 4
+    out = tmp_path / 'metrics.json'
+    assert call('test.py', project.config, tmp_path / 'epoch_2.pth', '--out',
+                out, '--out-item', 'metrics', '--work-dir', tmp_path) == 0
+    log = next(tmp_path.glob('*/vis_data/scalars.json')).read_text()
+    last = json.loads(log.splitlines()[-1])
+    assert last['accuracy/top1'] == metrics(out)['accuracy/top1']
+
+
+@pytest.mark.parametrize(('script', 'arguments'), [
+    ('slurm_train.sh', ['CONFIG', '--resume']),
+    ('slurm_test.sh', ['CONFIG', 'CKPT', '--metrics', 'accuracy'])])
+def test_slurm_scripts_ask_for_what_they_should(tmp_path, script, arguments):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    done = run(TOOLS / script, 'part', 'job', *arguments, GPUS='4',
+               GPUS_PER_NODE='2', SRUN_ARGS='--time=5 --mem=9',
+               PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    for word in ('--partition=part', '--job-name=job', '--ntasks=4',
+                 '--gres=gpu:2', '--time=5', '--mem=9', *arguments):
+        assert word in words
+    assert words[words.index('--launcher') + 1] == 'slurm'
+
+
+@pytest.mark.parametrize('script', [
+    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+def test_scripts_say_how_they_are_used(script):
+    refused = run(TOOLS / script)
+    assert refused.returncode == 2
+    assert 'usage:' in refused.stderr and 'CONFIG' in refused.stderr
+
+
+def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
+    trained = run(
+        sys.executable, STOCK / 'train.py', project.config, '--work-dir',
+        tmp_path, '--resume', project.work_dir / 'epoch_1.pth',
+        '--no-persistent-workers')
+    assert trained.returncode == 0, trained.stderr
+    tested = run(sys.executable, STOCK / 'test.py', project.config,
+                 tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    assert 'accuracy/top1' in tested.stdout + tested.stderr
+
+
+def test_tools_of_mmcls_refuse_the_wrong_form(project, tmp_path):
+    refused = run(sys.executable, STOCK / 'test.py', project.deploy_config,
+                  project.trained, '--work-dir', tmp_path)
+    assert refused.returncode == 1
+    assert 'reparameterize_model.py' in refused.stderr
+    assert 'accuracy/top1' not in refused.stdout
