@@ -1,0 +1,84 @@
+"""What the README says can be typed, can be typed."""
+import importlib.util
+import re
+import shlex
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from tests.helpers import ROOT
+
+README = (ROOT / 'README.md').read_text()
+COMMANDS = [line.split('#')[0].strip()
+            for block in re.findall('```bash\n(.*?)```', README, re.DOTALL)
+            for line in block.splitlines()]
+
+
+def test_every_command_is_run_by_a_test_or_by_the_demo():
+    python = [c for c in COMMANDS if c.startswith('python ')]
+    assert len(python) == 3  # by test_the_three_commands_on_imagenet
+    # The make targets and the installation are run by whoever runs this.
+    assert {*COMMANDS} - {*python} == {
+        'make demo', 'make test', 'pip install -e .'}
+    makefile = (ROOT / 'Makefile').read_text()
+    assert 'demo: $(READY)' in makefile and 'test: $(READY)' in makefile
+
+
+def test_every_file_that_is_named_exists():
+    named = re.findall(r'\]\(([\w./]+)\)|`((?:configs|tools|tests)/[\w./-]+)`',
+                       README)
+    files = {name for pair in named for name in pair if name}
+    assert len(files) >= 5
+    for name in files:
+        assert (ROOT / name).exists(), name
+
+
+@pytest.fixture
+def imagenet(tmp_path):
+    """Two images to train on and two to test, in ImageNet's layout."""
+    numbers = np.random.default_rng(0)
+    (tmp_path / 'meta').mkdir()
+    for split in ('train', 'val'):
+        (tmp_path / split).mkdir()
+        for i in range(2):
+            pixels = numbers.integers(0, 256, (300, 250, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / split / f'{i}.JPEG')
+        (tmp_path / 'meta' / f'{split}.txt').write_text(
+            '0.JPEG 3\n1.JPEG 14\n')
+    return tmp_path
+
+
+def run(command, *more):
+    _, tool, *argv = shlex.split(command)
+    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main([*argv, *map(str, more)])
+
+
+def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
+                                        capsys):
+    # As they stand, on RepMLP-B224, but for one step and two images.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    train, convert, test = (c for c in COMMANDS if c.startswith('python '))
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'imagenet').symlink_to(imagenet)
+    quick = [f'{loader}_dataloader.{option}'
+             for loader in ('train', 'val', 'test')
+             for option in ('num_workers=0', 'persistent_workers=False',
+                            'pin_memory=False', 'batch_size=2')]
+    assert run(train, '--no-validate', '--cfg-options', *[
+        q for q in quick if not q.startswith('val')],
+        'train_cfg.max_epochs=1', 'param_scheduler=[]',
+        'default_hooks.checkpoint.save_optimizer=False') == 0
+    trained = tmp_path / 'work_dirs/repmlp-base_8xb64_in1k/epoch_1.pth'
+    trained.rename(trained.with_name('epoch_300.pth'))
+    assert run(convert) == 0
+    assert 'outputs agree' in capsys.readouterr().out
+    assert run(test, '--cfg-options', *quick) == 0
+    assert 'accuracy/top1' in capsys.readouterr().out
+    merged = read_checkpoint(trained.with_name('deploy.pth'))
+    assert merged.keys() == {'state_dict', 'meta'}
