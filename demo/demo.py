@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
+from comparison import compare, table
 from figure import draw
 from make_digits import DEFAULT_FOLDER, write_digits
-from mmengine.runner import Runner
-from torch import Tensor, nn
 
 from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import load_model
-from mmcls_repmlp.deploy import alternating_latency, complexity, speedup
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
@@ -34,41 +29,16 @@ WORK_DIR = Path('work_dirs/demo')
 _SHOWN = ('Epoch(val)', 'Epoch(test)', 'outputs agree', 'form  ')
 
 
-class Comparison(NamedTuple):
-    """Both forms on the validation images: training form first.
-
-    Attributes:
-        images: Preprocessed images of shape (N, 3, H, W).
-        labels: True classes of shape (N,).
-        logits: Outputs of both forms, each of shape (N, 10).
-        seconds: Times of single passes of both forms.
-        batch_size: Images in such a pass.
-        params: Parameters of both forms.
-        macs: MACs per image of both forms.
-    """
-    images: Tensor
-    labels: Tensor
-    logits: tuple[Tensor, Tensor]
-    seconds: tuple[list[float], list[float]]
-    batch_size: int
-    params: tuple[int, int]
-    macs: tuple[int, int]
-
-    @property
-    def top1(self) -> tuple[float, float]:
-        """Accuracy of both forms in percent."""
-        return tuple(100 * float((out.argmax(1) == self.labels).double()
-                                 .mean()) for out in self.logits)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     start = time.perf_counter()
+    os.chdir(ROOT)  # the configs name the data from there
     print(f'handwritten digits as an image folder: '
           f'{write_digits(ROOT / DEFAULT_FOLDER).relative_to(ROOT)}')
     trained, merged = _run_user_commands()
-    comparison = compare(trained, merged)
+    comparison = compare((ROOT / CONFIG, ROOT / trained),
+                         (ROOT / DEPLOY_CONFIG, ROOT / merged))
     print('\n' + table(comparison))
     figure = ROOT / WORK_DIR / 'demo.png'
     draw(comparison, _training_curve(), figure)
@@ -116,60 +86,9 @@ def _run(*command: str | Path) -> None:
                          f'{process.returncode}')
 
 
-@torch.inference_mode()
-def compare(trained: Path, merged: Path) -> Comparison:
-    """Run both forms on all validation images, and time them."""
-    models = (load_model(ROOT / CONFIG, ROOT / trained),
-              load_model(ROOT / DEPLOY_CONFIG, ROOT / merged))
-    images, labels = _validation_images(models[0])
-    counts = [complexity(model, tuple(images.shape[1:])) for model in models]
-    batch = images[:64]
-    return Comparison(
-        images,
-        labels,
-        logits=tuple(model(images) for model in models),
-        seconds=alternating_latency(*models, batch),
-        batch_size=len(batch),
-        params=tuple(count.params for count in counts),
-        macs=tuple(count.macs for count in counts))
-
-
-def _validation_images(model: nn.Module) -> tuple[Tensor, Tensor]:
-    loader_cfg = read_config(ROOT / CONFIG).val_dataloader
-    loader_cfg.dataset.data_root = str(ROOT / loader_cfg.dataset.data_root)
-    batches = [model.data_preprocessor(batch)
-               for batch in Runner.build_dataloader(loader_cfg)]
-    labels = [sample.gt_label.label for batch in batches
-              for sample in batch['data_samples']]
-    return torch.cat([batch['inputs'] for batch in batches]), torch.cat(labels)
-
-
 def _training_curve() -> list[dict[str, float]]:
     logs = sorted((ROOT / WORK_DIR).glob('*/vis_data/scalars.json'))
     return [json.loads(line) for line in logs[0].read_text().splitlines()]
-
-
-def table(comparison: Comparison) -> str:
-    """Set both forms side by side."""
-    milliseconds = [1e3 * statistics.median(seconds)
-                    for seconds in comparison.seconds]
-    difference = (comparison.logits[0] - comparison.logits[1]).abs().max()
-    rows = [
-        ('', 'training form', 'deploy form'),
-        ('top-1', *(f'{top1:.2f} %' for top1 in comparison.top1)),
-        ('parameters', *(f'{n:,}' for n in comparison.params)),
-        ('MACs', *(f'{n:,}' for n in comparison.macs)),
-        (f'latency, batch {comparison.batch_size}',
-         *(f'{ms:.2f} ms' for ms in milliseconds)),
-    ]
-    lines = [f'{name:20}{a:>16}{b:>16}' for name, a, b in rows]
-    lines.insert(1, '-' * len(lines[0]))
-    return '\n'.join([
-        *lines, '',
-        f'largest difference of a logit: {difference:.1e} '
-        f'(of {len(comparison.images)} images)',
-        f'deploy form is {speedup(*comparison.seconds):.2f} times as fast '
-        '(median of alternating passes)'])
 
 
 if __name__ == '__main__':

@@ -2,19 +2,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
+from comparison import Comparison
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from mmcls_repmlp.checkpoints import atomic_write
-
-if TYPE_CHECKING:
-    from demo import Comparison
 
 _FORMS = ('training form', 'deploy form')
 _COLORS = ('#b0b7c3', '#1f6feb')

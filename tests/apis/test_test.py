@@ -2,11 +2,16 @@ import json
 import pickle
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmcls_repmlp.apis import test as module_under_test
+from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, UserError
+from tests.helpers import assert_same
 
 
 def test_both_forms_score_the_same(project, work_dir):
@@ -93,6 +98,26 @@ def test_metrics_become_evaluators_of_mmcls(metrics, options, expected):
 def test_wrong_arguments_are_refused_in_words(project, arguments, message):
     with pytest.raises(UserError, match=message):
         run_test(project.config, project.trained, **arguments)
+
+
+def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
+    # What EMA leaves in a deploy file makes mmcls' hook crash later.
+    ema = dict(cfg_options=dict(custom_hooks=[dict(type='EMAHook',
+                                                   momentum=0.5)]))
+    train(project.config, work_dir=str(tmp_path / 'work'), seed=0, **ema)
+    trained, merged = tmp_path / 'work' / 'epoch_2.pth', tmp_path / 'm.pth'
+    averaged = read_checkpoint(trained)
+    key = 'backbone.stages.0.0.repmlp_block.fc3.weight'
+    assert not averaged['state_dict'][key].equal(
+        averaged['ema_state_dict'][f'module.{key}'])
+    reparameterize_checkpoint(project.config, trained, merged)
+    outs = [tmp_path / f'{i}.pkl' for i in range(2)]
+    for out, config, checkpoint in zip(
+            outs, (project.config, project.deploy_config), (trained, merged)):
+        run_test(config, checkpoint, out=out, work_dir=str(tmp_path), **ema)
+    scores = [torch.stack([p['pred_label']['score'] for p in pickle.loads(
+        out.read_bytes())]) for out in outs]
+    assert_same(*scores, 2e-5)
 
 
 def test_files_are_not_overwritten(project, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from comparison import Comparison, compare, table
 from figure import draw
 from make_digits import main as make_digits
 from make_digits import write_digits
@@ -16,7 +17,7 @@ def comparison():
     logits = torch.nn.functional.one_hot(labels, 10).double()
     wrong = logits.clone()
     wrong[0] = wrong[0].roll(1)
-    return demo.Comparison(
+    return Comparison(
         torch.rand(20, 3, 8, 8), labels, (logits, wrong),
         ([0.004, 0.006], [0.002, 0.002]), 16, (1234567, 1234000),
         (99, 88))
@@ -45,7 +46,7 @@ def test_digits_that_are_there_are_used_again(tmp_path, capsys):
 
 
 def test_table(comparison):
-    text = demo.table(comparison)
+    text = table(comparison)
     for part in ('100.00 %', '95.00 %', '1,234,567', '1,234,000', '99', '88',
                  '5.00 ms', '2.00 ms', 'batch 16', '2.50 times as fast',
                  'largest difference of a logit: 1.0e+00 (of 20 images)'):
@@ -61,11 +62,9 @@ def test_figure(comparison, tmp_path):
         assert image.format == 'PNG' and image.width > 1000
 
 
-def test_compares_both_forms_on_all_validation_images(
-        project, digits, monkeypatch):
-    monkeypatch.setattr(demo, 'CONFIG', project.config)
-    monkeypatch.setattr(demo, 'DEPLOY_CONFIG', project.deploy_config)
-    comparison = demo.compare(project.trained, project.merged)
+def test_compares_both_forms_on_all_validation_images(project, digits):
+    comparison = compare((project.config, project.trained),
+                         (project.deploy_config, project.merged))
     assert len(comparison.images) == len([*digits.glob('val/*/*')]) == 20
     assert comparison.labels.tolist() == sorted(comparison.labels.tolist())
     assert comparison.top1[0] == comparison.top1[1]

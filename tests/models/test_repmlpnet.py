@@ -349,6 +349,18 @@ def test_bfloat16_model():
     assert_same(merged(x)[0].double(), model(x)[0].double(), 5e-2)
 
 
+@pytest.mark.parametrize('deploy', [False, True])
+def test_autocast(deploy):
+    model, x = net(deploy=deploy).float(), randn(4, 3, 32, 32).float()
+    model.train(not deploy)
+    expected = model(x)[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        out = model(x)[0]
+    assert_same(out.float(), expected, 0.1)
+    out.sum().backward()
+    assert all(p.grad.dtype is torch.float32 for p in model.parameters())
+
+
 def test_sync_bn_on_one_process():
     model = revert_sync_batchnorm(net(norm_cfg=dict(type='SyncBN')))
     assert_same(model(randn(1, 3, 32, 32)), net()(randn(1, 3, 32, 32)))
