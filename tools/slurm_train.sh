@@ -1,28 +1,10 @@
 #!/usr/bin/env bash
-# Run tools/train.py under slurm (GPUS, GPUS_PER_NODE, CPUS_PER_TASK,
-# SRUN_ARGS).
+# Run tools/train.py under slurm.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then
     echo "usage: $0 PARTITION JOB_NAME CONFIG [arguments of train.py]" >&2
     exit 2
 fi
-PARTITION=$1
-JOB_NAME=$2
-CONFIG=$3
-shift 3
-
-TOOLS=$(cd "$(dirname "$0")" && pwd)
-# SRUN_ARGS holds several words.
-# shellcheck disable=SC2086
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec srun \
-    --partition="$PARTITION" \
-    --job-name="$JOB_NAME" \
-    --gres="gpu:${GPUS_PER_NODE:-8}" \
-    --ntasks="${GPUS:-8}" \
-    --ntasks-per-node="${GPUS_PER_NODE:-8}" \
-    --cpus-per-task="${CPUS_PER_TASK:-5}" \
-    --kill-on-bad-exit=1 \
-    ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$TOOLS/train.py" "$CONFIG" \
-    --launcher slurm "$@"
+LAUNCHERS=$(dirname "$0")/launchers
+exec "$LAUNCHERS/srun.sh" train.py "$1" "$2" "${@:3}"

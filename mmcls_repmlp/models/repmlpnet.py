@@ -111,19 +111,9 @@ class RepMLPNet(BaseBackbone):
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
         cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
-        patch_size = int_pair('patch_size', patch_size)
-        self.patch_embed = PatchEmbed(**{
-            **dict(
-                in_channels=in_channels,
-                input_size=self.img_size,
-                embed_dims=self.channels[0],
-                conv_type=(conv_cfg or dict(type='Conv2d'))['type'],
-                kernel_size=patch_size,
-                stride=patch_size,
-                norm_cfg=norm_cfg,
-                bias=False),
-            **(patch_cfg or {})
-        })  # yapf: disable
+        self.patch_embed = self._build_stem(
+            in_channels, int_pair('patch_size', patch_size), patch_cfg or {},
+            **cfgs)
         self.partition_sizes = _halvings(self.patch_embed.init_out_size,
                                          self.num_stages)
         if min(self.partition_sizes[-1]) < 1:
@@ -143,6 +133,20 @@ class RepMLPNet(BaseBackbone):
             build_norm_layer(norm_cfg, self.channels[-1])[1]
             if final_norm else nn.Identity())
         self._freeze()
+
+    def _build_stem(self, in_channels: int, patch_size: tuple[int, int],
+                    patch_cfg: dict, conv_cfg: dict | None,
+                    norm_cfg: dict) -> PatchEmbed:
+        defaults = dict(
+            in_channels=in_channels,
+            input_size=self.img_size,
+            embed_dims=self.channels[0],
+            conv_type=(conv_cfg or dict(type='Conv2d'))['type'],
+            kernel_size=patch_size,
+            stride=patch_size,
+            norm_cfg=norm_cfg,
+            bias=False)
+        return PatchEmbed(**{**defaults, **patch_cfg})
 
     def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
         depths = self.arch.depths
