@@ -5,8 +5,11 @@ from .version import __version__
 check_versions()
 with without_import_noise():
     from .checkpoints import allow_mmengine_checkpoints
-    from .deploy import reparameterize
+    from .deploy import fuse_for_inference, reparameterize
     from .models import RepMLPBlock, RepMLPNet
 allow_mmengine_checkpoints()
 
-__all__ = ['RepMLPBlock', 'RepMLPNet', '__version__', 'reparameterize']
+__all__ = [
+    'RepMLPBlock', 'RepMLPNet', '__version__', 'fuse_for_inference',
+    'reparameterize'
+]

@@ -1,9 +1,10 @@
-"""Model in, model out: merge, verify, count, time."""
+"""Model in, model out: merge, fuse, verify, count, time."""
 from .complexity import Complexity, complexity
+from .inference import fuse_for_inference
 from .latency import alternating_latency, speedup
 from .reparameterize import largest_difference, reparameterize
 
 __all__ = [
-    'Complexity', 'alternating_latency', 'complexity', 'largest_difference',
-    'reparameterize', 'speedup'
+    'Complexity', 'alternating_latency', 'complexity', 'fuse_for_inference',
+    'largest_difference', 'reparameterize', 'speedup'
 ]

@@ -49,15 +49,31 @@ def fold_bn(conv: nn.Conv2d, norm: nn.Module, name: str) -> Affine:
     Raises:
         ValueError: If the norm is not a batch norm with running statistics.
     """
+    scale, shift = norm_scale_shift(norm, name)
+    return fold_scale_shift(
+        _float64(conv.weight), _float64(conv.bias), scale, shift)
+
+
+def norm_scale_shift(norm: nn.Module, name: str) -> Affine:
+    """Read a batch norm in eval mode as ``scale * x + shift``, in float64.
+
+    Args:
+        norm: The norm of C channels.
+        name: What an error calls what it normalises.
+
+    Returns:
+        scale and shift of shape (C,).
+
+    Raises:
+        ValueError: If the norm is not a batch norm with running statistics.
+    """
     if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
         raise ValueError(f'{name} is normalised by {type(norm).__name__}, '
                          'which cannot be merged: only batch norm with '
                          'running statistics (BN, SyncBN) can')
-    scale, shift = bn_scale_shift(
+    return bn_scale_shift(
         _float64(norm.running_mean), _float64(norm.running_var),
         _float64(norm.weight), _float64(norm.bias), norm.eps)
-    return fold_scale_shift(
-        _float64(conv.weight), _float64(conv.bias), scale, shift)
 
 
 def _float64(tensor: torch.Tensor | None) -> torch.Tensor | None:

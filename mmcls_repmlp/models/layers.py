@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from mmcls_repmlp.ops import for_pointwise_conv
+
 
 class PatchEmbed(MmcvPatchEmbed):
     """Stem: strided convolution, norm, activation; stays a feature map.
@@ -96,6 +98,7 @@ class ConvFFN(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, every position alone."""
+        x = for_pointwise_conv(x)
         return self.ffn_fc2(self.act(self.ffn_fc1(x)))
 
 

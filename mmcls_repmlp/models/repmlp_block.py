@@ -14,6 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmcls_repmlp.ops import (
+    local_conv,
     merge_convs_into_fc,
     partition,
     shareset_fc,
@@ -144,32 +145,34 @@ class RepMLPBlock(BaseModule):
         if not self.deploy:
             out = self.fc3_bn(out)
             for branch in self.local_branches:
-                out = out + branch(sets)
+                out = out + branch.norm(local_conv(sets, branch.conv.weight))
         out = unpartition(out.reshape_as(parts), x.shape[2:])
         return out * self.gp(x)  # (N, C, H, W)
 
     @torch.no_grad()
-    def merged_fc3(self) -> Affine:
+    def merged_fc3(self, dtype: torch.dtype | None = None) -> Affine:
         """Compute what fc3 becomes in deploy form; changes nothing.
 
         Everything is folded and added in float64 and cast once, at the end.
 
+        Args:
+            dtype: What to cast to. Defaults to the dtype of fc3.
+
         Returns:
-            Weight of shape (S * Q, Q, 1, 1) and bias of shape (S * Q,), in
-            dtype and device of fc3.
+            Weight of shape (S * Q, Q, 1, 1) and bias of shape (S * Q,).
 
         Raises:
             ValueError: If a norm is no batch norm with running statistics.
         """
+        dtype = dtype or self.fc3.weight.dtype
         if self.deploy:
-            return self.fc3.weight, self.fc3.bias
+            return self.fc3.weight.to(dtype), self.fc3.bias.to(dtype)
         weight, bias = fold_bn(self.fc3, self.fc3_bn, 'fc3')
         convs = [fold_bn(branch.conv, branch.norm, f'repconv{k}') for k, branch
                  in zip(self.reparam_conv_kernels, self.local_branches)]
         merged, bias = merge_convs_into_fc(
             (weight.flatten(1), bias), convs, self.partition_size)
-        return merged.view_as(weight).to(self.fc3.weight), bias.to(
-            self.fc3.weight)
+        return merged.view_as(weight).to(dtype), bias.to(dtype)
 
     def adopt_fc3(self, weight: Tensor, bias: Tensor) -> None:
         """Become the deploy form with this fc3, in place.

@@ -25,6 +25,7 @@ from .arguments import (
 )
 from .compatibility import check_state_dict
 from .layers import PatchEmbed, checkpointed
+from .partition_grid import PartitionGrid
 from .repmlp_block import RepMLPBlock, RepMLPNetUnit
 
 
@@ -114,11 +115,9 @@ class RepMLPNet(BaseBackbone):
         self.patch_embed = self._build_stem(
             in_channels, int_pair('patch_size', patch_size), patch_cfg or {},
             **cfgs)
-        self.partition_sizes = _halvings(self.patch_embed.init_out_size,
-                                         self.num_stages)
-        if min(self.partition_sizes[-1]) < 1:
-            raise ValueError(f'img_size {self.img_size} is too small for '
-                             f'{self.num_stages} stages')
+        self.partition_grid = PartitionGrid(
+            self.img_size, self.patch_embed.init_out_size,
+            self.patch_embed.projection.stride, self.num_stages)
         self.stages = self._build_stages(
             drop_rate(drop_path_rate),
             reparam_conv_kernels=self.reparam_conv_kernels,
@@ -154,8 +153,8 @@ class RepMLPNet(BaseBackbone):
         return ModuleList(
             Sequential(*(RepMLPNetUnit(
                 channels=self.channels[i],
-                path_h=self.partition_sizes[i][0],
-                path_w=self.partition_sizes[i][1],
+                path_h=self.partition_grid.sizes[i][0],
+                path_w=self.partition_grid.sizes[i][1],
                 num_sharesets=self.arch.sharesets_nums[i],
                 drop_path_rate=next(rates),
                 **unit) for _ in range(depth)))
@@ -183,7 +182,7 @@ class RepMLPNet(BaseBackbone):
         """
         image_size = tuple(x.shape[2:])
         x = self.patch_embed(x)
-        self._check_map(tuple(x.shape[2:]), image_size)
+        self.partition_grid.check(tuple(x.shape[2:]), image_size)
         outs = []
         last = self.num_stages - 1
         for i, stage in enumerate(self.stages):
@@ -202,31 +201,6 @@ class RepMLPNet(BaseBackbone):
         for unit in stage:
             x = checkpointed(unit, x)
         return x
-
-    def _check_map(self, map_size: tuple[int, int],
-                   image_size: tuple[int, int]) -> None:
-        # Maps are compared, not images: for an img_size that the strides do
-        # not divide, its multiples do not give multiples of its maps.
-        sizes = _halvings(map_size, self.num_stages)
-        if all(big and not big % small
-               for size, part in zip(sizes, self.partition_sizes)
-               for big, small in zip(size, part)):
-            return
-        (h, w), (rows, cols) = self.img_size, (
-            max(1, round(got / side))
-            for got, side in zip(image_size, self.img_size))
-        remedy = f'use {h}x{w}'
-        if self._tiles_evenly():
-            remedy += (' or any multiple of it, the nearest being '
-                       f'{rows * h}x{cols * w}')
-        raise ValueError(f'images of {image_size[0]}x{image_size[1]} do not '
-                         f'fit img_size={h}x{w}: {remedy}')
-
-    def _tiles_evenly(self) -> bool:
-        strides = self.patch_embed.projection.stride
-        return all(side == part * stride << (self.num_stages - 1)
-                   for side, part, stride in zip(
-                       self.img_size, self.partition_sizes[-1], strides))
 
     def train(self, mode: bool = True) -> RepMLPNet:
         """Set the mode, but keep frozen parts and frozen norms in eval."""
@@ -300,7 +274,3 @@ class RepMLPNet(BaseBackbone):
         check_state_dict(self.stages.state_dict(), state_dict,
                          f'{prefix}stages.')
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _halvings(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
-    return [(size[0] >> i, size[1] >> i) for i in range(count)]

@@ -2,14 +2,20 @@
 from .fusion import (
                      bn_scale_shift,
                      conv_to_fc,
+    fold_input_scale_shift,
                      fold_scale_shift,
                      merge_convs_into_fc,
                      pad_kernel,
 )
+from .layout import for_pointwise_conv
+from .local_conv import local_conv
 from .partition import partition, unpartition
+from .pointwise_ffn import pointwise_ffn
 from .shareset_fc import shareset_fc
 
 __all__ = [
-    'bn_scale_shift', 'conv_to_fc', 'fold_scale_shift', 'merge_convs_into_fc',
-    'pad_kernel', 'partition', 'shareset_fc', 'unpartition'
+    'bn_scale_shift', 'conv_to_fc', 'fold_input_scale_shift',
+    'fold_scale_shift', 'for_pointwise_conv', 'local_conv',
+    'merge_convs_into_fc', 'pad_kernel', 'partition', 'pointwise_ffn',
+    'shareset_fc', 'unpartition'
 ]

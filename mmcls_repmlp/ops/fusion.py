@@ -69,6 +69,24 @@ def fold_scale_shift(weight: Tensor, bias: Tensor | None, scale: Tensor,
     return folded, shift if bias is None else shift + scale * bias
 
 
+def fold_input_scale_shift(weight: Tensor, bias: Tensor, scale: Tensor,
+                           shift: Tensor) -> Affine:
+    """Fold ``scale * x + shift`` into the linear map that reads it.
+
+    Args:
+        weight: Shape (O, I), or (O, I, 1, 1) of a 1x1 convolution. Larger
+            kernels would see the zeros of their padding shifted too.
+        bias: Shape (O,).
+        scale: Shape (I,).
+        shift: Shape (I,).
+
+    Returns:
+        Weight in its shape and bias of shape (O,).
+    """
+    matrix = weight.flatten(1)  # (O, I)
+    return (matrix * scale).view_as(weight), bias + matrix @ shift
+
+
 def pad_kernel(kernel: Tensor, size: tuple[int, int]) -> Tensor:
     """Centre a kernel in a larger one of zeros, or cut its rim off.
 

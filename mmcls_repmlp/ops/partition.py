@@ -49,10 +49,10 @@ def unpartition(x: Tensor, map_size: tuple[int, int]) -> Tensor:
         ValueError: If (H, W) is not a whole number of partitions, or the
             partitions do not fill whole maps.
     """
-    (_, c, h, w), (map_h, map_w) = x.shape, map_size
+    (count, c, h, w), (map_h, map_w) = x.shape, map_size
     rows, cols = map_h // h, map_w // w
-    if map_h % h or map_w % w or not rows * cols or len(x) % (rows * cols):
-        raise ValueError(f'{len(x)} partitions of {h}x{w} do not fill whole '
+    if map_h % h or map_w % w or not rows * cols or count % (rows * cols):
+        raise ValueError(f'{count} partitions of {h}x{w} do not fill whole '
                          f'{map_h}x{map_w} maps')
     if (map_h, map_w) == (h, w):
         return x

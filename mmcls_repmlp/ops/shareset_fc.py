@@ -6,7 +6,14 @@ Q = h * w positions of a partition.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from .device import eager_on_cpu
+
+# A convolution repacks the Q x Q weights of every shareset at every call, a
+# price that only many rows repay. Measured, see docs/performance.md.
+_MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
 
 
 def shareset_fc(x: Tensor,
@@ -17,9 +24,10 @@ def shareset_fc(x: Tensor,
     The layer that arXiv 2112.11081 (section 3.2) calls set-sharing linear:
     channels c, c + S, c + 2S, ... share one (Q, Q) matrix. Published code
     computes it as a grouped 1x1 convolution over M images of a single pixel,
-    which leaves a matrix product to a convolution kernel that is bad at it.
-    Here it is what it is: S products of (M, Q) by (Q, Q), batched, on
-    strided views of input and weight.
+    at a tenth of the machine's speed. The same numbers come from S matrix
+    products on strided views, or from a 1x1 convolution over one image of M
+    pixels; which is faster is chosen by :func:`prefers_convolution`. Neither
+    copies the weights.
 
     Args:
         x: Input of shape (M, S, Q).
@@ -43,6 +51,31 @@ def shareset_fc(x: Tensor,
         raise ValueError(f'bias of shape {tuple(bias.shape)} does not fit an '
                          f'input of shape {tuple(x.shape)}: expected '
                          f'{(s * q, )}')
+    if prefers_convolution(x, weight):
+        return by_convolution(x, weight, bias)
+    return by_matrix_products(x, weight, bias)
+
+
+def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
+    """Say whether :func:`by_convolution` is the faster formulation.
+
+    It is on a CPU, for many rows, in the dtypes that oneDNN convolves; but
+    not with gradients, since its backward pass is the slower one.
+    """
+    m, _, q = x.shape
+    return (eager_on_cpu(x) and x.dtype in (torch.float32, torch.bfloat16)
+            and not (torch.is_grad_enabled() and
+                     (x.requires_grad or weight.requires_grad))
+            and m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION))
+
+
+def by_matrix_products(x: Tensor, weight: Tensor,
+                       bias: Tensor | None) -> Tensor:
+    """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, Q)."""
+    _, s, q = x.shape
+    if s == 1:
+        # The gradient of weight then comes in the layout of weight.
+        return F.linear(x[:, 0], weight.view(q, q), bias).unsqueeze(1)
     rows = x.transpose(0, 1)  # (S, M, Q)
     matrices = weight.view(s, q, q).transpose(1, 2)  # (S, Q in, Q out)
     if bias is None:
@@ -50,3 +83,15 @@ def shareset_fc(x: Tensor,
     else:
         out = torch.baddbmm(bias.view(s, 1, q), rows, matrices)  # (S, M, Q)
     return out.transpose(0, 1)  # (M, S, Q)
+
+
+def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute :func:`shareset_fc` as one 1x1 convolution over M pixels.
+
+    Channels last is how x lies in memory already, so no value is moved on the
+    way in or out.
+    """
+    m, s, q = x.shape
+    image = x.reshape(1, 1, m, s * q).permute(0, 3, 1, 2)  # (1, S*Q, 1, M)
+    out = F.conv2d(image, weight.view(s * q, q, 1, 1), bias, groups=s)
+    return out.permute(0, 2, 3, 1).reshape(m, s, q)

@@ -6,6 +6,7 @@ from torch import nn
 from mmcls_repmlp.ops import (
     bn_scale_shift,
     conv_to_fc,
+    fold_input_scale_shift,
     fold_scale_shift,
     merge_convs_into_fc,
     pad_kernel,
@@ -107,3 +108,15 @@ def test_merged_layer_equals_the_sum_of_its_branches(size, kernels):
         branch = F.conv2d(x, kernel, conv_bias, padding=k // 2, groups=s)
         expected = expected + branch.flatten(2)
     assert_same(fully_connected(weight, bias), expected)
+
+
+@pytest.mark.parametrize('shape', [(5, 4), (5, 4, 1, 1)])
+def test_affine_input_is_folded_into_the_map_that_reads_it(shape):
+    weight, bias = randn(*shape), randn(5, seed=1)
+    scale, shift = randn(4, seed=2), randn(4, seed=3)
+    x = randn(2, 4, 3, 3, seed=4)
+    folded, folded_bias = fold_input_scale_shift(weight, bias, scale, shift)
+    assert folded.shape == shape
+    affine = x * scale.view(4, 1, 1) + shift.view(4, 1, 1)
+    assert_same(F.conv2d(x, folded.view(5, 4, 1, 1), folded_bias),
+                F.conv2d(affine, weight.view(5, 4, 1, 1), bias))

@@ -3,8 +3,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from mmcls_repmlp.ops import shareset_fc
+from mmcls_repmlp.ops.shareset_fc import (
+    by_convolution,
+    by_matrix_products,
+    prefers_convolution,
+)
 from tests.helpers import assert_same, randn
 
+FORMULATIONS = [shareset_fc, by_convolution, by_matrix_products]
 SHAPES = [(3, 1, 4), (2, 5, 6), (1, 8, 1), (7, 2, 9)]
 
 
@@ -12,9 +18,10 @@ def operands(m, s, q):
     return randn(m, s, q), randn(s * q, q, 1, 1, seed=1), randn(s * q, seed=2)
 
 
+@pytest.mark.parametrize('compute', FORMULATIONS)
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('with_bias', [True, False])
-def test_equals_plain_loops(shape, with_bias):
+def test_equals_plain_loops(compute, shape, with_bias):
     (m, s, q), (x, weight, bias) = shape, operands(*shape)
     expected = torch.zeros(shape, dtype=torch.float64)
     for row in range(m):
@@ -24,15 +31,16 @@ def test_equals_plain_loops(shape, with_bias):
             if with_bias:
                 expected[row, shareset] += bias[shareset * q:(shareset + 1)
                                                 * q]
-    assert_same(shareset_fc(x, weight, bias if with_bias else None), expected)
+    assert_same(compute(x, weight, bias if with_bias else None), expected)
 
 
+@pytest.mark.parametrize('formulation', FORMULATIONS)
 @pytest.mark.parametrize('shape', SHAPES)
-def test_equals_the_grouped_convolution_and_its_gradients(shape):
+def test_equals_the_grouped_convolution_and_its_gradients(formulation, shape):
     m, s, q = shape
     grads = []
     for compute in (
-            lambda x, w, b: shareset_fc(x, w, b),
+            formulation,
             lambda x, w, b: F.conv2d(
                 x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, q)):
         leaves = [t.requires_grad_() for t in operands(*shape)]
@@ -42,18 +50,45 @@ def test_equals_the_grouped_convolution_and_its_gradients(shape):
     assert_same(*grads)
 
 
+@pytest.mark.parametrize('compute', FORMULATIONS)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_keeps_the_dtype(dtype):
-    x, weight, bias = (t.to(dtype) for t in operands(2, 3, 4))
-    assert shareset_fc(x, weight, bias).dtype is dtype
+def test_keeps_the_dtype(compute, dtype):
+    x, weight, bias = operands(64, 3, 4)
+    out = compute(*(t.to(dtype) for t in (x, weight, bias)))
+    assert out.dtype is dtype
+    assert_same(out.double(), shareset_fc(x, weight, bias), 2e-2)
 
 
-def test_takes_an_input_of_any_stride():
+@pytest.mark.parametrize('compute', FORMULATIONS)
+def test_takes_an_input_of_any_stride(compute):
     x, weight, bias = operands(4, 3, 5)
     strided = x.transpose(0, 1).contiguous().transpose(0, 1)
     assert not strided.is_contiguous()
-    assert_same(shareset_fc(strided, weight, bias),
-                shareset_fc(x, weight, bias))
+    assert_same(compute(strided, weight, bias), compute(x, weight, bias))
+
+
+@pytest.mark.parametrize('compute', FORMULATIONS)
+def test_weights_are_not_copied(compute):
+    x, weight, bias = (t.float() for t in operands(8, 2, 100))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        compute(x, weight, bias)
+    largest = max(abs(e.self_cpu_memory_usage) for e in profile.key_averages())
+    assert largest < weight.nbytes
+
+
+def test_convolution_is_preferred_for_many_rows_without_gradients():
+    def prefers(m, q, dtype=torch.float32, weight_grad=False):
+        x = torch.empty(m, 2, q, dtype=dtype)
+        weight = torch.empty(2 * q, q, dtype=dtype)
+        return prefers_convolution(x, weight.requires_grad_(weight_grad))
+
+    assert prefers(48, 49) and prefers(48, 49, torch.bfloat16)
+    assert not prefers(47, 49)
+    assert not prefers(48, 3136) and prefers(392, 3136)
+    assert not prefers(48, 49, torch.float64)
+    assert not prefers(48, 49, weight_grad=True)
+    with torch.no_grad():
+        assert prefers(48, 49, weight_grad=True)
 
 
 def test_is_not_a_convolution_of_single_pixels():

@@ -1,0 +1,261 @@
+"""The form that is served: everything folded that can be folded.
+
+Beyond the deploy form, whose block alone is merged, every batch norm goes
+into a neighbouring layer: after a convolution into it, norm2 into the FFN
+after it, final_norm into the head's linear layer after it. norm1 feeds both
+fc3 and the gate, and becomes one affine map.
+
+Shape letters: N batch, C channels, S sharesets, D hidden, H W map, Q = h * w.
+"""
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from mmcls.models.heads import LinearClsHead
+from mmcls.models.necks import GlobalAveragePooling
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from mmcls_repmlp.models.batch_norm import fold_bn, norm_scale_shift
+from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
+from mmcls_repmlp.models.repmlpnet import RepMLPNet
+from mmcls_repmlp.ops import (
+    fold_input_scale_shift,
+    partition,
+    pointwise_ffn,
+    shareset_fc,
+    unpartition,
+)
+from mmcls_repmlp.ops.fusion import Affine
+
+
+def fuse_for_inference(model: nn.Module) -> nn.Module:
+    """Build the served form of a backbone or a classifier.
+
+    It computes what ``model`` computes in eval mode, faster, and nothing
+    else: it has no gradients and no checkpoint format of its own.
+
+    Args:
+        model: A ``RepMLPNet``, or a classifier with one, GlobalAveragePooling
+            and LinearClsHead; in training or deploy form; any dtype.
+
+    Returns:
+        A new module in eval mode, in the dtype and on the device of
+        ``model``, which is left as it is. Of a backbone: images to a tuple of
+        maps. Of a classifier: images to logits of shape (N, classes).
+
+    Raises:
+        TypeError: If ``model`` is of another kind.
+        ValueError: If a norm is no batch norm with running statistics.
+    """
+    if isinstance(model, RepMLPNet):
+        return FusedRepMLPNet(model)
+    backbone, neck, head = (
+        getattr(model, name, None) for name in ('backbone', 'neck', 'head'))
+    if (isinstance(backbone, RepMLPNet) and isinstance(
+            neck, GlobalAveragePooling) and isinstance(head, LinearClsHead)):
+        return FusedClassifier(backbone, head)
+    raise TypeError(
+        f'{type(model).__name__} cannot be fused: expected a RepMLPNet, or a '
+        'classifier of RepMLPNet, GlobalAveragePooling and LinearClsHead')
+
+
+class FusedModule(nn.Module):
+    """A module for inference: in eval mode, without gradients."""
+
+    def _finish(self, like: Tensor) -> None:
+        # Folding is computed in float64 and rounded once, here.
+        self.to(like)
+        self.requires_grad_(False)
+        super().train(False)
+
+    def train(self, mode: bool = True) -> FusedModule:
+        """Stay in eval mode.
+
+        Raises:
+            RuntimeError: If asked to train.
+        """
+        if mode:
+            raise RuntimeError('a fused model is for inference only: train '
+                               'the model that it was made of')
+        return super().train(False)
+
+
+class FusedConv(nn.Module):
+    """A convolution with its batch norm folded, and perhaps ReLU.
+
+    Args:
+        conv: The convolution.
+        norm: Its norm.
+        relu: Whether ReLU follows.
+        name: What an error calls the pair.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.Module, relu: bool,
+                 name: str) -> None:
+        super().__init__()
+        self.weight, self.bias = _parameters(fold_bn(conv, norm, name))
+        self.geometry = dict(stride=conv.stride, padding=conv.padding,
+                             dilation=conv.dilation, groups=conv.groups)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve maps of shape (N, C, H, W)."""
+        x = F.conv2d(x, self.weight, self.bias, **self.geometry)
+        return F.relu_(x) if self.relu else x
+
+
+class FusedUnit(nn.Module):
+    """A RepMLPNetUnit with its six norms folded.
+
+    Args:
+        unit: The unit, in either form.
+    """
+
+    def __init__(self, unit: RepMLPNetUnit) -> None:
+        super().__init__()
+        block, ffn = unit.repmlp_block, unit.ffn_block
+        self.num_sharesets = block.num_sharesets
+        self.partition_size = block.partition_size
+        scale, shift = norm_scale_shift(unit.norm1, 'norm1')
+        self.scale, self.shift = _parameters(
+            (scale.view(-1, 1, 1), shift.view(-1, 1, 1)))
+        self.fc3_weight, self.fc3_bias = _parameters(_merged(block))
+        self.gate = nn.ParameterList(
+            nn.Parameter(tensor.detach().double())
+            for conv in (block.gp.conv1.conv, block.gp.conv2.conv)
+            for tensor in (conv.weight, conv.bias))
+        first = fold_bn(ffn.ffn_fc1.conv, ffn.ffn_fc1.norm, 'ffn_fc1')
+        first = fold_input_scale_shift(
+            *first, *norm_scale_shift(unit.norm2, 'norm2'))
+        self.ffn1_weight, self.ffn1_bias = _parameters(first)
+        self.ffn2_weight, self.ffn2_bias = _parameters(
+            fold_bn(ffn.ffn_fc2.conv, ffn.ffn_fc2.norm, 'ffn_fc2'))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y = torch.addcmul(self.shift, x, self.scale)
+        parts = partition(y, self.partition_size)  # (N*P, C, h, w)
+        sets = parts.reshape(-1, self.num_sharesets,
+                             self.fc3_weight.shape[1])  # (M, S, Q)
+        out = shareset_fc(sets, self.fc3_weight, self.fc3_bias)
+        out = unpartition(out.reshape_as(parts), x.shape[2:])
+        x = torch.addcmul(x, out, self._gate(y))
+        return pointwise_ffn(x, (self.ffn1_weight, self.ffn1_bias),
+                             (self.ffn2_weight, self.ffn2_bias))
+
+    def _gate(self, y: Tensor) -> Tensor:
+        weight1, bias1, weight2, bias2 = self.gate
+        pooled = y.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        hidden = F.relu_(F.conv2d(pooled, weight1, bias1))
+        return F.conv2d(hidden, weight2, bias2).sigmoid_()
+
+
+class FusedRepMLPNet(FusedModule):
+    """A RepMLPNet with every norm folded but the last.
+
+    Args:
+        backbone: The backbone, in either form.
+        final_norm: Whether to apply the final norm, as an affine map. Defaults
+            to True.
+    """
+
+    def __init__(self, backbone: RepMLPNet, final_norm: bool = True) -> None:
+        super().__init__()
+        embed = backbone.patch_embed
+        self.partition_grid = backbone.partition_grid
+        self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
+        self.patch_embed = FusedConv(
+            embed.projection, embed.norm, True, 'patch_embed')
+        self.stages = nn.ModuleList(
+            nn.Sequential(*map(FusedUnit, stage)) for stage in backbone.stages)
+        self.downsample_layers = nn.ModuleList(
+            _fused_conv_module(layer, f'downsample_layers.{i}')
+            for i, layer in enumerate(backbone.downsample_layers))
+        self.out_indices = backbone.out_indices
+        self.out_after_downsample = backbone.out_after_downsample
+        self.final = nn.ParameterList()
+        if final_norm and not isinstance(backbone.final_norm, nn.Identity):
+            scale, shift = norm_scale_shift(backbone.final_norm, 'final_norm')
+            self.final.extend(_parameters(
+                (scale.view(-1, 1, 1), shift.view(-1, 1, 1))))
+        self._finish(next(backbone.parameters()))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of the stages in ``out_indices``.
+
+        Args:
+            x: Images of shape (N, in_channels, H, W).
+
+        Returns:
+            The maps that the backbone gives.
+
+        Raises:
+            ValueError: If the size of the images is no multiple of the
+                backbone's.
+        """
+        image_size = tuple(x.shape[2:])
+        if self.adaptive_padding:
+            x = self.adaptive_padding(x)
+        x = self.patch_embed(x)
+        self.partition_grid.check(tuple(x.shape[2:]), image_size)
+        outs = []
+        last = len(self.stages) - 1
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            out = self._final(x) if i == last else x
+            if i < last:
+                x = self.downsample_layers[i](x)
+                out = x if self.out_after_downsample else out
+            if i in self.out_indices:
+                outs.append(out)
+        return tuple(outs)
+
+    def _final(self, x: Tensor) -> Tensor:
+        if not len(self.final):
+            return x
+        scale, shift = self.final
+        return torch.addcmul(shift, x, scale)
+
+
+class FusedClassifier(FusedModule):
+    """A fused backbone, global average pooling, and one linear layer.
+
+    Args:
+        backbone: The backbone, in either form.
+        head: The head; the backbone's final norm is folded into it.
+    """
+
+    def __init__(self, backbone: RepMLPNet, head: LinearClsHead) -> None:
+        super().__init__()
+        folds = backbone.out_indices[-1] == backbone.num_stages - 1
+        self.backbone = FusedRepMLPNet(backbone, final_norm=not folds)
+        weight, bias = head.fc.weight.double(), head.fc.bias.double()
+        if folds and not isinstance(backbone.final_norm, nn.Identity):
+            weight, bias = fold_input_scale_shift(
+                weight, bias, *norm_scale_shift(backbone.final_norm,
+                                                'final_norm'))
+        self.weight, self.bias = _parameters((weight, bias))
+        self._finish(next(backbone.parameters()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute logits (N, classes) of images (N, in_channels, H, W)."""
+        features = self.backbone(x)[-1].mean((2, 3))  # (N, C)
+        return F.linear(features, self.weight, self.bias)
+
+
+def _fused_conv_module(layer: ConvModule, name: str) -> FusedConv:
+    return FusedConv(layer.conv, layer.norm, layer.with_activation, name)
+
+
+@torch.no_grad()
+def _merged(block: RepMLPBlock) -> Affine:
+    weight, bias = block.merged_fc3(torch.float64)
+    return weight.flatten(1), bias
+
+
+def _parameters(affine: Affine) -> tuple[nn.Parameter, nn.Parameter]:
+    return tuple(nn.Parameter(t.detach().double(), requires_grad=False)
+                 for t in affine)

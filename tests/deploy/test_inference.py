@@ -1,0 +1,113 @@
+import copy
+
+import pytest
+import torch
+from mmcls.models import build_classifier
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLPNet, fuse_for_inference
+from tests.helpers import TINY_CFG, assert_same, randn, random_model
+
+
+def net(**cfg):
+    return random_model(RepMLPNet, **{**TINY_CFG, **cfg})
+
+
+def classifier(**cfg):
+    return random_model(lambda: build_classifier(dict(
+        type='ImageClassifier',
+        backbone=dict(type='RepMLPNet', **{**TINY_CFG, **cfg}),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize('cfg', [
+    {}, dict(final_norm=False), dict(img_size=(32, 16)),
+    dict(out_indices=(0, 1, 2)),
+    dict(out_indices=(0, 1, 2), out_after_downsample=True),
+    dict(patch_cfg=dict(kernel_size=7, padding=3)),
+    dict(reparam_conv_kernels=None), dict(img_size=38)])
+def test_backbone_gives_the_same_maps(deploy, cfg):
+    model = net(**cfg)
+    if deploy:
+        model.switch_to_deploy()
+    fused = fuse_for_inference(model)
+    x = randn(3, 3, *model.img_size)
+    assert_same(fused(x), model(x), 1e-10)
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize('cfg', [
+    {}, dict(final_norm=False), dict(out_indices=(1, 2))])
+def test_classifier_gives_the_same_logits(deploy, cfg):
+    model = classifier(**cfg)
+    if deploy:
+        model.backbone.switch_to_deploy()
+    fused = fuse_for_inference(model)
+    for size in ((32, 32), (64, 32)):
+        x = randn(2, 3, *size)
+        expected = model(x)
+        if len(model.backbone.out_indices) > 1:
+            expected = model.head.fc(model.neck(model.backbone(x))[-1])
+        assert_same(fused(x), expected, 1e-10)
+
+
+def test_no_norm_is_left():
+    assert not [m for m in fuse_for_inference(classifier()).modules()
+                if isinstance(m, _BatchNorm)]
+
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
+def test_keeps_the_dtype_and_rounds_once(dtype, rtol):
+    model = classifier()
+    x = randn(2, 3, 32, 32)
+    model.to(dtype)
+    expected = copy.deepcopy(model).double()(x.to(dtype).double())
+    fused = fuse_for_inference(model)
+    assert {p.dtype for p in fused.parameters()} == {dtype}
+    assert_same(fused(x.to(dtype)).double(), expected, rtol)
+
+
+def test_the_model_it_is_made_of_is_left_as_it_is():
+    model = classifier().train()
+    before = copy.deepcopy(model.state_dict())
+    fuse_for_inference(model)
+    assert all(m.training for m in model.modules())
+    assert_same([*model.state_dict().values()], [*before.values()], 0)
+    assert not model.backbone.deploy
+
+
+def test_is_for_inference_only():
+    fused = fuse_for_inference(net())
+    assert not fused.training
+    assert not any(p.requires_grad for p in fused.parameters())
+    assert fused.eval() is fused
+    with pytest.raises(RuntimeError, match='for inference only'):
+        fused.train()
+
+
+def test_images_of_a_wrong_size_are_refused_as_by_the_model():
+    with pytest.raises(ValueError, match='40x32 do not fit img_size=32x32'):
+        fuse_for_inference(net())(randn(1, 3, 40, 32))
+
+
+def test_other_models_and_norms_are_refused():
+    with pytest.raises(TypeError, match='Linear cannot be fused'):
+        fuse_for_inference(nn.Linear(2, 2))
+    model = net()
+    model.stages[1][0].norm2 = nn.GroupNorm(1, 16).double()
+    with pytest.raises(ValueError, match='norm2 is normalised by GroupNorm'):
+        fuse_for_inference(model)
+
+
+def test_is_compiled_and_exported():
+    fused = fuse_for_inference(classifier()).float()
+    x = randn(2, 3, 32, 32).float()
+    batch = torch.export.Dim('batch', min=1, max=64)
+    program = torch.export.export(fused, (x, ), dynamic_shapes=({0: batch}, ))
+    for n in (1, 2, 5):
+        x = randn(n, 3, 32, 32, seed=n).float()
+        assert_same(program.module()(x), fused(x), 2e-5)
