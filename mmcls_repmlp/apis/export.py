@@ -1,0 +1,129 @@
+"""Export a checkpoint for other runtimes."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_writable,
+    load_strictly,
+    read_checkpoint,
+    state_dict_of,
+)
+from mmcls_repmlp.deploy import fuse_for_inference
+from mmcls_repmlp.deploy.export import export_model
+from mmcls_repmlp.deploy.served import Served
+from mmcls_repmlp.errors import ConfigError, UserError
+
+from .config import read_config
+from .model import build_model
+
+PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16,
+              'bf16': torch.bfloat16}
+# Where a precision is not to be had: what the runtime lacks on a CPU.
+_WITHOUT = {('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
+            ('.xml', 'bf16'): 'OpenVINO uses bf16 by itself where it can',
+            ('.xml', 'fp16'): 'OpenVINO chooses its precision by itself'}
+
+
+def export_checkpoint(config: str | Path,
+                      checkpoint: str | Path,
+                      out: str | Path,
+                      precision: str = 'fp32',
+                      with_preprocess: bool = False,
+                      force: bool = False,
+                      cfg_options: Mapping[str, Any] | None = None,
+                      report: Callable[[str], None] = print) -> float:
+    """Export a checkpoint in its served form and compare before writing.
+
+    Beside OUT, ``OUT.json`` says how to prepare images and what the classes
+    are.
+
+    Args:
+        config: Config of the model, of either form.
+        checkpoint: Path or URL of a training or deploy checkpoint.
+        out: File to write: .onnx, .xml, .pt2 or .pt.
+        precision: 'fp32', 'fp16' or 'bf16'. Defaults to 'fp32'.
+        with_preprocess: Whether the file takes raw uint8 RGB images and
+            normalises them itself. Defaults to False.
+        force: Whether existing files are replaced. Defaults to False.
+        cfg_options: Settings to change in the config. Defaults to none.
+        report: Called with a line for every step. Defaults to print.
+
+    Returns:
+        The largest relative difference between file and model.
+
+    Raises:
+        UserError: If something given is not usable.
+        JobFailedError: If the written file differs; it is removed then.
+    """
+    check_writable(f'{out}.json', force)
+    reason = _WITHOUT.get((Path(out).suffix, precision))
+    if reason:
+        raise UserError(f'{Path(out).suffix} cannot be written in '
+                        f'{precision}: {reason}')
+    cfg = read_config(config, cfg_options)
+    report(f'[1/3] reading {checkpoint}')
+    raw = read_checkpoint(checkpoint)
+    model = _load(cfg, state_dict_of(raw, checkpoint), checkpoint)
+    report('[2/3] folding everything that folds')
+    try:
+        fused = fuse_for_inference(model).to(PRECISIONS[precision])
+    except TypeError as error:
+        raise ConfigError(str(error)) from error
+    served = _served(fused, model, with_preprocess)
+    shape = (cfg.model.backbone.get('in_channels', 3),
+             *model.backbone.img_size)
+    report(f'[3/3] writing {out} and running it on several batch sizes')
+    difference = export_model(served, out, shape, force)
+    _write_card(Path(out), _card(cfg, raw, shape, served), force)
+    report(f'      largest relative difference: {difference:.2e}')
+    return difference
+
+
+def _load(cfg: Config, weights: dict[str, torch.Tensor],
+          checkpoint: str | Path) -> nn.Module:
+    if isinstance(cfg.model.get('backbone'), Mapping):
+        cfg.model.backbone.deploy = any(
+            key.endswith('fc3.bias') for key in weights)
+    model = build_model(cfg)
+    load_strictly(model, weights, checkpoint)
+    return model
+
+
+def _served(fused: nn.Module, model: nn.Module,
+            with_preprocess: bool) -> Served:
+    if not with_preprocess:
+        return Served(fused)
+    preprocessor = model.data_preprocessor
+    return Served(
+        fused,
+        mean=preprocessor.mean.flatten().tolist(),
+        std=preprocessor.std.flatten().tolist(),
+        reverse_channels=not preprocessor.to_rgb)
+
+
+def _card(cfg: Config, checkpoint: Any, shape: tuple[int, int, int],
+          served: Served) -> dict[str, Any]:
+    meta = checkpoint.get('meta', {}) if isinstance(checkpoint, dict) else {}
+    dataset = meta.get('dataset_meta') or {}
+    preprocessor = cfg.get('data_preprocessor') or {}
+    return dict(
+        input_shape=shape,
+        input='uint8 RGB' if served.raw else 'float32, normalised',
+        mean=preprocessor.get('mean'),
+        std=preprocessor.get('std'),
+        channels='RGB' if preprocessor.get('to_rgb') else 'BGR',
+        classes=list(dataset.get('classes') or meta.get('classes') or []))
+
+
+def _write_card(out: Path, card: dict[str, Any], force: bool) -> None:
+    with atomic_write(f'{out}.json', force) as temporary:
+        temporary.write_text(json.dumps(card, indent=1) + '\n')

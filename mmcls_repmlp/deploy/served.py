@@ -1,0 +1,57 @@
+"""What surrounds a model in an exported file: preprocessing and precision."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Served(nn.Module):
+    """A model with float32 logits, and perhaps raw images as its input.
+
+    Args:
+        model: From normalised images (N, 3, H, W) to logits (N, classes).
+        mean: Mean of every channel to normalise by, in the model's order of
+            channels; None for images that are normalised already. Defaults to
+            None.
+        std: Standard deviation of every channel. Defaults to None.
+        reverse_channels: Whether the model takes BGR images, so that RGB ones
+            must be turned round. Defaults to False.
+    """
+
+    def __init__(self,
+                 model: nn.Module,
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None,
+                 reverse_channels: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = next(model.parameters()).dtype
+        self.reverse_channels = reverse_channels
+        self.raw = mean is not None
+        if self.raw:
+            self.register_buffer('scale', 1 / _per_channel(std))
+            self.register_buffer(
+                'shift', -_per_channel(mean) / _per_channel(std))
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute logits.
+
+        Args:
+            images: Shape (N, 3, H, W): uint8 RGB if the normalisation is
+                included, otherwise normalised float32.
+
+        Returns:
+            Logits of shape (N, classes), float32.
+        """
+        if self.raw:
+            if self.reverse_channels:
+                images = images.flip(1)
+            images = torch.addcmul(self.shift, images.float(), self.scale)
+        return self.model(images.to(self.dtype)).float()
+
+
+def _per_channel(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
