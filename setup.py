@@ -32,5 +32,9 @@ setup(
     install_requires=read_requirements('runtime'),
     extras_require={
         'demo': read_requirements('demo'),
-        'tests': read_requirements('demo') + read_requirements('tests'),
+        'export': read_requirements('export'),
+        'tests': [
+            line for name in ('demo', 'export', 'tests')
+            for line in read_requirements(name)
+        ],
     })

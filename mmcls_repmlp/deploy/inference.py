@@ -143,8 +143,8 @@ class FusedUnit(nn.Module):
         out = shareset_fc(sets, self.fc3_weight, self.fc3_bias)
         out = unpartition(out.reshape_as(parts), x.shape[2:])
         x = torch.addcmul(x, out, self._gate(y))
-        return pointwise_ffn(x, (self.ffn1_weight, self.ffn1_bias),
-                             (self.ffn2_weight, self.ffn2_bias))
+        return x + pointwise_ffn(x, (self.ffn1_weight, self.ffn1_bias),
+                                 (self.ffn2_weight, self.ffn2_bias))
 
     def _gate(self, y: Tensor) -> Tensor:
         weight1, bias1, weight2, bias2 = self.gate

@@ -1,11 +1,34 @@
-"""Time two models against each other on a machine that is never quiet."""
+"""Time two things against each other on a machine that is never quiet."""
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+def alternate(first: Callable[[], Any],
+              second: Callable[[], Any],
+              rounds: int,
+              warm_up: int = 3) -> Iterator[tuple[float, float]]:
+    """Run two functions in turn, A B A B, so that both see the same noise.
+
+    Args:
+        first: Function A.
+        second: Function B.
+        rounds: How often each is timed.
+        warm_up: Rounds that come first and are not timed. Defaults to 3.
+
+    Yields:
+        Seconds of A and of B, round by round.
+    """
+    for round_ in range(-warm_up, rounds):
+        seconds = _seconds(first), _seconds(second)
+        if round_ >= 0:
+            yield seconds
 
 
 @torch.inference_mode()
@@ -13,7 +36,7 @@ def alternating_latency(first: nn.Module,
                         second: nn.Module,
                         batch: Tensor,
                         rounds: int = 30) -> tuple[list[float], list[float]]:
-    """Time forward passes in turn, A B A B, so that both see the same noise.
+    """Time forward passes of two models in turn.
 
     Args:
         first: Model A, in eval mode.
@@ -24,16 +47,9 @@ def alternating_latency(first: nn.Module,
     Returns:
         Seconds of every pass of A, and of B.
     """
-    times = ([], [])
-    for round_ in range(-max(3, rounds // 10), rounds):
-        for model, seconds in zip((first, second), times):
-            _synchronize(batch)
-            start = time.perf_counter()
-            model(batch)
-            _synchronize(batch)
-            if round_ >= 0:
-                seconds.append(time.perf_counter() - start)
-    return times
+    timed = alternate(lambda: first(batch), lambda: second(batch), rounds)
+    a, b = zip(*timed)
+    return list(a), list(b)
 
 
 def speedup(slow: list[float], fast: list[float]) -> float:
@@ -41,6 +57,14 @@ def speedup(slow: list[float], fast: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(slow, fast))
 
 
-def _synchronize(batch: Tensor) -> None:
-    if batch.is_cuda:
-        torch.cuda.synchronize(batch.device)
+def _seconds(run: Callable[[], Any]) -> float:
+    _synchronize()
+    start = time.perf_counter()
+    run()
+    _synchronize()
+    return time.perf_counter() - start
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+import torch
 from mmcls.models.utils import SELayer
 from mmcv.cnn import ConvModule, build_activation_layer
 from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
@@ -15,7 +16,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmcls_repmlp.ops import for_pointwise_conv
+from mmcls_repmlp.ops import (
+    for_pointwise_conv,
+    has_many_positions,
+    pointwise_ffn,
+)
+from mmcls_repmlp.ops.fusion import Affine
+
+from .batch_norm import fold_bn, is_foldable, is_plain_conv
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -75,7 +83,6 @@ class ConvFFN(BaseModule):
         hidden_channels: Channels in between.
         conv_cfg: Config of the convolutions. Defaults to Conv2d.
         norm_cfg: Config of the norms. Defaults to BN.
-        act_cfg: Config of the activation. Defaults to GELU.
         init_cfg: Initialization config. Defaults to None.
     """
 
@@ -84,7 +91,6 @@ class ConvFFN(BaseModule):
                  hidden_channels: int,
                  conv_cfg: dict | None = None,
                  norm_cfg: dict | None = None,
-                 act_cfg: dict | None = None,
                  init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(init_cfg)
         layer = dict(
@@ -93,13 +99,32 @@ class ConvFFN(BaseModule):
             norm_cfg=norm_cfg or dict(type='BN'),
             act_cfg=None)
         self.ffn_fc1 = ConvModule(channels, hidden_channels, **layer)
-        self.act = build_activation_layer(act_cfg or dict(type='GELU'))
+        self.act = nn.GELU()
         self.ffn_fc2 = ConvModule(hidden_channels, channels, **layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, every position alone."""
+        if self._repays_folding(x):
+            return pointwise_ffn(x, _folded(self.ffn_fc1),
+                                 _folded(self.ffn_fc2))
         x = for_pointwise_conv(x)
         return self.ffn_fc2(self.act(self.ffn_fc1(x)))
+
+    def _repays_folding(self, x: Tensor) -> bool:
+        # For inference on many positions, folding the norms into the weights
+        # at every call costs less than running them over the maps.
+        return (not self.training and not torch.is_grad_enabled()
+                and x.device.type == 'cpu' and has_many_positions(x)
+                and all(is_plain_conv(layer.conv)
+                        and is_foldable(layer.norm)
+                        for layer in (self.ffn_fc1, self.ffn_fc2)))
+
+
+def _folded(layer: ConvModule) -> Affine:
+    dtype = layer.conv.weight.dtype
+    wide = torch.promote_types(dtype, torch.float32)
+    weight, bias = fold_bn(layer.conv, layer.norm, 'ffn', wide)
+    return weight.to(dtype), bias.to(dtype)
 
 
 def checkpointed(module: nn.Module, x: Tensor) -> Tensor:

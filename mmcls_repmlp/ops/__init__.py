@@ -7,7 +7,7 @@ from .fusion import (
                      merge_convs_into_fc,
                      pad_kernel,
 )
-from .layout import for_pointwise_conv
+from .layout import for_pointwise_conv, has_many_positions
 from .local_conv import local_conv
 from .partition import partition, unpartition
 from .pointwise_ffn import pointwise_ffn
@@ -15,7 +15,8 @@ from .shareset_fc import shareset_fc
 
 __all__ = [
     'bn_scale_shift', 'conv_to_fc', 'fold_input_scale_shift',
-    'fold_scale_shift', 'for_pointwise_conv', 'local_conv',
+    'fold_scale_shift', 'for_pointwise_conv',
+    'has_many_positions', 'local_conv',
     'merge_convs_into_fc', 'pad_kernel', 'partition', 'pointwise_ffn',
     'shareset_fc', 'unpartition'
 ]

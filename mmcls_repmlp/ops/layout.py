@@ -6,8 +6,15 @@ from torch import Tensor
 
 from .device import eager_on_cpu
 
-# Fewer positions than this for each channel do not repay the rearrangement.
+# Fewer positions than this for each channel do not repay touching the weights
+# or rearranging the map.
 _MIN_POSITIONS_PER_CHANNEL = 2
+
+
+def has_many_positions(x: Tensor) -> bool:
+    """Say whether maps (N, C, H, W) outweigh the weights of a 1x1 layer."""
+    n, c, h, w = x.shape
+    return n * h * w >= c * _MIN_POSITIONS_PER_CHANNEL
 
 
 def for_pointwise_conv(x: Tensor) -> Tensor:
@@ -22,7 +29,6 @@ def for_pointwise_conv(x: Tensor) -> Tensor:
     Returns:
         The same values and shape, in the layout to prefer.
     """
-    n, c, h, w = x.shape
-    if eager_on_cpu(x) and n * h * w >= c * _MIN_POSITIONS_PER_CHANNEL:
+    if eager_on_cpu(x) and has_many_positions(x):
         return x.contiguous(memory_format=torch.channels_last)
     return x

@@ -16,7 +16,7 @@ _HIDDEN_BYTES = 16 * 2**20
 
 
 def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
-    """Compute ``x + conv(gelu(conv(x)))`` for inference.
+    """Compute ``conv(gelu(conv(x)))`` for inference.
 
     On a CPU a few images at a time, so that the hidden map, the largest tensor
     of the whole network, stays where memory is at hand.
@@ -30,7 +30,7 @@ def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
         Maps of the shape of ``x``.
     """
     if not eager_on_cpu(x):
-        return x + F.conv2d(F.gelu(F.conv2d(x, *first)), *second)
+        return F.conv2d(F.gelu(F.conv2d(x, *first)), *second)
     image_bytes = len(first[0]) * x[0, 0].numel() * x.element_size()
     chunks = x.split(max(1, _HIDDEN_BYTES // image_bytes))
     outs = [_in_one_go(chunk, first, second) for chunk in chunks]
@@ -39,8 +39,6 @@ def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
 
 def _in_one_go(x: Tensor, first: Affine, second: Affine) -> Tensor:
     hidden = F.conv2d(for_pointwise_conv(x), *first)
-    if not hidden.requires_grad:
-        hidden = torch.ops.aten.gelu_(hidden)
-    else:
-        hidden = F.gelu(hidden)
-    return x + F.conv2d(hidden, *second)
+    hidden = (F.gelu(hidden) if hidden.requires_grad else
+              torch.ops.aten.gelu_(hidden))
+    return F.conv2d(hidden, *second)

@@ -4,27 +4,30 @@ import torch
 from torch import nn
 
 from mmcls_repmlp.deploy import alternating_latency, speedup
+from mmcls_repmlp.deploy.latency import alternate
 
 
-class Recorder(nn.Module):
-
-    def __init__(self, name, calls, seconds):
-        super().__init__()
-        self.name, self.calls, self.seconds = name, calls, seconds
-
-    def forward(self, x):
-        self.calls.append(self.name)
-        time.sleep(self.seconds)
-
-
-def test_models_take_turns_after_a_warm_up():
+def test_functions_take_turns_after_a_warm_up():
     calls = []
-    times = alternating_latency(
-        Recorder('a', calls, 0.002), Recorder('b', calls, 0.), torch.ones(1),
-        rounds=4)
-    assert calls == ['a', 'b'] * 7
-    assert [len(seconds) for seconds in times] == [4, 4]
-    assert min(times[0]) >= 0.002
+    pairs = list(alternate(
+        lambda: (calls.append('a'), time.sleep(0.002)),
+        lambda: calls.append('b'), rounds=4, warm_up=2))
+    assert calls == ['a', 'b'] * 6
+    assert len(pairs) == 4
+    assert all(a >= 0.002 for a, _ in pairs)
+
+
+def test_models_are_run_on_the_batch_without_gradients():
+    seen = []
+
+    class Probe(nn.Module):
+
+        def forward(self, x):
+            seen.append((x.sum().item(), torch.is_grad_enabled()))
+
+    times = alternating_latency(Probe(), Probe(), torch.ones(3), rounds=2)
+    assert [len(seconds) for seconds in times] == [2, 2]
+    assert {*seen} == {(3., False)}
 
 
 def test_speedup_is_the_median_of_ratios_of_neighbours():

@@ -1,0 +1,92 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.deploy.artefact import load_artefact
+from mmcls_repmlp.errors import UserError
+from tests.helpers import ROOT
+
+PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
+
+
+@pytest.mark.parametrize('form', ['trained', 'merged'])
+@pytest.mark.parametrize('config', ['config', 'deploy_config'])
+def test_either_form_with_either_config(project, tmp_path, form, config):
+    out = tmp_path / 'a.pt2'
+    lines = []
+    assert export_checkpoint(getattr(project, config), getattr(project, form),
+                             out, report=lines.append) < 1e-4
+    assert [line[:5] for line in lines[:3]] == ['[1/3]', '[2/3]', '[3/3]']
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        expected = load_model(project.config, project.trained)(images)
+    np.testing.assert_allclose(load_artefact(out)(images.numpy()), expected,
+                               atol=1e-4)
+    card = json.loads((tmp_path / 'a.pt2.json').read_text())
+    assert card['classes'] == list('0123456789')
+    assert card['input_shape'] == [3, 32, 32]
+
+
+@pytest.mark.parametrize(('suffix', 'arguments'), [
+    ('.onnx', []), ('.pt2', ['--with-preprocess'])])
+def test_predicting_from_the_file_alone(project, tmp_path, suffix, arguments):
+    out = tmp_path / f'a{suffix}'
+    export_checkpoint(project.config, project.trained, out,
+                      with_preprocess=bool(arguments),
+                      report=lambda line: None)
+    image = next(project.data.glob('val/3/*.png'))
+    # A meta path finder in place of mmcls shows that it is not imported.
+    code = ('import sys; sys.modules["mmcls"] = sys.modules["mmcls_repmlp"] = '
+            f'None; sys.argv = {["predict", str(out), str(image)]!r}; '
+            f'import runpy; runpy.run_path({str(PREDICT)!r}, '
+            'run_name="__main__")')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    pixels = np.asarray(Image.open(image).convert('RGB').resize(
+        (32, 32), Image.Resampling.BICUBIC), np.float32)
+    model = load_model(project.config, project.trained)
+    with torch.no_grad():
+        scores = model(torch.from_numpy((pixels - 78) / 96).permute(
+            2, 0, 1)[None])[0].softmax(0)
+    top = scores.argsort(descending=True)[:5]
+    expected = ', '.join(f'{i} {scores[i]:.1%}' for i in top)
+    assert done.stdout == f'{image}: {expected}\n'
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['no.onnx', 'IMAGE'], "'no.onnx' does not exist"),
+    (['FILE', 'no.png'], "'no.png' does not exist"),
+    (['FILE', 'FILE'], 'is no image')])
+def test_wrong_arguments_of_predict(project, tmp_path, arguments, message):
+    out = tmp_path / 'a.pt'
+    export_checkpoint(project.config, project.trained, out,
+                      report=lambda line: None)
+    paths = dict(FILE=out, IMAGE=next(project.data.glob('val/3/*.png')))
+    done = subprocess.run(
+        [sys.executable, PREDICT, *(paths.get(a, a) for a in arguments)],
+        capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr and 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(('out', 'kwargs', 'message'), [
+    ('a.onnx', dict(precision='bf16'), 'cannot be written in bf16'),
+    ('a.txt', {}, 'no suffix of a format'),
+    ('a.pt', dict(cfg_options={'model.neck.type': 'GeneralizedMeanPooling'}),
+     'cannot be fused|does not fit'),
+    ('there.pt', {}, 'there.pt.json.*exists'),
+])
+def test_what_cannot_be_exported(project, tmp_path, out, kwargs, message):
+    (tmp_path / 'there.pt.json').write_text('precious')
+    with pytest.raises(UserError, match=message):
+        export_checkpoint(project.config, project.trained, tmp_path / out,
+                          report=lambda line: None, **kwargs)
+    assert {path.name for path in tmp_path.iterdir()} == {'there.pt.json'}
