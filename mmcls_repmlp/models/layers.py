@@ -103,7 +103,11 @@ class ConvFFN(BaseModule):
         self.ffn_fc2 = ConvModule(hidden_channels, channels, **layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape, every position alone."""
+        """Map (N, C, H, W) to the same shape, every position alone.
+
+        Without gradients and on many positions the norms are folded on the
+        fly; hooks on ``ffn_fc1`` and ``ffn_fc2`` are not called then.
+        """
         if self._repays_folding(x):
             return pointwise_ffn(x, _folded(self.ffn_fc1),
                                  _folded(self.ffn_fc2))

@@ -38,6 +38,32 @@ def test_ffn_works_on_every_position_alone():
     assert ffn.ffn_fc1.conv.out_channels == 16
 
 
+@pytest.mark.parametrize(('dtype', 'rtol'), [
+    (torch.float64, 1e-12), (torch.float32, 2e-5), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize('size', [(1, 1), (3, 5)])
+def test_folded_for_inference_the_ffn_gives_the_same(dtype, rtol, size):
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, *size)
+    expected = ffn(x)
+    ffn.to(dtype)
+    with torch.no_grad():
+        assert_same(ffn(x.to(dtype)).double(), expected, rtol)
+
+
+def test_norms_are_folded_only_where_that_repays_and_is_right():
+    def repays(x=None, **cfg):
+        ffn = ConvFFN(4, 16, **cfg).double().eval()
+        return ffn._repays_folding(randn(2, 4, 2, 2) if x is None else x)
+
+    assert not repays()
+    with torch.no_grad():
+        assert repays()
+        assert not repays(randn(1, 4, 2, 2)[..., :1])
+        assert not repays(norm_cfg=dict(type='GN', num_groups=2))
+        assert not repays(conv_cfg=dict(type='ConvWS'))
+        assert not ConvFFN(4, 16).train()._repays_folding(randn(2, 4, 2, 2))
+
+
 def test_checkpointing_changes_neither_gradients_nor_statistics():
     results = []
     module = nn.Sequential(

@@ -89,13 +89,37 @@ def test_training_form_equals_mmcls(dtype, rtol, kernels):
     assert_same(ours(x), theirs(x), rtol)
 
 
-def test_deploy_form_equals_mmcls_in_float64():
+@pytest.mark.parametrize('batch', [1, 2, 64])
+def test_deploy_form_equals_mmcls_in_float64(batch):
     # mmcls cannot convert in float64 but can load what was converted.
     ours, theirs = net(), mmcls_net(deploy=True)
     ours.switch_to_deploy()
     theirs.load_state_dict(ours.state_dict())
-    x = randn(2, 3, 32, 32)
+    x = randn(batch, 3, 32, 32)
     assert_same(ours(x), theirs(x))
+    with torch.no_grad():  # other formulations are chosen then
+        assert_same(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize('batch', [1, 64])
+def test_formulations_for_inference_equal_mmcls_in_float32(batch):
+    ours, theirs = net(deploy=True).float(), mmcls_net(deploy=True).float()
+    theirs.load_state_dict(ours.state_dict())
+    x = randn(batch, 3, 32, 32).float()
+    with torch.no_grad():
+        assert_same(ours(x), theirs(x), 2e-5)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_compiled_graph_gives_the_same(training):
+    model, x = net().float().train(training), randn(4, 3, 32, 32).float()
+    results = []
+    for run in (copy.deepcopy(model),
+                torch.compile(copy.deepcopy(model), backend='aot_eager')):
+        out = run(x)[0]
+        (out * randn(*out.shape).float()).sum().backward()
+        results.append([out, *(b.float() for b in run.buffers())])
+    assert_same(*results, rtol=2e-4)
 
 
 def test_deploy_form_equals_mmcls_own_conversion_in_float32():
