@@ -16,11 +16,17 @@ COMMANDS = [line.split('#')[0].strip()
             for line in block.splitlines()]
 
 
+PYTHON = [command for command in COMMANDS if command.startswith('python ')]
+
+
 def test_every_command_is_run_by_a_test_or_by_the_demo():
-    python = [c for c in COMMANDS if c.startswith('python ')]
-    assert len(python) == 3  # by test_the_three_commands_on_imagenet
+    tools = [shlex.split(command)[1] for command in PYTHON]
+    assert tools == [
+        'tools/train.py', 'tools/convert_models/reparameterize_model.py',
+        'tools/test.py', 'tools/analysis_tools/benchmark.py',
+        'tools/deployment/export.py', 'tools/deployment/predict.py']
     # The make targets and the installation are run by whoever runs this.
-    assert {*COMMANDS} - {*python} == {
+    assert {*COMMANDS} - {*PYTHON} == {
         'make demo', 'make test', 'pip install -e .'}
     makefile = (ROOT / 'Makefile').read_text()
     assert 'demo: $(READY)' in makefile and 'test: $(READY)' in makefile
@@ -63,7 +69,7 @@ def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
     # As they stand, on RepMLP-B224, but for one step and two images.
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
-    train, convert, test = (c for c in COMMANDS if c.startswith('python '))
+    train, convert, test = PYTHON[:3]
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data' / 'imagenet').symlink_to(imagenet)
     quick = [f'{loader}_dataloader.{option}'
@@ -82,3 +88,23 @@ def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
     assert 'accuracy/top1' in capsys.readouterr().out
     merged = read_checkpoint(trained.with_name('deploy.pth'))
     assert merged.keys() == {'state_dict', 'meta'}
+
+
+def test_the_benchmark(capsys):
+    # One round of one image; the last --batch is the one that counts.
+    assert run(PYTHON[3], '--batch', 1, '--rounds', 1) == 0
+    assert 'ours:fused' in capsys.readouterr().out
+
+
+def test_exporting_and_predicting(project, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    export, predict = PYTHON[4:]
+    checkpoint, image = shlex.split(export)[3], shlex.split(predict)[3]
+    for path, source in ((checkpoint, project.trained),
+                         (image, next(project.data.glob('val/7/*.png')))):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_bytes(source.read_bytes())
+    assert run(export) == 0
+    assert run(predict) == 0
+    assert f'{image}: ' in capsys.readouterr().out
