@@ -24,13 +24,18 @@ from mmcls_repmlp.errors import ConfigError, UserError
 
 from .config import read_config
 from .model import build_model
+from .quantize import write_int8
 
+INT8 = 'int8'
+# What weights are kept in; int8 files are made of float32 ones.
 PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16,
-              'bf16': torch.bfloat16}
+              'bf16': torch.bfloat16, INT8: torch.float32}
 # Where a precision is not to be had: what the runtime lacks on a CPU.
 _WITHOUT = {('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
             ('.xml', 'bf16'): 'OpenVINO uses bf16 by itself where it can',
-            ('.xml', 'fp16'): 'OpenVINO chooses its precision by itself'}
+            ('.xml', 'fp16'): 'OpenVINO chooses its precision by itself',
+            **{(suffix, INT8): 'only .onnx files can be quantized here'
+               for suffix in ('.xml', '.pt2', '.pt')}}
 
 
 def export_checkpoint(config: str | Path,
@@ -38,6 +43,7 @@ def export_checkpoint(config: str | Path,
                       out: str | Path,
                       precision: str = 'fp32',
                       with_preprocess: bool = False,
+                      calibrate: str | Path | None = None,
                       force: bool = False,
                       cfg_options: Mapping[str, Any] | None = None,
                       report: Callable[[str], None] = print) -> float:
@@ -50,15 +56,19 @@ def export_checkpoint(config: str | Path,
         config: Config of the model, of either form.
         checkpoint: Path or URL of a training or deploy checkpoint.
         out: File to write: .onnx, .xml, .pt2 or .pt.
-        precision: 'fp32', 'fp16' or 'bf16'. Defaults to 'fp32'.
+        precision: 'fp32', 'fp16', 'bf16' or 'int8' (.onnx). Defaults to
+            'fp32'.
         with_preprocess: Whether the file takes raw uint8 RGB images and
             normalises them itself. Defaults to False.
+        calibrate: For int8, a folder of images in subfolders, to set the
+            ranges of activations by. Defaults to none.
         force: Whether existing files are replaced. Defaults to False.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
 
     Returns:
-        The largest relative difference between file and model.
+        The largest relative difference between file and model; for int8 the
+        percentage points of top-1 that were lost.
 
     Raises:
         UserError: If something given is not usable.
@@ -69,6 +79,9 @@ def export_checkpoint(config: str | Path,
     if reason:
         raise UserError(f'{Path(out).suffix} cannot be written in '
                         f'{precision}: {reason}')
+    if (precision == INT8) != (calibrate is not None):
+        raise UserError('--precision int8 and --calibrate FOLDER go together: '
+                        'give both or none')
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
     raw = read_checkpoint(checkpoint)
@@ -81,10 +94,14 @@ def export_checkpoint(config: str | Path,
     served = _served(fused, model, with_preprocess)
     shape = (cfg.model.backbone.get('in_channels', 3),
              *model.backbone.img_size)
-    report(f'[3/3] writing {out} and running it on several batch sizes')
-    difference = export_model(served, out, shape, force)
+    report(f'[3/3] writing {out} and running it')
+    if calibrate is not None:
+        difference = write_int8(served, model, cfg, out, shape, calibrate,
+                                force, report)
+    else:
+        difference = export_model(served, out, shape, force)
+        report(f'      largest relative difference: {difference:.2e}')
     _write_card(Path(out), _card(cfg, raw, shape, served), force)
-    report(f'      largest relative difference: {difference:.2e}')
     return difference
 
 

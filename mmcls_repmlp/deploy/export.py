@@ -54,7 +54,7 @@ def export_model(model: Served,
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         written = Path(folder) / path.name
-        with _quietly():
+        with quietly():
             _WRITERS[path.suffix](model, written, input_shape)
             difference = largest_difference_of(written, model, input_shape)
         allowed = _ALLOWED[model.dtype]
@@ -160,14 +160,16 @@ def _batch(size: int, input_shape: tuple[int, int, int], raw: bool) -> Tensor:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    # Exporters warn about their own deprecated parts, and log what they lack.
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def quietly() -> Iterator[None]:
+    """Silence exporters: their own deprecated parts, and what they lack."""
+    loggers = {name: logging.getLogger(name) for name in ('', 'torch.onnx')}
+    levels = {name: logger.level for name, logger in loggers.items()}
     try:
+        for logger in loggers.values():
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        logger.setLevel(level)
+        for name, logger in loggers.items():
+            logger.setLevel(levels[name])

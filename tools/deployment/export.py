@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         action='store_true',
         help='take raw uint8 RGB images and normalise them inside')
     parser.add_argument(
+        '--calibrate',
+        metavar='FOLDER',
+        help='for int8: images, in subfolders, to set ranges by')
+    parser.add_argument(
         '--force', action='store_true', help='replace existing files')
     add_cfg_options(parser)
     args = parser.parse_args(argv)
@@ -35,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.out,
             precision=args.precision,
             with_preprocess=args.with_preprocess,
+            calibrate=args.calibrate,
             force=args.force,
             cfg_options=args.cfg_options))
 

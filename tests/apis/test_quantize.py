@@ -1,0 +1,59 @@
+import pytest
+
+from mmcls_repmlp.apis import quantize
+from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.deploy.artefact import load_artefact
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+
+
+def export(project, out, **kwargs):
+    lines = []
+    export_checkpoint(project.config, project.trained, out,
+                      report=lines.append,
+                      **{**dict(precision='int8', calibrate=project.data
+                                / 'train'), **kwargs})
+    return '\n'.join(lines)
+
+
+@pytest.mark.parametrize('raw', [False, True])
+def test_accuracy_is_reported_before_and_after(
+        project, tmp_path, raw, monkeypatch):
+    # The quick model guesses, so that a point lost tells nothing.
+    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
+    out = tmp_path / 'a.onnx'
+    report = export(project, out, with_preprocess=raw)
+    assert '% in float32' in report and '% in int8' in report
+    assert callable(load_artefact(out))
+    assert {p.name for p in tmp_path.iterdir()} == {'a.onnx', 'a.onnx.json'}
+
+
+def test_raw_and_normalised_images_score_the_same(
+        project, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
+    before = [export(project, tmp_path / f'{raw}.onnx', with_preprocess=raw)
+              .split('test data: ')[1].split(' % in float32')[0]
+              for raw in (False, True)]
+    assert before[0] == before[1]
+
+
+def test_nothing_is_written_when_too_much_is_lost(
+        project, tmp_path, monkeypatch):
+    scores = iter([90., 80.])
+    monkeypatch.setattr(quantize, '_top1', lambda *_: next(scores))
+    with pytest.raises(JobFailedError, match='int8 loses 10.00 points'):
+        export(project, tmp_path / 'a.onnx')
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(('kwargs', 'message'), [
+    (dict(calibrate=None), 'go together'),
+    (dict(precision='fp32'), 'go together'),
+    (dict(calibrate='/nowhere'), '/nowhere cannot be read')])
+def test_wrong_arguments(project, tmp_path, kwargs, message):
+    with pytest.raises(UserError, match=message):
+        export(project, tmp_path / 'a.onnx', **kwargs)
+    with pytest.raises(UserError, match='only .onnx'):
+        export(project, tmp_path / 'a.pt')
+    assert not any(tmp_path.iterdir())
