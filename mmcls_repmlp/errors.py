@@ -17,6 +17,10 @@ class CheckpointError(UserError, RuntimeError):
     """A checkpoint that cannot be read, or does not belong to the model."""
 
 
+class InputError(UserError, ValueError):
+    """Images that a model does not take."""
+
+
 class JobFailedError(Exception):
     """A job that was asked for correctly and did not succeed.
 

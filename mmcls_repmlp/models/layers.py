@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mmcls_repmlp.ops import (
+    eager_on_cpu,
     for_pointwise_conv,
     has_many_positions,
     pointwise_ffn,
@@ -118,7 +119,7 @@ class ConvFFN(BaseModule):
         # For inference on many positions, folding the norms into the weights
         # at every call costs less than running them over the maps.
         return (not self.training and not torch.is_grad_enabled()
-                and x.device.type == 'cpu' and has_many_positions(x)
+                and eager_on_cpu(x) and has_many_positions(x)
                 and all(is_plain_conv(layer.conv)
                         and is_foldable(layer.norm)
                         for layer in (self.ffn_fc1, self.ffn_fc2)))

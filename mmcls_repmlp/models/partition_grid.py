@@ -4,6 +4,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from mmcls_repmlp.errors import InputError
+
 Size = tuple[int, int]
 
 
@@ -48,7 +50,8 @@ class PartitionGrid:
             image_size: Height and width of the images, for the message.
 
         Raises:
-            ValueError: If they cannot; the message names a size that fits.
+            InputError: If they cannot, which is a ValueError; the message
+                names a size that fits.
         """
         if all(big and not big % small
                for size, part in zip(self._halvings(map_size), self.sizes)
@@ -61,7 +64,7 @@ class PartitionGrid:
                           for got, side in zip(image_size, self.img_size))
             remedy += (' or any multiple of it, the nearest being '
                        f'{rows * h}x{cols * w}')
-        raise ValueError(f'images of {image_size[0]}x{image_size[1]} do not '
+        raise InputError(f'images of {image_size[0]}x{image_size[1]} do not '
                          f'fit img_size={h}x{w}: {remedy}')
 
     def _halvings(self, size: Size) -> list[Size]:

@@ -1,4 +1,5 @@
 """Tensors in, tensors out: the algebra and the arithmetic, torch only."""
+from .device import eager_on_cpu
 from .fusion import (
                      bn_scale_shift,
                      conv_to_fc,
@@ -14,9 +15,8 @@ from .pointwise_ffn import pointwise_ffn
 from .shareset_fc import shareset_fc
 
 __all__ = [
-    'bn_scale_shift', 'conv_to_fc', 'fold_input_scale_shift',
-    'fold_scale_shift', 'for_pointwise_conv',
-    'has_many_positions', 'local_conv',
-    'merge_convs_into_fc', 'pad_kernel', 'partition', 'pointwise_ffn',
-    'shareset_fc', 'unpartition'
+    'bn_scale_shift', 'conv_to_fc', 'eager_on_cpu', 'fold_input_scale_shift',
+    'fold_scale_shift', 'for_pointwise_conv', 'has_many_positions',
+    'local_conv', 'merge_convs_into_fc', 'pad_kernel', 'partition',
+    'pointwise_ffn', 'shareset_fc', 'unpartition'
 ]
