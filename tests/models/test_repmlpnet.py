@@ -21,6 +21,7 @@ from tests.helpers import (
     assert_same,
     randn,
     random_model,
+    randomize,
 )
 
 # Parameters in millions and MACs in 10^9, training and deploy form, of the
@@ -107,6 +108,25 @@ def test_formulations_for_inference_equal_mmcls_in_float32(batch):
     theirs.load_state_dict(ours.state_dict())
     x = randn(batch, 3, 32, 32).float()
     with torch.no_grad():
+        assert_same(ours(x), theirs(x), 2e-5)
+
+
+def test_b224_equals_mmcls_in_both_forms():
+    # At the real size other formulations are chosen. The residual branches
+    # are damped, or activations explode and float32 says nothing.
+    ours = randomize(RepMLPNet('b')).eval()
+    theirs = MmclsRepMLPNet('b', reparam_conv_kernels=(1, 3)).eval()
+    with torch.no_grad():
+        for name, module in ours.named_modules():
+            if name.endswith(('ffn_fc2.bn', 'fc3_bn')) or (
+                    'repconv' in name and name.endswith('.bn')):
+                module.weight.mul_(0.2)
+                module.bias.mul_(0.2)
+        theirs.load_state_dict(ours.state_dict())
+        x = randn(2, 3, 224, 224).float()
+        assert_same(ours(x), theirs(x), 2e-5)
+        for model in (ours, theirs):
+            model.switch_to_deploy()
         assert_same(ours(x), theirs(x), 2e-5)
 
 
