@@ -19,6 +19,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.batch_norm import fold_bn, norm_scale_shift
+from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (
@@ -201,17 +202,9 @@ class FusedRepMLPNet(FusedModule):
             x = self.adaptive_padding(x)
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        outs = []
-        last = len(self.stages) - 1
-        for i, stage in enumerate(self.stages):
-            x = stage(x)
-            out = self._final(x) if i == last else x
-            if i < last:
-                x = self.downsample_layers[i](x)
-                out = x if self.out_after_downsample else out
-            if i in self.out_indices:
-                outs.append(out)
-        return tuple(outs)
+        return stage_outputs(x, self.stages, self.downsample_layers,
+                             self._final, self.out_indices,
+                             self.out_after_downsample)
 
     def _final(self, x: Tensor) -> Tensor:
         if not len(self.final):

@@ -5,6 +5,7 @@ Shape letters: N batch, C channels, H W map, h w partition.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from .arguments import (
     stage_indices,
 )
 from .compatibility import check_state_dict
+from .hierarchy import stage_outputs
 from .layers import PatchEmbed, checkpointed
 from .partition_grid import PartitionGrid
 from .repmlp_block import RepMLPBlock, RepMLPNetUnit
@@ -183,17 +185,10 @@ class RepMLPNet(BaseBackbone):
         image_size = tuple(x.shape[2:])
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        outs = []
-        last = self.num_stages - 1
-        for i, stage in enumerate(self.stages):
-            x = self._run_stage(stage, x)
-            out = self.final_norm(x) if i == last else x
-            if i < last:
-                x = self.downsample_layers[i](x)
-                out = x if self.out_after_downsample else out
-            if i in self.out_indices:
-                outs.append(out)
-        return tuple(outs)
+        return stage_outputs(
+            x, [partial(self._run_stage, stage) for stage in self.stages],
+            self.downsample_layers, self.final_norm, self.out_indices,
+            self.out_after_downsample)
 
     def _run_stage(self, stage: Sequential, x: Tensor) -> Tensor:
         if not (self.with_cp and self.training and torch.is_grad_enabled()):
