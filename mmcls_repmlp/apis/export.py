@@ -74,6 +74,7 @@ def export_checkpoint(config: str | Path,
         UserError: If something given is not usable.
         JobFailedError: If the written file differs; it is removed then.
     """
+    check_writable(out, force)
     check_writable(f'{out}.json', force)
     reason = _WITHOUT.get((Path(out).suffix, precision))
     if reason:
@@ -101,7 +102,7 @@ def export_checkpoint(config: str | Path,
     else:
         difference = export_model(served, out, shape, force)
         report(f'      largest relative difference: {difference:.2e}')
-    _write_card(Path(out), _card(cfg, raw, shape, served), force)
+    _write_card(Path(out), _card(model, raw, shape, served), force)
     return difference
 
 
@@ -119,25 +120,30 @@ def _served(fused: nn.Module, model: nn.Module,
             with_preprocess: bool) -> Served:
     if not with_preprocess:
         return Served(fused)
+    mean, std = _normalisation(model)
+    return Served(fused, mean, std,
+                  reverse_channels=not model.data_preprocessor.to_rgb)
+
+
+def _normalisation(model: nn.Module) -> tuple[list[float], list[float]]:
     preprocessor = model.data_preprocessor
-    return Served(
-        fused,
-        mean=preprocessor.mean.flatten().tolist(),
-        std=preprocessor.std.flatten().tolist(),
-        reverse_channels=not preprocessor.to_rgb)
+    if getattr(preprocessor, 'mean', None) is None:
+        return [0.] * 3, [1.] * 3  # the model takes images as they are
+    return (preprocessor.mean.flatten().tolist(),
+            preprocessor.std.flatten().tolist())
 
 
-def _card(cfg: Config, checkpoint: Any, shape: tuple[int, int, int],
+def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
           served: Served) -> dict[str, Any]:
     meta = checkpoint.get('meta', {}) if isinstance(checkpoint, dict) else {}
     dataset = meta.get('dataset_meta') or {}
-    preprocessor = cfg.get('data_preprocessor') or {}
+    mean, std = _normalisation(model)
     return dict(
         input_shape=shape,
         input='uint8 RGB' if served.raw else 'float32, normalised',
-        mean=preprocessor.get('mean'),
-        std=preprocessor.get('std'),
-        channels='RGB' if preprocessor.get('to_rgb') else 'BGR',
+        mean=mean,
+        std=std,
+        channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
         classes=list(dataset.get('classes') or meta.get('classes') or []))
 
 

@@ -53,6 +53,9 @@ def write_int8(served: Served,
         ConfigError: If images cannot be read.
         JobFailedError: If more than two points are lost; nothing is written.
     """
+    if cfg.get('test_dataloader') is None:
+        raise ConfigError('the config has no test_dataloader, which int8 is '
+                          'tested with: add one')
     calibration = copy.deepcopy(cfg.test_dataloader)
     calibration.dataset = dict(
         type='CustomDataset', data_root=str(calibrate),

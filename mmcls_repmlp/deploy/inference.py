@@ -18,7 +18,11 @@ from mmcls.models.necks import GlobalAveragePooling
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.batch_norm import fold_bn, norm_scale_shift
+from mmcls_repmlp.models.batch_norm import (
+    check_plain_conv,
+    fold_bn,
+    norm_scale_shift,
+)
 from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
@@ -97,14 +101,16 @@ class FusedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, norm: nn.Module, relu: bool,
                  name: str) -> None:
         super().__init__()
-        self.weight, self.bias = _parameters(fold_bn(conv, norm, name))
-        self.geometry = dict(stride=conv.stride, padding=conv.padding,
-                             dilation=conv.dilation, groups=conv.groups)
+        check_plain_conv(conv, name)
+        weight, bias = _parameters(fold_bn(conv, norm, name))
+        # A copy, for its stride and its way of padding.
+        self.conv = copy.deepcopy(conv)
+        self.conv.weight, self.conv.bias = weight, bias
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve maps of shape (N, C, H, W)."""
-        x = F.conv2d(x, self.weight, self.bias, **self.geometry)
+        x = self.conv(x)
         return F.relu_(x) if self.relu else x
 
 

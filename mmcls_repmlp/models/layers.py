@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from mmcls.models.utils import SELayer
-from mmcv.cnn import ConvModule, build_activation_layer
+from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -31,15 +31,12 @@ class PatchEmbed(MmcvPatchEmbed):
     """Stem: strided convolution, norm, activation; stays a feature map.
 
     Arguments are those of mmcv's ``PatchEmbed``, which flattens the map to
-    tokens and has no activation.
-
-    Args:
-        act_cfg: Config of the activation. Defaults to ReLU.
+    tokens and has no activation; here it is ReLU.
     """
 
-    def __init__(self, *args, act_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.act = build_activation_layer(act_cfg or dict(type='ReLU'))
+        self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed images (N, C_in, H, W) as a map (N, C, H/4, W/4)."""

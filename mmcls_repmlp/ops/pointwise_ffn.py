@@ -6,9 +6,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .device import eager_on_cpu
+from .fusion import Affine
 from .layout import for_pointwise_conv
-
-Affine = tuple[Tensor, Tensor]
 
 # Beyond this size the hidden map is allocated anew at every call, which costs
 # as much as the arithmetic on it. Measured, see docs/performance.md.

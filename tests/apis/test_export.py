@@ -61,6 +61,19 @@ def test_predicting_from_the_file_alone(project, tmp_path, suffix, arguments):
     assert done.stdout == f'{image}: {expected}\n'
 
 
+@pytest.mark.parametrize('where', ['data_preprocessor',
+                                   'model.data_preprocessor'])
+def test_card_tells_the_models_own_normalisation(project, tmp_path, where):
+    options = {'data_preprocessor': dict(type='ClsDataPreprocessor'),
+               where: dict(type='ClsDataPreprocessor', mean=[1.] * 3,
+                           std=[2.] * 3, to_rgb=True)}
+    export_checkpoint(project.config, project.trained, tmp_path / 'a.pt',
+                      cfg_options=options, report=lambda line: None)
+    card = json.loads((tmp_path / 'a.pt.json').read_text())
+    assert (card['mean'], card['std']) == ([1.] * 3, [2.] * 3)
+    assert card['channels'] == 'RGB'
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['no.onnx', 'IMAGE'], "'no.onnx' does not exist"),
     (['FILE', 'no.png'], "'no.png' does not exist"),

@@ -28,7 +28,8 @@ def classifier(**cfg):
     dict(out_indices=(0, 1, 2)),
     dict(out_indices=(0, 1, 2), out_after_downsample=True),
     dict(patch_cfg=dict(kernel_size=7, padding=3)),
-    dict(reparam_conv_kernels=None), dict(img_size=38)])
+    dict(reparam_conv_kernels=None), dict(img_size=38),
+    dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))])
 def test_backbone_gives_the_same_maps(deploy, cfg):
     model = net(**cfg)
     if deploy:
@@ -101,6 +102,11 @@ def test_other_models_and_norms_are_refused():
     model.stages[1][0].norm2 = nn.GroupNorm(1, 16).double()
     with pytest.raises(ValueError, match='norm2 is normalised by GroupNorm'):
         fuse_for_inference(model)
+
+
+def test_convolutions_that_cannot_be_folded_are_refused():
+    with pytest.raises(ValueError, match='ConvWS.*patch_embed'):
+        fuse_for_inference(net(patch_cfg=dict(conv_type='ConvWS')))
 
 
 def test_is_compiled_and_exported():
