@@ -7,11 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from mmcls_repmlp import fuse_for_inference
+from mmcls_repmlp.apis import export
+from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis.model import build_model, load_model
 from mmcls_repmlp.deploy.artefact import load_artefact
 from mmcls_repmlp.errors import UserError
-from tests.helpers import ROOT
+from tests.helpers import ROOT, assert_same
 
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
 
@@ -59,6 +62,20 @@ def test_predicting_from_the_file_alone(project, tmp_path, suffix, arguments):
     top = scores.argsort(descending=True)[:5]
     expected = ', '.join(f'{i} {scores[i]:.1%}' for i in top)
     assert done.stdout == f'{image}: {expected}\n'
+
+
+@pytest.mark.parametrize('to_rgb', [False, True])
+def test_raw_images_are_prepared_as_for_the_model(project, to_rgb):
+    cfg = read_config(project.config, {'data_preprocessor': dict(
+        mean=[10., 20., 30.], std=[4., 5., 6.], to_rgb=to_rgb)})
+    model = build_model(cfg)
+    fused = fuse_for_inference(model)
+    rgb = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    # The data set reads BGR.
+    prepared = model.data_preprocessor(dict(inputs=rgb.flip(1)))['inputs']
+    served = export._served(fused, model, with_preprocess=True)
+    assert_same(served(rgb), fused(prepared), 1e-4)
+    assert served.reverse_channels is not to_rgb
 
 
 @pytest.mark.parametrize('where', ['data_preprocessor',
