@@ -10,11 +10,13 @@ from .io import (
                  write_checkpoint,
 )
 from .official import convert_to_mmcls, convert_to_official
+from .recognition import Recognized, recognize
 from .safe_globals import allow_mmengine_checkpoints
+from .safe_urls import make_urls_safe
 
 __all__ = [
-    'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
+    'Recognized', 'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
     'check_writable', 'convert_to_mmcls', 'convert_to_official',
-    'load_strictly', 'local_file', 'read_checkpoint', 'state_dict_of',
-    'write_checkpoint'
+    'load_strictly', 'local_file', 'make_urls_safe', 'read_checkpoint',
+    'recognize', 'state_dict_of', 'write_checkpoint'
 ]
