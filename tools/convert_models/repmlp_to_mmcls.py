@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import run_tool
+from mmcls_repmlp.apis.cli import add_size, run_tool
 from mmcls_repmlp.apis.official import (
     convert_from_official,
     convert_to_official_file,
@@ -27,13 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=str.lower,
         choices=ARCH_ZOO,
         help='variant that it must be; default: what its shapes say')
-    parser.add_argument(
-        '--img-size',
-        nargs='+',
-        type=int,
-        metavar='PIXELS',
-        help='height and width of the images trained on, one number for '
-        'both; default: square ones, by the shapes')
+    add_size(parser, '--img-size', 'of the images trained on; default: square '
+             'ones, by the shapes')
     parser.add_argument(
         '--key',
         help='entry of the file that holds the weights; default: the first '
@@ -43,9 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.to_official and (args.arch or args.img_size):
         parser.error('--arch and --img-size do not go with --to-official')
-    if args.img_size is not None and (
-            len(args.img_size) > 2 or min(args.img_size) < 1):
-        parser.error('--img-size takes one or two positive numbers')
     return run_tool(parser, lambda: convert(args))
 
 
@@ -54,9 +46,9 @@ def convert(args: argparse.Namespace) -> None:
     if args.to_official:
         convert_to_official_file(args.src, args.dst, args.key, args.force)
     else:
-        size = args.img_size and (args.img_size[0], args.img_size[-1])
         convert_from_official(
-            args.src, args.dst, args.arch, size, args.key, args.force)
+            args.src, args.dst, args.arch, args.img_size, args.key,
+            args.force)
 
 
 if __name__ == '__main__':
