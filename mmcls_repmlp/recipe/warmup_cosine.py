@@ -27,7 +27,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     Args:
         optimizer: The optimizer or its wrapper.
         end: Steps of the training; a runner fills it in.
-        warmup: Steps of the warm-up.
+        warmup: Steps of the warm-up; a shorter training is all warm-up.
         start_factor: The first rate as a part of the full one.
         last_step: Step to go on from. Defaults to -1, the beginning.
         by_epoch: Whether a step is an epoch. Defaults to True; with
@@ -36,8 +36,8 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         verbose: Whether to print every rate. Defaults to False.
 
     Raises:
-        ValueError: If the warm-up is no shorter than the training, or
-            ``start_factor`` is not in [0, 1].
+        ValueError: If ``warmup`` is negative or ``start_factor`` is not in
+            [0, 1].
     """
 
     def __init__(self,
@@ -49,9 +49,8 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                  last_step: int = -1,
                  by_epoch: bool = True,
                  verbose: bool = False) -> None:
-        if not 0 <= warmup < end:
-            raise ValueError('warmup must be shorter than the training, from '
-                             f'0 to {end - 1}, but is {warmup}')
+        if warmup < 0:
+            raise ValueError(f'warmup must be 0 or more, but is {warmup}')
         if not 0 <= start_factor <= 1:
             raise ValueError('start_factor must be in [0, 1], but is '
                              f'{start_factor}')

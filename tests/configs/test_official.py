@@ -128,8 +128,9 @@ def describe(cfg, model, optim):
         preprocessor.batch_augments.probs is None and seed.diff_rank_seed
         else '',
         'partner': 'the first image and the last, and so on',
-        'decoding': f'{load.imdecode_backend.capitalize()}, '
-        f'{load.color_type.removeprefix("color_")}',
+        'decoding': f'{load.imdecode_backend.capitalize()}, ' + {
+            'color_ignore_orientation': 'orientation marks ignored'}[
+                load.color_type],
         'crop': 'random, {} pixels, area {} to {}, sides {:.2f} to {:.2f}, '
         '{}'.format(sizes(cfg, *crop.scale), *crop.crop_ratio_range,
                     *crop.aspect_ratio_range, crop.interpolation),
@@ -176,6 +177,13 @@ def table():
 def test_the_table_says_what_the_config_builds(name):
     found = describe(*built(name))
     assert {item: ours for item, _, ours, _ in table()} == found
+
+
+def test_every_model_has_a_row_of_what_to_expect():
+    text = (ROOT / 'docs' / 'training.md').read_text()
+    rows = re.findall(r'\| (\w)(\d+) \| `(.*?)` \|', text)
+    assert {name: (arch, int(size)) for arch, size, name in rows} == {
+        name: (arch, size) for name, (arch, size, _) in MODELS.items()}
 
 
 def test_the_table_names_every_difference():
