@@ -202,6 +202,18 @@ def test_moves_fetch_pixels_from_where_they_should(name, sign, resample,
         assert far.mean() < 0.01, (magnitude, far.sum())
 
 
+@pytest.mark.parametrize('name', SOURCES)
+def test_moves_fill_with_grey(name, pixels):
+    for sign, corner in ((1, (-1, -1)), (-1, (0, 0))):
+        out = result(0 * pixels, name, 14, sign=sign)
+        if name == 'Rotate':
+            corner = (0, 0)
+        elif name.startswith('Shear'):  # at the far end of the slope
+            corner = (-1, -1) if sign == 1 else (
+                (-1, 0) if name == 'ShearX' else (0, -1))
+        assert out[corner].tolist() == [128, 128, 128]
+
+
 def test_cutout_is_a_square_cut_off_at_the_border(pixels):
     for magnitude, half in ((0, 1), (1, 2), (3, 6), (14, 28)):
         for x, y in ((0, 0), (29, 23), (13, 7)):
