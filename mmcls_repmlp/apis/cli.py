@@ -63,6 +63,20 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
 
 
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force``."""
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files')
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        help='where to run the model, for example cuda:0; default: cpu')
+
+
 def adopt_local_rank(rank: int | None) -> None:
     """Pass a rank given as an argument on to where mmengine reads it."""
     os.environ.setdefault('LOCAL_RANK', str(rank or 0))

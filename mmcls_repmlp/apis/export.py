@@ -13,6 +13,7 @@ from torch import nn
 from mmcls_repmlp.checkpoints import (
     atomic_write,
     check_writable,
+    class_names,
     load_strictly,
     read_checkpoint,
     state_dict_of,
@@ -135,8 +136,6 @@ def _normalisation(model: nn.Module) -> tuple[list[float], list[float]]:
 
 def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
           served: Served) -> dict[str, Any]:
-    meta = checkpoint.get('meta', {}) if isinstance(checkpoint, dict) else {}
-    dataset = meta.get('dataset_meta') or {}
     mean, std = _normalisation(model)
     return dict(
         input_shape=shape,
@@ -144,7 +143,7 @@ def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
         mean=mean,
         std=std,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
-        classes=list(dataset.get('classes') or meta.get('classes') or []))
+        classes=list(class_names(checkpoint)))
 
 
 def _write_card(out: Path, card: dict[str, Any], force: bool) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 from mmcls.registry import MODELS
 from mmengine.config import Config
@@ -14,6 +15,7 @@ from mmcls_repmlp.checkpoints import (
     read_checkpoint,
     state_dict_of,
 )
+from mmcls_repmlp.errors import UserError
 
 from .config import read_config, user_errors
 
@@ -46,7 +48,30 @@ def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
     Raises:
         UserError: If one of the files is not usable, or they do not fit.
     """
-    model = build_model(read_config(config))
-    weights = state_dict_of(read_checkpoint(checkpoint), checkpoint)
-    load_strictly(model, weights, checkpoint)
-    return model
+    return fill_model(read_config(config), checkpoint)[0]
+
+
+def fill_model(cfg: Config,
+               checkpoint: str | Path,
+               device: str = 'cpu') -> tuple[nn.Module, Any]:
+    """Build the model of a config that has been read, and fill it.
+
+    Args:
+        cfg: The config.
+        checkpoint: Path or URL of a checkpoint that fits it exactly.
+        device: Where the model goes. Defaults to 'cpu'.
+
+    Returns:
+        The model in eval mode, and what the checkpoint holds.
+
+    Raises:
+        UserError: If something is not usable, or does not fit.
+    """
+    model = build_model(cfg)
+    content = read_checkpoint(checkpoint)
+    load_strictly(model, state_dict_of(content, checkpoint), checkpoint)
+    try:
+        return model.to(device), content
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'device {device!r} cannot be used here: take cpu, '
+                        f'or cuda:0 where there is a GPU ({error})') from error
