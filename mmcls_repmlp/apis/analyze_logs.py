@@ -184,5 +184,6 @@ def _draw_panel(axes: Axes, key: str, names: Sequence[str],
         axes.plot(curve.steps, curve.values, label=name,
                   marker='.' if curve.evaluated else None)
     axes.set(xlabel=curves[0].unit, ylabel=key)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
