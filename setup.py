@@ -1,10 +1,44 @@
 """Packaging of mmcls_repmlp."""
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+# What mim, and mmcls' list of models, look for in the installed package.
+MIM = ('configs', 'tools', 'demo', 'model-index.yml')
+
+
+class BuildWithMim(build_py):
+    """Put configs and tools into ``mmcls_repmlp/.mim`` of what is built."""
+
+    def run(self) -> None:
+        """Copy them, or for an editable installation link them."""
+        super().run()
+        if self.editable_mode:
+            folder, put = ROOT / 'mmcls_repmlp' / '.mim', link
+        else:
+            folder, put = Path(self.build_lib, 'mmcls_repmlp', '.mim'), copy
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in MIM:
+            put(ROOT / name, folder / name)
+
+
+def link(source: Path, target: Path) -> None:
+    """Link to a sibling of the package."""
+    target.symlink_to(Path('..', '..', source.name))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, or a folder without what Python left in it."""
+    if source.is_dir():
+        shutil.copytree(source, target,
+                        ignore=shutil.ignore_patterns('__pycache__'))
+    else:
+        shutil.copy(source, target)
 
 
 def read_requirements(name: str) -> list[str]:
@@ -29,6 +63,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
+    cmdclass=dict(build_py=BuildWithMim),
     install_requires=read_requirements('runtime'),
     extras_require={
         'demo': read_requirements('demo'),

@@ -1,13 +1,17 @@
 """RepMLP for mmclassification: importing this registers the models."""
-from .compat import check_versions, without_import_noise
+from .compat import check_versions, mend_inferencer, without_import_noise
 from .version import __version__
 
 check_versions()
 with without_import_noise():
-    from .checkpoints import allow_mmengine_checkpoints
+    from .checkpoints import allow_mmengine_checkpoints, make_urls_safe
     from .deploy import fuse_for_inference, reparameterize
+    from .model_index import register_models
     from .models import RepMLPBlock, RepMLPNet
 allow_mmengine_checkpoints()
+make_urls_safe()
+mend_inferencer()
+register_models()
 
 __all__ = [
     'RepMLPBlock', 'RepMLPNet', '__version__', 'fuse_for_inference',

@@ -49,6 +49,17 @@ def without_import_noise() -> Iterator[None]:
         yield
 
 
+def mend_inferencer() -> None:
+    """Give mmcls' inferencer what mmengine came to expect of it.
+
+    mmengine 0.10 asks every inferencer whether to show its progress; mmcls
+    1.0.0rc6 does not call the constructor that answers.
+    """
+    from mmcls import ImageClassificationInferencer
+    if not hasattr(ImageClassificationInferencer, 'show_progress'):
+        ImageClassificationInferencer.show_progress = False
+
+
 def _installed_version(distributions: tuple[str, ...]) -> str | None:
     for name in distributions:
         try:

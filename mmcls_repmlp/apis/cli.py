@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mmengine.config import DictAction
 
@@ -75,6 +75,29 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         '--device',
         default='cpu',
         help='where to run the model, for example cuda:0; default: cpu')
+
+
+class _Size(argparse.Action):
+
+    def __call__(self, parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace, values: Sequence[int],
+                 option_string: str | None = None) -> None:
+        if len(values) > 2 or min(values) < 1:
+            parser.error(f'{option_string} takes one or two positive numbers')
+        setattr(namespace, self.dest, (values[0], values[-1]))
+
+
+def add_size(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """Add an option that takes a height and a width, or one for both.
+
+    Args:
+        parser: The tool's parser.
+        name: The option, such as '--shape'.
+        what: Its help, which goes on after 'height and width'.
+    """
+    parser.add_argument(
+        name, nargs='+', type=int, action=_Size, metavar='PIXELS',
+        help=f'height and width {what}; one number stands for both')
 
 
 def adopt_local_rank(rank: int | None) -> None:

@@ -161,12 +161,12 @@ def _draw_map(axes: Axes, weights: Tensor, found: Locality,
               scale: Normalize) -> AxesImage:
     image = axes.imshow(weights.abs().log10().clamp_min(scale.vmin).numpy(),
                         cmap='magma', norm=scale)
-    rows, columns = found.window
+    (rows, columns), k = found.window, found.kernel_size
     axes.add_patch(Rectangle(
         (columns.start - 0.5, rows.start - 0.5),
         columns.stop - columns.start, rows.stop - rows.start,
         fill=False, lw=2, color=_FRAME, clip_on=False,
-        label='reach of the {0}x{0} convolution'.format(found.kernel_size)))
+        label=f'reach of the {k}x{k} convolution'))
     axes.plot(found.position[1], found.position[0], 'x', color=_FRAME, ms=7,
               mew=2, ls='', label='the output itself')
     axes.set(xticks=[], yticks=[])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.errors import CheckpointError, UserError
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
 
-_ENVELOPES = ('state_dict', 'model')
+_ENVELOPES = ('state_dict', 'model', 'ema')
 _WRAPPER_PREFIX = 'module.'
 
 
@@ -72,8 +72,10 @@ def read_checkpoint(source: str | Path) -> Any:
         raise CheckpointError(
             f'checkpoint {str(source)!r} was not loaded, because it is no '
             'checkpoint or holds more than tensors and numbers, which could '
-            'run code: extract its state dict where you trust it, and save '
-            f'that alone ({_first_line(error, "Unsupported")})') from error
+            'run code: where you trust it, open it with torch.load(FILE, '
+            "weights_only=False) and save its weights alone, such as its "
+            "entry 'model', with torch.save "
+            f'({_first_line(error, "Unsupported")})') from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise CheckpointError(
             f'checkpoint {str(source)!r} cannot be read, it may be damaged '
@@ -87,31 +89,37 @@ def _first_line(error: Exception, marker: str = '') -> str:
     return line.split('. ')[0].strip()
 
 
-def state_dict_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+def state_dict_of(checkpoint: Any,
+                  source: str | Path,
+                  key: str | None = None) -> dict[str, Tensor]:
     """Take the weights out of a checkpoint.
 
     Args:
         checkpoint: A state dict, or a dict that holds one under 'state_dict'
-            (mmengine) or 'model'; keys may start with 'module.'.
+            (mmengine), 'model' or 'ema'; names may start with 'module.'.
         source: What an error calls the file.
+        key: Where in the dict the weights are. Defaults to the first of
+            these three that is there.
 
     Returns:
         Weights by name.
 
     Raises:
-        CheckpointError: If there is no state dict in it.
+        CheckpointError: If there is no state dict in it, or under ``key``.
     """
     weights = checkpoint
+    keys = _ENVELOPES if key is None else (key, )
     if isinstance(checkpoint, Mapping):
-        weights = next((checkpoint[key] for key in _ENVELOPES
-                        if isinstance(checkpoint.get(key), Mapping)),
-                       checkpoint)
+        weights = next((checkpoint[name] for name in keys
+                        if isinstance(checkpoint.get(name), Mapping)),
+                       checkpoint if key is None else None)
     if not isinstance(weights, Mapping) or not weights or not all(
             isinstance(key, str) and isinstance(value, Tensor)
             for key, value in weights.items()):
         raise CheckpointError(f'checkpoint {str(source)!r} holds no state '
-                              'dict: expected tensors by name, alone or '
-                              f'under one of the keys {_ENVELOPES}')
+                              'dict: expected tensors by name, '
+                              f'{"" if key else "alone or "}under one of the '
+                              f'keys {keys}')
     if all(key.startswith(_WRAPPER_PREFIX) for key in weights):
         weights = {key.removeprefix(_WRAPPER_PREFIX): value
                    for key, value in weights.items()}

@@ -5,6 +5,7 @@ import pytest
 
 from mmcls_repmlp.apis.cli import (
     add_runner_arguments,
+    add_size,
     adopt_local_rank,
     run_tool,
 )
@@ -48,3 +49,22 @@ def test_rank_from_the_environment_goes_before_the_argument(monkeypatch):
     monkeypatch.delenv('LOCAL_RANK')
     adopt_local_rank(1)
     assert os.environ.pop('LOCAL_RANK') == '1'
+
+
+@pytest.mark.parametrize(('given', 'size'), [
+    ([], None), (['--shape', '32'], (32, 32)),
+    (['--shape', '32', '48'], (32, 48))])
+def test_a_size_is_one_number_or_two(given, size):
+    parser = argparse.ArgumentParser()
+    add_size(parser, '--shape', 'of it')
+    assert parser.parse_args(given).shape == size
+
+
+@pytest.mark.parametrize('given', [['0'], ['1', '2', '3'], ['-4', '4'], ['x']])
+def test_what_is_no_size(given, capsys):
+    parser = argparse.ArgumentParser()
+    add_size(parser, '--shape', 'of it')
+    with pytest.raises(SystemExit) as exit_:
+        parser.parse_args(['--shape', *given])
+    assert exit_.value.code == 2
+    assert '--shape' in capsys.readouterr().err

@@ -24,7 +24,8 @@ WRAPPED = {f'module.{key}': value for key, value in WEIGHTS.items()}
 
 @pytest.mark.parametrize('content', [
     WEIGHTS, OrderedDict(WEIGHTS), WRAPPED, dict(state_dict=WEIGHTS),
-    dict(state_dict=WRAPPED, optimizer={}, meta={}), dict(model=WEIGHTS)])
+    dict(state_dict=WRAPPED, optimizer={}, meta={}), dict(model=WEIGHTS),
+    dict(ema=WRAPPED)])
 def test_all_envelopes_are_opened(tmp_path, content):
     path = tmp_path / 'a.pth'
     torch.save(content, path)
@@ -39,6 +40,14 @@ def test_all_envelopes_are_opened(tmp_path, content):
 def test_files_without_weights_are_refused(content):
     with pytest.raises(CheckpointError, match=r"'a.pth' holds no state dict"):
         state_dict_of(content, 'a.pth')
+
+
+def test_the_key_chooses_among_several_state_dicts():
+    both = dict(model=WEIGHTS, ema={'b': torch.ones(1)})
+    assert state_dict_of(both, 'a.pth').keys() == WEIGHTS.keys()
+    assert state_dict_of(both, 'a.pth', 'ema').keys() == {'b'}
+    with pytest.raises(CheckpointError, match=r"under one of the keys \('x',"):
+        state_dict_of(both, 'a.pth', 'x')
 
 
 def test_a_prefix_that_only_some_names_have_is_kept():

@@ -17,6 +17,7 @@ from tests.helpers import ROOT
 
 TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
+OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
 STOCK = Path(mmcls.__file__).parent / '.mim' / 'tools'
 
 
@@ -70,6 +71,20 @@ def test_convert_then_test_both_forms(project, tmp_path, work_dir, capsys):
         tmp_path / f'{project.trained.stem}.json')
 
 
+def test_official_names_and_back(project, tmp_path, capsys):
+    official, ours = tmp_path / 'official.pth', tmp_path / 'ours.pth'
+    assert call(OFFICIAL, project.trained, official, '--to-official') == 0
+    assert call(OFFICIAL, official, ours, '--img-size', 32) == 0
+    assert 'next: no config here is for this model' in capsys.readouterr().out
+    before, after = (read_checkpoint(path)['state_dict']
+                     for path in (project.trained, ours))
+    assert [*before] == [*after]
+    assert all(before[key].equal(after[key]) for key in before)
+    with pytest.raises(SystemExit):
+        call(OFFICIAL, ours, official, '--to-official', '--arch', 'b')
+    assert 'do not go with --to-official' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
     ('train.py', ['no.py'], "config 'no.py' does not exist"),
     ('train.py', ['CONFIG', '--resume', 'no.pth'], "'no.pth' does not exist"),
@@ -90,6 +105,11 @@ def test_convert_then_test_both_forms(project, tmp_path, work_dir, capsys):
     (CONVERT, ['CONFIG', 'no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
     (CONVERT, ['CONFIG', 'MERGED', 'WORK/x.pth'], 'already converted'),
     (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
+    (OFFICIAL, ['no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
+    (OFFICIAL, ['TRAINED', 'WORK/x.pth'], 'has the names of mmcls already'),
+    (OFFICIAL, ['TRAINED', 'MERGED', '--to-official'], '--force'),
+    ('analysis_tools/get_flops.py', ['CONFIG', '--shape', '40'],
+     'images of 40x40 do not fit img_size=32x32'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, work_dir, capsys, tool, argv, message):

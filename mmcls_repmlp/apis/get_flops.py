@@ -1,0 +1,61 @@
+"""Count parameters and multiply-accumulates of a config's model."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmcls_repmlp.deploy import Complexity, complexity, reparameterize
+from mmcls_repmlp.errors import UserError
+
+from .config import read_config, user_errors
+from .model import build_model
+
+Size = tuple[int, int]
+
+
+def get_flops(config: str | Path,
+              shape: Size | None = None,
+              both_forms: bool = False,
+              cfg_options: Mapping[str, Any] | None = None,
+              report: Callable[[str], None] = print) -> dict[str, Complexity]:
+    """Count a classifier of a config, without any memory for its weights.
+
+    Args:
+        config: Path of the config.
+        shape: Height and width of the image. Defaults to the backbone's
+            ``img_size``, or 224x224.
+        both_forms: Whether to count the deploy form too. Defaults to False.
+        cfg_options: Settings to change in the config. Defaults to none.
+        report: Called with the table. Defaults to print.
+
+    Returns:
+        Counts by form: 'training' or 'deploy'.
+
+    Raises:
+        UserError: If the config is not usable, has the deploy form only, or
+            the model does not take images of this shape.
+    """
+    cfg = read_config(config, cfg_options)
+    with torch.device('meta'):
+        model = build_model(cfg)
+    deploy = bool(cfg.model.get('backbone', {}).get('deploy', False))
+    if both_forms and deploy:
+        raise UserError(f'config {str(config)!r} is of the deploy form, which '
+                        'the training form cannot be got from: give the '
+                        'training config, or drop --both-forms')
+    height, width = shape or getattr(model.backbone, 'img_size', (224, 224))
+    models = {'deploy' if deploy else 'training': model}
+    if both_forms:
+        with user_errors('the model cannot be merged'):
+            models['deploy'] = reparameterize(model)
+    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
+    counts = {form: complexity(model, (channels, height, width))
+              for form, model in models.items()}
+    report(f'one image of {height}x{width}; MACs are what papers call FLOPs')
+    for form, count in counts.items():
+        report(f'{form + " form":14}{count.params / 1e6:9.3f} M params'
+               f'{count.macs / 1e9:9.3f} G MACs')
+    return counts

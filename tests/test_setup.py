@@ -1,0 +1,60 @@
+"""What is installed, as opposed to cloned, has all that is needed."""
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.helpers import ROOT
+
+CODE = """
+import mmcls, mmcls_repmlp
+from mmcls_repmlp.model_index import mim_root
+print(mim_root())
+print(*mmcls.list_models('repmlp*'))
+print(type(mmcls.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
+"""
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+    """The unpacked wheel: what ``pip install .`` puts into place."""
+    source, out = (tmp_path_factory.mktemp(name) for name in ('src', 'out'))
+    files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md',
+             'model-index.yml')
+    for name in files:
+        shutil.copy(ROOT / name, source)
+    for name in ('mmcls_repmlp', 'configs', 'tools', 'demo', 'requirements'):
+        shutil.copytree(ROOT / name, source / name, ignore=(
+            shutil.ignore_patterns('__pycache__', '.mim')))
+    subprocess.run(
+        [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps',
+         '--no-build-isolation', '--disable-pip-version-check', '-w', out,
+         source], check=True)
+    wheel, = out.glob('*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(out / 'site')
+    return out / 'site'
+
+
+def test_configs_and_tools_are_inside_as_mim_expects(installed):
+    mim = installed / 'mmcls_repmlp' / '.mim'
+    assert (mim / 'model-index.yml').is_file()
+    assert (mim / 'tools' / 'train.py').is_file()
+    assert {path.relative_to(mim) for path in mim.rglob('*.py')} == {
+        path.relative_to(ROOT) for name in ('configs', 'tools', 'demo')
+        for path in (ROOT / name).rglob('*.py')}
+    assert not [*mim.rglob('__pycache__')]
+
+
+def test_models_are_found_without_the_clone(installed, tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', CODE], cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(installed)},
+        capture_output=True, text=True)
+    root, names, module = done.stdout.splitlines()
+    assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
+    assert 'repmlp-tiny_8xb32_in1k' in names.split()
+    assert module == 'mmcls_repmlp.models.repmlpnet'
