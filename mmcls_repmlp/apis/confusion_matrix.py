@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,12 @@ def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
           path: Path) -> None:
     plt.switch_backend('agg')  # mmcls draws with pyplot; no display is needed
     readable = len(classes) <= _READABLE
-    figure = ConfusionMatrix.plot(
-        matrix, include_values=values and readable, classes=list(classes),
-        show=False)
+    with warnings.catch_warnings():
+        # matplotlib asks the tensor for an array as numpy 2 does it.
+        warnings.filterwarnings('ignore', '__array__', DeprecationWarning)
+        figure = ConfusionMatrix.plot(
+            matrix, include_values=values and readable, classes=list(classes),
+            show=False)
     if not readable:
         figure.axes[0].set(xticks=[], yticks=[])
     figure.savefig(path, format='png', bbox_inches='tight')

@@ -7,24 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    atomic_write,
-    check_writable,
-    class_names,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import atomic_write, check_writable, class_names
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.export import export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
 
 from .config import read_config
-from .model import build_model
+from .model import fill_model
 from .quantize import write_int8
 
 INT8 = 'int8'
@@ -86,8 +78,7 @@ def export_checkpoint(config: str | Path,
                         'give both or none')
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
-    raw = read_checkpoint(checkpoint)
-    model = _load(cfg, state_dict_of(raw, checkpoint), checkpoint)
+    model, raw = fill_model(cfg, checkpoint, either_form=True)
     report('[2/3] folding everything that folds')
     try:
         fused = fuse_for_inference(model).to(PRECISIONS[precision])
@@ -105,16 +96,6 @@ def export_checkpoint(config: str | Path,
         report(f'      largest relative difference: {difference:.2e}')
     _write_card(Path(out), _card(model, raw, shape, served), force)
     return difference
-
-
-def _load(cfg: Config, weights: dict[str, torch.Tensor],
-          checkpoint: str | Path) -> nn.Module:
-    if isinstance(cfg.model.get('backbone'), Mapping):
-        cfg.model.backbone.deploy = any(
-            key.endswith('fc3.bias') for key in weights)
-    model = build_model(cfg)
-    load_strictly(model, weights, checkpoint)
-    return model
 
 
 def _served(fused: nn.Module, model: nn.Module,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,16 @@ def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
 
 def fill_model(cfg: Config,
                checkpoint: str | Path,
-               device: str = 'cpu') -> tuple[nn.Module, Any]:
+               device: str = 'cpu',
+               either_form: bool = False) -> tuple[nn.Module, Any]:
     """Build the model of a config that has been read, and fill it.
 
     Args:
         cfg: The config.
         checkpoint: Path or URL of a checkpoint that fits it exactly.
         device: Where the model goes. Defaults to 'cpu'.
+        either_form: Whether the model is built in the form of the checkpoint,
+            training or deploy, whatever the config says. Defaults to False.
 
     Returns:
         The model in eval mode, and what the checkpoint holds.
@@ -67,9 +71,13 @@ def fill_model(cfg: Config,
     Raises:
         UserError: If something is not usable, or does not fit.
     """
-    model = build_model(cfg)
     content = read_checkpoint(checkpoint)
-    load_strictly(model, state_dict_of(content, checkpoint), checkpoint)
+    weights = state_dict_of(content, checkpoint)
+    if either_form and isinstance(cfg.model.get('backbone'), Mapping):
+        cfg.model.backbone.deploy = any(
+            key.endswith('fc3.bias') for key in weights)
+    model = build_model(cfg)
+    load_strictly(model, weights, checkpoint)
     try:
         return model.to(device), content
     except (RuntimeError, AssertionError) as error:

@@ -39,7 +39,7 @@ def vis_locality(config: str | Path,
     """Draw the weights of one output of fc3, before and after merging.
 
     Args:
-        config: Path of the training config.
+        config: Path of the config.
         checkpoint: Path or URL of the training checkpoint.
         out: PNG to draw to.
         block: STAGE.INDEX, or the name of a module. Defaults to the first.
@@ -63,16 +63,11 @@ def vis_locality(config: str | Path,
                         '.png')
     check_writable(out, force)
     cfg = read_config(config, cfg_options)
-    if cfg.model.get('backbone', {}).get('deploy'):
-        raise UserError(f'config {str(config)!r} is a deploy config, whose '
-                        'model has its convolutions merged into fc3, where '
-                        'they cannot be told apart: give the training config '
-                        'and checkpoint')
     found, titles = [], []
     for source in (*over_training, checkpoint):
-        model, content = fill_model(cfg, source)
+        model, content = fill_model(cfg, source, either_form=True)
         name, module = _block(model, block)
-        with user_errors(f'block {name!r} cannot be drawn'):
+        with user_errors(f'block {name} of {source} cannot be drawn'):
             found.append(locality(module, position, shareset))
         titles.append(_title(content, source))
         report(f'{titles[-1]}: {_describe(found[-1])}')

@@ -70,7 +70,7 @@ def locality(block: RepMLPBlock, position: Position | None = None,
     if block.deploy:
         raise ValueError('the block is in deploy form, where the convolutions '
                          'are part of fc3 and cannot be told apart from it: '
-                         'give the training form')
+                         'give the training checkpoint')
     if not block.reparam_conv_kernels:
         raise ValueError('the block has no convolutions beside fc3, so '
                          'merging adds none to it')

@@ -12,7 +12,7 @@ from mmcls_repmlp.apis.vis_locality import vis_locality
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file of the training form')
+    parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint')
     parser.add_argument('out', metavar='OUT.png', help='picture to draw')
     parser.add_argument(
