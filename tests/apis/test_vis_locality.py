@@ -63,8 +63,8 @@ def test_maps_are_drawn_as_they_are_on_one_scale(count):
     maps = [*(e.before for e in each), *(e.after for e in each)]
     for axes, weights in zip(panels, maps):
         shown = np.asarray(axes.images[0].get_array())
-        np.testing.assert_allclose(shown, np.maximum(np.log10(weights),
-                                                     scales[0][0]))
+        np.testing.assert_allclose(shown, weights.log10().clamp_min(
+            scales[0][0]).numpy())
         # The frame: rows 0 to 1, columns 0 to 2, cut at the upper edge.
         frame, = axes.patches
         assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (

@@ -9,6 +9,7 @@ from torch import nn
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (
     atomic_write,
+    check_writable,
     load_strictly,
     local_file,
     read_checkpoint,
