@@ -22,15 +22,16 @@ from mmcls_repmlp.checkpoints import check_writable
 from mmcls_repmlp.errors import UserError
 
 from .config import data_errors, loader_config, read_config, user_errors
-from .pictures import side_by_side
+from .pictures import READABLE, side_by_side
 
 PHASES = ('train', 'val', 'test')
 # Which of the pictures along a pipeline are shown.
 MODES = {'transformed': slice(-1, None), 'original': slice(0, 1),
          'concat': slice(None), 'pipeline': slice(None)}
 _FIRST_AND_LAST = 'concat'
-_CAPTION = dict(colors='white', font_sizes=8, vertical_alignments='bottom',
+_CAPTION = dict(colors='white', vertical_alignments='bottom',
                 bboxes=dict(facecolor='black', alpha=0.5, boxstyle='Round'))
+_LETTERS = 7 / READABLE  # as part of the height
 
 
 class Sample(NamedTuple):
@@ -159,7 +160,8 @@ def _draw(visualizer: ClsVisualizer, sample: Sample, mode: str,
         visualizer.set_image(row)
         visualizer.draw_texts(
             [name for name, _ in steps],
-            np.array([(x + 6, row.shape[0] - 6) for x in starts]), **_CAPTION)
+            np.array([(x + 6, row.shape[0] - 6) for x in starts]),
+            font_sizes=_LETTERS * row.shape[0], **_CAPTION)
         row = visualizer.get_image()
     shown = ClsDataSample()
     if sample.label is not None:

@@ -23,6 +23,7 @@ from .model import fill_model
 
 _FRAME = '#39ff14'
 _SUFFIX = '.repmlp_block'
+_MARK = 75  # points that all marks in a row would take
 _DIM = 0.05  # share of weights that may be darker than the scale shows
 
 
@@ -162,7 +163,8 @@ def _draw_map(axes: Axes, weights: Tensor, found: Locality,
         columns.stop - columns.start, rows.stop - rows.start,
         fill=False, lw=2, color=_FRAME, clip_on=False,
         label=f'reach of the {k}x{k} convolution'))
-    axes.plot(found.position[1], found.position[0], 'x', color=_FRAME, ms=7,
-              mew=2, ls='', label='the output itself')
+    mark = min(7, max(2.5, _MARK / max(weights.shape)))
+    axes.plot(found.position[1], found.position[0], 'x', color=_FRAME, ms=mark,
+              mew=mark / 3.5, ls='', label='the output itself')
     axes.set(xticks=[], yticks=[])
     return image
