@@ -43,41 +43,44 @@ def test_both_forms_say_what_the_model_says(project, image, form):
     assert lines[0] == f'{top[0][0]}  {top[0][1]:6.1%}' and len(lines) == 5
 
 
-@pytest.mark.parametrize('to_rgb', [True, False])
-def test_channels_come_in_the_order_of_the_config(project, tmp_path, to_rgb):
+@pytest.fixture
+def coloured(tmp_path):
+    """An image of 32x32, which is not resized, of unlike channels."""
     pixels = np.random.default_rng(0).integers(
         0, 256, (32, 32, 3), dtype=np.uint8) // [1, 3, 9]
-    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / 'a.png')
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / 'coloured.png')
+    return tmp_path / 'coloured.png'
+
+
+# Whether the data set reads the file, as BGR, or hands over RGB; whether the
+# preprocessor swaps; and so what the model is given.
+@pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [
+    (True, True, True), (True, False, False), (False, False, True)])
+def test_channels_come_in_the_order_of_the_config(project, coloured, loads,
+                                                  to_rgb, rgb):
     norm = dict(mean=[10., 90., 170.], std=[20., 60., 90.])
+    pipeline = [dict(type='LoadImageFromFile')] * loads + [
+        dict(type='PackClsInputs')]
     top = classify_image(
-        tmp_path / 'a.png', project.config, project.trained, cfg_options={
-            'data_preprocessor': dict(**norm, to_rgb=to_rgb)},
+        coloured, project.config, project.trained, cfg_options={
+            'data_preprocessor': dict(**norm, to_rgb=to_rgb),
+            'test_dataloader.dataset.pipeline': pipeline},
         report=lambda line: None)
-    scores = by_hand(project, tmp_path / 'a.png', **norm, rgb=to_rgb)
-    other = by_hand(project, tmp_path / 'a.png', **norm, rgb=not to_rgb)
-    expected = scores.topk(5).values
-    assert not torch.allclose(expected, other.topk(5).values, atol=1e-3)
+    expected, other = (
+        by_hand(project, coloured, **norm, rgb=order).topk(5).values
+        for order in (rgb, not rgb))
+    assert not torch.allclose(expected, other, atol=1e-3)
     assert [score for _, score in top] == pytest.approx(expected.tolist(),
                                                         abs=1e-5)
 
 
-def test_pipelines_without_loading_get_rgb(project, image):
-    options = {'test_dataloader.dataset.pipeline': [
-        dict(type='Resize', scale=32, interpolation='bicubic'),
-        dict(type='PackClsInputs')]}
-    runs = [classify_image(image, project.config, project.trained,
-                           cfg_options=options_, report=lambda line: None)
-            for options_ in ({}, options)]
-    assert runs[0] == runs[1]  # grey images
-
-
-def test_the_picture_holds_the_whole_image(project, image, tmp_path):
+def test_the_picture_holds_the_whole_image(project, coloured, tmp_path):
     lines = []
-    classify_image(image, project.config, project.trained, tmp_path / 'a.png',
-                   report=lines.append)
-    drawn, pixels = read(tmp_path / 'a.png'), read(image)
+    classify_image(coloured, project.config, project.trained,
+                   tmp_path / 'a.png', report=lines.append)
+    drawn, pixels = read(tmp_path / 'a.png'), read(coloured)
     np.testing.assert_array_equal(drawn[:, :224],
-                                  pixels.repeat(28, 0).repeat(28, 1))
+                                  pixels.repeat(7, 0).repeat(7, 1))
     assert (drawn[:100, 232:] < 128).any()  # the text
     assert 'a.png' in lines[-1]
 

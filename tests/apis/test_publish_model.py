@@ -58,6 +58,17 @@ def test_equal_contents_give_equal_files(project, tmp_path):
     assert other.read_bytes() == first.read_bytes()
 
 
+def test_which_texts_are_one_object_does_not_matter(tmp_path):
+    cat = 'a cat'
+    for name, other in (('a.pth', cat), ('b.pth', ''.join(['a', ' cat']))):
+        meta = dict(dataset_meta=dict(classes=[cat], first=other))
+        torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
+                   tmp_path / name)
+    one, two = (publish(tmp_path / f'{name}.pth', tmp_path / f'new_{name}.pth')
+                for name in 'ab')
+    assert one.read_bytes() == two.read_bytes()
+
+
 def test_other_weights_give_another_name(project, tmp_path):
     content = read_checkpoint(project.trained)
     content['state_dict']['head.fc.bias'][0] += 1e-3
