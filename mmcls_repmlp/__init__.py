@@ -4,6 +4,7 @@ from .version import __version__
 
 check_versions()
 with without_import_noise():
+    from . import evaluation  # noqa: F401  (registers the metrics)
     from .checkpoints import allow_mmengine_checkpoints, make_urls_safe
     from .deploy import fuse_for_inference, reparameterize
     from .model_index import register_models

@@ -20,8 +20,6 @@ from mmcls_repmlp.model_index import (
 from tests.helpers import ROOT
 
 MODELS = indexed_models()
-# mmengine, when mmcls asks where it is installed.
-pytestmark = pytest.mark.filterwarnings('ignore:pkg_resources')
 
 
 def test_the_index_is_found():
