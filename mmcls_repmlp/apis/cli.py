@@ -63,6 +63,20 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
 
 
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force``."""
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files')
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument(
+        '--device',
+        default='cpu',
+        help='where to run the model, for example cuda:0; default: cpu')
+
+
 class _Size(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmcls_repmlp.compat import without_import_noise
@@ -103,15 +103,42 @@ def build_loop(runner: Runner, name: str) -> None:
     Raises:
         ConfigError: If the data set is not there, or cannot be built.
     """
-    data = runner.cfg[f'{name}_dataloader']['dataset']
+    with data_errors(runner.cfg, name), user_errors(
+            f'the {name} loop of the config cannot be built'):
+        getattr(runner, f'{name}_loop')
+
+
+def loader_config(config: Config, phase: str) -> ConfigDict:
+    """Take the settings of a data loader, completed as by mmcls' tools.
+
+    Args:
+        config: The config.
+        phase: 'train', 'val' or 'test'.
+
+    Raises:
+        ConfigError: If the config has no such loader; names those it has.
+    """
+    if config.get(f'{phase}_dataloader') is None:
+        found = [name for name in _LOADERS if config.get(name) is not None]
+        raise ConfigError(f'the config has no {phase}_dataloader, only '
+                          f'{" and ".join(found) or "none at all"}')
+    set_loader_defaults(config)
+    return config[f'{phase}_dataloader']
+
+
+@contextmanager
+def data_errors(config: Config, phase: str) -> Iterator[None]:
+    """Turn what missing data causes into a ConfigError, with the remedy."""
     try:
-        with user_errors(f'the {name} loop of the config cannot be built'):
-            getattr(runner, f'{name}_loop')
-    except OSError as error:
+        yield
+    except UserError:
+        raise
+    except (OSError, RuntimeError) as error:
+        data = config[f'{phase}_dataloader']['dataset']
         raise ConfigError(
-            f'the {name} data set in {data.get("data_root", "")!r} cannot be '
+            f'the {phase} data set in {data.get("data_root", "")!r} cannot be '
             f'read ({error}): put it there, or name its folder with '
-            f'--cfg-options {name}_dataloader.dataset.data_root=FOLDER'
+            f'--cfg-options {phase}_dataloader.dataset.data_root=FOLDER'
         ) from error
 
 

@@ -7,23 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    atomic_write,
-    check_writable,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import atomic_write, check_writable, class_names
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.export import export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
 
 from .config import read_config
-from .model import build_model
+from .model import fill_model
 from .quantize import write_int8
 
 INT8 = 'int8'
@@ -85,8 +78,7 @@ def export_checkpoint(config: str | Path,
                         'give both or none')
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
-    raw = read_checkpoint(checkpoint)
-    model = _load(cfg, state_dict_of(raw, checkpoint), checkpoint)
+    model, raw = fill_model(cfg, checkpoint, either_form=True)
     report('[2/3] folding everything that folds')
     try:
         fused = fuse_for_inference(model).to(PRECISIONS[precision])
@@ -104,16 +96,6 @@ def export_checkpoint(config: str | Path,
         report(f'      largest relative difference: {difference:.2e}')
     _write_card(Path(out), _card(model, raw, shape, served), force)
     return difference
-
-
-def _load(cfg: Config, weights: dict[str, torch.Tensor],
-          checkpoint: str | Path) -> nn.Module:
-    if isinstance(cfg.model.get('backbone'), Mapping):
-        cfg.model.backbone.deploy = any(
-            key.endswith('fc3.bias') for key in weights)
-    model = build_model(cfg)
-    load_strictly(model, weights, checkpoint)
-    return model
 
 
 def _served(fused: nn.Module, model: nn.Module,
@@ -135,8 +117,6 @@ def _normalisation(model: nn.Module) -> tuple[list[float], list[float]]:
 
 def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
           served: Served) -> dict[str, Any]:
-    meta = checkpoint.get('meta', {}) if isinstance(checkpoint, dict) else {}
-    dataset = meta.get('dataset_meta') or {}
     mean, std = _normalisation(model)
     return dict(
         input_shape=shape,
@@ -144,7 +124,7 @@ def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
         mean=mean,
         std=std,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
-        classes=list(dataset.get('classes') or meta.get('classes') or []))
+        classes=list(class_names(checkpoint)))
 
 
 def _write_card(out: Path, card: dict[str, Any], force: bool) -> None:

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmcls.registry import MODELS
 from mmengine.config import Config
@@ -14,6 +16,7 @@ from mmcls_repmlp.checkpoints import (
     read_checkpoint,
     state_dict_of,
 )
+from mmcls_repmlp.errors import UserError
 
 from .config import read_config, user_errors
 
@@ -46,7 +49,37 @@ def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
     Raises:
         UserError: If one of the files is not usable, or they do not fit.
     """
-    model = build_model(read_config(config))
-    weights = state_dict_of(read_checkpoint(checkpoint), checkpoint)
+    return fill_model(read_config(config), checkpoint)[0]
+
+
+def fill_model(cfg: Config,
+               checkpoint: str | Path,
+               device: str = 'cpu',
+               either_form: bool = False) -> tuple[nn.Module, Any]:
+    """Build the model of a config that has been read, and fill it.
+
+    Args:
+        cfg: The config.
+        checkpoint: Path or URL of a checkpoint that fits it exactly.
+        device: Where the model goes. Defaults to 'cpu'.
+        either_form: Whether the model is built in the form of the checkpoint,
+            training or deploy, whatever the config says. Defaults to False.
+
+    Returns:
+        The model in eval mode, and what the checkpoint holds.
+
+    Raises:
+        UserError: If something is not usable, or does not fit.
+    """
+    content = read_checkpoint(checkpoint)
+    weights = state_dict_of(content, checkpoint)
+    if either_form and isinstance(cfg.model.get('backbone'), Mapping):
+        cfg.model.backbone.deploy = any(
+            key.endswith('fc3.bias') for key in weights)
+    model = build_model(cfg)
     load_strictly(model, weights, checkpoint)
-    return model
+    try:
+        return model.to(device), content
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'device {device!r} cannot be used here: take cpu, '
+                        f'or cuda:0 where there is a GPU ({error})') from error

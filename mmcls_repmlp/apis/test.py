@@ -34,12 +34,12 @@ from .config import (
     set_loader_defaults,
     set_work_dir,
 )
+from .pictures import READABLE
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 OUT_ITEMS = ('pred', 'metrics')
 _SUFFIXES = {'pred': ('.pkl', '.pickle'),
              'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')}
-_READABLE = 224  # pixels that an image with text on it should have
 # Which options the mmcls metric behind a name takes.
 _OPTIONS = {'Accuracy': ('topk', 'thrs'),
             'SingleLabelMetric': ('thrs', 'average', 'num_classes')}
@@ -164,7 +164,7 @@ def _evaluator(metrics: Sequence[str],
 
 
 def _enable_visualization(cfg: Config, show_dir: str) -> None:
-    size = cfg.model.get('backbone', {}).get('img_size', _READABLE)
+    size = cfg.model.get('backbone', {}).get('img_size', READABLE)
     side = size if isinstance(size, int) else min(size)
     cfg.setdefault('default_hooks', ConfigDict())
     cfg.default_hooks.visualization = dict(
@@ -172,7 +172,7 @@ def _enable_visualization(cfg: Config, show_dir: str) -> None:
         enable=True,
         interval=1,
         out_dir=show_dir,
-        rescale_factor=max(1., _READABLE / side))
+        rescale_factor=max(1., READABLE / side))
     cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
     cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
 

@@ -9,6 +9,7 @@ from .io import (
                  state_dict_of,
                  write_checkpoint,
 )
+from .meta import class_names, classes_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
 from .recognition import Recognized, recognize
 from .safe_globals import allow_mmengine_checkpoints
@@ -16,7 +17,8 @@ from .safe_urls import make_urls_safe
 
 __all__ = [
     'Recognized', 'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
-    'check_writable', 'convert_to_mmcls', 'convert_to_official',
-    'load_strictly', 'local_file', 'make_urls_safe', 'read_checkpoint',
-    'recognize', 'state_dict_of', 'write_checkpoint'
+    'check_writable', 'class_names', 'classes_meta', 'convert_to_mmcls',
+    'convert_to_official', 'load_strictly', 'local_file', 'make_urls_safe',
+    'meta_of', 'read_checkpoint', 'recognize', 'state_dict_of',
+    'write_checkpoint'
 ]

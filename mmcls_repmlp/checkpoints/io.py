@@ -161,11 +161,16 @@ def check_writable(path: str | Path, force: bool = False) -> None:
     """Refuse to overwrite a file unless told to.
 
     Raises:
-        UserError: If the file exists and ``force`` is not set, or the path is
-            a folder.
+        UserError: If the file exists and ``force`` is not set, the path is a
+            folder, or its folder cannot be written to.
     """
     if Path(path).is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
+    nearest = next(folder for folder in Path(path).absolute().parents
+                   if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UserError(f'{str(path)!r} cannot be written: {str(nearest)!r} '
+                        'is no folder that you may write to')
     if Path(path).exists() and not force:
         raise UserError(f'{str(path)!r} exists: choose another name, or pass '
                         '--force to replace it')

@@ -4,6 +4,8 @@ from mmengine.config import Config
 from mmcls_repmlp.apis.config import (
     build_loop,
     build_runner,
+    data_errors,
+    loader_config,
     read_config,
     set_loader_defaults,
     set_work_dir,
@@ -85,3 +87,30 @@ def test_data_that_cannot_be_read(project, work_dir, options, message):
         project.config, {**options, 'work_dir': work_dir}))
     with pytest.raises(ConfigError, match=message):
         build_loop(runner, 'train')
+
+
+def test_the_loader_of_a_phase(project):
+    cfg = read_config(project.config, {'val_dataloader.collate_fn': None})
+    del cfg.val_dataloader['collate_fn']
+    loader = loader_config(cfg, 'val')
+    assert loader.collate_fn.type == 'default_collate'
+    assert loader.dataset.data_prefix == 'val'
+
+
+@pytest.mark.parametrize(('loaders', 'message'), [
+    (dict(), 'no val_dataloader, only none at all'),
+    (dict(train_dataloader=dict(), val_dataloader=None),
+     'no val_dataloader, only train_dataloader')])
+def test_a_loader_that_is_not_there(loaders, message):
+    with pytest.raises(ConfigError, match=message):
+        loader_config(Config(loaders), 'val')
+
+
+@pytest.mark.parametrize('error', [FileNotFoundError('a/b'),
+                                   RuntimeError('Found 0 files')])
+def test_missing_data_is_named_with_the_remedy(error):
+    cfg = Config(dict(val_dataloader=dict(dataset=dict(data_root='here'))))
+    with pytest.raises(ConfigError, match=rf"val data set in 'here'.*{error}.*"
+                       'val_dataloader.dataset.data_root=FOLDER'):
+        with data_errors(cfg, 'val'):
+            raise error

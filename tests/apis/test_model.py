@@ -1,6 +1,7 @@
 import pytest
 
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis.model import fill_model, load_model
 from mmcls_repmlp.errors import UserError
 from tests.helpers import assert_same, randn
 
@@ -17,3 +18,21 @@ def test_both_forms_are_loaded_and_equal(project):
 def test_what_does_not_fit_is_refused(project):
     with pytest.raises(UserError, match='training form'):
         load_model(project.deploy_config, project.trained)
+
+
+def test_the_form_of_the_checkpoint_if_asked_for(project):
+    for config in (project.config, project.deploy_config):
+        for checkpoint, deploy in ((project.trained, False),
+                                   (project.merged, True)):
+            model, content = fill_model(read_config(config), checkpoint,
+                                        either_form=True)
+            assert model.backbone.deploy is deploy and not model.training
+            assert content['meta']['dataset_meta']
+    with pytest.raises(UserError, match='is already converted'):
+        fill_model(read_config(project.config), project.merged)
+
+
+@pytest.mark.parametrize('device', ['toaster', 'cuda:77'])
+def test_devices_that_are_not_there(project, device):
+    with pytest.raises(UserError, match=f"device '{device}' cannot be used"):
+        fill_model(read_config(project.config), project.trained, device)

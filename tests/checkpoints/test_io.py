@@ -9,6 +9,7 @@ from torch import nn
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (
     atomic_write,
+    check_writable,
     load_strictly,
     local_file,
     read_checkpoint,
@@ -183,3 +184,17 @@ def test_a_failure_leaves_nothing_and_loses_nothing(tmp_path):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(UserError, match='is a folder'):
         write_checkpoint(WEIGHTS, tmp_path, force=True)
+
+
+@pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
+def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file.*is no folder that you may '
+                       'write to'):
+        check_writable(tmp_path / path)
+
+
+def test_folders_of_others_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(UserError, match='is no folder that you may write to'):
+        check_writable(tmp_path / 'new' / 'a.pth')

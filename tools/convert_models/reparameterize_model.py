@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, run_tool
+from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 
 
@@ -19,8 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--deploy-cfg',
         metavar='PATH',
         help='also write the deploy config, to this file')
-    parser.add_argument(
-        '--force', action='store_true', help='replace existing files')
+    add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     return run_tool(

@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, run_tool
+from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
 from mmcls_repmlp.apis.export import PRECISIONS, export_checkpoint
 
 
@@ -28,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--calibrate',
         metavar='FOLDER',
         help='for int8: images, in subfolders, to set ranges by')
-    parser.add_argument(
-        '--force', action='store_true', help='replace existing files')
+    add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     return run_tool(

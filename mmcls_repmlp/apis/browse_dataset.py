@@ -1,0 +1,172 @@
+"""Write pictures of what the data set of a config feeds its model."""
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mmcv
+import numpy as np
+from mmcls.datasets import build_dataset
+from mmcls.structures import ClsDataSample
+from mmcls.visualization import ClsVisualizer
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmengine.utils import track_iter_progress
+from torch.utils.data import Dataset
+
+from mmcls_repmlp.checkpoints import check_writable
+from mmcls_repmlp.errors import UserError
+
+from .config import data_errors, loader_config, read_config, user_errors
+from .pictures import READABLE, side_by_side
+
+PHASES = ('train', 'val', 'test')
+# Which of the pictures along a pipeline are shown.
+MODES = {'transformed': slice(-1, None), 'original': slice(0, 1),
+         'concat': slice(None), 'pipeline': slice(None)}
+_FIRST_AND_LAST = 'concat'
+_CAPTION = dict(colors='white', vertical_alignments='bottom',
+                bboxes=dict(facecolor='black', alpha=0.5, boxstyle='Round'))
+_LETTERS = 7 / READABLE  # as part of the height
+
+
+class Sample(NamedTuple):
+    """An image on its way through a pipeline.
+
+    Attributes:
+        path: Its file; empty if the data set holds pixels.
+        steps: Names of the transforms, each with the RGB picture after it.
+        label: Its class or classes; None if unknown.
+    """
+    path: str
+    steps: list[tuple[str, np.ndarray]]
+    label: Any
+
+
+def browse_dataset(config: str | Path,
+                   out_dir: str | Path,
+                   phase: str = 'train',
+                   number: int = 20,
+                   mode: str = 'transformed',
+                   cfg_options: Mapping[str, Any] | None = None,
+                   force: bool = False) -> list[Path]:
+    """Write pictures of samples spread evenly over a data set.
+
+    Normalisation within the pipeline is undone, so that colours look as in
+    the files. What a model's data preprocessor does to whole batches, such as
+    Mixup, is not shown.
+
+    Args:
+        config: Path of the config.
+        out_dir: Folder to write to, new or empty.
+        phase: Which data set: 'train', 'val' or 'test'. Defaults to 'train'.
+        number: How many samples, at most. Defaults to 20.
+        mode: 'transformed' shows what the pipeline ends with, 'original' what
+            it reads, 'concat' both, 'pipeline' every step. Defaults to
+            'transformed'.
+        cfg_options: Settings to change in the config. Defaults to none.
+        force: Whether ``out_dir`` may hold files. Defaults to False.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: If the config, its data or the folder is not usable.
+    """
+    if number < 1:
+        raise UserError(f'{number} samples cannot be shown: ask for 1 or more')
+    _check_folder(Path(out_dir), force)
+    cfg = read_config(config, cfg_options)
+    loader = loader_config(cfg, phase)
+    with data_errors(cfg, phase):
+        dataset = _recording(loader.dataset, cfg)
+        visualizer = ClsVisualizer()
+        visualizer.dataset_meta = dataset.metainfo
+        picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
+        return [
+            _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
+            for i in track_iter_progress(
+                picks.round().astype(int).tolist(), file=sys.stderr)]
+
+
+def _check_folder(folder: Path, force: bool) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise UserError(f'folder {str(folder)!r} is not empty: choose another '
+                        'one, or pass --force to replace pictures in it')
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'{str(folder)!r} is a file: name a folder')
+    check_writable(folder / 'picture', force=True)
+
+
+def _recording(dataset: Config, cfg: Config) -> Dataset:
+    init_default_scope(cfg.default_scope)
+    with user_errors('the data set of the config cannot be built'):
+        built = build_dataset(dataset)
+    for part in _parts(built):
+        part.pipeline = _Recorder(part.pipeline.transforms)
+    return built
+
+
+def _parts(dataset: Dataset) -> Iterator[Dataset]:
+    """Look into data sets that repeat, balance or concatenate others."""
+    inner = getattr(dataset, 'datasets', None) or [
+        getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+        return
+    for part in inner:
+        yield from _parts(part)
+
+
+class _Recorder(Compose):
+    """A pipeline that gives the picture after each of its steps."""
+
+    def __call__(self, data: dict) -> Sample | None:
+        path, label = data.get('img_path', ''), data.get('gt_label')
+        # Files are read as BGR; data sets that hold pixels hold RGB.
+        bgr = 'img' not in data
+        steps = [] if bgr else [('data set', _picture(data, bgr))]
+        for transform in self.transforms:
+            data = transform(data)
+            if data is None:
+                return None  # the data set then takes another sample
+            if 'img' in data:
+                steps.append((type(transform).__name__, _picture(data, bgr)))
+        return Sample(path, steps, label)
+
+
+def _picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
+    image, norm = np.array(data['img']), data.get('img_norm_cfg')
+    if norm is not None:
+        image = mmcv.imdenormalize(image, norm['mean'], norm['std'],
+                                   to_bgr=norm['to_rgb'])
+    image = np.clip(np.round(image), 0, 255).astype(np.uint8)
+    if image.ndim == 2 or image.shape[2] == 1:
+        return mmcv.gray2rgb(image.reshape(image.shape[:2]))
+    return mmcv.bgr2rgb(image) if bgr else image
+
+
+def _draw(visualizer: ClsVisualizer, sample: Sample, mode: str,
+          stem: Path) -> Path:
+    steps = sample.steps[MODES[mode]]
+    if mode == _FIRST_AND_LAST:
+        steps = [steps[0], steps[-1]]
+    row, starts = side_by_side([picture for _, picture in steps])
+    if len(steps) > 1:
+        visualizer.set_image(row)
+        visualizer.draw_texts(
+            [name for name, _ in steps],
+            np.array([(x + 6, row.shape[0] - 6) for x in starts]),
+            font_sizes=_LETTERS * row.shape[0], **_CAPTION)
+        row = visualizer.get_image()
+    shown = ClsDataSample()
+    if sample.label is not None:
+        shown.set_gt_label(sample.label)
+    name = os.path.splitext(os.path.basename(sample.path))[0]
+    out = Path(f'{stem}_{name}.png' if name else f'{stem}.png')
+    visualizer.add_datasample('', row, shown, out_file=str(out))
+    return out

@@ -1,0 +1,140 @@
+"""Test a checkpoint and count which class it takes for which."""
+from __future__ import annotations
+
+import csv
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from mmcls.evaluation import ConfusionMatrix
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.utils import track_iter_progress
+from torch import Tensor, nn
+
+from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.errors import UserError
+
+from .config import data_errors, loader_config, read_config, user_errors
+from .model import fill_model
+
+_SUFFIXES = ('.png', '.csv')
+_PICKLES = ('.pkl', '.pickle')
+_WORST = 5  # confusions that are named
+_READABLE = 50  # classes whose names and counts can be read in a picture
+_PRINTABLE = 20  # classes whose matrix fits a terminal
+
+
+def confusion_matrix(config: str | Path,
+                     checkpoint: str | Path,
+                     out: str | Path | None = None,
+                     include_values: bool = False,
+                     device: str = 'cpu',
+                     cfg_options: Mapping[str, Any] | None = None,
+                     force: bool = False,
+                     report: Callable[[str], None] = print) -> Tensor:
+    """Test a checkpoint on the config's test data, class by class.
+
+    Args:
+        config: Path of the config.
+        checkpoint: Path or URL of a checkpoint that fits it. No file of
+            predictions: such files are pickles of tensors, which cannot be
+            read without running what they say.
+        out: File for the matrix, .png or .csv. Defaults to none.
+        include_values: Whether the picture has the counts. Defaults to False.
+        device: Where the model runs. Defaults to 'cpu'.
+        cfg_options: Settings to change in the config. Defaults to none.
+        force: Whether ``out`` may be replaced. Defaults to False.
+        report: Called with the findings. Defaults to print.
+
+    Returns:
+        Counts of shape (classes, classes), int64: true class, predicted one.
+
+    Raises:
+        UserError: If something given is not usable.
+    """
+    if Path(checkpoint).suffix in _PICKLES:
+        raise UserError(f'{str(checkpoint)!r} is not read, because a pickle '
+                        'of predictions can run code: give the checkpoint '
+                        'that made it, it is tested again')
+    if out is not None:
+        if Path(out).suffix not in _SUFFIXES:
+            raise UserError(f'--out {str(out)!r} cannot hold a matrix: end it '
+                            f'in {" or ".join(_SUFFIXES)}')
+        check_writable(out, force)
+    cfg = read_config(config, cfg_options)
+    loader_config(cfg, 'test')
+    model = fill_model(cfg, checkpoint, device)[0]
+    matrix, classes = _count(model, cfg)
+    report(_describe(matrix, classes))
+    if out is not None:
+        with atomic_write(out, force) as temporary:
+            if Path(out).suffix == '.csv':
+                _write_csv(matrix, classes, temporary)
+            else:
+                _draw(matrix, classes, include_values, temporary)
+        report(f'written to {out}')
+    return matrix
+
+
+@torch.inference_mode()
+def _count(model: nn.Module, cfg: Config) -> tuple[Tensor, list[str]]:
+    metric = ConfusionMatrix()
+    with data_errors(cfg, 'test'):
+        with user_errors('the test data of the config cannot be read'):
+            loader = Runner.build_dataloader(cfg.test_dataloader)
+        for batch in track_iter_progress((loader, len(loader)),
+                                         file=sys.stderr):
+            metric.process(batch, [
+                sample.cpu().to_dict() for sample in model.test_step(batch)])
+    result = metric.evaluate(len(loader.dataset))
+    names = loader.dataset.metainfo.get('classes')
+    matrix = result['confusion_matrix/result']
+    return matrix, [str(name) for name in names or range(len(matrix))]
+
+
+def _describe(matrix: Tensor, classes: Sequence[str]) -> str:
+    count, hits = int(matrix.sum()), int(matrix.trace())
+    lines = [f'{count} images, top-1 {100 * hits / count:.2f} %']
+    if len(classes) <= _PRINTABLE:
+        width = max(*map(len, classes), len(str(int(matrix.max())))) + 1
+        lines += ['true class in rows, predicted class in columns:']
+        lines += [''.join(f'{cell:>{width}}' for cell in row) for row in [
+            ['', *classes], *([name, *counts] for name, counts in zip(
+                classes, matrix.tolist()))]]
+    wrong = matrix.clone().fill_diagonal_(0).flatten()
+    times, places = wrong.topk(min(_WORST, len(wrong)))
+    for n, place in zip(times.tolist(), places.tolist()):
+        if n:
+            true, said = divmod(place, len(classes))
+            lines.append(f'{classes[true]} taken for {classes[said]}: {n} of '
+                         f'{int(matrix[true].sum())}')
+    return '\n'.join(lines)
+
+
+def _write_csv(matrix: Tensor, classes: Sequence[str], path: Path) -> None:
+    with open(path, 'w', newline='') as file:
+        rows = csv.writer(file)
+        rows.writerow(['true \\ predicted', *classes])
+        rows.writerows([name, *counts] for name, counts in zip(
+            classes, matrix.tolist()))
+
+
+def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
+          path: Path) -> None:
+    plt.switch_backend('agg')  # mmcls draws with pyplot; no display is needed
+    readable = len(classes) <= _READABLE
+    with warnings.catch_warnings():
+        # matplotlib asks the tensor for an array as numpy 2 does it.
+        warnings.filterwarnings('ignore', '__array__', DeprecationWarning)
+        figure = ConfusionMatrix.plot(
+            matrix, include_values=values and readable, classes=list(classes),
+            show=False)
+    if not readable:
+        figure.axes[0].set(xticks=[], yticks=[])
+    figure.savefig(path, format='png', bbox_inches='tight')
+    plt.close(figure)

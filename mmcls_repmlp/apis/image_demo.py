@@ -1,0 +1,141 @@
+"""Classify one image: print the likeliest classes, and draw them."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmcls.datasets import build_dataset
+from mmcls.registry import TRANSFORMS
+from mmcls.structures import ClsDataSample
+from mmcls.visualization import ClsVisualizer
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from torch import nn
+
+from mmcls_repmlp.checkpoints import atomic_write, check_writable, class_names
+from mmcls_repmlp.errors import UserError
+
+from .config import loader_config, read_config, user_errors
+from .model import fill_model
+from .pictures import readable, white
+
+TOP = 5
+_SUFFIXES = ('.png', '.jpg', '.jpeg')
+_LOADER = 'LoadImageFromFile'
+_SCALE = 224  # a picture of this height has letters of the size below
+_LETTERS, _PITCH, _MARGIN = 8, 7, 8
+
+
+def classify_image(image: str | Path,
+                   config: str | Path,
+                   checkpoint: str | Path,
+                   out: str | Path | None = None,
+                   device: str = 'cpu',
+                   cfg_options: Mapping[str, Any] | None = None,
+                   force: bool = False,
+                   report: Callable[[str], None] = print
+                   ) -> list[tuple[str, float]]:
+    """Classify an image as the config's test pipeline prepares it.
+
+    Args:
+        image: The file.
+        config: Path of the config.
+        checkpoint: Path or URL of a checkpoint, in the form of the config.
+        out: Picture to draw, .png or .jpg. Defaults to none.
+        device: Where the model runs. Defaults to 'cpu'.
+        cfg_options: Settings to change in the config. Defaults to none.
+        force: Whether ``out`` may be replaced. Defaults to False.
+        report: Called with a line for each class. Defaults to print.
+
+    Returns:
+        Names and scores of the likeliest five classes, best first. Names are
+        the checkpoint's, else the data set's, else the labels.
+
+    Raises:
+        UserError: If something given is not usable.
+    """
+    if out is not None:
+        if Path(out).suffix.lower() not in _SUFFIXES:
+            raise UserError(f'--out {str(out)!r} cannot hold a picture: end '
+                            f'it in one of {", ".join(_SUFFIXES)}')
+        check_writable(out, force)
+    pixels = _read(image)
+    cfg = read_config(config, cfg_options)
+    loader = loader_config(cfg, 'test')
+    model, content = fill_model(cfg, checkpoint, device)
+    predicted = _predict(model, loader.dataset, image)
+    scores, labels = predicted.pred_label.score.topk(
+        min(TOP, len(predicted.pred_label.score)))
+    names = class_names(content) or _classes_of(loader.dataset)
+    top = [(_name(label, names), score)
+           for label, score in zip(labels.tolist(), scores.tolist())]
+    width = max(len(name) for name, _ in top)
+    for name, score in top:
+        report(f'{name:{width}}  {score:6.1%}')
+    if out is not None:
+        with atomic_write(out, force) as temporary:
+            _draw(pixels, predicted.set_pred_label(labels), names, temporary)
+        report(f'drawn to {out}')
+    return top
+
+
+def _name(label: int, names: Sequence[str]) -> str:
+    return str(names[label]) if label < len(names) else f'class {label}'
+
+
+def _read(image: str | Path) -> np.ndarray:
+    if not Path(image).is_file():
+        raise UserError(f'image {str(image)!r} does not exist: check the path')
+    pixels = mmcv.imread(str(image))
+    if pixels is None:
+        raise UserError(f'{str(image)!r} is no image that can be read')
+    return mmcv.bgr2rgb(pixels)
+
+
+@torch.inference_mode()
+def _predict(model: nn.Module, dataset: Config,
+             image: str | Path) -> ClsDataSample:
+    with user_errors('the test pipeline of the config does not take the '
+                     'image'):
+        steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
+        data = dict(img_path=str(image))
+        if dataset.pipeline[0].type != _LOADER:
+            # Data sets that hold pixels, such as CIFAR10, hold RGB.
+            pixels = _read(image)
+            data |= dict(img=pixels, img_shape=pixels.shape[:2],
+                         ori_shape=pixels.shape[:2])
+        sample = Compose(steps)(data)
+        predicted, = model.test_step(default_collate([sample]))
+    return predicted.cpu()
+
+
+def _classes_of(dataset: Config) -> tuple[str, ...]:
+    # Lazy: what the data set knows of itself, without looking for its files.
+    with user_errors('the test data set of the config cannot be built'):
+        return build_dataset({**dataset, 'lazy_init': True}).metainfo.get(
+            'classes') or ()
+
+
+def _draw(pixels: np.ndarray, predicted: ClsDataSample, names: Sequence[str],
+          path: Path) -> None:
+    """Set the classes beside the image, so that they hide nothing of it."""
+    pixels = readable(pixels)
+    height, width = pixels.shape[:2]
+    scale = height / _SCALE
+    names = [_name(label, names)
+             for label in range(len(predicted.pred_label.score))]
+    letters = len('Prediction: 123, 0.00 ()') + max(
+        len(names[label]) for label in predicted.pred_label.label)
+    column = white(height, round((letters * _PITCH + 2 * _MARGIN) * scale))
+    visualizer = ClsVisualizer()
+    visualizer.dataset_meta = dict(classes=names)
+    visualizer.add_datasample(
+        '', np.hstack([pixels, column]), predicted, draw_gt=False,
+        out_file=str(path), text_cfg=dict(
+            positions=np.array([(width + _MARGIN * scale, _MARGIN * scale)]),
+            font_sizes=_LETTERS * scale, colors='black',
+            bboxes=dict(facecolor='none', edgecolor='none')))

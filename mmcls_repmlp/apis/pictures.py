@@ -1,0 +1,50 @@
+"""Pictures for people: of a readable size, side by side, with names."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mmcv
+import numpy as np
+
+READABLE = 224  # pixels that an image with text on it should have
+_GAP = 8
+
+
+def readable(image: np.ndarray) -> np.ndarray:
+    """Scale a small image up; its pixels stay squares of one colour.
+
+    Args:
+        image: Shape (H, W, 3).
+
+    Returns:
+        The image, with no side shorter than :data:`READABLE`.
+    """
+    factor = READABLE / min(image.shape[:2])
+    if factor <= 1:
+        return image
+    return mmcv.imrescale(image, factor, interpolation='nearest')
+
+
+def side_by_side(
+        images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
+    """Set images in a row, all of the height of the highest.
+
+    Args:
+        images: Each of shape (H, W, 3), uint8.
+
+    Returns:
+        The row on white, and the column at which each image starts.
+    """
+    images = [readable(image) for image in images]
+    height = max(image.shape[0] for image in images)
+    row, starts = [], []
+    for image in images:
+        width = round(image.shape[1] * height / image.shape[0])
+        starts.append(sum(part.shape[1] for part in row))
+        row += [mmcv.imresize(image, (width, height)), white(height, _GAP)]
+    return np.hstack(row[:-1]), starts
+
+
+def white(height: int, width: int) -> np.ndarray:
+    """Make an empty image."""
+    return np.full((height, width, 3), 255, np.uint8)

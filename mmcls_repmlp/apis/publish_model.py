@@ -1,0 +1,125 @@
+"""Make a checkpoint ready to be given away."""
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_writable,
+    classes_meta,
+    local_file,
+    meta_of,
+    read_checkpoint,
+    state_dict_of,
+    write_checkpoint,
+)
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+_SUFFIXES = ('.pth', '.pt')
+_KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
+_DIGITS = 8
+_OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
+_MIB = 2**20
+
+
+def publish_model(src: str | Path,
+                  dst: str | Path,
+                  force: bool = False,
+                  report: Callable[[str], None] = print) -> Path:
+    """Keep of a checkpoint what running it needs; name it by its hash.
+
+    What stays is the state dict, which holds the averaged weights if the
+    training averaged them (mmengine's EMAHook puts them there), the config,
+    the classes and the versions. The same source always gives the same bytes.
+    ``torch.hub`` and mmengine can check the name against the file.
+
+    Args:
+        src: Path or URL of the checkpoint.
+        dst: NAME.pth: 'NAME-0123abcd.pth' is written, with the first digits
+            of the file's own SHA-256.
+        force: Whether a file of that name may be replaced. Defaults to False.
+        report: Called with the name and the sizes. Defaults to print.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UserError: If ``src`` is not usable, or a file would be overwritten.
+        JobFailedError: If the written file does not read back as it should;
+            it is removed then.
+    """
+    if Path(dst).suffix not in _SUFFIXES:
+        raise UserError(f'{str(dst)!r} has the wrong suffix for a checkpoint: '
+                        f'end it in {" or ".join(_SUFFIXES)}')
+    check_writable(Path(dst), force=True)
+    content = read_checkpoint(src)
+    published = dict(
+        meta=_plain(_meta(content)),
+        state_dict=_compact(state_dict_of(content, src)))
+    folder = Path(dst).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that it only has to be renamed.
+    with TemporaryDirectory(dir=folder, prefix='.publish-') as scratch:
+        draft = Path(scratch, 'draft.pth')
+        write_checkpoint(published, draft)
+        _check(draft, published['state_dict'])
+        final = _hashed_name(Path(dst), draft)
+        with atomic_write(final, force) as temporary:
+            draft.rename(temporary)
+    before, after = (path.stat().st_size / _MIB
+                     for path in (local_file(src), final))
+    report(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
+    return final
+
+
+def _meta(content: Any) -> dict[str, Any]:
+    meta = meta_of(content)
+    return {**{key: meta[key] for key in _KEPT if key in meta},
+            **classes_meta(content)}
+
+
+def _compact(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop what else the tensors' memory may hold, and its layout."""
+    return {sys.intern(key): value.detach().clone(
+        memory_format=torch.contiguous_format)
+        for key, value in state_dict.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Rebuild containers and texts.
+
+    A pickle refers back to objects that it has met already, so that equal
+    contents would differ in bytes by which of their parts are one object.
+    """
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return value
+
+
+def _check(path: Path, expected: Mapping[str, Tensor]) -> None:
+    written = read_checkpoint(path)['state_dict']
+    if written.keys() != expected.keys() or not all(
+            torch.equal(written[key].view(-1).view(torch.uint8),
+                        value.view(-1).view(torch.uint8))
+            for key, value in expected.items()):
+        raise JobFailedError('the written file does not hold the weights that '
+                             'were to be published: nothing was kept')
+
+
+def _hashed_name(dst: Path, content: Path) -> Path:
+    digest = hashlib.sha256(content.read_bytes()).hexdigest()[:_DIGITS]
+    stem = _OLD_HASH.sub('', dst.stem)
+    return dst.with_name(f'{stem}-{digest}{dst.suffix}')

@@ -1,0 +1,96 @@
+"""What merging does to fc3: the weights of one output, before and after.
+
+Section 4.2 and figure 5 of arXiv 2105.01883 look at a fully connected layer
+in this way: the convolutions light up what lies around the output.
+
+Shape letters: S sharesets, h w partition, Q = h * w, k kernel.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmcls_repmlp.models import RepMLPBlock
+from mmcls_repmlp.models.batch_norm import fold_bn
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Locality:
+    """The weights by which one output of fc3 sees its partition.
+
+    Attributes:
+        position: Row and column of the output.
+        shareset: Its shareset.
+        kernel_size: Size k of the largest convolution beside fc3.
+        before: fc3 with its own batch norm folded, shape (h, w), float64.
+        after: fc3 with the convolutions merged as well, alike.
+    """
+    position: Position
+    shareset: int
+    kernel_size: int
+    before: Tensor
+    after: Tensor
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns that the largest kernel reaches."""
+        reach = self.kernel_size // 2
+        return tuple(
+            slice(max(0, at - reach), min(size, at + reach + 1))
+            for at, size in zip(self.position, self.before.shape))
+
+
+def repmlp_blocks(model: nn.Module) -> dict[str, RepMLPBlock]:
+    """Find the RepMLP blocks of a model, by name, in order."""
+    return {name: module for name, module in model.named_modules()
+            if isinstance(module, RepMLPBlock)}
+
+
+@torch.no_grad()
+def locality(block: RepMLPBlock, position: Position | None = None,
+             shareset: int = 0) -> Locality:
+    """Read one output's weights before and after merging; changes nothing.
+
+    Args:
+        block: A block in training form, with convolutions.
+        position: Row and column of the output. Defaults to the centre.
+        shareset: Its shareset. Defaults to 0.
+
+    Returns:
+        The weights, in float64.
+
+    Raises:
+        ValueError: If the block is merged or has no convolutions, there is no
+            such output, or a norm cannot be folded.
+    """
+    if block.deploy:
+        raise ValueError('the block is in deploy form, where the convolutions '
+                         'are part of fc3 and cannot be told apart from it: '
+                         'give the training checkpoint')
+    if not block.reparam_conv_kernels:
+        raise ValueError('the block has no convolutions beside fc3, so '
+                         'merging adds none to it')
+    size = block.partition_size
+    if position is None:
+        position = (size[0] // 2, size[1] // 2)
+    _check_index('position', position, size)
+    _check_index('shareset', (shareset, ), (block.num_sharesets, ))
+    before, _ = fold_bn(block.fc3, block.fc3_bn, 'fc3')
+    after, _ = block.merged_fc3(torch.float64)
+    row = shareset * size[0] * size[1] + position[0] * size[1] + position[1]
+    return Locality(position, shareset, max(block.reparam_conv_kernels),
+                    *(weight[row].reshape(size) for weight in (before, after)))
+
+
+def _check_index(name: str, index: tuple[int, ...],
+                 size: tuple[int, ...]) -> None:
+    if not all(0 <= at < end for at, end in zip(index, size)):
+        at, last = (' '.join(map(str, numbers)) for numbers in (
+            index, [end - 1 for end in size]))
+        start = ' '.join('0' * len(size))
+        raise ValueError(f'there is no {name} {at}: choose from {start} to '
+                         f'{last}')

@@ -1,0 +1,149 @@
+import mmcv
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from mmcls_repmlp.apis import browse_dataset as module_under_test
+from mmcls_repmlp.apis.browse_dataset import browse_dataset
+from mmcls_repmlp.errors import UserError
+
+# One pixel of each colour: whoever swaps channels or leaves the normalisation
+# in, shows others.
+COLOURS = np.array([[[250, 20, 30], [10, 240, 60]],
+                    [[40, 50, 230], [0, 90, 255]]], np.uint8)  # RGB
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    folder = tmp_path / 'coloured'
+    for label in ('cat', 'dog'):
+        (folder / label).mkdir(parents=True)
+        Image.fromarray(COLOURS).save(folder / label / 'colours.png')
+    return dict(type='CustomDataset', data_root=str(folder))
+
+
+def record(dataset, *transforms, load=True):
+    pipeline = [dict(type='LoadImageFromFile')] * load + list(transforms)
+    inner = dataset.get('dataset', dataset)
+    inner['pipeline'] = [*pipeline, dict(type='PackClsInputs')]
+    return module_under_test._recording(
+        Config(dict(data=dataset)).data, Config(dict(default_scope='mmcls')))
+
+
+@pytest.mark.parametrize('transforms', [
+    [], [dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.],
+              to_rgb=True)],
+    [dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.],
+          to_rgb=False)]])
+def test_colours_look_as_in_the_file(coloured, transforms):
+    sample = record(coloured, *transforms)[1]
+    assert sample.label == 1 and sample.path.endswith('dog/colours.png')
+    assert len(sample.steps) == 1 + len(transforms)
+    for _, picture in sample.steps:
+        np.testing.assert_array_equal(picture, COLOURS)
+
+
+@pytest.mark.parametrize('wrapper', [
+    lambda inner: dict(type='RepeatDataset', dataset=inner, times=2),
+    lambda inner: dict(type='KFoldDataset', dataset=inner, num_splits=2,
+                       test_mode=True)])
+def test_data_sets_that_hold_others(coloured, wrapper):
+    sample = record(wrapper(coloured))[0]
+    np.testing.assert_array_equal(sample.steps[0][1], COLOURS)
+
+
+def test_concatenated_data_sets(coloured):
+    coloured['pipeline'] = [dict(type='LoadImageFromFile')]
+    dataset = module_under_test._recording(
+        dict(type='ConcatDataset', datasets=[coloured, coloured]),
+        Config(dict(default_scope='mmcls')))
+    assert [dataset[i].label for i in range(4)] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(('pixels', 'expected'), [
+    (COLOURS, COLOURS),
+    (COLOURS[..., 0], COLOURS[..., :1].repeat(3, -1))])
+def test_data_sets_that_hold_pixels_hold_rgb_or_grey(pixels, expected):
+    recorder = module_under_test._Recorder([lambda data: data])
+    sample = recorder(dict(img=pixels, gt_label=3))
+    assert [name for name, _ in sample.steps] == ['data set', 'function']
+    for _, picture in sample.steps:
+        np.testing.assert_array_equal(picture, expected)
+
+
+@pytest.mark.parametrize(('mode', 'panels'), [
+    ('transformed', 1), ('original', 1), ('concat', 2), ('pipeline', 4)])
+def test_modes(project, tmp_path, mode, panels):
+    written = browse_dataset(project.config, tmp_path / 'out', number=2,
+                             mode=mode)
+    assert len(written) == 2
+    for path in written:
+        assert mmcv.imread(str(path)).shape == (224, 232 * panels - 8, 3)
+
+
+def test_original_and_transformed_are_what_they_say(project, tmp_path):
+    shown = {}
+    for mode in ('original', 'transformed'):
+        path, = browse_dataset(project.config, tmp_path / mode, 'val', 1, mode)
+        shown[mode] = mmcv.imread(str(path), flag='grayscale')
+    first = sorted(project.data.glob('val/0/*.png'))[0]
+    pixels = mmcv.imread(str(first), flag='grayscale')
+    # Below the text, as sharp as they are.
+    np.testing.assert_array_equal(shown['original'][56:],
+                                  pixels.repeat(28, 0).repeat(28, 1)[56:])
+    resized = mmcv.imresize(pixels, (32, 32), interpolation='bicubic')
+    np.testing.assert_array_equal(shown['transformed'][56:],
+                                  resized.repeat(7, 0).repeat(7, 1)[56:])
+
+
+def test_samples_are_spread_over_the_classes(project, tmp_path, capsys):
+    written = browse_dataset(project.config, tmp_path / 'a', 'val', number=10)
+    assert [int(path.name[:6]) for path in written] == [
+        0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
+    assert '10/10' in capsys.readouterr().err
+    assert len(browse_dataset(project.config, tmp_path / 'b', 'test',
+                              number=99)) == 20
+
+
+def test_the_class_is_named(coloured, tmp_path, monkeypatch):
+    texts = []
+    cls = module_under_test.ClsVisualizer
+    monkeypatch.setattr(cls, 'draw_texts', lambda self, text, **_:
+                        texts.append(text))
+    visualizer = cls()
+    visualizer.dataset_meta = dict(classes=('cat', 'dog'))
+    sample = record(coloured)[1]
+    module_under_test._draw(visualizer, sample, 'original', tmp_path / '1')
+    module_under_test._draw(visualizer, sample._replace(label=None),
+                            'original', tmp_path / '2')
+    assert texts == ['Ground truth: 1 (dog)', '']
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(config='no.py'), 'does not exist'),
+    (dict(number=0), '0 samples'),
+    (dict(phase='val', cfg_options=dict(val_dataloader=None)),
+     'no val_dataloader, only train_dataloader and test_dataloader'),
+    (dict(cfg_options={'train_dataloader.dataset.data_root': '/nowhere'}),
+     "train data set in '/nowhere' cannot be read"),
+    (dict(cfg_options={'train_dataloader.dataset.type': 'NoSuchSet'}),
+     'NoSuchSet'),
+    (dict(out_dir='full'), 'not empty.*--force'),
+    (dict(out_dir='full/file'), 'is a file: name a folder'),
+    (dict(out_dir='full/file/more'), 'no folder that you may write to'),
+])
+def test_wrong_arguments(project, tmp_path, arguments, message):
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full' / 'file').write_text('precious')
+    arguments = {'config': project.config, **arguments}
+    out = tmp_path / arguments.pop('out_dir', 'out')
+    with pytest.raises(UserError, match=message):
+        browse_dataset(out_dir=out, **arguments)
+    assert not list(tmp_path.rglob('*.png'))
+
+
+def test_pictures_are_replaced_by_force(project, tmp_path):
+    first, second = (browse_dataset(project.config, tmp_path, number=1,
+                                    force=True) for _ in range(2))
+    assert first == second

@@ -1,0 +1,96 @@
+import csv
+
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.apis import confusion_matrix as module_under_test
+from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
+from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.errors import UserError
+
+
+def by_hand(project):
+    """Count with the model alone, image by image."""
+    model = load_model(project.config, project.trained)
+    dataset = module_under_test.Runner.build_dataloader(
+        read_config(project.config).test_dataloader).dataset
+    counts = [[0] * 10 for _ in range(10)]
+    for sample in dataset:
+        with torch.no_grad():
+            batch = (sample['inputs'][None].float() - 78) / 96
+            said = int(model(batch)[0].argmax())
+        counts[int(sample['data_samples'].gt_label.label)][said] += 1
+    return counts
+
+
+def test_counts_of_both_forms(project):
+    expected = by_hand(project)
+    assert any(expected[i][j] for i in range(10) for j in range(10) if i != j)
+    for config, checkpoint in ((project.config, project.trained),
+                               (project.deploy_config, project.merged)):
+        matrix = confusion_matrix(config, checkpoint, report=lambda _: None)
+        assert matrix.tolist() == expected
+
+
+def test_a_table_and_a_picture(project, tmp_path, capsys):
+    lines = []
+    matrix = confusion_matrix(project.config, project.trained,
+                              tmp_path / 'a.csv', report=lines.append)
+    assert '2/2' in capsys.readouterr().err
+    with open(tmp_path / 'a.csv', newline='') as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ['true \\ predicted', *'0123456789']
+    assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == (
+        matrix.tolist())
+    assert 'a.csv' in lines[-1]
+    for values in (True, False):
+        confusion_matrix(project.config, project.trained, tmp_path / 'a.png',
+                         values, force=True, report=lambda _: None)
+        with Image.open(tmp_path / 'a.png') as picture:
+            assert min(picture.size) > 500
+
+
+def test_what_is_reported():
+    matrix = torch.tensor([[5, 0, 2], [0, 3, 0], [1, 0, 0]])
+    assert module_under_test._describe(matrix, ['cat', 'dog', 'ox']) == (
+        '11 images, top-1 72.73 %\n'
+        'true class in rows, predicted class in columns:\n'
+        '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
+        '  ox   1   0   0\n'
+        'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
+
+
+def test_many_classes(tmp_path):
+    matrix = torch.eye(60, dtype=torch.long)
+    matrix[3, 4] = 7
+    names = [f'class {i}' for i in range(60)]
+    assert module_under_test._describe(matrix, names) == (
+        '67 images, top-1 89.55 %\nclass 3 taken for class 4: 7 of 8')
+    module_under_test._draw(matrix, names, True, tmp_path / 'a')
+    with Image.open(tmp_path / 'a') as picture:
+        assert picture.format == 'PNG'
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(checkpoint='pred.pkl'), 'can run code: give the checkpoint'),
+    (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
+    (dict(out='a.txt'), 'cannot hold a matrix: end it in .png or .csv'),
+    (dict(config='no.py'), 'does not exist'),
+    (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
+    (dict(cfg_options={'test_dataloader.dataset.data_root': '/nowhere'}),
+     "test data set in '/nowhere' cannot be read"),
+    (dict(device='cuda:77'), "device 'cuda:77' cannot be used here"),
+    (dict(device='toaster'), "device 'toaster' cannot be used here")])
+def test_wrong_arguments(project, arguments, message):
+    with pytest.raises(UserError, match=message):
+        confusion_matrix(**{'config': project.config,
+                            'checkpoint': project.trained, **arguments})
+
+
+def test_files_are_not_overwritten(project, tmp_path):
+    (tmp_path / 'a.csv').write_text('precious')
+    with pytest.raises(UserError, match='--force'):
+        confusion_matrix(project.config, project.trained, tmp_path / 'a.csv')
+    assert (tmp_path / 'a.csv').read_text() == 'precious'

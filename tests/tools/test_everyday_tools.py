@@ -1,0 +1,109 @@
+"""The tools of every day as programs: arguments, output, exit codes."""
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from tests.helpers import ROOT
+from tests.tools.test_tools import call
+
+PRINT, BROWSE = 'misc/print_config.py', 'visualizations/browse_dataset.py'
+LOGS = 'analysis_tools/analyze_logs.py'
+MATRIX = 'analysis_tools/confusion_matrix.py'
+PUBLISH = 'convert_models/publish_model.py'
+DEMO = '../demo/image_demo.py'
+LOCALITY = 'visualizations/vis_locality.py'
+
+
+def test_print_config(project, tmp_path, capsys):
+    assert call(PRINT, project.config, '--save-path', tmp_path / 'a.py',
+                '--cfg-options', 'model.head.num_classes=7') == 0
+    printed = capsys.readouterr().out
+    assert Config.fromstring(printed, '.py').model.head.num_classes == 7
+    assert call(PRINT, tmp_path / 'a.py') == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_browse_dataset(project, tmp_path, capsys):
+    assert call(BROWSE, project.config, tmp_path, '--phase', 'val', '-n', 3,
+                '--mode', 'concat') == 0
+    assert capsys.readouterr().out == f'3 pictures in {tmp_path}\n'
+    assert len(list(tmp_path.glob('*.png'))) == 3
+
+
+def test_analyze_logs(project, tmp_path, capsys):
+    log, = project.work_dir.glob('*/vis_data/scalars.json')
+    out = tmp_path / 'a.png'
+    assert call(LOGS, log, log, '--keys', 'loss', '--legend', 'one', 'two',
+                '--out', out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[3]) == ('one', 'two') and out.exists()
+
+
+def test_confusion_matrix(project, tmp_path, capsys):
+    for name in ('a.png', 'a.csv'):
+        assert call(MATRIX, project.config, project.trained, '--out',
+                    tmp_path / name, '--include-values') == 0
+        assert '20 images, top-1 ' in capsys.readouterr().out
+        assert (tmp_path / name).exists()
+
+
+def test_publish_model(project, tmp_path, capsys):
+    assert call(PUBLISH, project.trained, tmp_path / 'a.pth') == 0
+    name = capsys.readouterr().out.split(' (')[0]
+    assert Path(name).exists() and name.startswith(str(tmp_path / 'a-'))
+
+
+@pytest.mark.parametrize('form', ['trained', 'merged'])
+def test_image_demo(project, tmp_path, capsys, form):
+    config = dict(trained=project.config, merged=project.deploy_config)[form]
+    image = next(project.data.glob('val/7/*.png'))
+    assert call(DEMO, image, config, getattr(project, form), '--out',
+                tmp_path / 'a.png') == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and lines[0].endswith('%')
+
+
+def test_vis_locality(project, tmp_path, capsys):
+    assert call(LOCALITY, project.config, project.trained, tmp_path / 'a.png',
+                '--block', '1.0', '--position', 0, 3, '--shareset', 7,
+                '--over-training', project.work_dir / 'epoch_1.pth') == 0
+    assert capsys.readouterr().out.count('lies within 3x3 before') == 2
+    assert (tmp_path / 'a.png').exists()
+
+
+@pytest.mark.parametrize(('tool', 'argv', 'message'), [
+    (PRINT, ['no.py'], "config 'no.py' does not exist"),
+    (BROWSE, ['no.py', 'WORK'], "config 'no.py' does not exist"),
+    (BROWSE, ['CONFIG', 'CONFIG'], 'is a file: name a folder'),
+    (LOGS, ['CONFIG'], 'is no log of mmengine'),
+    (LOGS, ['no.json'], "log 'no.json' cannot be read"),
+    (MATRIX, ['CONFIG', 'pred.pkl'], 'a pickle of predictions can run code'),
+    (PUBLISH, ['no.pth', 'WORK/a.pth'], "'no.pth' does not exist"),
+    (DEMO, ['no.png', 'CONFIG', 'TRAINED'], "'no.png' does not exist"),
+    (DEMO, ['CONFIG', 'CONFIG', 'TRAINED'], 'is no image'),
+    (LOCALITY, ['CONFIG', 'MERGED', 'WORK/a.png'], 'cannot be told apart'),
+])
+def test_what_the_user_must_mend_is_one_sentence_and_code_2(
+        project, tmp_path, capsys, tool, argv, message):
+    paths = dict(CONFIG=project.config, TRAINED=project.trained,
+                 MERGED=project.merged)
+    argv = [str(paths.get(a, a)).replace('WORK', str(tmp_path)) for a in argv]
+    assert call(tool, *argv) == 2
+    error, = capsys.readouterr().err.splitlines()
+    assert 'error: ' in error and message in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(('tool', 'argv'), [
+    (BROWSE, ['a', 'b', '--phase', 'none']), (BROWSE, ['a', 'b', '-n', 'x']),
+    (LOCALITY, ['a', 'b', 'c', '--position', '1']), (LOGS, [])])
+def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
+    with pytest.raises(SystemExit) as exit_:
+        call(tool, *argv)
+    assert exit_.value.code == 2
+    assert 'usage: ' in capsys.readouterr().err
+
+
+def test_the_picture_of_the_docs_is_there():
+    assert 10_000 < (ROOT / 'docs/locality.png').stat().st_size < 150_000

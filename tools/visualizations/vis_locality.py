@@ -1,0 +1,53 @@
+"""Draw what merging does to fc3, for one output of one block."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
+from mmcls_repmlp.apis.vis_locality import vis_locality
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='training checkpoint')
+    parser.add_argument('out', metavar='OUT.png', help='picture to draw')
+    parser.add_argument(
+        '--block',
+        metavar='STAGE.INDEX',
+        help='which block, or the name of its module; default: the first')
+    parser.add_argument(
+        '--position',
+        nargs=2,
+        type=int,
+        metavar=('ROW', 'COL'),
+        help='which output, within a partition; default: its centre')
+    parser.add_argument(
+        '--shareset', type=int, default=0, help='which shareset; default: 0')
+    parser.add_argument(
+        '--over-training',
+        nargs='+',
+        default=(),
+        metavar='CHECKPOINT',
+        help='earlier checkpoints, to draw a column of each')
+    add_force(parser)
+    add_cfg_options(parser)
+    args = parser.parse_args(argv)
+    return run_tool(
+        parser, lambda: vis_locality(
+            args.config,
+            args.checkpoint,
+            args.out,
+            block=args.block,
+            position=args.position and tuple(args.position),
+            shareset=args.shareset,
+            over_training=args.over_training,
+            cfg_options=args.cfg_options,
+            force=args.force))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
