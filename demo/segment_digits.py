@@ -18,7 +18,13 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.colors import ListedColormap
-from segmentation import Segmenter, iou, make_scenes, train
+from segmentation import (
+    Segmenter,
+    best_threshold_iou,
+    iou,
+    make_scenes,
+    train,
+)
 from torch import Tensor
 
 from mmcls_repmlp import reparameterize
@@ -63,13 +69,15 @@ def _segment(out: Path, steps: int, force: bool) -> None:
     difference = (outcome.before - outcome.after).abs().max()
     flipped = ((outcome.before > 0) != (outcome.after > 0)).sum()
     print(f'{_SCENES} scenes of other digits than those trained on\n'
-          f'IoU of the foreground, training form: '
+          f'IoU of the foreground, best threshold: '
+          f'{best_threshold_iou(outcome.images, outcome.masks):.4f}\n'
+          f'IoU of the foreground, training form:  '
           f'{iou(outcome.before > 0, outcome.masks):.4f}\n'
-          f'IoU of the foreground, deploy form:   '
+          f'IoU of the foreground, deploy form:    '
           f'{iou(outcome.after > 0, outcome.masks):.4f}\n'
-          f'pixels whose mask differs:            '
+          f'pixels whose mask differs:             '
           f'{flipped} of {outcome.masks.numel()}\n'
-          f'largest difference of a logit:        {difference:.1e} '
+          f'largest difference of a logit:         {difference:.1e} '
           f'(largest logit {outcome.before.abs().max():.1f})')
     draw(outcome, out, force)
     print(f'picture: {out}')

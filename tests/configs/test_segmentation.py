@@ -42,6 +42,10 @@ def heads(cfg):
     return [cfg.model.decode_head, cfg.model.auxiliary_head]
 
 
+def shapes(model):
+    return {key: value.shape for key, value in model.state_dict().items()}
+
+
 def skip_if_missing(backbone):
     if MMCLS_MODELS.get(backbone.type.split('.')[1]) is None:
         pytest.skip(f'{backbone.type} is not part of this version: its '
@@ -98,10 +102,13 @@ def test_backbone_gives_the_pyramid_that_the_heads_take(cfg, mmseg_models):
 
 
 def test_upernet_takes_our_backbone_through_mmcls(mmseg_models):
+    cfg = read(UPERNET).model.backbone
     with torch.device('meta'):
-        backbone = mmseg_models.build(read(UPERNET).model.backbone)
+        backbone = mmseg_models.build(cfg)
         backbone.switch_to_deploy()
+        twin = mmseg_models.build({**cfg, 'deploy': True})
     assert type(backbone) is RepMLPNet and backbone.pad_to_multiple
+    assert shapes(backbone) == shapes(twin)
     norms = {type(m).__name__ for m in backbone.modules() if 'Norm' in
              type(m).__name__}
     assert norms == {'SyncBatchNorm'}

@@ -11,9 +11,9 @@ model = dict(
         type='mmcls.RepMLPResNet',
         depth=50,
         block='light',
-        # One image size for good: the global perceptron has a neuron for
-        # every partition. Maps of stride 8 and 16 are cut into partitions of
-        # 8x8, since 7 divides neither 64x128 nor 32x64.
+        # One image size for good: the global perceptron's FC layers connect
+        # all partitions. 8x8 tile the maps of 64x128 and 32x64; at a ratio
+        # of 1 these layers would hold 570 M parameters.
         img_size=(512, 1024),
         partition_size=8,
         globalperceptron_ratio=8,
