@@ -27,7 +27,9 @@ from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (
+    crop_padding,
     fold_input_scale_shift,
+    pad_below_and_right,
     partition,
     pointwise_ffn,
     shareset_fc,
@@ -173,6 +175,7 @@ class FusedRepMLPNet(FusedModule):
         super().__init__()
         embed = backbone.patch_embed
         self.partition_grid = backbone.partition_grid
+        self.pad_to_multiple = backbone.pad_to_multiple
         self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
         self.patch_embed = FusedConv(
             embed.projection, embed.norm, True, 'patch_embed')
@@ -201,16 +204,21 @@ class FusedRepMLPNet(FusedModule):
 
         Raises:
             ValueError: If the size of the images is no multiple of the
-                backbone's.
+                backbone's, and the backbone does not pad.
         """
         image_size = tuple(x.shape[2:])
+        if self.pad_to_multiple:
+            x = pad_below_and_right(x, self.partition_grid.img_size)
+        padded_size = tuple(x.shape[2:])
         if self.adaptive_padding:
             x = self.adaptive_padding(x)
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        return stage_outputs(x, self.stages, self.downsample_layers,
+        outs = stage_outputs(x, self.stages, self.downsample_layers,
                              self._final, self.out_indices,
                              self.out_after_downsample)
+        return tuple(
+            crop_padding(out, image_size, padded_size) for out in outs)
 
     def _final(self, x: Tensor) -> Tensor:
         if not len(self.final):

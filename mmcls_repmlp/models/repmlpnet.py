@@ -16,6 +16,8 @@ from mmengine.model import ModuleList, Sequential
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmcls_repmlp.ops import crop_padding, pad_below_and_right
+
 from .arch import ARCH_ZOO, Arch, resolve_arch
 from .arguments import (
     conv_kernels,
@@ -73,6 +75,10 @@ class RepMLPNet(BaseBackbone):
             Defaults to False.
         drop_path_rate: Chance to drop the last block's residual branches;
             grows linearly from 0 over the blocks. Defaults to 0.
+        pad_to_multiple: Whether images of any size are taken: zeros are added
+            below and to the right up to the next multiple of ``img_size``,
+            and the maps are cropped back. Defaults to False: such images are
+            refused.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
@@ -99,7 +105,8 @@ class RepMLPNet(BaseBackbone):
                  frozen_stages: int = -1,
                  norm_eval: bool = False,
                  with_cp: bool = False,
-                 drop_path_rate: float = 0.) -> None:
+                 drop_path_rate: float = 0.,
+                 pad_to_multiple: bool = False) -> None:
         super().__init__(init_cfg)
         self.arch = resolve_arch(arch)
         self.num_stages = self.arch.num_stages
@@ -120,6 +127,10 @@ class RepMLPNet(BaseBackbone):
         self.partition_grid = PartitionGrid(
             self.img_size, self.patch_embed.init_out_size,
             self.patch_embed.projection.stride, self.num_stages)
+        if pad_to_multiple and not self.partition_grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {img_size!r}')
+        self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
             drop_rate(drop_path_rate),
             reparam_conv_kernels=self.reparam_conv_kernels,
@@ -172,23 +183,28 @@ class RepMLPNet(BaseBackbone):
 
         Args:
             x: Images of shape (N, in_channels, H, W), H and W multiples of
-                ``img_size``'s.
+                ``img_size``'s, or any with ``pad_to_multiple``.
 
         Returns:
             Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
-            patches of 4; with ``out_after_downsample`` that of the next
-            stage for all but the last.
+            patches of 4, rounded up if padded; with ``out_after_downsample``
+            that of the next stage for all but the last.
 
         Raises:
             ValueError: If the size of the images is no such multiple.
         """
         image_size = tuple(x.shape[2:])
+        if self.pad_to_multiple:
+            x = pad_below_and_right(x, self.img_size)
+        padded_size = tuple(x.shape[2:])
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        return stage_outputs(
+        outs = stage_outputs(
             x, [partial(self._run_stage, stage) for stage in self.stages],
             self.downsample_layers, self.final_norm, self.out_indices,
             self.out_after_downsample)
+        return tuple(
+            crop_padding(out, image_size, padded_size) for out in outs)
 
     def _run_stage(self, stage: Sequential, x: Tensor) -> Tensor:
         if not (self.with_cp and self.training and torch.is_grad_enabled()):
