@@ -4,6 +4,7 @@ from .version import __version__
 
 check_versions()
 with without_import_noise():
+    from . import engine  # noqa: F401  (registers it)
     from .checkpoints import allow_mmengine_checkpoints
     from .deploy import fuse_for_inference, reparameterize
     from .models import RepMLPBlock, RepMLPNet
