@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.checkpoints import (
     atomic_write,
     check_writable,
+    classes_meta,
     load_strictly,
     read_checkpoint,
     state_dict_of,
@@ -187,16 +188,10 @@ def _deploy_config(cfg: Config) -> Config:
 
 def _envelope(merged: nn.Module, cfg: Config,
               checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    meta = checkpoint.get('meta')
-    meta = meta if isinstance(meta, Mapping) else {}
-    dataset_meta = dict(meta.get('dataset_meta') or {})
-    classes = (dataset_meta.get('classes') or meta.get('classes')
-               or meta.get('CLASSES'))
     kept = dict(
-        cfg=_deploy_config(cfg).pretty_text, mmcls_repmlp_version=__version__)
-    if classes is not None:
-        kept['classes'] = classes
-        kept['dataset_meta'] = {**dataset_meta, 'classes': classes}
+        cfg=_deploy_config(cfg).pretty_text,
+        mmcls_repmlp_version=__version__,
+        **classes_meta(checkpoint))
     return dict(meta=kept, state_dict=merged.state_dict())
 
 

@@ -9,12 +9,15 @@ from .io import (
                  state_dict_of,
                  write_checkpoint,
 )
+from .meta import class_names, classes_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
+from .resize import resized_state_dict
 from .safe_globals import allow_mmengine_checkpoints
 
 __all__ = [
     'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
-    'check_writable', 'convert_to_mmcls', 'convert_to_official',
-    'load_strictly', 'local_file', 'read_checkpoint', 'state_dict_of',
+    'check_writable', 'class_names', 'classes_meta', 'convert_to_mmcls',
+    'convert_to_official', 'load_strictly', 'local_file', 'meta_of',
+    'read_checkpoint', 'resized_state_dict', 'state_dict_of',
     'write_checkpoint'
 ]
