@@ -16,6 +16,8 @@ from torch import Tensor
 from mmcls_repmlp.errors import CheckpointError
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
+RESIZER = 'tools/convert_models/resize_partitions.py'
+_HEAD = 'head.'
 _SHOWN = 3
 
 
@@ -81,13 +83,19 @@ def explain_mismatch(mismatch: Mismatch) -> str:
         return ('the checkpoint is in training form but the model has '
                 f'deploy=True: convert it with {TOOL} first, or use the '
                 'training config')
-    fc3 = [key for key in mismatch.misshaped if key.endswith('fc3.weight')]
-    if fc3 and all('.fc3.' in f'.{key}' for key in mismatch.misshaped) \
-            and not mismatch.missing and not mismatch.unexpected:
+    body = [key for key in mismatch.misshaped if not key.startswith(_HEAD)]
+    same_names = not mismatch.missing and not mismatch.unexpected
+    if same_names and mismatch.misshaped and not body:
+        return ('this looks like another number of classes: set num_classes '
+                'of the head, or start a new head from these weights as '
+                'docs/finetuning.md does, with init_cfg')
+    fc3 = [key for key in body if key.endswith('fc3.weight')]
+    if same_names and fc3 and all('.fc3.' in f'.{key}' for key in body):
         ours, theirs = (shape[1] for shape in mismatch.misshaped[fc3[0]])
         return ('this looks like another image size: '
                 f'{fc3[0]} is for partitions of {_positions(theirs)}, the '
-                f'model has {_positions(ours)}; set img_size accordingly')
+                f'model has {_positions(ours)}; set img_size accordingly, or '
+                f'resize the checkpoint with {RESIZER}')
     return ('this looks like another architecture: check arch, depths and '
             'reparam_conv_kernels')
 

@@ -13,6 +13,7 @@ from .local_conv import local_conv
 from .padding import crop_padding, pad_below_and_right
 from .partition import partition, unpartition
 from .pointwise_ffn import pointwise_ffn
+from .resize_fc import resize_fc, resize_fc_bias
 from .shareset_fc import shareset_fc
 
 __all__ = [
@@ -20,5 +21,5 @@ __all__ = [
     'fold_input_scale_shift', 'fold_scale_shift', 'for_pointwise_conv',
     'has_many_positions', 'local_conv', 'merge_convs_into_fc',
     'pad_below_and_right', 'pad_kernel', 'partition', 'pointwise_ffn',
-    'shareset_fc', 'unpartition'
+    'resize_fc', 'resize_fc_bias', 'shareset_fc', 'unpartition'
 ]

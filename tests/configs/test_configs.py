@@ -28,6 +28,11 @@ TWINS = {
     'repmlp-large_deploy_8xb32_in1k-256px.py',
     'repmlp-mini_1xb64_digits-32px.py':
     'repmlp-mini_deploy_1xb64_digits-32px.py',
+    'repmlp-base_ft-8xb32_custom.py': 'repmlp-base_deploy_ft-8xb32_custom.py',
+    'repmlp-mini_ft-1xb64_digits-6to9-32px.py':
+    'repmlp-mini_deploy_ft-1xb64_digits-6to9-32px.py',
+    'repmlp-mini_ft-1xb64_digits-48px.py':
+    'repmlp-mini_deploy_ft-1xb64_digits-48px.py',
 }
 ALIASES = {
     'repmlp-base_delopy_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
@@ -83,7 +88,7 @@ def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
     model, twin = build_model(read(train)), build_model(read(deploy))
     randomize(model)
     load_strictly(twin, reparameterize(model).state_dict(), 'merged')
-    x = randn(2, 3, 32, 32)
+    x = randn(2, 3, *model.backbone.img_size)
     assert_same(twin.double()(x), model.double()(x), 1e-5)
 
 

@@ -48,6 +48,14 @@ def test_explanations():
     assert 'another image size' in explain(TRAINING, other_size)
     assert 'partitions of 3x3, the model has 2x2' in explain(
         TRAINING, other_size)
+    assert 'set img_size accordingly, or resize the checkpoint with ' \
+        'tools/convert_models/resize_partitions.py' in explain(
+            TRAINING, other_size)
+    with_head = {**TRAINING, 'head.fc.weight': torch.ones(10, 2)}
+    other_head = {**TRAINING, 'head.fc.weight': torch.ones(5, 2)}
+    assert 'another number of classes' in explain(with_head, other_head)
+    assert 'another image size' in explain(
+        with_head, {**other_head, **other_size})
     assert 'another architecture' in explain(TRAINING, {'x': torch.ones(1)})
     both = {**other_size, 'gp.w': torch.ones(2)}
     assert 'another architecture' in explain(TRAINING, both)
