@@ -50,6 +50,17 @@ def test_equals_the_grouped_convolution_and_its_gradients(formulation, shape):
     assert_same(*grads)
 
 
+@pytest.mark.parametrize('formulation', FORMULATIONS)
+@pytest.mark.parametrize(('m', 's', 'q', 'r'), [
+    (3, 1, 4, 6), (2, 5, 6, 3), (64, 4, 2, 5)])
+def test_outputs_may_differ_in_number_from_inputs(formulation, m, s, q, r):
+    # As in the first paper's block, whose groups are what sharesets are here.
+    x, weight = randn(m, s, q), randn(s * r, q, 1, 1, seed=1)
+    bias = randn(s * r, seed=2)
+    expected = F.conv2d(x.reshape(m, s * q, 1, 1), weight, bias, groups=s)
+    assert_same(formulation(x, weight, bias), expected.view(m, s, r))
+
+
 @pytest.mark.parametrize('compute', FORMULATIONS)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_keeps_the_dtype(compute, dtype):
