@@ -94,6 +94,39 @@ def check_block_sizes(channels: int, path_h: int, path_w: int,
                          f'{channels} channels')
 
 
+def check_grouped_block(in_channels: int, out_channels: int, num_groups: int,
+                        globalperceptron_ratio: int) -> None:
+    """Check what the shapes of the first paper's block follow from.
+
+    Raises:
+        ValueError: If a number is not positive, or the groups do not divide
+            the channels.
+    """
+    if min(in_channels, out_channels, num_groups) < 1 or (
+            in_channels % num_groups or out_channels % num_groups):
+        raise ValueError(f'{num_groups} groups (num_groups) do not divide '
+                         f'{in_channels} input and {out_channels} output '
+                         'channels')
+    if globalperceptron_ratio < 1:
+        raise ValueError('globalperceptron_ratio must be at least 1, got '
+                         f'{globalperceptron_ratio!r}')
+
+
+def per_stage(name: str, value: int | Sequence[int],
+              count: int) -> tuple[int, ...]:
+    """Take one positive integer for all of ``count`` stages, or one for each.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    values = (value, ) * count if isinstance(value, int) else value
+    if not _ints(values) or len(values) != count or min(
+            values, default=1) < 1:
+        raise ValueError(f'{name} must be a positive integer, or {count} of '
+                         f'them, one for each stage, got {value!r}')
+    return tuple(values)
+
+
 def _ints(values: Any) -> bool:
     return isinstance(values, Sequence) and all(
         type(value) is int for value in values)
