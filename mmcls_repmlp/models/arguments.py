@@ -36,7 +36,8 @@ def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def stage_indices(indices: int | Sequence[int],
-                  num_stages: int) -> tuple[int, ...]:
+                  num_stages: int,
+                  name: str = 'out_indices') -> tuple[int, ...]:
     """Take one stage or several, negative ones counted from the last.
 
     Returns:
@@ -49,7 +50,7 @@ def stage_indices(indices: int | Sequence[int],
     if not _ints(given) or not given or any(
             not -num_stages <= i < num_stages
             for i in given) or _repeats([i % num_stages for i in given]):
-        raise ValueError('out_indices must be different stages between '
+        raise ValueError(f'{name} must be different stages between '
                          f'{-num_stages} and {num_stages - 1}, got '
                          f'{indices!r}')
     return tuple(sorted(i % num_stages for i in given))
