@@ -21,6 +21,7 @@ from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.export import export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.models.compatibility import is_merged
 
 from .config import read_config
 from .model import build_model
@@ -109,8 +110,7 @@ def export_checkpoint(config: str | Path,
 def _load(cfg: Config, weights: dict[str, torch.Tensor],
           checkpoint: str | Path) -> nn.Module:
     if isinstance(cfg.model.get('backbone'), Mapping):
-        cfg.model.backbone.deploy = any(
-            key.endswith('fc3.bias') for key in weights)
+        cfg.model.backbone.deploy = is_merged(weights)
     model = build_model(cfg)
     load_strictly(model, weights, checkpoint)
     return model

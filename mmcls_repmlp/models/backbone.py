@@ -56,10 +56,9 @@ class MergeableBackbone(BaseBackbone):
         """
         merge_all(self.mergeable_parts())
 
-    def run_blocks(self, blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
-        """Run blocks one after the other, checkpointed if so configured."""
+    def _run_stage(self, stage: Iterable[nn.Module], x: Tensor) -> Tensor:
         saving = self.with_cp and self.training and torch.is_grad_enabled()
-        for block in blocks:
+        for block in stage:
             x = checkpointed(block, x) if saving else block(x)
         return x
 

@@ -199,7 +199,7 @@ class RepMLPResNet(MergeableBackbone):
         self._check(tuple(x.shape[2:]))
         x, outs = self.stage0(x), []
         for i, stage in enumerate(self.stages):
-            x = self.run_blocks(stage, x)
+            x = self._run_stage(stage, x)
             if i in self.out_indices:
                 outs.append(x)
         return tuple(outs)

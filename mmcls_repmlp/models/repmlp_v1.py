@@ -9,13 +9,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import ConvModule, build_norm_layer
 from torch import Tensor, nn
 
 from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.ops import (
     fold_input_scale_shift,
+    pad_below_and_right,
     partition,
     shareset_fc,
     unpartition,
@@ -125,16 +125,10 @@ class RepMLP(Mergeable):
                 self.add_module(name, branch)
 
     @property
-    def padded_size(self) -> tuple[int, int]:
-        """Height and width of the map in whole partitions."""
-        return tuple(-(-side // part) * part for side, part in zip(
-            self.input_size, self.partition_size))
-
-    @property
     def num_partitions(self) -> int:
-        """Partitions P of a map."""
-        rows, cols = (side // part for side, part in zip(
-            self.padded_size, self.partition_size))
+        """Partitions P of a map, padded if need be."""
+        rows, cols = (-(-side // part) for side, part in zip(
+            self.input_size, self.partition_size))
         return rows * cols
 
     @property
@@ -168,16 +162,15 @@ class RepMLP(Mergeable):
             InputError: If the maps have another C, H or W.
         """
         self._check(tuple(x.shape[1:]))
-        (map_h, map_w), (h, w) = self.input_size, self.padded_size
-        if (map_h, map_w) != (h, w):
-            x = F.pad(x, (0, w - map_w, 0, h - map_h))
+        x = pad_below_and_right(x, self.partition_size)
         parts = partition(x, self.partition_size)  # (M, C, h, w)
         if self.has_global_perceptron:
             parts = parts + self._global(x)
         out = self._partition_perceptron(parts)  # (M, O, h, w)
         for branch in self.local_branches:
             out = out + branch(parts)
-        out = unpartition(out, self.padded_size)
+        out = unpartition(out, x.shape[2:])
+        map_h, map_w = self.input_size
         return out[..., :map_h, :map_w]  # (N, O, H, W)
 
     def _check(self, shape: tuple[int, ...]) -> None:

@@ -176,7 +176,7 @@ class RepMLPNet(MergeableBackbone):
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
         return stage_outputs(
-            x, [partial(self.run_blocks, stage) for stage in self.stages],
+            x, [partial(self._run_stage, stage) for stage in self.stages],
             self.downsample_layers, self.final_norm, self.out_indices,
             self.out_after_downsample)
 
