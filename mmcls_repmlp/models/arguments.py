@@ -8,6 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def positive_int(name: str, value: int) -> int:
+    """Take a positive integer.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if type(value) is not int or value < 1:
+        raise ValueError(f'{name} must be a positive integer, got {value!r}')
+    return value
+
+
 def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Take a positive integer, or two, as a pair of (height, width).
 

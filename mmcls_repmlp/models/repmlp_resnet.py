@@ -20,6 +20,7 @@ from .arguments import (
     int_pair,
     last_frozen_stage,
     per_stage,
+    positive_int,
     stage_indices,
 )
 from .backbone import MergeableBackbone
@@ -116,7 +117,8 @@ class RepMLPResNet(MergeableBackbone):
         self.block = block
         self.img_size = int_pair('img_size', img_size)
         self.layout = resnet_stages(
-            resolve_depths(depth), self.img_size, base_channels)
+            resolve_depths(depth), self.img_size,
+            positive_int('base_channels', base_channels))
         self.num_stages = len(self.layout)
         self.channels = tuple(stage.channels for stage in self.layout)
         self.out_indices = stage_indices(out_indices, self.num_stages)
