@@ -6,10 +6,16 @@ check_versions()
 with without_import_noise():
     from .checkpoints import allow_mmengine_checkpoints
     from .deploy import fuse_for_inference, reparameterize
-    from .models import RepMLP, RepMLPBlock, RepMLPNet, RepMLPResNet
+    from .models import (
+        RepMLP,
+        RepMLPBlock,
+        RepMLPCifarNet,
+        RepMLPNet,
+        RepMLPResNet,
+    )
 allow_mmengine_checkpoints()
 
 __all__ = [
-    'RepMLP', 'RepMLPBlock', 'RepMLPNet', 'RepMLPResNet', '__version__',
-    'fuse_for_inference', 'reparameterize'
+    'RepMLP', 'RepMLPBlock', 'RepMLPCifarNet', 'RepMLPNet', 'RepMLPResNet',
+    '__version__', 'fuse_for_inference', 'reparameterize'
 ]

@@ -3,8 +3,8 @@
 Beyond the deploy form, whose block alone is merged, every batch norm goes
 into a neighbouring layer: after a convolution into it, norm2 into the FFN
 after it, final_norm into the head's linear layer after it. norm1 feeds both
-fc3 and the gate, and becomes one affine map. A RepMLPResNet has no norm left
-in its deploy form, which therefore is what is served.
+fc3 and the gate, and becomes one affine map. The deploy form of the first
+paper's backbones has no norm left and is served as it is.
 
 Shape letters: N batch, C channels, S sharesets, D hidden, H W map, Q = h * w.
 """
@@ -27,6 +27,7 @@ from mmcls_repmlp.models.batch_norm import (
 )
 from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
+from mmcls_repmlp.models.repmlp_cifar import RepMLPCifarNet
 from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (
@@ -38,10 +39,10 @@ from mmcls_repmlp.ops import (
 )
 from mmcls_repmlp.ops.fusion import Affine
 
+from .fused_backbone import FusedBackbone
 from .fused_module import FusedModule
-from .fused_resnet import FusedRepMLPResNet
 
-_BACKBONES = RepMLPNet, RepMLPResNet
+_BACKBONES = RepMLPNet, RepMLPResNet, RepMLPCifarNet
 
 
 def fuse_for_inference(model: nn.Module) -> nn.Module:
@@ -51,7 +52,7 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
     else: it has no gradients and no checkpoint format of its own.
 
     Args:
-        model: A ``RepMLPNet`` or ``RepMLPResNet``, or a classifier with one,
+        model: One of this package's backbones, or a classifier with one,
             GlobalAveragePooling and LinearClsHead; in training or deploy
             form; any dtype.
 
@@ -239,7 +240,7 @@ def _fused_backbone(backbone: MergeableBackbone,
                     final_norm: bool = True) -> FusedModule:
     if isinstance(backbone, RepMLPNet):
         return FusedRepMLPNet(backbone, final_norm)
-    return FusedRepMLPResNet(backbone)
+    return FusedBackbone(backbone)
 
 
 def _fused_conv_module(layer: ConvModule, name: str) -> FusedConv:

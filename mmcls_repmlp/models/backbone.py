@@ -9,6 +9,8 @@ from mmcls.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmcls_repmlp.errors import InputError
+
 from .compatibility import check_state_dict
 from .layers import checkpointed
 from .mergeable import Mergeable, merge_all
@@ -77,6 +79,20 @@ class MergeableBackbone(BaseBackbone):
         for module in self.frozen_modules():
             module.eval()
             module.requires_grad_(False)
+
+    def check_image_size(self, size: tuple[int, int]) -> None:
+        """Refuse images of another size than ``img_size``.
+
+        For backbones with fully connected layers over whole maps.
+
+        Raises:
+            InputError: If height and width are others.
+        """
+        if size != self.img_size:
+            h, w = self.img_size
+            raise InputError(
+                f'images of {size[0]}x{size[1]} do not fit img_size={h}x{w}: '
+                f'use {h}x{w}, RepMLP layers are trained for one size')
 
     def check_stages(self, stages: Mapping[str, nn.Module],
                      state_dict: Mapping[str, Tensor], prefix: str) -> None:

@@ -12,8 +12,6 @@ from mmcls.registry import MODELS
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import InputError
-
 from .arguments import (
     conv_kernels,
     drop_rate,
@@ -198,20 +196,14 @@ class RepMLPResNet(MergeableBackbone):
         Raises:
             InputError: If the images have another size; it is a ValueError.
         """
-        self._check(tuple(x.shape[2:]))
+        if self.block != 'base':
+            self.check_image_size(tuple(x.shape[2:]))
         x, outs = self.stage0(x), []
         for i, stage in enumerate(self.stages):
             x = self._run_stage(stage, x)
             if i in self.out_indices:
                 outs.append(x)
         return tuple(outs)
-
-    def _check(self, size: tuple[int, int]) -> None:
-        if self.block != 'base' and size != self.img_size:
-            h, w = self.img_size
-            raise InputError(
-                f'images of {size[0]}x{size[1]} do not fit img_size={h}x{w}: '
-                f'use {h}x{w}, RepMLP layers are trained for one size')
 
     def frozen_modules(self) -> list[nn.Module]:
         """List the modules that ``frozen_stages`` freezes."""

@@ -16,6 +16,9 @@ from .device import eager_on_cpu
 # A convolution repacks the Q x Q weights of every shareset at every call, a
 # price that only many rows repay. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
+# From this many inputs on, copying the gradient of a matrix costs more than
+# products in the better layout gain. Measured, see docs/first_paper.md.
+_MIN_INPUTS_OF_LARGE_MATRIX = 256
 
 
 def shareset_fc(x: Tensor,
@@ -79,6 +82,8 @@ def by_matrix_products(x: Tensor, weight: Tensor,
     if s == 1:
         # The gradient of weight then comes in the layout of weight.
         return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
+    if _weight_gradient_rules(x, weight):
+        return _weights_first(x, weight, bias)
     rows = x.transpose(0, 1)  # (S, M, Q)
     matrices = weight.view(s, -1, q).transpose(1, 2)  # (S, Q, R)
     if bias is None:
@@ -86,6 +91,24 @@ def by_matrix_products(x: Tensor, weight: Tensor,
     else:
         out = torch.baddbmm(bias.view(s, 1, -1), rows, matrices)  # (S, M, R)
     return out.transpose(0, 1)  # (M, S, R)
+
+
+def _weight_gradient_rules(x: Tensor, weight: Tensor) -> bool:
+    m, _, q = x.shape
+    return (torch.is_grad_enabled() and weight.requires_grad
+            and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q)
+
+
+def _weights_first(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    # The gradient of weight comes in the layout of weight.
+    _, s, q = x.shape
+    columns = x.permute(1, 2, 0)  # (S, Q, M)
+    matrices = weight.view(s, -1, q)  # (S, R, Q)
+    if bias is None:
+        out = torch.bmm(matrices, columns)  # (S, R, M)
+    else:
+        out = torch.baddbmm(bias.view(s, -1, 1), matrices, columns)
+    return out.permute(2, 0, 1)  # (M, S, R)
 
 
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

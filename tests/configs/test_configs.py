@@ -32,6 +32,8 @@ TWINS |= {
         ('bottleneck-g8-16', '-320px'), ('bottleneck-g8-8', '-320px'),
         ('bottleneck-g4-8', '-320px'))
 }
+TWINS['repmlp-cifar_1xb128_cifar10.py'] = (
+    'repmlp-cifar_deploy_1xb128_cifar10.py')
 
 
 def read(name):

@@ -15,12 +15,13 @@ from tests.helpers import ROOT, TINY_RESNET_CFG
 
 PAGE = (ROOT / 'docs' / 'first_paper.md').read_text()
 CONFIGS = [name for name in TWINS if 'resnet50' in name]
+CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
 # | config | parameters M: training / deploy | MACs G: ... | ...
 ROWS = {name: (params, macs) for name, params, macs in re.findall(
     r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)}
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', [*CONFIGS, CIFAR])
 def test_counts_on_the_page(name):
     with torch.device('meta'):
         model = build_model(read(name))
@@ -32,7 +33,7 @@ def test_counts_on_the_page(name):
 
 
 def test_the_page_names_every_config():
-    assert {*CONFIGS} <= {*ROWS}
+    assert {*CONFIGS, CIFAR} == {*ROWS}
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -55,6 +56,18 @@ def test_recipe_of_the_paper(name):
         assert (resize.type, resize.edge) == ('ResizeEdge', 'short')
         assert (resize.scale, crop.crop_size) == (
             {224: 256, 320: 320}[size], size)
+
+
+def test_recipe_of_the_paper_on_cifar10():
+    cfg = read(CIFAR)
+    assert cfg.optim_wrapper.optimizer.lr == 0.2
+    assert cfg.train_cfg.max_epochs == 100
+    assert cfg.train_dataloader.batch_size == 128
+    assert cfg.train_dataloader.dataset.type == 'CIFAR10'
+    crop, flip, _ = cfg.train_dataloader.dataset.pipeline
+    assert (crop.crop_size, crop.padding, flip.prob) == (32, 4, 0.5)
+    assert not cfg.train_dataloader.dataset.test_mode
+    assert cfg.test_dataloader.dataset.test_mode
 
 
 def test_training_pipeline_runs():

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import RepMLPResNet, fuse_for_inference, reparameterize
 from mmcls_repmlp.deploy.artefact import load_artefact
 from mmcls_repmlp.deploy.export import export_model
-from mmcls_repmlp.deploy.fused_resnet import FusedRepMLPResNet
+from mmcls_repmlp.deploy.fused_backbone import FusedBackbone
 from mmcls_repmlp.deploy.served import Served
 from tests.helpers import TINY_RESNET_CFG, assert_same, randn, random_model
 
@@ -50,7 +50,7 @@ def test_backbone_gives_the_same_maps(cfg):
     model = net(**cfg)
     x = randn(2, 3, *model.img_size)
     fused = fuse_for_inference(model)
-    assert type(fused) is FusedRepMLPResNet
+    assert type(fused) is FusedBackbone
     assert_same(fused(x), model(x), 1e-10)
 
 

@@ -1,23 +1,23 @@
-"""The served form of RepMLP-ResNet."""
+"""The served form of backbones whose deploy form has no norm."""
 from __future__ import annotations
 
 import copy
 
 from torch import Tensor
 
-from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet
+from mmcls_repmlp.models.backbone import MergeableBackbone
 
 from .fused_module import FusedModule
 
 
-class FusedRepMLPResNet(FusedModule):
-    """A RepMLPResNet in deploy form, which has no norm left to fold.
+class FusedBackbone(FusedModule):
+    """A backbone of the first paper in deploy form: nothing is left to fold.
 
     Args:
         backbone: The backbone, in either form.
     """
 
-    def __init__(self, backbone: RepMLPResNet) -> None:
+    def __init__(self, backbone: MergeableBackbone) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone)
         self.backbone.switch_to_deploy()
@@ -33,6 +33,6 @@ class FusedRepMLPResNet(FusedModule):
             The maps that the backbone gives.
 
         Raises:
-            InputError: If the images have another size.
+            InputError: If the backbone does not take this size.
         """
         return self.backbone(x)
