@@ -36,6 +36,21 @@ def test_the_page_names_every_config():
     assert {*CONFIGS, CIFAR} == {*ROWS}
 
 
+def test_the_example_on_the_page_runs():
+    example, = re.findall('```python\n(.*?)```', PAGE, re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert names['maps'].shape == (2, 64, 28, 28)
+    assert names['backbone'].deploy
+
+
+def test_files_that_the_page_names_exist():
+    files = re.findall(r'`((?:tests|configs)/[\w./-]+\.py)`', PAGE)
+    assert len(files) >= 3
+    for file in files:
+        assert (ROOT / file).exists(), file
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_recipe_of_the_paper(name):
     cfg = read(name)
