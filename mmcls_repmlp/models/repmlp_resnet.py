@@ -62,7 +62,7 @@ class RepMLPResNet(MergeableBackbone):
         globalperceptron_ratio: Reduction in the global perceptron's hidden
             layer. Defaults to 1.
         num_groups: Groups of FC3 and the local convolutions, one number or
-            one for each of ``repmlp_stages``. Defaults to 8.
+            one for each of ``repmlp_stages`` from the first. Defaults to 8.
         reduction: The paper's r, by which a 'bottleneck' block reduces
             channels before RepMLP: one number or one for each of
             ``repmlp_stages``. Defaults to (2, 4).

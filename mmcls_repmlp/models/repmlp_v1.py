@@ -91,6 +91,7 @@ class RepMLP(Mergeable):
         self.partition_size = int_pair('partition_size', partition_size)
         self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         self.num_groups = num_groups
+        # The deploy form is the one without norms.
         norm_cfg = None if deploy else norm_cfg or dict(type='BN')
         if with_global and self.num_partitions > 1:
             self._add_global_perceptron(globalperceptron_ratio, norm_cfg)
