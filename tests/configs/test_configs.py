@@ -2,10 +2,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp import RepMLPNet, reparameterize
+from mmcls_repmlp import reparameterize
 from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.model import build_model
 from mmcls_repmlp.checkpoints import load_strictly
+from mmcls_repmlp.models.backbone import MergeableBackbone
 from tests.helpers import ROOT, assert_same, randn, randomize
 
 FOLDER = ROOT / 'configs' / 'repmlp'
@@ -39,6 +40,17 @@ ALIASES = {
     'repmlp-b256_deploy_8xb64_in1k.py':
     'repmlp-base_deploy_8xb64_in1k-256px.py',
 }
+# The first paper's.
+TWINS |= {
+    f'repmlp-resnet50-{name}_8xb32_in1k{size}.py':
+    f'repmlp-resnet50-{name}_deploy_8xb32_in1k{size}.py'
+    for name, size in (
+        ('light-g4', ''), ('light-g8', ''), ('bottleneck-g8', ''),
+        ('bottleneck-g8-16', '-320px'), ('bottleneck-g8-8', '-320px'),
+        ('bottleneck-g4-8', '-320px'))
+}
+TWINS['repmlp-cifar_1xb128_cifar10.py'] = (
+    'repmlp-cifar_deploy_1xb128_cifar10.py')
 
 
 def read(name):
@@ -56,7 +68,7 @@ def test_parses_builds_and_runs_anywhere(name):
     with torch.device('meta'):
         model = build_model(cfg)
     assert type(model).__name__ == 'ImageClassifier'
-    assert type(model.backbone) is RepMLPNet
+    assert isinstance(model.backbone, MergeableBackbone)
     assert model.backbone.deploy is ('deploy' in name or 'delopy' in name)
     assert model.head.fc.in_features == model.backbone.channels[-1]
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
