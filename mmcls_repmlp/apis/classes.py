@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.evaluation import PairVerification
 
 
 def check_classes(runner: Runner) -> None:
@@ -16,6 +17,7 @@ def check_classes(runner: Runner) -> None:
 
     A folder's classes are its subfolders in the order of their names: a
     subfolder that ``val`` lacks would move the labels of all that follow.
+    Identities that are verified in pairs need not be those trained on.
 
     Args:
         runner: The runner, its loops for training, and for validation if it
@@ -26,7 +28,7 @@ def check_classes(runner: Runner) -> None:
             than the head.
     """
     train, val = (_names(runner, loop) for loop in ('train', 'val'))
-    if train and val and train != val:
+    if train and val and train != val and not _verifies(runner):
         odd = sorted({*train} ^ {*val}) or ['their order']
         raise ConfigError(
             f'the train data set has {len(train)} classes, the val data set '
@@ -42,6 +44,11 @@ def check_classes(runner: Runner) -> None:
     if len(train) > count:
         raise ConfigError(message)
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def _verifies(runner: Runner) -> bool:
+    return all(isinstance(metric, PairVerification)
+               for metric in runner.val_loop.evaluator.metrics)
 
 
 def _names(runner: Runner, loop: str) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from .arguments import (
     last_frozen_stage,
     per_stage,
     positive_int,
+    positive_int,
     stage_indices,
 )
 from .backbone import MergeableBackbone
@@ -66,6 +67,10 @@ class RepMLPResNet(MergeableBackbone):
         reduction: The paper's r, by which a 'bottleneck' block reduces
             channels before RepMLP: one number or one for each of
             ``repmlp_stages``. Defaults to (2, 4).
+        expansion: Channels of a block's output per channel between its 1x1
+            convolutions; 1 for the paper's FaceResNet, whose 1x1 convolutions
+            do not reduce (section 4.3). Defaults to 8 in 'light' blocks and 4
+            in all others.
         repmlp_stages: Stages, counted from 0, whose stride-1 blocks hold a
             RepMLP. Defaults to (1, 2), the paper's c3 and c4.
         out_indices: Stages to return; negative ones count from the last.
@@ -98,6 +103,7 @@ class RepMLPResNet(MergeableBackbone):
                  globalperceptron_ratio: int = 1,
                  num_groups: int | Sequence[int] = 8,
                  reduction: int | Sequence[int] = (2, 4),
+                 expansion: int | None = None,
                  repmlp_stages: int | Sequence[int] = (1, 2),
                  out_indices: int | Sequence[int] = (3, ),
                  conv_cfg: dict | None = None,
@@ -113,6 +119,7 @@ class RepMLPResNet(MergeableBackbone):
             raise ValueError(f'block {block!r} is unknown: choose from '
                              f'{", ".join(BLOCKS)}')
         self.block = block
+        self.expansion = expansion and positive_int('expansion', expansion)
         self.img_size = int_pair('img_size', img_size)
         self.layout = resnet_stages(
             resolve_depths(depth), self.img_size,
@@ -174,8 +181,8 @@ class RepMLPResNet(MergeableBackbone):
             kind, special = BaseBlock, dict(stride=stride)
         else:
             kind, special = BLOCKS[self.block], repmlp
-        return kind(in_channels, stage.channels // kind.expansion,
-                    stage.channels, **special, **common)
+        width = stage.channels // (self.expansion or kind.expansion)
+        return kind(in_channels, width, stage.channels, **special, **common)
 
     @property
     def stages(self) -> list[Sequential]:
