@@ -16,7 +16,7 @@ DEFAULT_FOLDER = Path('data/digits')
 _VAL_SHARE = 0.2
 
 
-def write_digits(folder: Path) -> Path:
+def write_digits(folder: Path, classes: Sequence[int] = range(10)) -> Path:
     """Write ``folder/{train,val}/{0..9}/NUMBER.png`` unless it is there.
 
     The 1797 images of 8x8 pixels in 17 grey levels come with scikit-learn
@@ -25,6 +25,7 @@ def write_digits(folder: Path) -> Path:
 
     Args:
         folder: Where to write.
+        classes: Digits to write, out of 0 to 9. Defaults to all.
 
     Returns:
         ``folder``.
@@ -41,7 +42,7 @@ def write_digits(folder: Path) -> Path:
     partial = folder.with_name(f'.{folder.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     for split, numbers in zip(('train', 'val'), splits):
-        for number in numbers:
+        for number in numbers[np.isin(digits.target[numbers], classes)]:
             path = partial / split / str(digits.target[number])
             path.mkdir(parents=True, exist_ok=True)
             grey = np.round(digits.images[number] * (255 / 16))
@@ -55,7 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', nargs='?', type=Path, default=DEFAULT_FOLDER)
-    folder = write_digits(parser.parse_args(argv).folder)
+    parser.add_argument(
+        '--classes', nargs='+', type=int, choices=range(10),
+        default=range(10), help='digits to write; default: all')
+    args = parser.parse_args(argv)
+    folder = write_digits(args.folder, args.classes)
     count = sum(1 for _ in folder.rglob('*.png'))
     print(f'{count} images in {folder}')
     return 0

@@ -4,17 +4,24 @@ from .version import __version__
 
 check_versions()
 with without_import_noise():
-    from . import evaluation  # noqa: F401  (registers the metrics)
+    # These register their parts.
+    from . import engine, evaluation, recipe  # noqa: F401
     from .checkpoints import allow_mmengine_checkpoints, make_urls_safe
     from .deploy import fuse_for_inference, reparameterize
     from .model_index import register_models
-    from .models import RepMLPBlock, RepMLPNet
+    from .models import (
+        RepMLP,
+        RepMLPBlock,
+        RepMLPCifarNet,
+        RepMLPNet,
+        RepMLPResNet,
+    )
 allow_mmengine_checkpoints()
 make_urls_safe()
 mend_inferencer()
 register_models()
 
 __all__ = [
-    'RepMLPBlock', 'RepMLPNet', '__version__', 'fuse_for_inference',
-    'reparameterize'
+    'RepMLP', 'RepMLPBlock', 'RepMLPCifarNet', 'RepMLPNet', 'RepMLPResNet',
+    '__version__', 'fuse_for_inference', 'reparameterize'
 ]

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from make_digits import write_digits
 from mmcls.visualization import ClsVisualizer
+from PIL import Image
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
@@ -73,6 +75,21 @@ def project(tmp_path_factory, digits):
     reparameterize_checkpoint(
         made.config, made.trained, made.merged, report=lambda line: None)
     return made
+
+
+@pytest.fixture
+def imagenet(tmp_path):
+    """Two images to train on and two to test, in ImageNet's layout."""
+    numbers = np.random.default_rng(0)
+    (tmp_path / 'meta').mkdir()
+    for split in ('train', 'val'):
+        (tmp_path / split).mkdir()
+        for i in range(2):
+            pixels = numbers.integers(0, 256, (300, 250, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / split / f'{i}.JPEG')
+        (tmp_path / 'meta' / f'{split}.txt').write_text(
+            '0.JPEG 3\n1.JPEG 14\n')
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

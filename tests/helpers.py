@@ -13,6 +13,12 @@ DATA = ROOT / 'tests' / 'data'
 # Three stages with S from 1 to C, small enough for float64 on one core.
 TINY = dict(channels=(8, 16, 32), depths=(1, 2, 1), sharesets_nums=(1, 4, 32))
 TINY_CFG = dict(arch=TINY, img_size=32, out_indices=(2, ))
+# Three stages of the first paper's ResNet: four partitions per map in the
+# second stage, one in the third.
+TINY_RESNET_CFG = dict(
+    depth=(1, 2, 2), base_channels=4, img_size=64, partition_size=4,
+    reparam_conv_kernels=(1, 3), num_groups=2, reduction=2,
+    out_indices=(2, ))
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:

@@ -7,7 +7,8 @@ from tests.helpers import ROOT
 
 # A module may import from floors below its own, and from its own folder.
 FLOORS = dict(errors=0, version=0, compat=0, model_index=0, ops=1,
-              evaluation=1, models=2, checkpoints=3, deploy=3, apis=4)
+              engine=1, evaluation=1, recipe=1, models=2, checkpoints=3,
+              deploy=3, apis=4)
 PACKAGE = ROOT / 'mmcls_repmlp'
 MODULES = sorted(path for path in PACKAGE.rglob('*.py')
                  if path != PACKAGE / '__init__.py')

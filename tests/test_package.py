@@ -15,7 +15,7 @@ from tests.helpers import ROOT
 def test_public_names():
     assert {*mmcls_repmlp.__all__} == {
         'RepMLPNet', 'RepMLPBlock', 'fuse_for_inference', 'reparameterize',
-        '__version__'}
+        'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', '__version__'}
     assert all(hasattr(mmcls_repmlp, name) for name in mmcls_repmlp.__all__)
     assert re.fullmatch(r'\d+\.\d+\.\d+', mmcls_repmlp.__version__)
 

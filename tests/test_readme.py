@@ -3,10 +3,6 @@ import importlib.util
 import re
 import shlex
 
-import numpy as np
-import pytest
-from PIL import Image
-
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT
 
@@ -39,21 +35,6 @@ def test_every_file_that_is_named_exists():
     assert len(files) >= 5
     for name in files:
         assert (ROOT / name).exists(), name
-
-
-@pytest.fixture
-def imagenet(tmp_path):
-    """Two images to train on and two to test, in ImageNet's layout."""
-    numbers = np.random.default_rng(0)
-    (tmp_path / 'meta').mkdir()
-    for split in ('train', 'val'):
-        (tmp_path / split).mkdir()
-        for i in range(2):
-            pixels = numbers.integers(0, 256, (300, 250, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / split / f'{i}.JPEG')
-        (tmp_path / 'meta' / f'{split}.txt').write_text(
-            '0.JPEG 3\n1.JPEG 14\n')
-    return tmp_path
 
 
 def run(command, *more):

@@ -17,6 +17,7 @@ from mmcls_repmlp.checkpoints import (
     state_dict_of,
 )
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.models.compatibility import is_merged
 
 from .config import read_config, user_errors
 
@@ -74,8 +75,7 @@ def fill_model(cfg: Config,
     content = read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint)
     if either_form and isinstance(cfg.model.get('backbone'), Mapping):
-        cfg.model.backbone.deploy = any(
-            key.endswith('fc3.bias') for key in weights)
+        cfg.model.backbone.deploy = is_merged(weights)
     model = build_model(cfg)
     load_strictly(model, weights, checkpoint)
     try:

@@ -12,6 +12,7 @@ from torch import nn
 from mmcls_repmlp.checkpoints import local_file, read_checkpoint
 from mmcls_repmlp.errors import UserError
 
+from .classes import check_classes
 from .config import (
     build_loop,
     build_runner,
@@ -20,6 +21,7 @@ from .config import (
     set_loader_defaults,
     set_work_dir,
 )
+from .pretrained import check_pretrained, fetch_pretrained
 
 LATEST = 'auto'
 
@@ -66,12 +68,15 @@ def train(config: str | Path,
     if amp:
         _enable_amp(cfg)
     _set_start(cfg, resume)
+    pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg)
+    check_pretrained(runner.model, pretrained)
     build_loop(runner, 'train')
     if cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
+    check_classes(runner)
     return runner.train()
 
 

@@ -14,6 +14,7 @@ from .io import (
 from .meta import class_names, classes_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
 from .recognition import Recognized, recognize
+from .resize import resized_state_dict
 from .safe_globals import allow_mmengine_checkpoints
 from .safe_urls import make_urls_safe
 
@@ -22,5 +23,6 @@ __all__ = [
     'atomic_write', 'check_fit', 'check_suffix', 'check_writable',
     'class_names', 'classes_meta', 'convert_to_mmcls', 'convert_to_official',
     'load_strictly', 'local_file', 'make_urls_safe', 'meta_of',
-    'read_checkpoint', 'recognize', 'state_dict_of', 'write_checkpoint'
+    'read_checkpoint', 'recognize', 'resized_state_dict', 'state_dict_of',
+    'write_checkpoint'
 ]

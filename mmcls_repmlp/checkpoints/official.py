@@ -1,7 +1,8 @@
-"""Names of the official RepMLPNet's parameters and of ours, both ways.
+"""Names of the official models' parameters and of ours, both ways.
 
-Source: github.com/DingXiaoH/RepMLP at 3eff13f. Our names are those of mmcls
-1.0.0rc6's classifier and are frozen by published checkpoints.
+Sources: github.com/DingXiaoH/RepMLP at 3eff13f for RepMLPNet and at b626c3d
+for RepMLP-ResNet. Our names of RepMLPNet are those of mmcls 1.0.0rc6's
+classifier and are frozen by published checkpoints.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import TypeVar
 from mmcls_repmlp.errors import CheckpointError
 
 T = TypeVar('T')
+Names = tuple[tuple[str, str], ...]
 
 # One row per place: (official, ours). A number in the name stands as {n}.
 # Every name is a place followed by the rest, which both sides share.
@@ -33,27 +35,44 @@ NAMES = (
     ('head', 'head.fc'),
 )
 
+RESNET_NAMES = (
+    ('stage{n}', 'backbone.stage{n}'),
+    ('linear', 'head.fc'),
+)
+_MODELS = {NAMES: 'RepMLPNet', RESNET_NAMES: 'RepMLPResNet'}
 
-def convert_to_mmcls(state_dict: Mapping[str, T]) -> dict[str, T]:
+
+def convert_to_mmcls(state_dict: Mapping[str, T],
+                     names: Names = NAMES) -> dict[str, T]:
     """Rename an official state dict's entries to ours.
+
+    Args:
+        state_dict: The entries.
+        names: :data:`NAMES` of RepMLPNet, the default, or
+            :data:`RESNET_NAMES` of RepMLP-ResNet.
 
     Raises:
         CheckpointError: If a name is none of the official model's.
     """
-    return _rename(state_dict, NAMES, 'official RepMLPNet')
+    return _rename(state_dict, names, f'official {_MODELS[names]}')
 
 
-def convert_to_official(state_dict: Mapping[str, T]) -> dict[str, T]:
+def convert_to_official(state_dict: Mapping[str, T],
+                        names: Names = NAMES) -> dict[str, T]:
     """Rename our state dict's entries to the official ones.
+
+    Args:
+        state_dict: The entries.
+        names: As in :func:`convert_to_mmcls`.
 
     Raises:
         CheckpointError: If a name is none of our classifier's.
     """
-    swapped = tuple((ours, official) for official, ours in NAMES)
-    return _rename(state_dict, swapped, 'mmcls RepMLPNet')
+    swapped = tuple((ours, official) for official, ours in names)
+    return _rename(state_dict, swapped, f'mmcls {_MODELS[names]}')
 
 
-def _rename(state_dict: Mapping[str, T], names: tuple[tuple[str, str], ...],
+def _rename(state_dict: Mapping[str, T], names: Names,
             whose: str) -> dict[str, T]:
     rules = [(re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)')
                          + r'(\.[\w.]+)'), new) for old, new in names]

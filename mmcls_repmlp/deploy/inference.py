@@ -3,7 +3,8 @@
 Beyond the deploy form, whose block alone is merged, every batch norm goes
 into a neighbouring layer: after a convolution into it, norm2 into the FFN
 after it, final_norm into the head's linear layer after it. norm1 feeds both
-fc3 and the gate, and becomes one affine map.
+fc3 and the gate, and becomes one affine map. The deploy form of the first
+paper's backbones has no norm left and is served as it is.
 
 Shape letters: N batch, C channels, S sharesets, D hidden, H W map, Q = h * w.
 """
@@ -18,6 +19,7 @@ from mmcls.models.necks import GlobalAveragePooling
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
+from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.batch_norm import (
     check_plain_conv,
     fold_bn,
@@ -25,15 +27,24 @@ from mmcls_repmlp.models.batch_norm import (
 )
 from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
+from mmcls_repmlp.models.repmlp_cifar import RepMLPCifarNet
+from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (
+    crop_padding,
     fold_input_scale_shift,
+    pad_below_and_right,
     partition,
     pointwise_ffn,
     shareset_fc,
     unpartition,
 )
 from mmcls_repmlp.ops.fusion import Affine
+
+from .fused_backbone import FusedBackbone
+from .fused_module import FusedModule
+
+_BACKBONES = RepMLPNet, RepMLPResNet, RepMLPCifarNet
 
 
 def fuse_for_inference(model: nn.Module) -> nn.Module:
@@ -43,8 +54,9 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
     else: it has no gradients and no checkpoint format of its own.
 
     Args:
-        model: A ``RepMLPNet``, or a classifier with one, GlobalAveragePooling
-            and LinearClsHead; in training or deploy form; any dtype.
+        model: One of this package's backbones, or a classifier with one,
+            GlobalAveragePooling and LinearClsHead; in training or deploy
+            form; any dtype.
 
     Returns:
         A new module in eval mode, in the dtype and on the device of
@@ -55,37 +67,17 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
         TypeError: If ``model`` is of another kind.
         ValueError: If a norm is no batch norm with running statistics.
     """
-    if isinstance(model, RepMLPNet):
-        return FusedRepMLPNet(model)
+    if isinstance(model, _BACKBONES):
+        return _fused_backbone(model)
     backbone, neck, head = (
         getattr(model, name, None) for name in ('backbone', 'neck', 'head'))
-    if (isinstance(backbone, RepMLPNet) and isinstance(
+    if (isinstance(backbone, _BACKBONES) and isinstance(
             neck, GlobalAveragePooling) and isinstance(head, LinearClsHead)):
         return FusedClassifier(backbone, head)
+    names = ' or '.join(kind.__name__ for kind in _BACKBONES)
     raise TypeError(
-        f'{type(model).__name__} cannot be fused: expected a RepMLPNet, or a '
-        'classifier of RepMLPNet, GlobalAveragePooling and LinearClsHead')
-
-
-class FusedModule(nn.Module):
-    """A module for inference: in eval mode, without gradients."""
-
-    def _finish(self, like: Tensor) -> None:
-        # Folding is computed in float64 and rounded once, here.
-        self.to(like)
-        self.requires_grad_(False)
-        super().train(False)
-
-    def train(self, mode: bool = True) -> FusedModule:
-        """Stay in eval mode.
-
-        Raises:
-            RuntimeError: If asked to train.
-        """
-        if mode:
-            raise RuntimeError('a fused model is for inference only: train '
-                               'the model that it was made of')
-        return super().train(False)
+        f'{type(model).__name__} cannot be fused: expected a {names}, or a '
+        'classifier of one, GlobalAveragePooling and LinearClsHead')
 
 
 class FusedConv(nn.Module):
@@ -173,6 +165,7 @@ class FusedRepMLPNet(FusedModule):
         super().__init__()
         embed = backbone.patch_embed
         self.partition_grid = backbone.partition_grid
+        self.pad_to_multiple = backbone.pad_to_multiple
         self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
         self.patch_embed = FusedConv(
             embed.projection, embed.norm, True, 'patch_embed')
@@ -201,16 +194,21 @@ class FusedRepMLPNet(FusedModule):
 
         Raises:
             ValueError: If the size of the images is no multiple of the
-                backbone's.
+                backbone's, and the backbone does not pad.
         """
         image_size = tuple(x.shape[2:])
+        if self.pad_to_multiple:
+            x = pad_below_and_right(x, self.partition_grid.img_size)
+        padded_size = tuple(x.shape[2:])
         if self.adaptive_padding:
             x = self.adaptive_padding(x)
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        return stage_outputs(x, self.stages, self.downsample_layers,
+        outs = stage_outputs(x, self.stages, self.downsample_layers,
                              self._final, self.out_indices,
                              self.out_after_downsample)
+        return tuple(
+            crop_padding(out, image_size, padded_size) for out in outs)
 
     def _final(self, x: Tensor) -> Tensor:
         if not len(self.final):
@@ -227,15 +225,16 @@ class FusedClassifier(FusedModule):
         head: The head; the backbone's final norm is folded into it.
     """
 
-    def __init__(self, backbone: RepMLPNet, head: LinearClsHead) -> None:
+    def __init__(self, backbone: MergeableBackbone,
+                 head: LinearClsHead) -> None:
         super().__init__()
         folds = backbone.out_indices[-1] == backbone.num_stages - 1
-        self.backbone = FusedRepMLPNet(backbone, final_norm=not folds)
+        self.backbone = _fused_backbone(backbone, final_norm=not folds)
         weight, bias = head.fc.weight.double(), head.fc.bias.double()
-        if folds and not isinstance(backbone.final_norm, nn.Identity):
+        final_norm = getattr(backbone, 'final_norm', nn.Identity())
+        if folds and not isinstance(final_norm, nn.Identity):
             weight, bias = fold_input_scale_shift(
-                weight, bias, *norm_scale_shift(backbone.final_norm,
-                                                'final_norm'))
+                weight, bias, *norm_scale_shift(final_norm, 'final_norm'))
         self.weight, self.bias = _parameters((weight, bias))
         self._finish(next(backbone.parameters()))
 
@@ -243,6 +242,13 @@ class FusedClassifier(FusedModule):
         """Compute logits (N, classes) of images (N, in_channels, H, W)."""
         features = self.backbone(x)[-1].mean((2, 3))  # (N, C)
         return F.linear(features, self.weight, self.bias)
+
+
+def _fused_backbone(backbone: MergeableBackbone,
+                    final_norm: bool = True) -> FusedModule:
+    if isinstance(backbone, RepMLPNet):
+        return FusedRepMLPNet(backbone, final_norm)
+    return FusedBackbone(backbone)
 
 
 def _fused_conv_module(layer: ConvModule, name: str) -> FusedConv:

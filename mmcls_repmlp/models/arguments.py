@@ -8,6 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def positive_int(name: str, value: int) -> int:
+    """Take a positive integer.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if type(value) is not int or value < 1:
+        raise ValueError(f'{name} must be a positive integer, got {value!r}')
+    return value
+
+
 def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Take a positive integer, or two, as a pair of (height, width).
 
@@ -36,7 +47,8 @@ def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def stage_indices(indices: int | Sequence[int],
-                  num_stages: int) -> tuple[int, ...]:
+                  num_stages: int,
+                  name: str = 'out_indices') -> tuple[int, ...]:
     """Take one stage or several, negative ones counted from the last.
 
     Returns:
@@ -49,7 +61,7 @@ def stage_indices(indices: int | Sequence[int],
     if not _ints(given) or not given or any(
             not -num_stages <= i < num_stages
             for i in given) or _repeats([i % num_stages for i in given]):
-        raise ValueError('out_indices must be different stages between '
+        raise ValueError(f'{name} must be different stages between '
                          f'{-num_stages} and {num_stages - 1}, got '
                          f'{indices!r}')
     return tuple(sorted(i % num_stages for i in given))
@@ -92,6 +104,39 @@ def check_block_sizes(channels: int, path_h: int, path_w: int,
     if num_sharesets < 1 or channels < 1 or channels % num_sharesets:
         raise ValueError(f'{num_sharesets} sharesets do not divide '
                          f'{channels} channels')
+
+
+def check_grouped_block(in_channels: int, out_channels: int, num_groups: int,
+                        globalperceptron_ratio: int) -> None:
+    """Check what the shapes of the first paper's block follow from.
+
+    Raises:
+        ValueError: If a number is not positive, or the groups do not divide
+            the channels.
+    """
+    if min(in_channels, out_channels, num_groups) < 1 or (
+            in_channels % num_groups or out_channels % num_groups):
+        raise ValueError(f'{num_groups} groups (num_groups) do not divide '
+                         f'{in_channels} input and {out_channels} output '
+                         'channels')
+    if globalperceptron_ratio < 1:
+        raise ValueError('globalperceptron_ratio must be at least 1, got '
+                         f'{globalperceptron_ratio!r}')
+
+
+def per_stage(name: str, value: int | Sequence[int],
+              count: int) -> tuple[int, ...]:
+    """Take one positive integer for all of ``count`` stages, or one for each.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    values = (value, ) * count if isinstance(value, int) else value
+    if not _ints(values) or len(values) != count or min(
+            values, default=1) < 1:
+        raise ValueError(f'{name} must be a positive integer, or {count} of '
+                         f'them, one for each stage, got {value!r}')
+    return tuple(values)
 
 
 def _ints(values: Any) -> bool:

@@ -7,7 +7,7 @@ themselves, before anything is copied.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -16,7 +16,12 @@ from torch import Tensor
 from mmcls_repmlp.errors import CheckpointError
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
+RESIZER = 'tools/convert_models/resize_partitions.py'
+_HEAD = 'head.'
 _SHOWN = 3
+# What the deploy form has in the place of what the training form has: the
+# bias of a layer for its norm.
+_MERGED_FOR = {'fc3.bias': 'fc3_bn.weight', 'conv.bias': 'bn.weight'}
 
 
 @dataclass(frozen=True)
@@ -72,24 +77,44 @@ def find_mismatch(expected: Mapping[str, Tensor],
 
 def explain_mismatch(mismatch: Mismatch) -> str:
     """Say in one clause what the mismatch looks like and what to do."""
-    if _is_merged(mismatch.unexpected) and _is_training(mismatch.missing):
+    if _forms_differ(mismatch.unexpected, mismatch.missing):
         return ('the checkpoint is already converted (deploy form) but the '
                 f'model has deploy=False: {TOOL} takes the training '
                 'checkpoint; to run this one, use the deploy config '
                 '(backbone deploy=True)')
-    if _is_merged(mismatch.missing) and _is_training(mismatch.unexpected):
+    if _forms_differ(mismatch.missing, mismatch.unexpected):
         return ('the checkpoint is in training form but the model has '
                 f'deploy=True: convert it with {TOOL} first, or use the '
                 'training config')
-    fc3 = [key for key in mismatch.misshaped if key.endswith('fc3.weight')]
-    if fc3 and all('.fc3.' in f'.{key}' for key in mismatch.misshaped) \
-            and not mismatch.missing and not mismatch.unexpected:
+    body = [key for key in mismatch.misshaped if not key.startswith(_HEAD)]
+    same_names = not mismatch.missing and not mismatch.unexpected
+    if same_names and mismatch.misshaped and not body:
+        return ('this looks like another number of classes: set num_classes '
+                'of the head, or start a new head from these weights as '
+                'docs/finetuning.md does, with init_cfg')
+    fc3 = [key for key in body if key.endswith('fc3.weight')]
+    if same_names and fc3 and all('.fc3.' in f'.{key}' for key in body):
         ours, theirs = (shape[1] for shape in mismatch.misshaped[fc3[0]])
         return ('this looks like another image size: '
                 f'{fc3[0]} is for partitions of {_positions(theirs)}, the '
-                f'model has {_positions(ours)}; set img_size accordingly')
-    return ('this looks like another architecture: check arch, depths and '
-            'reparam_conv_kernels')
+                f'model has {_positions(ours)}; set img_size accordingly, or '
+                f'resize the checkpoint with {RESIZER}')
+    if same_names and all('fc1_fc2.' in key for key in body):
+        return ('this looks like another image size: global perceptrons are '
+                'for another number of partitions, or another '
+                'globalperceptron_ratio; set img_size accordingly')
+    return ('this looks like another architecture: check arch or depth, '
+            'block, groups and reparam_conv_kernels')
+
+
+def is_merged(names: Iterable[str]) -> bool:
+    """Say whether the names of a state dict are those of a deploy form.
+
+    It has an fc3 with a bias, or, if there is no fc3, no norm at all.
+    """
+    names = set(names)
+    return (any(name.endswith('fc3.bias') for name in names)
+            or not any('bn.' in name for name in names))
 
 
 def check_state_dict(expected: Mapping[str, Tensor],
@@ -115,12 +140,9 @@ def check_state_dict(expected: Mapping[str, Tensor],
                               f'({mismatch})')
 
 
-def _is_merged(keys: tuple[str, ...]) -> bool:
-    return any(f'.{key}'.endswith('.fc3.bias') for key in keys)
-
-
-def _is_training(keys: tuple[str, ...]) -> bool:
-    return any('.fc3_bn.' in f'.{key}' for key in keys)
+def _forms_differ(merged: Sequence[str], training: Sequence[str]) -> bool:
+    return any(key.endswith(new) and key.removesuffix(new) + old in training
+               for new, old in _MERGED_FOR.items() for key in merged)
 
 
 def _positions(count: int) -> str:

@@ -39,6 +39,13 @@ class PartitionGrid:
         """Height and width of a partition, for every stage."""
         return self._halvings(self.map_size)
 
+    @property
+    def tiles_evenly(self) -> bool:
+        """Whether multiples of ``img_size`` have multiples of its maps."""
+        return all(side == part * stride << (self.num_stages - 1)
+                   for side, part, stride in zip(
+                       self.img_size, self.sizes[-1], self.stride))
+
     def check(self, map_size: Size, image_size: Size) -> None:
         """Make sure that all stages can be cut into whole partitions.
 
@@ -59,18 +66,14 @@ class PartitionGrid:
             return
         h, w = self.img_size
         remedy = f'use {h}x{w}'
-        if self._tiles_evenly():
+        if self.tiles_evenly:
             rows, cols = (max(1, round(got / side))
                           for got, side in zip(image_size, self.img_size))
-            remedy += (' or any multiple of it, the nearest being '
-                       f'{rows * h}x{cols * w}')
+            remedy = ('set pad_to_multiple=True, or ' + remedy +
+                      ' or any multiple of it, the nearest being '
+                      f'{rows * h}x{cols * w}')
         raise InputError(f'images of {image_size[0]}x{image_size[1]} do not '
                          f'fit img_size={h}x{w}: {remedy}')
 
     def _halvings(self, size: Size) -> list[Size]:
         return [(size[0] >> i, size[1] >> i) for i in range(self.num_stages)]
-
-    def _tiles_evenly(self) -> bool:
-        return all(side == part * stride << (self.num_stages - 1)
-                   for side, part, stride in zip(
-                       self.img_size, self.sizes[-1], self.stride))

@@ -5,17 +5,16 @@ h w partition, P partitions per map, Q = h * w, M = N * P * G.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import ConvModule, build_conv_layer, build_norm_layer
+from mmcv.cnn import ConvModule, build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmcls_repmlp.ops import (
     local_conv,
-    merge_convs_into_fc,
     partition,
     shareset_fc,
     unpartition,
@@ -23,12 +22,12 @@ from mmcls_repmlp.ops import (
 from mmcls_repmlp.ops.fusion import Affine
 
 from .arguments import check_block_sizes, conv_kernels
-from .batch_norm import check_plain_conv, fold_bn
-from .compatibility import check_state_dict
+from .fc3 import branch_names, build_branches, build_fc3, fold_fc3
 from .layers import ConvFFN, GlobalPerceptron
+from .mergeable import Mergeable
 
 
-class RepMLPBlock(BaseModule):
+class RepMLPBlock(Mergeable):
     """Global, partition and local perceptron (arXiv 2112.11081, section 3).
 
     ``gate(x) * (BN(fc3(x)) + sum_k BN(conv_k(x)))``, with fc3 and the
@@ -82,36 +81,20 @@ class RepMLPBlock(BaseModule):
         self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
                                    globalperceptron_divisor, conv_cfg)
         features = num_sharesets * path_h * path_w
-        # A convolution by name and shape only, for published checkpoints and
-        # init_cfg; `shareset_fc` computes it.
-        self.fc3 = build_conv_layer(
-            None if deploy else conv_cfg,
-            features,
-            features,
-            kernel_size=1,
-            groups=num_sharesets,
-            bias=deploy)
-        check_plain_conv(self.fc3, 'fc3')
+        self.fc3 = build_fc3(features, features, num_sharesets, conv_cfg,
+                             deploy)
         if deploy:
             return
         self.fc3_bn = build_norm_layer(norm_cfg, num_sharesets)[1]
-        for k in self.reparam_conv_kernels:
-            branch = ConvModule(
-                num_sharesets,
-                num_sharesets,
-                k,
-                padding=k // 2,
-                groups=num_sharesets,
-                conv_cfg=conv_cfg,
-                norm_cfg=norm_cfg,
-                act_cfg=None)
-            check_plain_conv(branch.conv, f'repconv{k}')
-            self.add_module(f'repconv{k}', branch)
+        for name, branch in build_branches(
+                num_sharesets, num_sharesets, self.reparam_conv_kernels,
+                num_sharesets, conv_cfg, norm_cfg).items():
+            self.add_module(name, branch)
 
     @property
-    def deploy(self) -> bool:
-        """Whether this is the merged form."""
-        return 'fc3_bn' not in self._modules
+    def training_only(self) -> tuple[str, ...]:
+        """Names of the modules that only the training form has."""
+        return 'fc3_bn', *branch_names(self.reparam_conv_kernels)
 
     @property
     def partition_size(self) -> tuple[int, int]:
@@ -122,7 +105,8 @@ class RepMLPBlock(BaseModule):
     def local_branches(self) -> list[ConvModule]:
         """The local convolutions with their norms; empty when merged."""
         return [] if self.deploy else [
-            getattr(self, f'repconv{k}') for k in self.reparam_conv_kernels]
+            getattr(self, name)
+            for name in branch_names(self.reparam_conv_kernels)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions within every partition, gated per channel.
@@ -167,47 +151,13 @@ class RepMLPBlock(BaseModule):
         dtype = dtype or self.fc3.weight.dtype
         if self.deploy:
             return self.fc3.weight.to(dtype), self.fc3.bias.to(dtype)
-        weight, bias = fold_bn(self.fc3, self.fc3_bn, 'fc3')
-        convs = [fold_bn(branch.conv, branch.norm, f'repconv{k}') for k, branch
-                 in zip(self.reparam_conv_kernels, self.local_branches)]
-        merged, bias = merge_convs_into_fc(
-            (weight.flatten(1), bias), convs, self.partition_size)
-        return merged.view_as(weight).to(dtype), bias.to(dtype)
+        weight, bias = fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
+                                self.partition_size)
+        return weight.to(dtype), bias.to(dtype)
 
-    def adopt_fc3(self, weight: Tensor, bias: Tensor) -> None:
-        """Become the deploy form with this fc3, in place.
-
-        Args:
-            weight: Shape (S * Q, Q, 1, 1).
-            bias: Shape (S * Q,).
-        """
-        trainable, features = self.fc3.weight.requires_grad, len(weight)
-        fc3 = nn.Conv2d(features, features, 1, groups=self.num_sharesets,
-                        device='meta')
-        fc3.weight = nn.Parameter(weight, requires_grad=trainable)
-        fc3.bias = nn.Parameter(bias, requires_grad=trainable)
-        fc3.train(self.training)
-        for k in self.reparam_conv_kernels:
-            delattr(self, f'repconv{k}')
-        del self.fc3_bn
-        self.fc3 = fc3
-
-    def switch_to_deploy(self) -> None:
-        """Merge local convolutions and norms into fc3, in place.
-
-        A second call does nothing. If anything cannot be merged, nothing is
-        changed.
-
-        Raises:
-            ValueError: If a norm is no batch norm with running statistics.
-        """
-        if not self.deploy:
-            self.adopt_fc3(*self.merged_fc3())
-
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
-        check_state_dict(self.state_dict(), state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def folded(self) -> dict[str, Affine]:
+        """See :meth:`merged_fc3`; in float64."""
+        return dict(fc3=self.merged_fc3(torch.float64))
 
 
 class RepMLPNetUnit(BaseModule):

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
-import torch
-from mmcls.models.backbones.base_backbone import BaseBackbone
 from mmcls.registry import MODELS
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmengine.model import ModuleList, Sequential
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp.ops import crop_padding, pad_below_and_right
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
 from .arguments import (
@@ -24,15 +23,15 @@ from .arguments import (
     last_frozen_stage,
     stage_indices,
 )
-from .compatibility import check_state_dict
+from .backbone import MergeableBackbone
 from .hierarchy import stage_outputs
-from .layers import PatchEmbed, checkpointed
+from .layers import PatchEmbed
 from .partition_grid import PartitionGrid
-from .repmlp_block import RepMLPBlock, RepMLPNetUnit
+from .repmlp_block import RepMLPNetUnit
 
 
 @MODELS.register_module(force=True)
-class RepMLPNet(BaseBackbone):
+class RepMLPNet(MergeableBackbone):
     """RepMLPNet backbone (arXiv 2112.11081), merged or to be merged.
 
     Takes the place of mmcls' class of this name: configs and checkpoints of
@@ -73,6 +72,10 @@ class RepMLPNet(BaseBackbone):
             Defaults to False.
         drop_path_rate: Chance to drop the last block's residual branches;
             grows linearly from 0 over the blocks. Defaults to 0.
+        pad_to_multiple: Whether images of any size are taken: zeros are added
+            below and to the right up to the next multiple of ``img_size``,
+            and the maps are cropped back. Defaults to False: such images are
+            refused.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
@@ -99,8 +102,9 @@ class RepMLPNet(BaseBackbone):
                  frozen_stages: int = -1,
                  norm_eval: bool = False,
                  with_cp: bool = False,
-                 drop_path_rate: float = 0.) -> None:
-        super().__init__(init_cfg)
+                 drop_path_rate: float = 0.,
+                 pad_to_multiple: bool = False) -> None:
+        super().__init__(norm_eval, with_cp, init_cfg)
         self.arch = resolve_arch(arch)
         self.num_stages = self.arch.num_stages
         self.channels = self.arch.channels
@@ -109,8 +113,6 @@ class RepMLPNet(BaseBackbone):
         self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         self.out_after_downsample = out_after_downsample
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
-        self.norm_eval = norm_eval
-        self.with_cp = with_cp
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
         cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
@@ -120,6 +122,10 @@ class RepMLPNet(BaseBackbone):
         self.partition_grid = PartitionGrid(
             self.img_size, self.patch_embed.init_out_size,
             self.patch_embed.projection.stride, self.num_stages)
+        if pad_to_multiple and not self.partition_grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {img_size!r}')
+        self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
             drop_rate(drop_path_rate),
             reparam_conv_kernels=self.reparam_conv_kernels,
@@ -133,7 +139,7 @@ class RepMLPNet(BaseBackbone):
         self.final_norm = (
             build_norm_layer(norm_cfg, self.channels[-1])[1]
             if final_norm else nn.Identity())
-        self._freeze()
+        self.freeze()
 
     def _build_stem(self, in_channels: int, patch_size: tuple[int, int],
                     patch_cfg: dict, conv_cfg: dict | None,
@@ -162,75 +168,44 @@ class RepMLPNet(BaseBackbone):
                 **unit) for _ in range(depth)))
             for i, depth in enumerate(depths))
 
-    @property
-    def deploy(self) -> bool:
-        """Whether this is the merged form."""
-        return all(block.deploy for block in self._blocks())
-
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.
 
         Args:
             x: Images of shape (N, in_channels, H, W), H and W multiples of
-                ``img_size``'s.
+                ``img_size``'s, or any with ``pad_to_multiple``.
 
         Returns:
             Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
-            patches of 4; with ``out_after_downsample`` that of the next
-            stage for all but the last.
+            patches of 4, rounded up if padded; with ``out_after_downsample``
+            that of the next stage for all but the last.
 
         Raises:
             ValueError: If the size of the images is no such multiple.
         """
         image_size = tuple(x.shape[2:])
+        if self.pad_to_multiple:
+            x = pad_below_and_right(x, self.img_size)
+        padded_size = tuple(x.shape[2:])
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        return stage_outputs(
+        outs = stage_outputs(
             x, [partial(self._run_stage, stage) for stage in self.stages],
             self.downsample_layers, self.final_norm, self.out_indices,
             self.out_after_downsample)
+        return tuple(
+            crop_padding(out, image_size, padded_size) for out in outs)
 
-    def _run_stage(self, stage: Sequential, x: Tensor) -> Tensor:
-        if not (self.with_cp and self.training and torch.is_grad_enabled()):
-            return stage(x)
-        for unit in stage:
-            x = checkpointed(unit, x)
-        return x
-
-    def train(self, mode: bool = True) -> RepMLPNet:
-        """Set the mode, but keep frozen parts and frozen norms in eval."""
-        super().train(mode)
-        self._freeze()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
-
-    def _freeze(self) -> None:
+    def frozen_modules(self) -> list[nn.Module]:
+        """List the modules that ``frozen_stages`` freezes."""
         if self.frozen_stages < 0:
-            return
+            return []
         frozen = [self.patch_embed]
         frozen += self.stages[:self.frozen_stages + 1]
         frozen += self.downsample_layers[:self.frozen_stages]
         if self.frozen_stages == self.num_stages - 1:
             frozen.append(self.final_norm)
-        for module in frozen:
-            module.eval()
-            module.requires_grad_(False)
-
-    def switch_to_deploy(self) -> None:
-        """Merge every block, in place; all or none.
-
-        A second call does nothing.
-
-        Raises:
-            ValueError: If a block cannot be merged; the message names it.
-        """
-        blocks = [block for block in self._blocks() if not block.deploy]
-        merged = [block.merged_fc3() for block in blocks]
-        for block, fc3 in zip(blocks, merged):
-            block.adopt_fc3(*fc3)
+        return frozen
 
     def get_layer_depth(self,
                         param_name: str,
@@ -259,13 +234,7 @@ class RepMLPNet(BaseBackbone):
             return 1 + sum(self.arch.depths[:int(index[0]) + 1]), num_layers
         return num_layers - 1, num_layers
 
-    def _blocks(self) -> list[RepMLPBlock]:
-        return [unit.repmlp_block for stage in self.stages for unit in stage]
-
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args) -> None:
-        # Here, ahead of the blocks' own check, so that none is loaded if any
-        # does not fit.
-        check_state_dict(self.stages.state_dict(), state_dict,
-                         f'{prefix}stages.')
+        self.check_stages(dict(stages=self.stages), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -10,13 +10,16 @@ from .fusion import (
 )
 from .layout import for_pointwise_conv, has_many_positions
 from .local_conv import local_conv
+from .padding import crop_padding, pad_below_and_right
 from .partition import partition, unpartition
 from .pointwise_ffn import pointwise_ffn
+from .resize_fc import resize_fc, resize_fc_bias
 from .shareset_fc import shareset_fc
 
 __all__ = [
-    'bn_scale_shift', 'conv_to_fc', 'eager_on_cpu', 'fold_input_scale_shift',
-    'fold_scale_shift', 'for_pointwise_conv', 'has_many_positions',
-    'local_conv', 'merge_convs_into_fc', 'pad_kernel', 'partition',
-    'pointwise_ffn', 'shareset_fc', 'unpartition'
+    'bn_scale_shift', 'conv_to_fc', 'crop_padding', 'eager_on_cpu',
+    'fold_input_scale_shift', 'fold_scale_shift', 'for_pointwise_conv',
+    'has_many_positions', 'local_conv', 'merge_convs_into_fc',
+    'pad_below_and_right', 'pad_kernel', 'partition', 'pointwise_ffn',
+    'resize_fc', 'resize_fc_bias', 'shareset_fc', 'unpartition'
 ]

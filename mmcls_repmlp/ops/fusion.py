@@ -59,12 +59,8 @@ def fold_scale_shift(weight: Tensor, bias: Tensor | None, scale: Tensor,
     Raises:
         ValueError: If R is not a multiple of O.
     """
-    rows, channels = len(weight), len(scale)
-    if rows % channels:
-        raise ValueError(f'{channels} batch-norm channels cannot serve '
-                         f'{rows} outputs: expected a divisor')
-    scale = scale.repeat_interleave(rows // channels)
-    shift = shift.repeat_interleave(rows // channels)
+    scale, shift = (_repeated(t, len(weight), 'outputs')
+                    for t in (scale, shift))
     folded = weight * scale.view(-1, *[1] * (weight.dim() - 1))
     return folded, shift if bias is None else shift + scale * bias
 
@@ -77,13 +73,20 @@ def fold_input_scale_shift(weight: Tensor, bias: Tensor, scale: Tensor,
         weight: Shape (O, I), or (O, I, 1, 1) of a 1x1 convolution. Larger
             kernels would see the zeros of their padding shifted too.
         bias: Shape (O,).
-        scale: Shape (I,).
-        shift: Shape (I,).
+        scale: Shape (C,) with I a multiple of C: every entry serves I / C
+            inputs that follow each other (the first layer of the first
+            paper's global perceptron reads all partitions of a channel).
+        shift: Shape (C,).
 
     Returns:
         Weight in its shape and bias of shape (O,).
+
+    Raises:
+        ValueError: If I is not a multiple of C.
     """
     matrix = weight.flatten(1)  # (O, I)
+    scale, shift = (_repeated(t, matrix.shape[1], 'inputs')
+                    for t in (scale, shift))
     return (matrix * scale).view_as(weight), bias + matrix @ shift
 
 
@@ -147,3 +150,10 @@ def merge_convs_into_fc(fc: Affine, convs: Sequence[Affine],
     conv_bias = sum(b for _, b in convs)
     return (weight + conv_to_fc(kernel, size),
             bias + conv_bias.repeat_interleave(size[0] * size[1]))
+
+
+def _repeated(values: Tensor, count: int, what: str) -> Tensor:
+    if count % len(values):
+        raise ValueError(f'{len(values)} batch-norm channels cannot serve '
+                         f'{count} {what}: expected a divisor')
+    return values.repeat_interleave(count // len(values))

@@ -1,7 +1,9 @@
 """The grouped fully connected layer at the heart of RepMLP ("fc3").
 
-Shape letters: M rows (batch x partitions x C/S), S sharesets,
-Q = h * w positions of a partition.
+Shape letters: M rows (batch x partitions x C/S), S sharesets, Q inputs and
+R outputs of one of them: both h * w positions of a partition in RepMLPNet. In
+the first paper's block (arXiv 2105.01883) M is batch x partitions, S its
+groups, and Q and R are (C/S) * h * w and (O/S) * h * w.
 """
 from __future__ import annotations
 
@@ -14,12 +16,15 @@ from .device import eager_on_cpu
 # A convolution repacks the Q x Q weights of every shareset at every call, a
 # price that only many rows repay. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
+# From this many inputs on, copying the gradient of a matrix costs more than
+# products in the better layout gain. Measured, see docs/first_paper.md.
+_MIN_INPUTS_OF_LARGE_MATRIX = 256
 
 
 def shareset_fc(x: Tensor,
                 weight: Tensor,
                 bias: Tensor | None = None) -> Tensor:
-    """Connect all positions of a partition, with one matrix per shareset.
+    """Connect inputs with outputs, with one matrix per shareset.
 
     The layer that arXiv 2112.11081 (section 3.2) calls set-sharing linear:
     channels c, c + S, c + 2S, ... share one (Q, Q) matrix. Published code
@@ -31,26 +36,27 @@ def shareset_fc(x: Tensor,
 
     Args:
         x: Input of shape (M, S, Q).
-        weight: Shape (S * Q, Q) or (S * Q, Q, 1, 1), the layout of published
+        weight: Shape (S * R, Q) or (S * R, Q, 1, 1), the layout of published
             checkpoints, same dtype and device as ``x``.
-        bias: Shape (S * Q,), or None for no bias. Defaults to None.
+        bias: Shape (S * R,), or None for no bias. Defaults to None.
 
     Returns:
-        Output of shape (M, S, Q).
+        Output of shape (M, S, R).
 
     Raises:
         ValueError: If the shapes of ``x``, ``weight`` and ``bias`` do not
             belong together.
     """
     _, s, q = x.shape
-    if weight.shape[:2] != (s * q, q) or weight.numel() != s * q * q:
+    rows = len(weight)
+    if rows % s or weight.shape[1] != q or weight.numel() != rows * q:
         raise ValueError(f'weight of shape {tuple(weight.shape)} does not fit '
-                         f'an input of shape {tuple(x.shape)}: expected '
-                         f'{(s * q, q)}')
-    if bias is not None and bias.shape != (s * q, ):
-        raise ValueError(f'bias of shape {tuple(bias.shape)} does not fit an '
-                         f'input of shape {tuple(x.shape)}: expected '
-                         f'{(s * q, )}')
+                         f'an input of shape {tuple(x.shape)}: expected a '
+                         f'multiple of {s} rows of {q}')
+    if bias is not None and bias.shape != (rows, ):
+        raise ValueError(f'bias of shape {tuple(bias.shape)} does not fit a '
+                         f'weight of shape {tuple(weight.shape)}: expected '
+                         f'{(rows, )}')
     if prefers_convolution(x, weight):
         return by_convolution(x, weight, bias)
     return by_matrix_products(x, weight, bias)
@@ -71,18 +77,38 @@ def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
 
 def by_matrix_products(x: Tensor, weight: Tensor,
                        bias: Tensor | None) -> Tensor:
-    """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, Q)."""
+    """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, R)."""
     _, s, q = x.shape
     if s == 1:
         # The gradient of weight then comes in the layout of weight.
-        return F.linear(x[:, 0], weight.view(q, q), bias).unsqueeze(1)
+        return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
+    if _weight_gradient_rules(x, weight):
+        return _weights_first(x, weight, bias)
     rows = x.transpose(0, 1)  # (S, M, Q)
-    matrices = weight.view(s, q, q).transpose(1, 2)  # (S, Q in, Q out)
+    matrices = weight.view(s, -1, q).transpose(1, 2)  # (S, Q, R)
     if bias is None:
-        out = torch.bmm(rows, matrices)  # (S, M, Q)
+        out = torch.bmm(rows, matrices)  # (S, M, R)
     else:
-        out = torch.baddbmm(bias.view(s, 1, q), rows, matrices)  # (S, M, Q)
-    return out.transpose(0, 1)  # (M, S, Q)
+        out = torch.baddbmm(bias.view(s, 1, -1), rows, matrices)  # (S, M, R)
+    return out.transpose(0, 1)  # (M, S, R)
+
+
+def _weight_gradient_rules(x: Tensor, weight: Tensor) -> bool:
+    m, _, q = x.shape
+    return (torch.is_grad_enabled() and weight.requires_grad
+            and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q)
+
+
+def _weights_first(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    # The gradient of weight comes in the layout of weight.
+    _, s, q = x.shape
+    columns = x.permute(1, 2, 0)  # (S, Q, M)
+    matrices = weight.view(s, -1, q)  # (S, R, Q)
+    if bias is None:
+        out = torch.bmm(matrices, columns)  # (S, R, M)
+    else:
+        out = torch.baddbmm(bias.view(s, -1, 1), matrices, columns)
+    return out.permute(2, 0, 1)  # (M, S, R)
 
 
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -93,5 +119,5 @@ def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     m, s, q = x.shape
     image = x.reshape(1, 1, m, s * q).permute(0, 3, 1, 2)  # (1, S*Q, 1, M)
-    out = F.conv2d(image, weight.view(s * q, q, 1, 1), bias, groups=s)
-    return out.permute(0, 2, 3, 1).reshape(m, s, q)
+    out = F.conv2d(image, weight.view(-1, q, 1, 1), bias, groups=s)
+    return out.permute(0, 2, 3, 1).reshape(m, s, -1)  # (M, S, R)

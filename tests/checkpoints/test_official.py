@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls, convert_to_official
+from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.errors import CheckpointError
 from tests.helpers import DATA
 
@@ -39,3 +40,16 @@ def test_unknown_names_are_refused(name):
     with pytest.raises(CheckpointError, match=f"'{name}' is no parameter of "
                        'the official'):
         convert_to_mmcls({name: 0})
+
+
+@pytest.mark.parametrize('block', ['light', 'bottleneck'])
+def test_names_of_repmlp_resnet(block):
+    official = torch.load(
+        DATA / f'repmlp_resnet_{block}.pt', weights_only=True)['state_dict']
+    ours = convert_to_mmcls(official, RESNET_NAMES)
+    first, *_, last = ours
+    assert (first, last) == ('backbone.stage0.0.conv.weight', 'head.fc.bias')
+    assert list(convert_to_official(ours, RESNET_NAMES)) == list(official)
+    with pytest.raises(CheckpointError, match="'head.weight' is no parameter "
+                       'of the official RepMLPResNet'):
+        convert_to_mmcls({'head.weight': 0}, RESNET_NAMES)

@@ -2,10 +2,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp import RepMLPNet, reparameterize
+from mmcls_repmlp import reparameterize
 from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.model import build_model
 from mmcls_repmlp.checkpoints import load_strictly
+from mmcls_repmlp.models.backbone import MergeableBackbone
 from tests.helpers import ROOT, assert_same, randn, randomize
 
 FOLDER = ROOT / 'configs' / 'repmlp'
@@ -14,14 +15,42 @@ TWINS = {
     'repmlp-base_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
     'repmlp-base_8xb64_in1k-256px.py':
     'repmlp-base_deploy_8xb64_in1k-256px.py',
+    'repmlp-tiny_8xb32_in1k.py':
+    'repmlp-tiny_deploy_8xb32_in1k.py',
+    'repmlp-tiny_8xb32_in1k-256px.py':
+    'repmlp-tiny_deploy_8xb32_in1k-256px.py',
+    'repmlp-base_8xb32_in1k.py':
+    'repmlp-base_deploy_8xb32_in1k.py',
+    'repmlp-base_8xb32_in1k-256px.py':
+    'repmlp-base_deploy_8xb32_in1k-256px.py',
+    'repmlp-deep_8xb32_in1k-256px.py':
+    'repmlp-deep_deploy_8xb32_in1k-256px.py',
+    'repmlp-large_8xb32_in1k-256px.py':
+    'repmlp-large_deploy_8xb32_in1k-256px.py',
     'repmlp-mini_1xb64_digits-32px.py':
     'repmlp-mini_deploy_1xb64_digits-32px.py',
+    'repmlp-base_ft-8xb32_custom.py': 'repmlp-base_deploy_ft-8xb32_custom.py',
+    'repmlp-mini_ft-1xb64_digits-6to9-32px.py':
+    'repmlp-mini_deploy_ft-1xb64_digits-6to9-32px.py',
+    'repmlp-mini_ft-1xb64_digits-48px.py':
+    'repmlp-mini_deploy_ft-1xb64_digits-48px.py',
 }
 ALIASES = {
     'repmlp-base_delopy_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
     'repmlp-b256_deploy_8xb64_in1k.py':
     'repmlp-base_deploy_8xb64_in1k-256px.py',
 }
+# The first paper's.
+TWINS |= {
+    f'repmlp-resnet50-{name}_8xb32_in1k{size}.py':
+    f'repmlp-resnet50-{name}_deploy_8xb32_in1k{size}.py'
+    for name, size in (
+        ('light-g4', ''), ('light-g8', ''), ('bottleneck-g8', ''),
+        ('bottleneck-g8-16', '-320px'), ('bottleneck-g8-8', '-320px'),
+        ('bottleneck-g4-8', '-320px'))
+}
+TWINS['repmlp-cifar_1xb128_cifar10.py'] = (
+    'repmlp-cifar_deploy_1xb128_cifar10.py')
 
 
 def read(name):
@@ -39,7 +68,7 @@ def test_parses_builds_and_runs_anywhere(name):
     with torch.device('meta'):
         model = build_model(cfg)
     assert type(model).__name__ == 'ImageClassifier'
-    assert type(model.backbone) is RepMLPNet
+    assert isinstance(model.backbone, MergeableBackbone)
     assert model.backbone.deploy is ('deploy' in name or 'delopy' in name)
     assert model.head.fc.in_features == model.backbone.channels[-1]
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
@@ -61,7 +90,7 @@ def test_aliases_are_the_same_config(alias, name):
 
 @pytest.mark.parametrize(('train', 'deploy'), TWINS.items())
 def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
-    if 'base' in train:
+    if 'in1k' in train:
         # Names and shapes alone: merging itself is tested elsewhere.
         with torch.device('meta'):
             merged = reparameterize(build_model(read(train)))
@@ -71,7 +100,7 @@ def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
     model, twin = build_model(read(train)), build_model(read(deploy))
     randomize(model)
     load_strictly(twin, reparameterize(model).state_dict(), 'merged')
-    x = randn(2, 3, 32, 32)
+    x = randn(2, 3, *model.backbone.img_size)
     assert_same(twin.double()(x), model.double()(x), 1e-5)
 
 

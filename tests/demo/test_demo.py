@@ -37,6 +37,19 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
     assert sum(shares) == 360 and min(shares) >= 34
 
 
+def test_some_digits_are_the_same_images(tmp_path):
+    assert make_digits([str(tmp_path / 'some'), '--classes', '3', '8']) == 0
+    everything = write_digits(tmp_path / 'all')
+    for split in ('train', 'val'):
+        assert sorted(p.name for p in (tmp_path / 'some' / split).iterdir()
+                      ) == ['3', '8']
+        for label in '38':
+            some, all_ = ({p.name: p.read_bytes() for p in (
+                folder / split / label).iterdir()}
+                for folder in (tmp_path / 'some', everything))
+            assert some == all_
+
+
 def test_digits_that_are_there_are_used_again(tmp_path, capsys):
     assert make_digits([str(tmp_path / 'digits')]) == 0
     (tmp_path / 'digits' / 'mine.txt').touch()

@@ -14,13 +14,18 @@ from tests.helpers import TINY_CFG, random_model
 SHAPE = (3, 32, 32)
 
 
-@pytest.fixture
-def served():
+def build(**cfg):
     model = random_model(lambda: build_classifier(dict(
-        type='ImageClassifier', backbone=dict(type='RepMLPNet', **TINY_CFG),
+        type='ImageClassifier',
+        backbone=dict(type='RepMLPNet', **TINY_CFG, **cfg),
         neck=dict(type='GlobalAveragePooling'),
         head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
     return Served(fuse_for_inference(model).float())
+
+
+@pytest.fixture
+def served():
+    return build()
 
 
 def files(folder):
@@ -43,6 +48,19 @@ def test_written_file_computes_the_same_on_any_batch(
                                atol=1e-4 * np.abs(expected).max())
     assert files(tmp_path) == {path.name} | (
         {'model.bin'} if suffix == '.xml' else set())
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
+def test_padding_is_part_of_the_file(tmp_path, suffix):
+    shape = (3, 40, 50)
+    served = build(pad_to_multiple=True)
+    path = tmp_path / f'model{suffix}'
+    assert export_model(served, path, shape) < 1e-4
+    images = torch.rand(3, *shape)
+    expected = served(images).numpy()
+    np.testing.assert_allclose(
+        load_artefact(path, exact=True)(images.numpy()), expected,
+        atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(('suffix', 'dtype'), [

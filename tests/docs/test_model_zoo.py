@@ -40,8 +40,3 @@ def test_rows(model):
     if backbone.type == 'RepMLPNet':
         assert name == f'{backbone.arch.upper()[0]}{backbone.img_size}'
 
-
-def test_the_examples_run(tmp_path, capsys):
-    _, by_name = re.findall('```python\n(.*?)```', PAGE, re.DOTALL)
-    exec(by_name.replace('base', 'tiny'), {})
-    assert 'repmlp-tiny_8xb32_in1k' in capsys.readouterr().out

@@ -8,6 +8,13 @@ def test_pairs():
     assert args.int_pair('x', [4, 6]) == (4, 6)
 
 
+def test_numbers():
+    assert args.positive_int('x', 4) == 4
+    assert args.per_stage('x', 4, 2) == (4, 4)
+    assert args.per_stage('x', [4, 6], 2) == (4, 6)
+    args.check_grouped_block(4, 8, 4, 1)
+
+
 def test_kernels():
     assert args.conv_kernels(None) == ()
     assert args.conv_kernels([3, 1]) == (3, 1)
@@ -23,6 +30,15 @@ def test_stage_indices_are_counted_and_sorted():
     (lambda: args.int_pair('img_size', (1, 2, 3)), r'got \(1, 2, 3\)'),
     (lambda: args.int_pair('img_size', 2.5), 'got 2.5'),
     (lambda: args.int_pair('img_size', '22'), "got '22'"),
+    (lambda: args.positive_int('depth', 0), 'depth .* got 0'),
+    (lambda: args.positive_int('depth', 2.), 'got 2.0'),
+    (lambda: args.per_stage('groups', (1, 2), 3), r'groups .* 3 of them'),
+    (lambda: args.per_stage('groups', 0, 2), 'groups .* got 0'),
+    (lambda: args.per_stage('groups', '12', 2), "got '12'"),
+    (lambda: args.stage_indices(4, 4, 'repmlp_stages'), 'repmlp_stages must'),
+    (lambda: args.check_grouped_block(4, 6, 4, 1), '4 groups .* 4 .* 6'),
+    (lambda: args.check_grouped_block(4, 4, -1, 1), '-1 groups'),
+    (lambda: args.check_grouped_block(4, 4, 2, 0), 'ratio .* got 0'),
     (lambda: args.conv_kernels((2, )), r'odd positive .* got \(2,\)'),
     (lambda: args.conv_kernels((3, 3)), 'different'),
     (lambda: args.conv_kernels((-1, )), 'positive'),

@@ -6,6 +6,7 @@ from mmcls_repmlp.models.compatibility import (
     check_state_dict,
     explain_mismatch,
     find_mismatch,
+    is_merged,
 )
 
 TRAINING = {'gp.w': torch.ones(1), 'fc3.weight': torch.ones(8, 4, 1, 1),
@@ -48,6 +49,14 @@ def test_explanations():
     assert 'another image size' in explain(TRAINING, other_size)
     assert 'partitions of 3x3, the model has 2x2' in explain(
         TRAINING, other_size)
+    assert 'set img_size accordingly, or resize the checkpoint with ' \
+        'tools/convert_models/resize_partitions.py' in explain(
+            TRAINING, other_size)
+    with_head = {**TRAINING, 'head.fc.weight': torch.ones(10, 2)}
+    other_head = {**TRAINING, 'head.fc.weight': torch.ones(5, 2)}
+    assert 'another number of classes' in explain(with_head, other_head)
+    assert 'another image size' in explain(
+        with_head, {**other_head, **other_size})
     assert 'another architecture' in explain(TRAINING, {'x': torch.ones(1)})
     both = {**other_size, 'gp.w': torch.ones(2)}
     assert 'another architecture' in explain(TRAINING, both)
@@ -65,3 +74,27 @@ def test_state_dicts_without_any_of_the_names_are_none_of_its_business():
     check_state_dict(TRAINING, {'head.weight': torch.ones(1)}, 'a.')
     check_state_dict(TRAINING, {f'a.{k}': v for k, v in TRAINING.items()},
                      'a.')
+
+
+def test_forms_of_whole_convolutions_are_told_apart():
+    training = {'conv.weight': torch.ones(1), 'bn.weight': torch.ones(1)}
+    merged = {'conv.weight': torch.ones(1), 'conv.bias': torch.ones(1)}
+    assert 'already converted' in explain(training, merged)
+    assert 'training form' in explain(merged, training)
+    # A bias alone says nothing: that of another layer than the norm's.
+    other = {'conv.weight': torch.ones(1), 'gp.conv.bias': torch.ones(1)}
+    assert 'another architecture' in explain(training, other)
+
+
+def test_another_number_of_partitions():
+    ours = {**TRAINING, 'fc1_fc2.fc1.weight': torch.ones(4, 4)}
+    theirs = {**TRAINING, 'fc1_fc2.fc1.weight': torch.ones(2, 2)}
+    assert 'another image size: global' in explain(ours, theirs)
+
+
+def test_merged_names_are_recognised():
+    assert is_merged(MERGED) and not is_merged(TRAINING)
+    assert is_merged({**MERGED, 'norm1.weight': 0, 'embed.bn.weight': 0})
+    assert not is_merged({**TRAINING, 'gp.conv1.conv.bias': 0})
+    assert is_merged(['stage0.conv.weight', 'stage0.conv.bias'])
+    assert not is_merged(['stage0.conv.weight', 'stage0.bn.weight'])

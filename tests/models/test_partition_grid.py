@@ -26,6 +26,7 @@ def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
 def test_only_what_works_is_suggested():
     grid = PartitionGrid((38, 38), (10, 10), (4, 4), 3)
     grid.check((10, 10), (38, 38))
+    assert GRID.tiles_evenly and not grid.tiles_evenly
     with pytest.raises(ValueError, match='use 38x38$'):
         grid.check((19, 19), (76, 76))
 

@@ -11,7 +11,7 @@ from torch import nn
 from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models import RepMLPNetUnit
-from mmcls_repmlp.models import repmlp_block as module_under_test
+from mmcls_repmlp.models import fc3 as folding
 from tests.helpers import assert_same, randn, random_model
 
 C = 8
@@ -123,7 +123,7 @@ def test_a_failed_merge_changes_nothing():
 
 
 def test_a_wrong_folding_would_be_seen(monkeypatch):
-    fold = module_under_test.fold_bn
+    fold = folding.fold_bn
 
     def without_mean(conv, norm, name):
         norm = copy.deepcopy(norm)
@@ -132,7 +132,7 @@ def test_a_wrong_folding_would_be_seen(monkeypatch):
 
     trained, x = block(), randn(2, C, 4, 4)
     merged = copy.deepcopy(trained)
-    monkeypatch.setattr(module_under_test, 'fold_bn', without_mean)
+    monkeypatch.setattr(folding, 'fold_bn', without_mean)
     merged.switch_to_deploy()
     with pytest.raises(AssertionError):
         assert_same(merged(x), trained(x), 1e-3)

@@ -120,3 +120,18 @@ def test_affine_input_is_folded_into_the_map_that_reads_it(shape):
     affine = x * scale.view(4, 1, 1) + shift.view(4, 1, 1)
     assert_same(F.conv2d(x, folded.view(5, 4, 1, 1), folded_bias),
                 F.conv2d(affine, weight.view(5, 4, 1, 1), bias))
+
+
+def test_one_input_channel_serves_the_inputs_that_follow_each_other():
+    weight, bias = randn(5, 6), randn(5, seed=1)
+    scale, shift = randn(2, seed=2), randn(2, seed=3)
+    x = randn(4, 2, 3, seed=4)
+    folded, folded_bias = fold_input_scale_shift(weight, bias, scale, shift)
+    affine = x * scale.view(2, 1) + shift.view(2, 1)
+    assert_same(F.linear(x.flatten(1), folded, folded_bias),
+                F.linear(affine.flatten(1), weight, bias))
+
+
+def test_channels_that_do_not_divide_the_inputs_are_refused():
+    with pytest.raises(ValueError, match='4 batch-norm channels .* 6 inputs'):
+        fold_input_scale_shift(randn(5, 6), randn(5), randn(4), randn(4))

@@ -1,3 +1,5 @@
+from math import prod
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -48,6 +50,39 @@ def test_equals_the_grouped_convolution_and_its_gradients(formulation, shape):
         out.backward(randn(m, s, q, seed=3))
         grads.append([out, *(leaf.grad for leaf in leaves)])
     assert_same(*grads)
+
+
+@pytest.mark.parametrize('formulation', FORMULATIONS)
+@pytest.mark.parametrize(('m', 's', 'q', 'r'), [
+    (3, 1, 4, 6), (2, 5, 6, 3), (64, 4, 2, 5)])
+def test_outputs_may_differ_in_number_from_inputs(formulation, m, s, q, r):
+    # As in the first paper's block, whose groups are what sharesets are here.
+    x, weight = randn(m, s, q), randn(s * r, q, 1, 1, seed=1)
+    bias = randn(s * r, seed=2)
+    expected = F.conv2d(x.reshape(m, s * q, 1, 1), weight, bias, groups=s)
+    assert_same(formulation(x, weight, bias), expected.view(m, s, r))
+
+
+@pytest.mark.parametrize('with_bias', [True, False])
+def test_weights_of_large_matrices_get_their_gradient_without_a_copy(
+        with_bias):
+    m, s, q, r = 5, 2, 256, 130
+    grads = []
+    for compute in (shareset_fc, lambda x, w, b: F.conv2d(
+            x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, r)):
+        leaves = [randn(m, s, q), randn(s * r, q, 1, 1, seed=1)]
+        leaves += [randn(s * r, seed=2)] if with_bias else []
+        leaves = [leaf.requires_grad_() for leaf in leaves]
+        out = compute(*leaves, *([] if with_bias else [None]))
+        out.backward(randn(m, s, r, seed=3))
+        grads.append([out, *(leaf.grad for leaf in leaves)])
+    assert_same(*grads)
+    with torch.profiler.profile(record_shapes=True) as profile:
+        x, w = randn(m, s, q), randn(s * r, q, 1, 1).requires_grad_()
+        shareset_fc(x, w).sum().backward()
+    copied = [prod(event.input_shapes[0]) for event in profile.events()
+              if event.name in ('aten::copy_', 'aten::clone')]
+    assert copied and w.numel() not in copied
 
 
 @pytest.mark.parametrize('compute', FORMULATIONS)

@@ -18,6 +18,7 @@ from tests.helpers import ROOT
 TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
 OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
+RESIZE = 'convert_models/resize_partitions.py'
 STOCK = Path(mmcls.__file__).parent / '.mim' / 'tools'
 
 
@@ -85,6 +86,16 @@ def test_official_names_and_back(project, tmp_path, capsys):
     assert 'do not go with --to-official' in capsys.readouterr().err
 
 
+def test_resize(project, tmp_path, capsys):
+    resized = tmp_path / 'resized.pth'
+    assert call(RESIZE, project.config, project.trained, resized, '--to', 48,
+                64) == 0
+    assert '8x8 to 12x16' in capsys.readouterr().out
+    fc3 = 'backbone.stages.0.0.repmlp_block.fc3.weight'
+    assert read_checkpoint(resized)['state_dict'][fc3].shape == (
+        2 * 12 * 16, 12 * 16, 1, 1)
+
+
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
     ('train.py', ['no.py'], "config 'no.py' does not exist"),
     ('train.py', ['CONFIG', '--resume', 'no.pth'], "'no.pth' does not exist"),
@@ -110,6 +121,11 @@ def test_official_names_and_back(project, tmp_path, capsys):
     (OFFICIAL, ['TRAINED', 'MERGED', '--to-official'], '--force'),
     ('analysis_tools/get_flops.py', ['CONFIG', '--shape', '40'],
      'images of 40x40 do not fit img_size=32x32'),
+    (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
+    (RESIZE, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--to', '32', '32'],
+     'nothing to resize'),
+    (CONVERT, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--cfg-options',
+               'model.backbone.img_size=48'], 'resize_partitions.py'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, work_dir, capsys, tool, argv, message):

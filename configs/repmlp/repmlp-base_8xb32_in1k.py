@@ -1,0 +1,1 @@
+_base_ = './_base_/official_224px.py'

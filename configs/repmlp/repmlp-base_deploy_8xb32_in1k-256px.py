@@ -1,0 +1,3 @@
+_base_ = './repmlp-base_8xb32_in1k-256px.py'
+
+model = dict(backbone=dict(deploy=True))

@@ -1,0 +1,3 @@
+_base_ = './repmlp-base_ft-8xb32_custom.py'
+
+model = dict(backbone=dict(deploy=True))

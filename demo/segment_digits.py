@@ -1,0 +1,130 @@
+"""Segment handwritten digits with RepMLPNet, before and after merging.
+
+Trains a RepMLPNet with a small decoder, in plain PyTorch, to find the strokes
+of digits under noise and uneven light; merges it; and draws what both forms
+say of digits that they were not trained on.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.colors import ListedColormap
+from segmentation import (
+    Segmenter,
+    best_threshold_iou,
+    iou,
+    make_scenes,
+    train,
+)
+from torch import Tensor
+
+from mmcls_repmlp import reparameterize
+from mmcls_repmlp.apis.cli import run_tool
+from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.errors import UserError
+
+_SCENES = 64  # to test on
+_DRAWN = 3
+_TEST_SEED = 1_000_000  # beyond those of training
+_PAPER, _INK = '#f4f5f7', '#1f6feb'
+
+
+class Outcome(NamedTuple):
+    """Scenes, their true masks, and the logits of both forms.
+
+    All of shape (N, 1, H, W).
+    """
+    images: Tensor
+    masks: Tensor
+    before: Tensor
+    after: Tensor
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('out', type=Path, help='picture to write, a PNG')
+    parser.add_argument(
+        '--steps', type=int, default=200, help='of training; default: 200')
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing file')
+    args = parser.parse_args(argv)
+    return run_tool(parser, lambda: _segment(args.out, args.steps, args.force))
+
+
+def _segment(out: Path, steps: int, force: bool) -> None:
+    if steps < 1:
+        raise UserError(f'--steps {steps} is too few: take at least 1')
+    check_writable(out, force)
+    outcome = segment(steps)
+    difference = (outcome.before - outcome.after).abs().max()
+    flipped = ((outcome.before > 0) != (outcome.after > 0)).sum()
+    print(f'{_SCENES} scenes of other digits than those trained on\n'
+          f'IoU of the foreground, best threshold: '
+          f'{best_threshold_iou(outcome.images, outcome.masks):.4f}\n'
+          f'IoU of the foreground, training form:  '
+          f'{iou(outcome.before > 0, outcome.masks):.4f}\n'
+          f'IoU of the foreground, deploy form:    '
+          f'{iou(outcome.after > 0, outcome.masks):.4f}\n'
+          f'pixels whose mask differs:             '
+          f'{flipped} of {outcome.masks.numel()}\n'
+          f'largest difference of a logit:         {difference:.1e} '
+          f'(largest logit {outcome.before.abs().max():.1f})')
+    draw(outcome, out, force)
+    print(f'picture: {out}')
+
+
+def segment(steps: int) -> Outcome:
+    """Train, merge, and run both forms on scenes for testing."""
+    torch.manual_seed(0)
+    model = Segmenter()
+    train(model, steps)
+    images, masks = make_scenes(_SCENES, False, _TEST_SEED)
+    with torch.no_grad():
+        return Outcome(images, masks, model(images),
+                       reparameterize(model)(images))
+
+
+def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
+    """Draw the first scenes: image, masks, difference of the logits.
+
+    Args:
+        outcome: What to draw.
+        path: The file.
+        force: Whether an existing file is replaced. Defaults to False.
+    """
+    masks = ListedColormap([_PAPER, _INK])
+    difference = (outcome.before - outcome.after).abs()
+    columns = {
+        'image': (outcome.images, dict(cmap='gray')),
+        'true mask': (outcome.masks, dict(cmap=masks)),
+        'training form': (outcome.before > 0, dict(cmap=masks)),
+        'deploy form': (outcome.after > 0, dict(cmap=masks)),
+        'difference of logits': (difference, dict(
+            cmap='magma', vmin=0, vmax=float(difference.max()))),
+    }
+    figure, axes = plt.subplots(
+        _DRAWN, len(columns), figsize=(13, 4.1), layout='constrained')
+    for column, (title, (values, style)) in zip(axes.T, columns.items()):
+        column[0].set_title(title, fontsize='medium')
+        for cell, value in zip(column, values):
+            shown = cell.imshow(value[0].numpy(), interpolation='nearest',
+                                **style)
+            cell.axis('off')
+    figure.colorbar(shown, ax=axes, shrink=0.9, pad=0.01)
+    with atomic_write(path, force) as temporary:
+        figure.savefig(temporary, format='png', dpi=100)
+    plt.close(figure)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Make a checkpoint for images of another size out of a trained one."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmcls_repmlp.checkpoints import (
+    check_writable,
+    classes_meta,
+    load_strictly,
+    read_checkpoint,
+    resized_state_dict,
+    state_dict_of,
+    write_checkpoint,
+)
+from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
+from mmcls_repmlp.models import RepMLPNet
+from mmcls_repmlp.version import __version__
+
+from .config import read_config
+from .model import build_model
+
+_SUFFIXES = ('.pth', '.pt')
+_SIZE = 'model.backbone.img_size'
+_BLURRED = ('      deploy form: the local convolutions that were merged into '
+            'fc3 are resized, and so blurred, with it; they keep their size '
+            'in a training checkpoint, which is the better thing to resize')
+
+
+def resize_checkpoint(config: str | Path,
+                      src: str | Path,
+                      dst: str | Path,
+                      to: Sequence[int],
+                      force: bool = False,
+                      cfg_options: Mapping[str, Any] | None = None,
+                      report: Callable[[str], None] = print) -> nn.Module:
+    """Resize the partitions of a RepMLPNet checkpoint and write it.
+
+    Args:
+        config: Config that ``src`` belongs to, of either form.
+        src: Path or URL of the checkpoint.
+        dst: File to write, ending in .pth or .pt.
+        to: New height and width of the images, or one number for both.
+        force: Whether an existing file is replaced. Defaults to False.
+        cfg_options: Settings to change in the config. Defaults to none.
+        report: Called with a line for every step. Defaults to print.
+
+    Returns:
+        The model for the new size, with its weights, in eval mode.
+
+    Raises:
+        UserError: If a file or the size is not usable, or ``dst`` would be
+            overwritten.
+        JobFailedError: If the result does not run; nothing is written then.
+    """
+    _check_target(src, dst, force)
+    cfg = read_config(config, cfg_options)
+    report(f'[1/4] reading {src}')
+    checkpoint = read_checkpoint(src)
+    report('[2/4] building both models, loading the checkpoint strictly')
+    weights = state_dict_of(checkpoint, src)
+    source = _repmlpnet(cfg, config)
+    dtypes = {v.dtype for v in weights.values() if v.is_floating_point()}
+    if len(dtypes) == 1:
+        source.to(*dtypes)  # so that the result is written as it was read
+    load_strictly(source, weights, src)
+    new_cfg = _for_size(cfg, to)
+    target = _repmlpnet(new_cfg, config).to(next(source.parameters()).dtype)
+    _check_sizes(source, target)
+    report('[3/4] resizing fc3, stage by stage: ' + ', '.join(
+        f'{_by(a)} to {_by(b)}' for a, b in zip(*map(_sizes, (
+            source, target)))))
+    if source.backbone.deploy:
+        report(_BLURRED)
+    load_strictly(target, resized_state_dict(source, target), src)
+    _run_once(target, new_cfg)
+    report(f'[4/4] writing {dst}')
+    meta = dict(cfg=new_cfg.pretty_text, mmcls_repmlp_version=__version__,
+                **classes_meta(checkpoint))
+    write_checkpoint(dict(meta=meta, state_dict=target.state_dict()), dst,
+                     force)
+    report(f'      use it with {_SIZE}={new_cfg.model.backbone.img_size} and '
+           'a pipeline that gives such images; fine-tune before you rely on '
+           'it')
+    return target
+
+
+def _check_target(src: str | Path, dst: str | Path, force: bool) -> None:
+    if Path(dst).suffix not in _SUFFIXES:
+        raise UserError(f'{str(dst)!r} has the wrong suffix for a checkpoint: '
+                        f'end it in {" or ".join(_SUFFIXES)}')
+    if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
+        raise UserError(f'{str(dst)!r} is the checkpoint itself: name another '
+                        'file, resized weights cannot be resized back')
+    check_writable(dst, force)
+
+
+def _repmlpnet(cfg: Config, path: str | Path) -> nn.Module:
+    model = build_model(cfg)
+    if not isinstance(getattr(model, 'backbone', None), RepMLPNet):
+        raise ConfigError(f'config {str(path)!r} has no RepMLPNet as its '
+                          'backbone: there are no partitions to resize')
+    return model
+
+
+def _for_size(cfg: Config, to: Sequence[int]) -> Config:
+    if not 1 <= len(to) <= 2 or min(to) < 1:
+        raise UserError('the new size must be a height and a width, or one '
+                        f'number for both, in pixels: got {to!r}')
+    resized = copy.deepcopy(cfg)
+    resized.model.backbone.img_size = to[0] if len(to) == 1 else (*to, )
+    return resized
+
+
+def _check_sizes(source: nn.Module, target: nn.Module) -> None:
+    if _sizes(source) == _sizes(target):
+        raise UserError(
+            f'images of {_by(target.backbone.img_size)} have the partitions '
+            f'that the checkpoint has, made for '
+            f'{_by(source.backbone.img_size)}: there is nothing to resize')
+
+
+def _run_once(model: nn.Module, cfg: Config) -> None:
+    shape = (cfg.model.backbone.get('in_channels', 3),
+             *model.backbone.img_size)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(1, *shape, generator=generator)
+    with torch.no_grad():
+        outputs = model.backbone(images.to(next(model.parameters()).dtype))
+    if not all(out.isfinite().all() for out in outputs):
+        raise JobFailedError('the resized model gives outputs that are not '
+                             'finite, nothing was written')
+
+
+def _sizes(model: nn.Module) -> list[tuple[int, int]]:
+    return model.backbone.partition_grid.sizes
+
+
+def _by(size: Sequence[int]) -> str:
+    return f'{size[0]}x{size[1]}'

@@ -1,0 +1,115 @@
+"""Test whether a model's features tell identities apart, pair by pair."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.utils import track_iter_progress
+from torch import Tensor, nn
+
+from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.evaluation import Verification, verify
+
+from .config import data_errors, loader_config, read_config, user_errors
+from .model import fill_model
+
+_RATES = (1e-3, 1e-2, 1e-1)
+
+
+def verify_pairs(config: str | Path,
+                 checkpoint: str | Path,
+                 folder: str | Path | None = None,
+                 out: str | Path | None = None,
+                 max_pairs: int = 6000,
+                 device: str = 'cpu',
+                 cfg_options: Mapping[str, Any] | None = None,
+                 force: bool = False,
+                 report: Callable[[str], None] = print) -> Verification:
+    """Compare the features of pairs of images, same and different identities.
+
+    Args:
+        config: Path of the config.
+        checkpoint: Path or URL of a checkpoint that fits it.
+        folder: Folder of images, a subfolder for each identity, which need
+            not be those trained on. Defaults to the config's test data.
+        out: Picture of the ROC curve, .png. Defaults to none.
+        max_pairs: Most pairs to draw. Defaults to 6000.
+        device: Where the model runs. Defaults to 'cpu'.
+        cfg_options: Settings to change in the config. Defaults to none.
+        force: Whether ``out`` may be replaced. Defaults to False.
+        report: Called with the findings. Defaults to print.
+
+    Returns:
+        Accuracy and curve.
+
+    Raises:
+        UserError: If something given is not usable, or the folder gives too
+            few pairs.
+    """
+    if out is not None:
+        if Path(out).suffix != '.png':
+            raise UserError(f'--out {str(out)!r} cannot hold a picture: end '
+                            'it in .png')
+        check_writable(out, force)
+    cfg = read_config(config, cfg_options)
+    loader = loader_config(cfg, 'test')
+    if folder is not None:
+        loader.dataset = dict(type='CustomDataset', data_root=str(folder),
+                              pipeline=loader.dataset.pipeline)
+    model = fill_model(cfg, checkpoint, device)[0]
+    found = verify(*_embed(model, cfg), max_pairs)
+    report(_describe(found))
+    if out is not None:
+        with atomic_write(out, force) as temporary:
+            _draw(found, temporary)
+        report(f'curve drawn to {out}')
+    return found
+
+
+@torch.inference_mode()
+def _embed(model: nn.Module, cfg: Config) -> tuple[Tensor, Tensor]:
+    embeddings, labels = [], []
+    with data_errors(cfg, 'test'):
+        with user_errors('the images cannot be read'):
+            loader = Runner.build_dataloader(cfg.test_dataloader)
+        for batch in track_iter_progress((loader, len(loader)),
+                                         file=sys.stderr):
+            data = model.data_preprocessor(batch)
+            feats = model.head.pre_logits(model.extract_feat(data['inputs']))
+            embeddings.append(feats.flatten(1).cpu())  # (N, D)
+            labels += [int(sample.gt_label.label)
+                       for sample in data['data_samples']]
+    return torch.cat(embeddings), torch.tensor(labels)
+
+
+def _describe(found: Verification) -> str:
+    rates = ', '.join(f'{found.roc.true_rate_at(rate):.1%} at {rate:g}'
+                      for rate in _RATES)
+    return (f'{found.pairs} pairs, half of them of one identity\n'
+            f'accuracy {found.accuracy:.2%} +- {found.deviation:.2%}, ten '
+            f'folds, cosine from {found.threshold:.3f}\n'
+            f'area below the ROC curve {found.roc.area:.4f}\n'
+            f'true rate at a false rate: {rates}')
+
+
+def _draw(found: Verification, path: Path) -> None:
+    plt.switch_backend('agg')
+    figure, axes = plt.subplots(figsize=(5, 5), layout='constrained')
+    curve = found.roc
+    axes.plot(curve.false_rate, curve.true_rate, drawstyle='steps-post',
+              label=f'area {curve.area:.4f}')
+    axes.plot([0, 1], [0, 1], ':', color='grey', label='by chance')
+    axes.set(xlabel='different identities taken for one',
+             ylabel='one identity recognised', xlim=(0, 1), ylim=(0, 1.005),
+             title=f'{found.pairs} pairs, accuracy {found.accuracy:.2%}')
+    axes.set_aspect('equal')
+    axes.legend(loc='lower right')
+    figure.savefig(path, format='png', dpi=120)
+    plt.close(figure)

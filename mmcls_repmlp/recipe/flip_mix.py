@@ -1,0 +1,55 @@
+"""Mixup and CutMix of an image with its mirror image in the batch.
+
+mmcls' own pair images by a random permutation, where about one image a batch
+is its own partner. Here the first goes with the last, the second with the
+second last and so on, as in the official training, which uses timm's
+(huggingface/pytorch-image-models at 066e490, timm/data/mixup.py, mode
+'batch').
+"""
+from __future__ import annotations
+
+import numpy as np
+from mmcls.models.utils.batch_augments import CutMix, Mixup
+from mmcls.registry import BATCH_AUGMENTS
+from torch import Tensor
+
+
+@BATCH_AUGMENTS.register_module()
+class FlipMixup(Mixup):
+    """Mixup with one ratio, Beta(alpha, alpha), for the whole batch.
+
+    Args:
+        alpha: Positive float.
+    """
+
+    def mix(self, batch_inputs: Tensor,
+            batch_scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix images (N, C, H, W) and scores (N, classes)."""
+        ratio = np.random.beta(self.alpha, self.alpha)
+        return _blend(batch_inputs, ratio), _blend(batch_scores, ratio)
+
+
+@BATCH_AUGMENTS.register_module()
+class FlipCutMix(CutMix):
+    """CutMix with one box for the whole batch; scores go by its true area.
+
+    Args:
+        alpha: Positive float; the box leaves a part of about Beta(alpha,
+            alpha), less what of it falls outside the image.
+        cutmix_minmax: As in mmcls' CutMix. Defaults to None.
+        correct_lam: As in mmcls' CutMix. Defaults to True.
+    """
+
+    def mix(self, batch_inputs: Tensor,
+            batch_scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix images (N, C, H, W) and scores (N, classes)."""
+        (top, bottom, left, right), ratio = self.cutmix_bbox_and_lam(
+            batch_inputs.shape[-2:], np.random.beta(self.alpha, self.alpha))
+        mixed = batch_inputs.clone()
+        box = (..., slice(top, bottom), slice(left, right))
+        mixed[box] = batch_inputs.flip(0)[box]
+        return mixed, _blend(batch_scores, ratio)
+
+
+def _blend(batch: Tensor, ratio: float) -> Tensor:
+    return ratio * batch + (1 - ratio) * batch.flip(0)

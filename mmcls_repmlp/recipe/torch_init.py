@@ -1,0 +1,33 @@
+"""Initial weights as PyTorch's own layers draw them."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmcls.registry import WEIGHT_INITIALIZERS
+from torch import nn
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class TorchInit:
+    """Initialize a model as if it were built of plain PyTorch layers.
+
+    The official RepMLPNet is (github.com/DingXiaoH/RepMLP at 3eff13f,
+    repmlpnet.py); mmcv's ConvModule and mmcls' head draw from distributions
+    of their own. As ``init_cfg`` of a whole model it covers all its parts
+    and goes before theirs, but for ``Pretrained``, which is loaded after it.
+    """
+
+    def __call__(self, module: nn.Module) -> None:
+        """Draw all weights anew; norms start at 1 and 0."""
+        for part in module.modules():
+            if hasattr(part, 'reset_parameters'):
+                part.reset_parameters()
+            # mmengine goes on to every part that is not marked so.
+            if part is not module:
+                part.is_init = not any(map(_loads, part.modules()))
+
+
+def _loads(part: nn.Module) -> bool:
+    init_cfg = getattr(part, 'init_cfg', None) or []
+    cfgs = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg
+    return any(cfg.get('type') == 'Pretrained' for cfg in cfgs)

@@ -1,0 +1,73 @@
+from types import SimpleNamespace as Namespace
+
+import pytest
+from mmengine.config import ConfigDict
+
+from mmcls_repmlp.apis import classes as module_under_test
+from mmcls_repmlp.apis.classes import check_classes
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.errors import ConfigError
+
+
+def loop(names):
+    return Namespace(dataloader=Namespace(dataset=Namespace(
+        metainfo={} if names is None else dict(classes=names))))
+
+
+def runner(train, val=None, head=3):
+    return Namespace(
+        cfg=ConfigDict(train_dataloader={},
+                       val_dataloader=None if val is None else {}),
+        model=Namespace(head=head and Namespace(num_classes=head)),
+        train_loop=loop(train), val_loop=loop(val))
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    lines = []
+    monkeypatch.setattr(module_under_test, 'print_log',
+                        lambda line, **_: lines.append(line))
+    return lines
+
+
+@pytest.mark.parametrize('ok', [
+    runner('abc', 'abc'), runner(('a', 'b', 'c'), ['a', 'b', 'c']),
+    runner('abc'), runner(None, 'xy'), runner('abcd', head=None)])
+def test_what_agrees_as_far_as_is_told(warned, ok):
+    check_classes(ok)
+    assert not warned
+
+
+def test_more_classes_than_the_head_has():
+    with pytest.raises(ConfigError, match='has 4 classes and the head 3: set '
+                       'model.head.num_classes to 4'):
+        check_classes(runner('abcd', 'abcd'))
+
+
+def test_fewer_are_allowed_but_said(warned):
+    check_classes(runner('ab', 'ab'))
+    assert 'model.head.num_classes to 2' in warned[0]
+
+
+@pytest.mark.parametrize(('val', 'odd'), [('ac', 'b'), ('abd', 'c, d'),
+                                          ('bac', 'their order')])
+def test_labels_must_mean_the_same(val, odd):
+    with pytest.raises(ConfigError, match=rf'not the same \({odd}\)'):
+        check_classes(runner('abc', val))
+
+
+def test_training_checks_its_data_sets(project, tmp_path):
+    data = tmp_path / 'data'
+    for name in ('train', 'val'):
+        (data / name).mkdir(parents=True)
+        for label in range(10):
+            if name == 'train' or label != 3:
+                (data / name / str(label)).symlink_to(
+                    project.data / name / str(label))
+    options = {f'{name}_dataloader.dataset.data_root': str(data)
+               for name in ('train', 'val')}
+    with pytest.raises(ConfigError, match=r'10 classes, .* 9, .* \(3\)'):
+        train(project.config, str(tmp_path / 'work'), cfg_options=options)
+    with pytest.raises(ConfigError, match='the head 8: set model.head.num'):
+        train(project.config, str(tmp_path / 'work'), cfg_options={
+            'model.head.num_classes': 8})

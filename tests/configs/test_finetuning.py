@@ -1,0 +1,69 @@
+"""Fine-tuning as the configs and docs/finetuning.md describe it."""
+import pytest
+import torch
+from make_digits import write_digits
+
+from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.checkpoints import read_checkpoint
+from tests.helpers import ROOT
+
+CONFIGS = ROOT / 'configs' / 'repmlp'
+QUICK = dict(batch_size=16, num_workers=0, persistent_workers=False)
+
+
+@pytest.fixture(scope='module')
+def tuned(project, tmp_path_factory):
+    """Digits 6 to 9, from a model that was trained for two short epochs."""
+    folder = tmp_path_factory.mktemp('finetuning')
+    data = write_digits(folder / 'data', (6, 7, 8, 9))
+    for label in '6789':
+        for image in sorted((data / 'train' / label).iterdir())[40:]:
+            image.unlink()
+    options = {f'{name}_dataloader.{key}': value
+               for name in ('train', 'val', 'test') for key, value in {
+                   **QUICK, 'dataset.data_root': str(data)}.items()}
+    train(CONFIGS / 'repmlp-mini_ft-1xb64_digits-6to9-32px.py',
+          str(folder / 'work'), cfg_options={
+              **options, 'train_cfg.max_epochs': 3,
+              'model.backbone.init_cfg.checkpoint': str(project.trained)})
+    return read_checkpoint(folder / 'work' / 'epoch_3.pth')
+
+
+def test_it_learns_the_new_classes(tuned):
+    scores = tuned['message_hub']['log_scalars']['val/accuracy/top1'].data[0]
+    print(f'top-1 on four new digits after each epoch: {scores}')
+    assert scores[-1] > 60  # by chance 25
+    assert tuned['meta']['dataset_meta']['classes'] == tuple('6789')
+    assert tuned['state_dict']['head.fc.weight'].shape == (4, 128)
+
+
+def test_frozen_stages_stay_and_all_else_moves(tuned, project):
+    before = read_checkpoint(project.trained)['state_dict']
+    for key, value in tuned['state_dict'].items():
+        if key.startswith('head.') or 'num_batches' in key:
+            continue
+        frozen = key.startswith(('backbone.patch_embed.',
+                                 'backbone.stages.0.'))
+        assert torch.equal(value, before[key]) is frozen, key
+
+
+def test_layers_learn_at_falling_rates(tuned):
+    groups = tuned['optimizer']['param_groups']
+    rates = sorted({group['initial_lr'] for group in groups})
+    # Below the head: one block, two blocks, and no first stage.
+    assert rates == pytest.approx([2e-3 * 0.8**n for n in (3, 2, 1, 0)])
+
+
+def test_one_setting_makes_room_for_other_classes():
+    cfg = read_config(CONFIGS / 'repmlp-base_ft-8xb32_custom.py')
+    assert cfg.model.head.pop('num_classes') == 5
+    assert 'num_classes' not in cfg.pretty_text
+    assert cfg.model.backbone.init_cfg.prefix == 'backbone.'
+
+
+def test_the_config_for_48_pixels_prepares_such_images():
+    cfg = read_config(CONFIGS / 'repmlp-mini_ft-1xb64_digits-48px.py')
+    for name in ('train', 'val', 'test'):
+        pipeline = cfg[f'{name}_dataloader'].dataset.pipeline
+        assert pipeline[1].scale == cfg.model.backbone.img_size == 48

@@ -1,0 +1,111 @@
+"""The configs of the first paper, and its docs page, say what is so."""
+import re
+
+import numpy as np
+import pytest
+import torch
+from mmcls.structures import ClsDataSample
+from mmcv.transforms import Compose
+from mmengine.registry import DefaultScope
+
+from mmcls_repmlp.apis.model import build_model
+from mmcls_repmlp.deploy import complexity, reparameterize
+from tests.configs.test_configs import TWINS, read
+from tests.helpers import ROOT, TINY_RESNET_CFG
+
+PAGE = (ROOT / 'docs' / 'first_paper.md').read_text()
+CONFIGS = [name for name in TWINS if 'resnet50' in name]
+CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
+# | config | parameters M: training / deploy | MACs G: ... | ...
+ROWS = {name: (params, macs) for name, params, macs in re.findall(
+    r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)}
+
+
+@pytest.mark.parametrize('name', [*CONFIGS, CIFAR])
+def test_counts_on_the_page(name):
+    with torch.device('meta'):
+        model = build_model(read(name))
+    shape = (3, *model.backbone.img_size)
+    counts = [complexity(m, shape) for m in (model, reparameterize(model))]
+    assert ROWS[name] == (
+        ' / '.join(f'{c.params / 1e6:.3f}' for c in counts),
+        ' / '.join(f'{c.macs / 1e9:.3f}' for c in counts))
+
+
+def test_the_page_names_every_config():
+    assert {*CONFIGS, CIFAR} == {*ROWS}
+
+
+def test_the_example_on_the_page_runs():
+    example, = re.findall('```python\n(.*?)```', PAGE, re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert names['maps'].shape == (2, 64, 28, 28)
+    assert names['backbone'].deploy
+
+
+def test_files_that_the_page_names_exist():
+    files = re.findall(r'`((?:tests|configs)/[\w./-]+\.py)`', PAGE)
+    assert len(files) >= 3
+    for file in files:
+        assert (ROOT / file).exists(), file
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_recipe_of_the_paper(name):
+    cfg = read(name)
+    size = cfg.model.backbone.img_size
+    assert cfg.optim_wrapper.to_dict() == dict(optimizer=dict(
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
+    assert cfg.param_scheduler.type == 'CosineAnnealingLR'
+    assert cfg.param_scheduler.eta_min == 0
+    assert cfg.train_cfg.max_epochs == 100
+    assert cfg.train_dataloader.batch_size * 8 == 256
+    assert cfg.auto_scale_lr.base_batch_size == 256
+    assert cfg.model.train_cfg.augments.type == 'Mixup'
+    types = [step.type for step in cfg.train_dataloader.dataset.pipeline]
+    assert types[1:-1] == ['RandomResizedCrop', 'RandomFlip', 'AutoAugment']
+    assert cfg.train_dataloader.dataset.pipeline[1].scale == size
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        _, resize, crop, _ = loader.dataset.pipeline
+        assert (resize.type, resize.edge) == ('ResizeEdge', 'short')
+        assert (resize.scale, crop.crop_size) == (
+            {224: 256, 320: 320}[size], size)
+
+
+def test_recipe_of_the_paper_on_cifar10():
+    cfg = read(CIFAR)
+    assert cfg.optim_wrapper.optimizer.lr == 0.2
+    assert cfg.train_cfg.max_epochs == 100
+    assert cfg.train_dataloader.batch_size == 128
+    assert cfg.train_dataloader.dataset.type == 'CIFAR10'
+    crop, flip, _ = cfg.train_dataloader.dataset.pipeline
+    assert (crop.crop_size, crop.padding, flip.prob) == (32, 4, 0.5)
+    assert not cfg.train_dataloader.dataset.test_mode
+    assert cfg.test_dataloader.dataset.test_mode
+
+
+def test_training_pipeline_runs():
+    cfg = read(CONFIGS[0])
+    with DefaultScope.overwrite_default_scope('mmcls'):
+        prepare = Compose(cfg.train_dataloader.dataset.pipeline[1:])
+    pixels = np.random.default_rng(0).integers(0, 256, (250, 300, 3))
+    for _ in range(10):  # AutoAugment draws one of its policies
+        out = prepare(dict(img=pixels.astype(np.uint8), gt_label=3))
+        assert out['inputs'].shape == (3, 224, 224)
+
+
+def test_loss_takes_mixed_images():
+    cfg = read(CONFIGS[0])
+    cfg.model.backbone = dict(
+        type='RepMLPResNet', **TINY_RESNET_CFG)
+    cfg.model.head.in_channels = 64
+    model = build_model(cfg).train()
+    samples = [ClsDataSample().set_gt_label(i) for i in range(4)]
+    data = dict(inputs=[torch.randint(256, (3, 64, 64), dtype=torch.uint8)
+                        for _ in samples], data_samples=samples)
+    data = model.data_preprocessor(data, training=True)
+    assert data['data_samples'][0].gt_label.score.shape == (1000, )
+    losses = model(**data, mode='loss')
+    losses['loss'].backward()
+    assert model.backbone.stage0[0].conv.weight.grad.abs().sum() > 0

@@ -1,0 +1,135 @@
+import copy
+import re
+
+import pytest
+import segment_digits
+import torch
+from PIL import Image
+from segmentation import (
+    COLS,
+    ROWS,
+    SIDE,
+    Segmenter,
+    best_threshold_iou,
+    iou,
+    make_scenes,
+    train,
+)
+from sklearn.datasets import load_digits
+
+from mmcls_repmlp import fuse_for_inference, reparameterize
+from tests.helpers import assert_same
+
+HEIGHT, WIDTH = ROWS * SIDE, COLS * SIDE
+
+
+@pytest.fixture(scope='module')
+def trained():
+    torch.manual_seed(0)
+    model = Segmenter()
+    return model, train(model, 40)
+
+
+@pytest.fixture(scope='module')
+def scenes():
+    return make_scenes(16, False, 1_000_000)
+
+
+def test_it_learns_to_segment_what_no_threshold_does(trained, scenes):
+    model, losses = trained
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    with torch.no_grad():
+        learned = iou(model(scenes[0]) > 0, scenes[1])
+    assert learned > 0.6 > 0.4 > best_threshold_iou(*scenes)
+
+
+# All of the scenes, and a part that is no multiple of the training size.
+@pytest.mark.parametrize('size', [(HEIGHT, WIDTH), (50, 99)])
+@pytest.mark.parametrize('fuse', [False, True])
+@torch.no_grad()
+def test_merging_leaves_every_mask_as_it_is(trained, scenes, size, fuse):
+    model = copy.deepcopy(trained[0]).double()
+    images = scenes[0][..., :size[0], :size[1]].double()
+    merged = reparameterize(model)
+    assert merged.backbone.deploy and not model.backbone.deploy
+    if fuse:
+        merged.backbone = fuse_for_inference(merged.backbone)
+    logits = model(images)
+    assert logits.shape == images.shape
+    assert_same(merged(images), logits)
+    assert torch.equal(merged(images) > 0, logits > 0)
+
+
+def test_training_is_repeatable():
+    losses = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        losses.append(train(Segmenter(), 2))
+    assert losses[0] == losses[1]
+
+
+def test_scenes_are_tiles_of_real_digits_that_were_not_trained_on():
+    images, masks = make_scenes(2, False, 3)
+    assert images.shape == masks.shape == (2, 1, HEIGHT, WIDTH)
+    held_out = torch.from_numpy(load_digits().images[1400:]).float() / 16
+    # At the middle of each of its 8x8 pixels a mask says whether the digit,
+    # smoothed a little, is more than half dark there.
+    for scene in masks[:, 0]:
+        for row in range(ROWS):
+            for col in range(COLS):
+                tile = scene[row * SIDE:(row + 1) * SIDE,
+                             col * SIDE:(col + 1) * SIDE]
+                coarse = tile.view(8, 4, 8, 4).mean((1, 3))
+                errors = (held_out - coarse).abs().mean((1, 2))
+                assert errors.min() < 0.15
+
+
+def test_light_and_noise_fit_the_mask_in_either_polarity():
+    images, masks = make_scenes(8, True, 0)
+    tiles = [t.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE)[:, 0].flatten(0, 2)
+             for t in (images, masks)]
+    contrast = torch.stack([image[mask > 0].mean() - image[mask == 0].mean()
+                            for image, mask in zip(*tiles)])
+    assert (contrast.abs() > 0.5).all()
+    assert 0.25 < (contrast > 0).float().mean() < 0.75
+
+
+def test_scenes_are_drawn_from_the_seed():
+    assert_same(make_scenes(2, True, 5), make_scenes(2, True, 5), 0)
+    assert not torch.equal(make_scenes(2, True, 5)[0],
+                           make_scenes(2, True, 6)[0])
+
+
+def test_iou():
+    masks = torch.tensor([1., 1., 0., 0.])
+    assert iou(masks, masks) == 1
+    assert iou(torch.tensor([0., 1., 1., 0.]), masks) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize('sign', [1, -1])
+def test_the_best_threshold_is_found_in_either_polarity(sign):
+    _, masks = make_scenes(1, True, 0)
+    assert best_threshold_iou(sign * (masks - 0.5), masks) == 1
+
+
+def test_the_command_draws_and_reports(tmp_path, capsys):
+    out = tmp_path / 'new' / 'a.png'
+    assert segment_digits.main([str(out), '--steps', '2']) == 0
+    with Image.open(out) as image:
+        assert image.format == 'PNG' and image.width > 1000
+    said = capsys.readouterr().out
+    assert 'IoU of the foreground, deploy form' in said
+    assert 'of 524288' in said
+    assert [path.name for path in out.parent.iterdir()] == ['a.png']
+
+
+@pytest.mark.parametrize(('more', 'message'), [
+    ([], 'a.png.* exists.*--force'),
+    (['--steps', '0', '--force'], '--steps 0.*at least 1')])
+def test_what_cannot_be_done_is_said_before_training(
+        tmp_path, capsys, more, message):
+    out = tmp_path / 'a.png'
+    out.write_text('precious')
+    assert segment_digits.main([str(out), *more]) == 2
+    assert out.read_text() == 'precious'
+    assert re.search(message, capsys.readouterr().err)

@@ -1,0 +1,220 @@
+"""RepMLPNet as a backbone for dense prediction: the pyramid of large images.
+
+The whole is compared with its tiles, each run alone as an image.
+"""
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
+from mmcls_repmlp.models.layers import GlobalPerceptron
+from tests.helpers import TINY_CFG, assert_same, randn, random_model
+
+ARCH = dict(channels=(8, 16, 16, 32), depths=(1, 2, 1, 1),
+            sharesets_nums=(1, 4, 8, 32))
+STRIDES = (4, 8, 16, 32)
+# Twice as many tiles across as down, as in 512x1024.
+ROWS, COLS = 2, 4
+FORMS = dict(training=lambda model: model, deploy=reparameterize,
+             fused=fuse_for_inference)
+
+
+@pytest.fixture(params=FORMS.values(), ids=FORMS)
+def form(request):
+    return request.param
+
+
+@pytest.fixture(params=[(32, 32), (32, 64)], ids=['square', 'rectangular'])
+def tile(request):
+    return request.param
+
+
+def net(**cfg):
+    return random_model(RepMLPNet, **{
+        **dict(arch=ARCH, img_size=32, out_indices=(0, 1, 2, 3)), **cfg})
+
+
+def shapes(outs):
+    return [tuple(out.shape) for out in outs]
+
+
+def cut(maps):
+    """The tiles of maps, row by row: (N, C, h, w) each."""
+    return [part for band in maps.chunk(ROWS, 2)
+            for part in band.chunk(COLS, 3)]
+
+
+def join(tiles):
+    return torch.cat([torch.cat(tiles[row * COLS:(row + 1) * COLS], 3)
+                      for row in range(ROWS)], 2)
+
+
+def images(tile, n=2):
+    return randn(n, 3, ROWS * tile[0], COLS * tile[1])
+
+
+# ------------------------------------------------------------------ pyramid
+
+@pytest.mark.parametrize('deploy', [False, True])
+def test_pyramid_of_d256_for_cityscapes(deploy):
+    with torch.device('meta'):
+        model = RepMLPNet('D', 256, out_indices=(0, 1, 2, 3), deploy=deploy)
+        outs = model.eval()(torch.empty(2, 3, 512, 1024))
+    assert shapes(outs) == [(2, 80, 128, 256), (2, 160, 64, 128),
+                            (2, 320, 32, 64), (2, 640, 16, 32)]
+
+
+def test_pyramid_in_every_form(form, tile):
+    x = images(tile)
+    outs = form(net(img_size=tile))(x)
+    assert shapes(outs) == [(2, c, x.shape[2] // s, x.shape[3] // s)
+                            for c, s in zip(ARCH['channels'], STRIDES)]
+    assert_same(outs, net(img_size=tile)(x), 1e-10)
+
+
+# -------------------------------------------------------------------- tiles
+
+def test_permuting_the_tiles_permutes_those_of_the_maps(form, tile):
+    model = form(net(img_size=tile))
+    x = images(tile)
+    order = torch.randperm(
+        ROWS * COLS, generator=torch.Generator().manual_seed(1)).tolist()
+    permuted = model(join([cut(x)[i] for i in order]))
+    for out, moved in zip(model(x), permuted):
+        assert_same(moved, join([cut(out)[i] for i in order]), 1e-10)
+
+
+def test_tiles_alone_equal_the_whole_where_the_gate_is_constant(form, tile):
+    model = net(img_size=tile)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, GlobalPerceptron):
+                module.conv2.conv.weight.zero_()
+    model = form(model)
+    assert_tiles_equal_the_whole(model, images(tile))
+
+
+def test_the_gate_is_all_that_tells_a_tile_of_the_others(form, tile):
+    model = form(net(img_size=tile))
+    with pytest.raises(AssertionError):
+        assert_tiles_equal_the_whole(model, images(tile))
+    # It pools the map, and the mean of equal tiles is that of each.
+    assert_tiles_equal_the_whole(
+        model, randn(2, 3, *tile).repeat(1, 1, ROWS, COLS))
+
+
+@pytest.mark.parametrize('merge', [FORMS['training'], FORMS['deploy']])
+def test_tiles_with_the_gate_of_the_whole_equal_the_whole(merge, tile):
+    model = merge(net(img_size=tile))
+    x, gates = images(tile), []
+    perceptrons = [module for module in model.modules()
+                   if isinstance(module, GlobalPerceptron)]
+    recording = [module.register_forward_hook(
+        lambda *call: gates.append(call[-1])) for module in perceptrons]
+    whole = model(x)
+    for hook in recording:
+        hook.remove()
+    assert len(gates) == sum(ARCH['depths'])
+    again = itertools.cycle(gates)
+    for module in perceptrons:
+        module.register_forward_hook(lambda *call: next(again))
+    assert_same([join(parts) for parts in zip(*map(model, cut(x)))], whole)
+
+
+def assert_tiles_equal_the_whole(model, x):
+    assert_same([join(parts) for parts in zip(*map(model, cut(x)))], model(x),
+                1e-10)
+
+
+# ------------------------------------------------------------------ padding
+
+SIZES = [(33, 64), (40, 97), (31, 30), (1, 1)]
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_padding_equals_padded_images_with_their_maps_cropped(form, size):
+    x = randn(2, 3, *size)
+    rows, cols = (-(-side // 32) * 32 for side in size)
+    padded = torch.zeros(2, 3, rows, cols, dtype=x.dtype)
+    padded[..., :size[0], :size[1]] = x
+    expected = [out[..., :-(-size[0] // stride), :-(-size[1] // stride)]
+                for out, stride in zip(form(net())(padded), STRIDES)]
+    outs = form(net(pad_to_multiple=True))(x)
+    assert shapes(outs) == shapes(expected)
+    assert_same(outs, expected, 0)
+
+
+def test_padding_is_to_rectangles_and_follows_the_downsampling(form):
+    cfg = dict(img_size=(32, 64), out_after_downsample=True)
+    outs = form(net(pad_to_multiple=True, **cfg))(randn(1, 3, 33, 70))
+    assert shapes(outs) == [(1, 16, 5, 9), (1, 16, 3, 5), (1, 32, 2, 3),
+                            (1, 32, 2, 3)]
+
+
+def test_padding_changes_nothing_where_none_is_needed(form, tile):
+    x = images(tile)
+    assert_same(form(net(img_size=tile, pad_to_multiple=True))(x),
+                form(net(img_size=tile))(x), 0)
+
+
+def test_padding_is_off_by_default(form):
+    with pytest.raises(ValueError, match='40x32 do not fit img_size=32x32: '
+                       'set pad_to_multiple=True, or use 32x32'):
+        form(net())(randn(1, 3, 40, 32))
+
+
+def test_padding_needs_a_size_whose_multiples_fit():
+    with pytest.raises(ValueError, match='pad_to_multiple.*got 38'):
+        net(arch=TINY_CFG['arch'], img_size=38, out_indices=2,
+            pad_to_multiple=True)
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_padded_images_train(with_cp):
+    model = net(pad_to_multiple=True, with_cp=with_cp).train()
+    x = randn(2, 3, 40, 70).requires_grad_()
+    sum((out * randn(*out.shape)).sum() for out in model(x)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert (x.grad != 0).all()
+
+
+def test_exported_graph_pads_a_fixed_size(form):
+    model = form(net(pad_to_multiple=True))
+    batch = torch.export.Dim('batch', min=1, max=64)
+    with torch.no_grad():
+        program = torch.export.export(model, (randn(2, 3, 40, 50), ),
+                                      dynamic_shapes=({0: batch}, ))
+    for n in (1, 3):
+        x = randn(n, 3, 40, 50, seed=n)
+        assert_same(program.module()(x), model(x), 1e-10)
+
+
+# --------------------------------------------------------------- frozen BN
+
+def frozen():
+    return net(norm_eval=True, norm_cfg=dict(type='BN', requires_grad=False))
+
+
+def test_frozen_norms_train_no_further_and_merge():
+    model = frozen().train()
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    before = copy.deepcopy([m.state_dict() for m in norms])
+    optimizer = torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad], 1e-3)
+    x = images((32, 32))
+    start = [out.detach() for out in model(x)]
+    assert_same(start, frozen()(x), 0)  # in training as in eval mode
+    sum(out.square().mean() for out in model(x)).backward()
+    optimizer.step()
+    for norm, state in zip(norms, before):
+        assert not any(p.requires_grad for p in norm.parameters())
+        assert_same([*norm.state_dict().values()], [*state.values()], 0)
+    convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert all(m.weight.grad.abs().sum() > 0 for m in convs)
+    trained = model.eval()(x)
+    assert not torch.equal(trained[0], start[0])
+    assert_same(reparameterize(model)(x), trained, 1e-10)

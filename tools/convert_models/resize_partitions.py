@@ -1,0 +1,40 @@
+"""Make a checkpoint for images of another size out of a trained one."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmcls_repmlp.apis.cli import add_cfg_options, run_tool
+from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file that SRC belongs to')
+    parser.add_argument('src', help='checkpoint, a file or URL')
+    parser.add_argument('dst', help='resized checkpoint to write')
+    parser.add_argument(
+        '--to',
+        nargs='+',
+        type=int,
+        required=True,
+        metavar='PIXELS',
+        help='new height and width of the images, or one number for both')
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing file')
+    add_cfg_options(parser)
+    args = parser.parse_args(argv)
+    return run_tool(
+        parser, lambda: resize_checkpoint(
+            args.config,
+            args.src,
+            args.dst,
+            args.to,
+            force=args.force,
+            cfg_options=args.cfg_options))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
