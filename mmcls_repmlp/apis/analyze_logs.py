@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.checkpoints import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.errors import UserError
 
 _COUNTERS = ('step', 'iter', 'epoch')
@@ -58,6 +58,7 @@ def analyze_logs(logs: Sequence[str | Path],
         raise UserError(f'{len(names)} names in the legend for {len(logs)} '
                         'logs: give one for each')
     if out is not None:
+        check_suffix(out, ('.png', ), 'the curves')
         check_writable(out, force)
     read = [read_log(log) for log in logs]
     keys = list(keys) or [

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.checkpoints import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.errors import UserError
 
 from .config import data_errors, loader_config, read_config, user_errors
@@ -62,9 +62,7 @@ def confusion_matrix(config: str | Path,
                         'of predictions can run code: give the checkpoint '
                         'that made it, it is tested again')
     if out is not None:
-        if Path(out).suffix not in _SUFFIXES:
-            raise UserError(f'--out {str(out)!r} cannot hold a matrix: end it '
-                            f'in {" or ".join(_SUFFIXES)}')
+        check_suffix(out, _SUFFIXES, 'a matrix')
         check_writable(out, force)
     cfg = read_config(config, cfg_options)
     loader_config(cfg, 'test')
@@ -73,7 +71,7 @@ def confusion_matrix(config: str | Path,
     report(_describe(matrix, classes))
     if out is not None:
         with atomic_write(out, force) as temporary:
-            if Path(out).suffix == '.csv':
+            if Path(out).suffix.lower() == '.csv':
                 _write_csv(matrix, classes, temporary)
             else:
                 _draw(matrix, classes, include_values, temporary)

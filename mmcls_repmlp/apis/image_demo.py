@@ -16,7 +16,12 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from torch import nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable, class_names
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_suffix,
+    check_writable,
+    class_names,
+)
 from mmcls_repmlp.errors import UserError
 
 from .config import loader_config, read_config, user_errors
@@ -59,9 +64,7 @@ def classify_image(image: str | Path,
         UserError: If something given is not usable.
     """
     if out is not None:
-        if Path(out).suffix.lower() not in _SUFFIXES:
-            raise UserError(f'--out {str(out)!r} cannot hold a picture: end '
-                            f'it in one of {", ".join(_SUFFIXES)}')
+        check_suffix(out, _SUFFIXES, 'a picture')
         check_writable(out, force)
     pixels = _read(image)
     cfg = read_config(config, cfg_options)

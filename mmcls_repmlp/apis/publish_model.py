@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (
+    CHECKPOINT_SUFFIXES,
     atomic_write,
+    check_suffix,
     check_writable,
     classes_meta,
     local_file,
@@ -22,9 +24,8 @@ from mmcls_repmlp.checkpoints import (
     state_dict_of,
     write_checkpoint,
 )
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError
 
-_SUFFIXES = ('.pth', '.pt')
 _KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8
 _OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
@@ -57,9 +58,7 @@ def publish_model(src: str | Path,
         JobFailedError: If the written file does not read back as it should;
             it is removed then.
     """
-    if Path(dst).suffix not in _SUFFIXES:
-        raise UserError(f'{str(dst)!r} has the wrong suffix for a checkpoint: '
-                        f'end it in {" or ".join(_SUFFIXES)}')
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     check_writable(Path(dst), force=True)
     content = read_checkpoint(src)
     published = dict(

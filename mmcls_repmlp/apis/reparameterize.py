@@ -12,7 +12,9 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmcls_repmlp.checkpoints import (
+    CHECKPOINT_SUFFIXES,
     atomic_write,
+    check_suffix,
     check_writable,
     classes_meta,
     load_strictly,
@@ -38,7 +40,6 @@ from mmcls_repmlp.version import __version__
 from .config import read_config, user_errors
 from .model import build_model
 
-_SUFFIXES = ('.pth', '.pt')
 _BATCH, _SEED = 2, 0
 
 
@@ -110,9 +111,7 @@ def reparameterize_checkpoint(
 
 def _check_targets(src: str | Path, dst: str | Path,
                    deploy_cfg: str | Path | None, force: bool) -> None:
-    if Path(dst).suffix not in _SUFFIXES:
-        raise UserError(f'{str(dst)!r} has the wrong suffix for a checkpoint: '
-                        f'end it in {" or ".join(_SUFFIXES)}')
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UserError(f'{str(dst)!r} is the training checkpoint itself: '
                         'name another file, training weights cannot be got '

@@ -13,7 +13,12 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable, meta_of
+from mmcls_repmlp.checkpoints import (
+    atomic_write,
+    check_suffix,
+    check_writable,
+    meta_of,
+)
 from mmcls_repmlp.deploy.locality import Locality, locality, repmlp_blocks
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.models import RepMLPBlock
@@ -59,9 +64,7 @@ def vis_locality(config: str | Path,
         UserError: If a file is not usable, is in deploy form, or there is no
             such output.
     """
-    if Path(out).suffix.lower() != '.png':
-        raise UserError(f'{str(out)!r} cannot hold the picture: end it in '
-                        '.png')
+    check_suffix(out, ('.png', ), 'the picture')
     check_writable(out, force)
     cfg = read_config(config, cfg_options)
     found, titles = [], []

@@ -1,7 +1,9 @@
 """Files: read safely, load strictly, write atomically, rename."""
 from .io import (
+                 CHECKPOINT_SUFFIXES,
                  atomic_write,
                  check_fit,
+                 check_suffix,
                  check_writable,
                  load_strictly,
                  local_file,
@@ -17,10 +19,10 @@ from .safe_globals import allow_mmengine_checkpoints
 from .safe_urls import make_urls_safe
 
 __all__ = [
-    'Recognized', 'allow_mmengine_checkpoints', 'atomic_write', 'check_fit',
-    'check_writable', 'class_names', 'classes_meta', 'convert_to_mmcls',
-    'convert_to_official', 'load_strictly', 'local_file', 'make_urls_safe',
-    'meta_of', 'read_checkpoint', 'recognize', 'resized_state_dict',
-    'state_dict_of',
+    'CHECKPOINT_SUFFIXES', 'Recognized', 'allow_mmengine_checkpoints',
+    'atomic_write', 'check_fit', 'check_suffix', 'check_writable',
+    'class_names', 'classes_meta', 'convert_to_mmcls', 'convert_to_official',
+    'load_strictly', 'local_file', 'make_urls_safe', 'meta_of',
+    'read_checkpoint', 'recognize', 'resized_state_dict', 'state_dict_of',
     'write_checkpoint'
 ]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,6 +16,7 @@ from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
 
 _ENVELOPES = ('state_dict', 'model', 'ema')
 _WRAPPER_PREFIX = 'module.'
+CHECKPOINT_SUFFIXES = ('.pth', '.pt')
 
 
 def local_file(source: str | Path) -> Path:
@@ -155,6 +156,23 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
     """
     check_fit(model, state_dict, source)
     model.load_state_dict(state_dict, strict=False)
+
+
+def check_suffix(path: str | Path, suffixes: Sequence[str],
+                 what: str) -> None:
+    """Refuse a file name whose suffix does not go with its contents.
+
+    Args:
+        path: The file to be written.
+        suffixes: Those that do, in lower case.
+        what: What is to be written, for the message.
+
+    Raises:
+        UserError: If it has another suffix.
+    """
+    if Path(path).suffix.lower() not in suffixes:
+        raise UserError(f'{str(path)!r} has the wrong suffix for {what}: '
+                        f'end it in {" or ".join(suffixes)}')
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:

@@ -100,11 +100,12 @@ def test_what_is_no_log(tmp_path, content, message):
     (dict(keys=['acc']),
      "has no 'acc': it has accuracy/top1, data_time, loss, lr, time"),
     (dict(legend=['a', 'b']), '2 names in the legend for 1 logs'),
+    (dict(out='a.jpg'), 'wrong suffix for the curves'),
     (dict(out='there.png'), 'exists.*--force')])
 def test_wrong_arguments(log, tmp_path, arguments, message):
     (tmp_path / 'there.png').write_text('precious')
     if 'out' in arguments:
-        arguments = dict(out=tmp_path / 'there.png')
+        arguments = dict(out=tmp_path / arguments['out'])
     with pytest.raises(UserError, match=message):
         analyze_logs(**{'logs': [log], **arguments})
     assert (tmp_path / 'there.png').read_text() == 'precious'

@@ -76,7 +76,7 @@ def test_many_classes(tmp_path):
 @pytest.mark.parametrize(('arguments', 'message'), [
     (dict(checkpoint='pred.pkl'), 'can run code: give the checkpoint'),
     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
-    (dict(out='a.txt'), 'cannot hold a matrix: end it in .png or .csv'),
+    (dict(out='a.txt'), 'wrong suffix for a matrix: end it in .png or .csv'),
     (dict(config='no.py'), 'does not exist'),
     (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
     (dict(cfg_options={'test_dataloader.dataset.data_root': '/nowhere'}),

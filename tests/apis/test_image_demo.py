@@ -114,7 +114,7 @@ def test_fewer_classes_than_are_asked_for(project, image, tmp_path):
     (dict(image='CONFIG'), 'is no image that can be read'),
     (dict(config='no.py'), 'does not exist'),
     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
-    (dict(out='a.txt'), 'cannot hold a picture'),
+    (dict(out='a.txt'), 'wrong suffix for a picture'),
     (dict(device='toaster'), "device 'toaster' cannot be used"),
     (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
     (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),

@@ -9,6 +9,7 @@ from torch import nn
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (
     atomic_write,
+    check_suffix,
     check_writable,
     load_strictly,
     local_file,
@@ -198,3 +199,15 @@ def test_folders_of_others_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(UserError, match='is no folder that you may write to'):
         check_writable(tmp_path / 'new' / 'a.pth')
+
+
+@pytest.mark.parametrize('path', ['a.png', 'b/a.PNG', 'a.b.csv'])
+def test_suffixes_that_go_with_the_contents(path):
+    check_suffix(path, ('.png', '.csv'), 'a matrix')
+
+
+@pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
+def test_suffixes_that_do_not(path):
+    with pytest.raises(UserError, match=f"'{path}' has the wrong suffix for a "
+                       'matrix: end it in .png or .csv'):
+        check_suffix(path, ('.png', '.csv'), 'a matrix')
