@@ -69,9 +69,8 @@ class PartitionGrid:
         if self.tiles_evenly:
             rows, cols = (max(1, round(got / side))
                           for got, side in zip(image_size, self.img_size))
-            remedy = ('set pad_to_multiple=True, or ' + remedy +
-                      ' or any multiple of it, the nearest being '
-                      f'{rows * h}x{cols * w}')
+            remedy += (' or any multiple of it (pad_to_multiple=True pads to '
+                       f'one), the nearest being {rows * h}x{cols * w}')
         raise InputError(f'images of {image_size[0]}x{image_size[1]} do not '
                          f'fit img_size={h}x{w}: {remedy}')
 

@@ -163,7 +163,7 @@ def test_padding_changes_nothing_where_none_is_needed(form, tile):
 
 def test_padding_is_off_by_default(form):
     with pytest.raises(ValueError, match='40x32 do not fit img_size=32x32: '
-                       'set pad_to_multiple=True, or use 32x32'):
+                       'use 32x32 or any multiple of it .pad_to_multiple'):
         form(net())(randn(1, 3, 40, 32))
 
 
