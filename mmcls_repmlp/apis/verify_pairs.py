@@ -101,15 +101,18 @@ def _describe(found: Verification) -> str:
 
 def _draw(found: Verification, path: Path) -> None:
     plt.switch_backend('agg')
-    figure, axes = plt.subplots(figsize=(5, 5), layout='constrained')
+    figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
     curve = found.roc
+    chance = torch.logspace(-5, 0, 50)
     axes.plot(curve.false_rate, curve.true_rate, drawstyle='steps-post',
               label=f'area {curve.area:.4f}')
-    axes.plot([0, 1], [0, 1], ':', color='grey', label='by chance')
-    axes.set(xlabel='different identities taken for one',
-             ylabel='one identity recognised', xlim=(0, 1), ylim=(0, 1.005),
+    axes.plot(chance, chance, ':', color='grey', label='by chance')
+    # Fewer false alarms than one among all pairs cannot be seen.
+    axes.set(xlabel='different identities taken for one', xscale='log',
+             ylabel='one identity recognised', xlim=(2 / found.pairs, 1),
+             ylim=(0, 1.01),
              title=f'{found.pairs} pairs, accuracy {found.accuracy:.2%}')
-    axes.set_aspect('equal')
+    axes.grid(alpha=0.3)
     axes.legend(loc='lower right')
     figure.savefig(path, format='png', dpi=120)
     plt.close(figure)

@@ -19,7 +19,6 @@ from .arguments import (
     last_frozen_stage,
     per_stage,
     positive_int,
-    positive_int,
     stage_indices,
 )
 from .backbone import MergeableBackbone

@@ -49,8 +49,13 @@ TWINS |= {
         ('bottleneck-g8-16', '-320px'), ('bottleneck-g8-8', '-320px'),
         ('bottleneck-g4-8', '-320px'))
 }
-TWINS['repmlp-cifar_1xb128_cifar10.py'] = (
-    'repmlp-cifar_deploy_1xb128_cifar10.py')
+TWINS |= {
+    'repmlp-cifar_1xb128_cifar10.py': 'repmlp-cifar_deploy_1xb128_cifar10.py',
+    'repmlp-faceresnet_4xb64_faces-96px.py':
+    'repmlp-faceresnet_deploy_4xb64_faces-96px.py',
+    'repmlp-faceresnet-mini_1xb64_digits-32px.py':
+    'repmlp-faceresnet-mini_deploy_1xb64_digits-32px.py',
+}
 
 
 def read(name):
@@ -70,7 +75,8 @@ def test_parses_builds_and_runs_anywhere(name):
     assert type(model).__name__ == 'ImageClassifier'
     assert isinstance(model.backbone, MergeableBackbone)
     assert model.backbone.deploy is ('deploy' in name or 'delopy' in name)
-    assert model.head.fc.in_features == model.backbone.channels[-1]
+    after = model.neck[-1].reduction if 'face' in name else model.head.fc
+    assert after.in_features == model.backbone.channels[-1]
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
 
 

@@ -16,12 +16,13 @@ from tests.helpers import ROOT, TINY_RESNET_CFG
 PAGE = (ROOT / 'docs' / 'first_paper.md').read_text()
 CONFIGS = [name for name in TWINS if 'resnet50' in name]
 CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
+FACES = 'repmlp-faceresnet_4xb64_faces-96px.py'
 # | config | parameters M: training / deploy | MACs G: ... | ...
 ROWS = {name: (params, macs) for name, params, macs in re.findall(
     r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)}
 
 
-@pytest.mark.parametrize('name', [*CONFIGS, CIFAR])
+@pytest.mark.parametrize('name', [*CONFIGS, CIFAR, FACES])
 def test_counts_on_the_page(name):
     with torch.device('meta'):
         model = build_model(read(name))
@@ -33,7 +34,7 @@ def test_counts_on_the_page(name):
 
 
 def test_the_page_names_every_config():
-    assert {*CONFIGS, CIFAR} == {*ROWS}
+    assert {*CONFIGS, CIFAR, FACES} == {*ROWS}
 
 
 def test_the_example_on_the_page_runs():
@@ -109,3 +110,26 @@ def test_loss_takes_mixed_images():
     losses = model(**data, mode='loss')
     losses['loss'].backward()
     assert model.backbone.stage0[0].conv.weight.grad.abs().sum() > 0
+
+
+def test_the_network_for_faces():
+    # Section 4.3: blocks 3, 2, 2, 2; 128 to 1024 channels, which the 1x1
+    # convolutions keep; RepMLP in the stride-1 blocks of c2 to c4.
+    with torch.device('meta'):
+        model = build_model(read(FACES))
+    backbone, blocks = model.backbone, {}
+    assert [len(stage) for stage in backbone.stages] == [3, 2, 2, 2]
+    assert backbone.channels == (128, 256, 512, 1024)
+    for i, stage in enumerate(backbone.stages):
+        for j, block in enumerate(stage):
+            if hasattr(block, 'btnk_repmlp'):
+                blocks[i, j] = block
+            first = getattr(block, 'btnk_conv1', None) or block.conv1
+            assert first.conv.out_channels == backbone.channels[i]
+    assert [*blocks] == [(0, 0), (0, 1), (0, 2), (1, 1), (2, 1)]
+    for (i, _), block in blocks.items():
+        repmlp = block.btnk_repmlp
+        assert repmlp.in_channels == backbone.channels[i] // 2
+        assert repmlp.partition_size == (6, 6) and repmlp.num_groups == 4
+        assert repmlp.input_size == (24 >> i, 24 >> i)
+    assert read(FACES).val_evaluator.type == 'PairVerification'

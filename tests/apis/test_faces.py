@@ -1,0 +1,64 @@
+"""Metric learning, with digits for identities, from training to pairs."""
+import shutil
+
+import pytest
+
+from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.test import test as run_test
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.apis.verify_pairs import verify_pairs
+from mmcls_repmlp.errors import ConfigError
+from tests.helpers import ROOT
+
+NAME = 'repmlp-faceresnet-mini{}_1xb64_digits-32px.py'
+QUICK = """
+_base_ = {base!r}
+_data = dict(batch_size=8, num_workers=0, persistent_workers=False,
+             dataset=dict(data_root={data!r}))
+train_dataloader = _data
+val_dataloader = {{**_data, 'dataset': dict(_data['dataset'],
+                                            data_prefix='train')}}
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=12, val_interval=12)
+"""
+
+
+@pytest.fixture(scope='module')
+def configs(tmp_path_factory, digits):
+    folder = tmp_path_factory.mktemp('faces')
+    made = []
+    for form in ('', '_deploy'):
+        path = folder / f'config{form}.py'
+        path.write_text(QUICK.format(
+            base=str(ROOT / 'configs/repmlp' / NAME.format(form)),
+            data=str(digits)))
+        made.append(path)
+    return made
+
+
+def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
+    config, deploy = configs
+    train(config, work_dir=work_dir, seed=0)
+    trained, merged = f'{work_dir}/epoch_12.pth', tmp_path / 'merged.pth'
+    reparameterize_checkpoint(config, trained, merged,
+                              report=lambda line: None)
+    scores = [run_test(*pair, work_dir=work_dir)
+              for pair in ((config, trained), (deploy, merged))]
+    assert scores[0] == pytest.approx(scores[1])
+    # Of the images trained on, most pairs are told apart after some epochs.
+    assert scores[0]['verification/roc_area'] > 70
+    found = verify_pairs(deploy, merged)
+    assert 100 * found.roc.area == pytest.approx(
+        scores[1]['verification/roc_area'], abs=0.1)
+
+
+def test_identities_may_be_others_than_those_trained_on(
+        configs, digits, tmp_path, work_dir):
+    for label in ('7', '8', '9'):
+        shutil.copytree(digits / 'train' / label, tmp_path / 'train' / label)
+    others = {'val_dataloader.dataset.data_root': str(tmp_path),
+              'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
+    train(configs[0], work_dir=work_dir, seed=0, cfg_options=others)
+    with pytest.raises(ConfigError, match='they are not the same'):
+        train(configs[0], work_dir=work_dir, cfg_options={
+            **others, 'val_evaluator': dict(type='Accuracy', _delete_=True)})
