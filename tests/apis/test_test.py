@@ -134,6 +134,6 @@ def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
             (project.config, project.merged, 'already converted')):
         with pytest.raises(CheckpointError, match=message):
             run_test(config, checkpoint, work_dir=work_dir)
-    with pytest.raises(CheckpointError, match='another architecture'):
+    with pytest.raises(CheckpointError, match='another number of classes'):
         run_test(project.config, project.trained, work_dir=work_dir,
                  cfg_options={'model.head.num_classes': 7})
