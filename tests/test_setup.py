@@ -54,7 +54,7 @@ def test_models_are_found_without_the_clone(installed, tmp_path):
         [sys.executable, '-W', 'ignore', '-c', CODE], cwd=tmp_path,
         env={**os.environ, 'PYTHONPATH': str(installed)},
         capture_output=True, text=True)
-    root, names, module = done.stdout.splitlines()
+    root, names, *_, module = done.stdout.splitlines()
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()
     assert module == 'mmcls_repmlp.models.repmlpnet'

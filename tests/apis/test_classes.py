@@ -7,19 +7,22 @@ from mmcls_repmlp.apis import classes as module_under_test
 from mmcls_repmlp.apis.classes import check_classes
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.evaluation import PairVerification
 
 
-def loop(names):
-    return Namespace(dataloader=Namespace(dataset=Namespace(
-        metainfo={} if names is None else dict(classes=names))))
+def loop(names, metric=None):
+    return Namespace(
+        dataloader=Namespace(dataset=Namespace(
+            metainfo={} if names is None else dict(classes=names))),
+        evaluator=Namespace(metrics=[metric]))
 
 
-def runner(train, val=None, head=3):
+def runner(train, val=None, head=3, metric=None):
     return Namespace(
         cfg=ConfigDict(train_dataloader={},
                        val_dataloader=None if val is None else {}),
         model=Namespace(head=head and Namespace(num_classes=head)),
-        train_loop=loop(train), val_loop=loop(val))
+        train_loop=loop(train), val_loop=loop(val, metric))
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def warned(monkeypatch):
 
 @pytest.mark.parametrize('ok', [
     runner('abc', 'abc'), runner(('a', 'b', 'c'), ['a', 'b', 'c']),
-    runner('abc'), runner(None, 'xy'), runner('abcd', head=None)])
+    runner('abc'), runner(None, 'xy'), runner('abcd', head=None),
+    runner('abc', 'xy', metric=PairVerification())])
 def test_what_agrees_as_far_as_is_told(warned, ok):
     check_classes(ok)
     assert not warned
