@@ -1,16 +1,15 @@
-"""Convert files of the official RepMLPNet to ours, and back."""
+"""Convert files of the official models to ours, and back."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from mmcls.registry import MODELS
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (
-    Recognized,
     check_fit,
     check_writable,
     convert_to_mmcls,
@@ -20,31 +19,41 @@ from mmcls_repmlp.checkpoints import (
     state_dict_of,
     write_checkpoint,
 )
+from mmcls_repmlp.checkpoints.official import (
+    BACKBONES,
+    NAMES,
+    RESNET_NAMES,
+    Names,
+)
 from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.model_index import config_of, indexed_models
 from mmcls_repmlp.models import Arch, resolve_arch
-from mmcls_repmlp.models.compatibility import Mismatch, find_mismatch
+from mmcls_repmlp.models.compatibility import find_mismatch, is_merged
 from mmcls_repmlp.version import __version__
 
 from .config import read_config
-from .model import build_model
+from .published import describe_closest, published_models
 
-_OURS = 'backbone.'
+_OURS = ('backbone.', 'head.')
+_RESNET = ('stage0.', 'backbone.stage0.')
 Size = tuple[int, int]
 T = TypeVar('T')
 
 
-class Published(NamedTuple):
-    """A published model, as its config builds it, without memory.
+class Identified(NamedTuple):
+    """What a file was found to hold.
 
     Attributes:
-        name: Name in the model index.
-        config: Its config, of the training or the deploy form.
-        weights: Its state dict, of shapes alone.
+        name: Name such as 'B224', or the one in the model index.
+        details: What else the shapes say.
+        model: Config of the model that the weights fill.
+        configs: Configs here that are of this model.
+        arch: Variant of a RepMLPNet, None for other models.
     """
     name: str
-    config: Path
-    weights: Mapping[str, Tensor]
+    details: str
+    model: Mapping[str, Any]
+    configs: list[Path]
+    arch: Arch | None = None
 
 
 def convert_from_official(src: str | Path,
@@ -53,11 +62,12 @@ def convert_from_official(src: str | Path,
                           img_size: Size | None = None,
                           key: str | None = None,
                           force: bool = False,
-                          report: Callable[[str], None] = print) -> Recognized:
+                          report: Callable[[str], None] = print) -> Identified:
     """Convert a file of official weights to a checkpoint of mmcls.
 
     Args:
-        src: Path or URL of the official file, of training or deploy form.
+        src: Path or URL of the official file, of training or deploy form: a
+            RepMLPNet of any size, or a RepMLP-ResNet of the configs here.
         dst: Checkpoint to write.
         arch: Variant that it must be. Defaults to whatever its shapes say.
         img_size: Height and width of the images trained on. Defaults to
@@ -68,35 +78,36 @@ def convert_from_official(src: str | Path,
         report: Called with a line for every step. Defaults to print.
 
     Returns:
-        What was recognized.
+        What was identified.
 
     Raises:
-        UserError: If the file is not usable, is no RepMLPNet, or would
+        UserError: If the file is not usable, holds no such model, or would
             overwrite another.
     """
     check_writable(dst, force)
     report(f'[1/3] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)
-    if all(name.startswith((_OURS, 'head.')) for name in weights):
+    if all(name.startswith(_OURS) for name in weights):
         raise CheckpointError(
             f'checkpoint {str(src)!r} has the names of mmcls already: use it '
             'as it is, or pass --to-official for the way back')
+    names = _names_of(weights)
     try:
-        converted = convert_to_mmcls(weights)
-        found = _recognized(converted, img_size, src)
+        converted = convert_to_mmcls(weights, names)
+        found = (_identify_repmlpnet(converted, img_size, src)
+                 if names is NAMES else _identify_resnet(converted))
     except CheckpointError as error:
         raise CheckpointError(
-            f'checkpoint {str(src)!r} is no official RepMLPNet: {error}; '
-            f'{_closest(weights)}') from error
-    report(f'[2/3] {_describe(found)}')
+            f'checkpoint {str(src)!r} is no official {BACKBONES[names]}: '
+            f'{error}; {_closest(weights, names)}') from error
     if arch is not None and found.arch != resolve_arch(arch):
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
                               f'arch {arch!r}: check the file, or drop --arch')
-    next_step = _next_step(found, converted, dst)
+    report(f'[2/3] this is {found.name}, {found.details}')
     report(f'[3/3] writing {dst}')
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)
     write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
-    report(next_step)
+    report(_next_step(found, dst))
     return found
 
 
@@ -109,7 +120,8 @@ def convert_to_official_file(
     """Convert a checkpoint of mmcls to a plain official state dict.
 
     Args:
-        src: Path or URL of a checkpoint of a RepMLPNet classifier.
+        src: Path or URL of a checkpoint of a RepMLPNet or RepMLP-ResNet
+            classifier.
         dst: File to write.
         key: Entry of the file that holds the weights. Defaults to the first
             of 'state_dict', 'model' and 'ema' that is there, or the file.
@@ -124,7 +136,7 @@ def convert_to_official_file(
     report(f'[1/2] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)
     try:
-        converted = convert_to_official(weights)
+        converted = convert_to_official(weights, _names_of(weights))
     except CheckpointError as error:
         raise CheckpointError(
             f'checkpoint {str(src)!r} cannot be converted: {error}') from error
@@ -132,79 +144,62 @@ def convert_to_official_file(
     write_checkpoint(converted, dst, force)
 
 
-def _recognized(weights: Mapping[str, Tensor], img_size: Size | None,
-                src: str | Path) -> Recognized:
+def _names_of(weights: Mapping[str, Tensor]) -> Names:
+    resnet = any(name.startswith(_RESNET) for name in weights)
+    return RESNET_NAMES if resnet else NAMES
+
+
+def _identify_repmlpnet(weights: Mapping[str, Tensor], img_size: Size | None,
+                        src: str | Path) -> Identified:
     found = recognize(weights, img_size)
     with torch.device('meta'):
         model = MODELS.build(found.classifier())
     check_fit(model, weights, src)
-    return found
+    arch, (height, width) = found.arch, found.img_size
+    details = (f'{_form(weights)}: channels {arch.channels}, depths '
+               f'{arch.depths}, sharesets {arch.sharesets_nums}, images of '
+               f'{height}x{width}, {found.num_classes or "no"} classes')
+    configs = [published.config for published in published_models(
+        'RepMLPNet', found.deploy, arch)
+        if not find_mismatch(published.weights, weights)]
+    return Identified(found.name, details, found.classifier(), configs, arch)
 
 
-def _describe(found: Recognized) -> str:
-    arch = found.arch
-    form = 'deploy' if found.deploy else 'training'
-    return (f'this is {found.name}, {form} form: channels {arch.channels}, '
-            f'depths {arch.depths}, sharesets {arch.sharesets_nums}, images '
-            f'of {found.img_size[0]}x{found.img_size[1]}, '
-            f'{found.num_classes or "no"} classes')
+def _identify_resnet(weights: Mapping[str, Tensor]) -> Identified:
+    for published in published_models('RepMLPResNet', is_merged(weights)):
+        if not find_mismatch(published.weights, weights):
+            model = read_config(published.config).model
+            return Identified(published.name, _form(weights), model,
+                              [published.config])
+    raise CheckpointError('no config here has these names and shapes')
 
 
-def _next_step(found: Recognized, weights: Mapping[str, Tensor],
-               dst: str | Path) -> str:
-    configs = [published.config
-               for published in _published(found.deploy, found.arch)
-               if not find_mismatch(published.weights, weights)]
-    if not configs:
+def _form(weights: Mapping[str, Tensor]) -> str:
+    return f'{"deploy" if is_merged(weights) else "training"} form'
+
+
+def _next_step(found: Identified, dst: str | Path) -> str:
+    if not found.configs:
         return ('next: no config here is for this model; write one with '
-                f'model=dict(backbone={found.backbone()}, ...)')
-    first, *others = configs
+                f'model=dict(backbone={found.model["backbone"]}, ...)')
+    first, *others = found.configs
     return '\n'.join(
         [f'next: python tools/test.py {first} {dst} --metrics accuracy',
          *(f'      or with {other}, see docs/model_zoo.md'
            for other in others)])
 
 
-def _published(deploy: bool,
-               arch: Arch | None = None) -> Iterator[Published]:
-    for model in indexed_models():
-        config = config_of(model, deploy)
-        cfg = read_config(config)
-        backbone = cfg.model.backbone
-        if backbone.type == 'RepMLPNet' and arch in (
-                None, resolve_arch(backbone.arch)):
-            with torch.device('meta'):
-                weights = build_model(cfg).state_dict()
-            yield Published(model.name, _as_typed(config), weights)
-
-
-def _as_typed(path: Path) -> Path:
-    here, path = Path.cwd(), path.resolve()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _closest(weights: Mapping[str, Tensor]) -> str:
-    named = dict(_name_by_name(weights))
+def _closest(weights: Mapping[str, Tensor], names: Names) -> str:
+    named = dict(_name_by_name(weights, names))
     if not any(name.startswith(_OURS) for name in named):
         return "none of its names is the official model's"
-    count, name, mismatch = min(
-        ((_size(mismatch), published.name, mismatch)
-         for deploy in (False, True) for published in _published(deploy)
-         if (mismatch := find_mismatch(published.weights, named))),
-        key=lambda candidate: candidate[0], default=(0, '', ''))
-    details = f': {mismatch}' if count < len(named) / 2 else ''
-    return (f'closest is {name}, which differs in {count} of {len(named)} '
-            f'entries{details}')
+    return describe_closest(named, BACKBONES[names])
 
 
-def _name_by_name(weights: Mapping[str, T]) -> Iterator[tuple[str, T]]:
+def _name_by_name(weights: Mapping[str, T],
+                  names: Names) -> Iterator[tuple[str, T]]:
     for name, value in weights.items():
         try:
-            yield from convert_to_mmcls({name: value}).items()
+            yield from convert_to_mmcls({name: value}, names).items()
         except CheckpointError:
             yield name, value
-
-
-def _size(mismatch: Mismatch) -> int:
-    return (len(mismatch.missing) + len(mismatch.unexpected)
-            + len(mismatch.misshaped))

@@ -39,7 +39,7 @@ RESNET_NAMES = (
     ('stage{n}', 'backbone.stage{n}'),
     ('linear', 'head.fc'),
 )
-_MODELS = {NAMES: 'RepMLPNet', RESNET_NAMES: 'RepMLPResNet'}
+BACKBONES = {NAMES: 'RepMLPNet', RESNET_NAMES: 'RepMLPResNet'}
 
 
 def convert_to_mmcls(state_dict: Mapping[str, T],
@@ -54,7 +54,7 @@ def convert_to_mmcls(state_dict: Mapping[str, T],
     Raises:
         CheckpointError: If a name is none of the official model's.
     """
-    return _rename(state_dict, names, f'official {_MODELS[names]}')
+    return _rename(state_dict, names, f'official {BACKBONES[names]}')
 
 
 def convert_to_official(state_dict: Mapping[str, T],
@@ -69,7 +69,7 @@ def convert_to_official(state_dict: Mapping[str, T],
         CheckpointError: If a name is none of our classifier's.
     """
     swapped = tuple((ours, official) for official, ours in names)
-    return _rename(state_dict, swapped, f'mmcls {_MODELS[names]}')
+    return _rename(state_dict, swapped, f'mmcls {BACKBONES[names]}')
 
 
 def _rename(state_dict: Mapping[str, T], names: Names,

@@ -9,6 +9,7 @@ from mmcls_repmlp.apis.official import (
     convert_to_official_file,
 )
 from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
+from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.errors import CheckpointError, UserError
 from mmcls_repmlp.model_index import config_of, indexed_models
 from tests.helpers import DATA, ROOT, assert_same
@@ -59,7 +60,7 @@ def test_the_converted_model_computes_what_the_official_one_does(
     torch.save(kept['state_dict'], source)
     found = convert_from_official(source, ours)
     assert 'this is custom 32, training form' in capsys.readouterr().out
-    (tmp_path / 'config.py').write_text(f'model = {found.classifier()}')
+    (tmp_path / 'config.py').write_text(f'model = {found.model}')
     model = load_model(tmp_path / 'config.py', ours).double()
     assert_same(model(kept['input'].double()), kept['output'], 1e-10)
 
@@ -99,6 +100,40 @@ def test_all_six_models_are_recognized(monkeypatch, tmp_path, capsys, model,
     relative = f'configs/repmlp/{config.name}'
     assert f'{relative} {tmp_path / "b.pth"} --metrics accuracy' in said
     assert (ROOT / relative).exists()
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize('kind', ['light-g4', 'light-g8', 'bottleneck-g8'])
+def test_resnets_of_the_first_paper(monkeypatch, tmp_path, capsys, kind,
+                                    deploy):
+    name = f'repmlp-resnet50-{kind}_8xb32_in1k'
+    entry = next(m for m in indexed_models() if m.name == name)
+    config = config_of(entry, deploy)
+    with torch.device('meta'):
+        expected = build_model(read_config(config)).state_dict()
+    weights = convert_to_official({
+        key: torch.zeros((), dtype=value.dtype).expand(value.shape)
+        for key, value in expected.items()}, RESNET_NAMES)
+    assert 'linear.weight' in weights
+    monkeypatch.setattr(official, 'read_checkpoint', lambda path: weights)
+    written = []
+    monkeypatch.setattr(official, 'write_checkpoint',
+                        lambda content, *_: written.append(content))
+    convert_from_official('a.pth', tmp_path / 'b.pth')
+    ours = written[0]['state_dict']
+    assert ours.keys() == expected.keys()
+    assert f'configs/repmlp/{config.name}' in capsys.readouterr().out
+    monkeypatch.setattr(official, 'read_checkpoint', lambda path: ours)
+    convert_to_official_file('b.pth', tmp_path / 'c.pth')
+    assert equal(written[1], weights)
+
+
+def test_the_closest_resnet_is_named(monkeypatch, tmp_path):
+    weights = {'stage0.conv.weight': torch.ones(1)}
+    monkeypatch.setattr(official, 'read_checkpoint', lambda path: weights)
+    with pytest.raises(CheckpointError, match='no official RepMLPResNet: no '
+                       'config here has these .* closest is repmlp-resnet50'):
+        convert_from_official('a.pth', tmp_path / 'b.pth')
 
 
 def refused(source, **options):

@@ -10,7 +10,8 @@ from tests.helpers import ROOT
 PAGE = (ROOT / 'docs' / 'model_zoo.md').read_text()
 ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines()
         if (cells := [cell.strip() for cell in line.strip('|').split('|')])
-        and re.fullmatch(r'rep\S+_(in1k|cifar10)\S*', cells[0]) and len(cells) == 8}
+        and len(cells) == 8
+        and re.fullmatch(r'rep\S+_(in1k|cifar10)\S*', cells[0])}
 MODELS = indexed_models()
 
 
