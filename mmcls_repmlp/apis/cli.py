@@ -87,16 +87,19 @@ class _Size(argparse.Action):
         setattr(namespace, self.dest, (values[0], values[-1]))
 
 
-def add_size(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+def add_size(parser: argparse.ArgumentParser, name: str, what: str,
+             required: bool = False) -> None:
     """Add an option that takes a height and a width, or one for both.
 
     Args:
         parser: The tool's parser.
         name: The option, such as '--shape'.
         what: Its help, which goes on after 'height and width'.
+        required: Whether it must be given. Defaults to False.
     """
     parser.add_argument(
         name, nargs='+', type=int, action=_Size, metavar='PIXELS',
+        required=required,
         help=f'height and width {what}; one number stands for both')
 
 

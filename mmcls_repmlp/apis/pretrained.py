@@ -1,7 +1,7 @@
 """Weights that training starts from: ``init_cfg`` of type Pretrained.
 
-Left to itself, mmengine unpickles a download without restriction, and only
-warns of weights that are missing or have another shape.
+Left to itself, mmengine only warns of weights that are missing or have another
+shape, and reads the file after everything else was built.
 """
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmcls_repmlp.checkpoints import (
+    CHECKPOINT_SUFFIXES,
+    check_suffix,
     check_writable,
     classes_meta,
     load_strictly,
@@ -26,7 +28,6 @@ from mmcls_repmlp.version import __version__
 from .config import read_config
 from .model import build_model
 
-_SUFFIXES = ('.pth', '.pt')
 _SIZE = 'model.backbone.img_size'
 _BLURRED = ('      deploy form: the local convolutions that were merged into '
             'fc3 are resized, and so blurred, with it; they keep their size '
@@ -92,9 +93,7 @@ def resize_checkpoint(config: str | Path,
 
 
 def _check_target(src: str | Path, dst: str | Path, force: bool) -> None:
-    if Path(dst).suffix not in _SUFFIXES:
-        raise UserError(f'{str(dst)!r} has the wrong suffix for a checkpoint: '
-                        f'end it in {" or ".join(_SUFFIXES)}')
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UserError(f'{str(dst)!r} is the checkpoint itself: name another '
                         'file, resized weights cannot be resized back')

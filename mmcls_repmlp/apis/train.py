@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.checkpoints import local_file, read_checkpoint
@@ -20,6 +21,7 @@ from .config import (
     set_launcher,
     set_loader_defaults,
     set_work_dir,
+    user_errors,
 )
 from .pretrained import check_pretrained, fetch_pretrained
 
@@ -77,7 +79,21 @@ def train(config: str | Path,
     if cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
     check_classes(runner)
+    _explain_schedules(runner)
     return runner.train()
+
+
+def _explain_schedules(runner: Runner) -> None:
+    # A runner builds them when it trains, as the learning rate may be scaled
+    # before.
+    build = runner.build_param_scheduler
+
+    def build_explained(schedulers: Any) -> Any:
+        with user_errors('param_scheduler of the config does not go with its '
+                         'train_cfg, the warm-up must be shorter than that'):
+            return build(schedulers)
+
+    runner.build_param_scheduler = build_explained
 
 
 def _set_start(cfg: Config, resume: str | None) -> None:

@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.checkpoints import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.evaluation import Verification, verify
 
 from .config import data_errors, loader_config, read_config, user_errors
@@ -54,9 +53,7 @@ def verify_pairs(config: str | Path,
             few pairs.
     """
     if out is not None:
-        if Path(out).suffix != '.png':
-            raise UserError(f'--out {str(out)!r} cannot hold a picture: end '
-                            'it in .png')
+        check_suffix(out, ('.png', ), 'the curve')
         check_writable(out, force)
     cfg = read_config(config, cfg_options)
     loader = loader_config(cfg, 'test')

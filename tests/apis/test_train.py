@@ -109,3 +109,10 @@ def test_checkpoints_are_checked_before_anything_starts(project, tmp_path):
     with pytest.raises(CheckpointError, match="'no.pth' does not exist"):
         train(project.config, str(work_dir), resume='no.pth')
     assert not work_dir.exists()
+
+
+def test_a_schedule_that_begins_when_training_ends(project, tmp_path):
+    with pytest.raises(UserError, match='param_scheduler of the config does '
+                       'not go with its train_cfg'):
+        train(project.config, str(tmp_path), cfg_options=dict(param_scheduler=[
+            dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]))

@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_size, run_tool
+from mmcls_repmlp.apis.cli import add_force, add_size, run_tool
 from mmcls_repmlp.apis.official import (
     convert_from_official,
     convert_to_official_file,
@@ -33,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--key',
         help='entry of the file that holds the weights; default: the first '
         'of state_dict, model and ema that is there, or the whole file')
-    parser.add_argument(
-        '--force', action='store_true', help='replace an existing file')
+    add_force(parser)
     args = parser.parse_args(argv)
     if args.to_official and (args.arch or args.img_size):
         parser.error('--arch and --img-size do not go with --to-official')

@@ -5,7 +5,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, run_tool
+from mmcls_repmlp.apis.cli import (
+    add_cfg_options,
+    add_force,
+    add_size,
+    run_tool,
+)
 from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
 
 
@@ -15,15 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('config', help='config file that SRC belongs to')
     parser.add_argument('src', help='checkpoint, a file or URL')
     parser.add_argument('dst', help='resized checkpoint to write')
-    parser.add_argument(
-        '--to',
-        nargs='+',
-        type=int,
-        required=True,
-        metavar='PIXELS',
-        help='new height and width of the images, or one number for both')
-    parser.add_argument(
-        '--force', action='store_true', help='replace an existing file')
+    add_size(parser, '--to', 'that the images shall have', required=True)
+    add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     return run_tool(
