@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmcls_repmlp.ops.fusion import Affine
+
 
 class FusedModule(nn.Module):
     """A module for inference: in eval mode, without gradients."""
@@ -23,3 +25,9 @@ class FusedModule(nn.Module):
             raise RuntimeError('a fused model is for inference only: train '
                                'the model that it was made of')
         return super().train(False)
+
+
+def frozen(affine: Affine) -> tuple[nn.Parameter, nn.Parameter]:
+    """Make weight and bias parameters, in float64, without gradients."""
+    return tuple(nn.Parameter(t.detach().double(), requires_grad=False)
+                 for t in affine)

@@ -1,48 +1,29 @@
 """The form that is served: everything folded that can be folded.
 
 Beyond the deploy form, whose block alone is merged, every batch norm goes
-into a neighbouring layer: after a convolution into it, norm2 into the FFN
-after it, final_norm into the head's linear layer after it. norm1 feeds both
-fc3 and the gate, and becomes one affine map. The deploy form of the first
-paper's backbones has no norm left and is served as it is.
+into a neighbouring layer, the last one into the head's linear layer. The
+deploy form of the first paper's backbones has no norm left and is served as it
+is.
 
-Shape letters: N batch, C channels, S sharesets, D hidden, H W map, Q = h * w.
+Shape letters: N batch, C channels, H W map.
 """
 from __future__ import annotations
 
-import copy
-
-import torch
 import torch.nn.functional as F  # noqa: N812
 from mmcls.models.heads import LinearClsHead
 from mmcls.models.necks import GlobalAveragePooling
-from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.batch_norm import (
-    check_plain_conv,
-    fold_bn,
-    norm_scale_shift,
-)
-from mmcls_repmlp.models.hierarchy import stage_outputs
-from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
+from mmcls_repmlp.models.batch_norm import norm_scale_shift
 from mmcls_repmlp.models.repmlp_cifar import RepMLPCifarNet
 from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
-from mmcls_repmlp.ops import (
-    crop_padding,
-    fold_input_scale_shift,
-    pad_below_and_right,
-    partition,
-    pointwise_ffn,
-    shareset_fc,
-    unpartition,
-)
-from mmcls_repmlp.ops.fusion import Affine
+from mmcls_repmlp.ops import fold_input_scale_shift
 
 from .fused_backbone import FusedBackbone
-from .fused_module import FusedModule
+from .fused_module import FusedModule, frozen
+from .fused_repmlpnet import FusedRepMLPNet
 
 _BACKBONES = RepMLPNet, RepMLPResNet, RepMLPCifarNet
 
@@ -80,143 +61,6 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
         'classifier of one, GlobalAveragePooling and LinearClsHead')
 
 
-class FusedConv(nn.Module):
-    """A convolution with its batch norm folded, and perhaps ReLU.
-
-    Args:
-        conv: The convolution.
-        norm: Its norm.
-        relu: Whether ReLU follows.
-        name: What an error calls the pair.
-    """
-
-    def __init__(self, conv: nn.Conv2d, norm: nn.Module, relu: bool,
-                 name: str) -> None:
-        super().__init__()
-        check_plain_conv(conv, name)
-        weight, bias = _parameters(fold_bn(conv, norm, name))
-        # A copy, for its stride and its way of padding.
-        self.conv = copy.deepcopy(conv)
-        self.conv.weight, self.conv.bias = weight, bias
-        self.relu = relu
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve maps of shape (N, C, H, W)."""
-        x = self.conv(x)
-        return F.relu_(x) if self.relu else x
-
-
-class FusedUnit(nn.Module):
-    """A RepMLPNetUnit with its six norms folded.
-
-    Args:
-        unit: The unit, in either form.
-    """
-
-    def __init__(self, unit: RepMLPNetUnit) -> None:
-        super().__init__()
-        block, ffn = unit.repmlp_block, unit.ffn_block
-        self.num_sharesets = block.num_sharesets
-        self.partition_size = block.partition_size
-        scale, shift = norm_scale_shift(unit.norm1, 'norm1')
-        self.scale, self.shift = _parameters(
-            (scale.view(-1, 1, 1), shift.view(-1, 1, 1)))
-        self.fc3_weight, self.fc3_bias = _parameters(_merged(block))
-        self.gate = nn.ParameterList(
-            nn.Parameter(tensor.detach().double())
-            for conv in (block.gp.conv1.conv, block.gp.conv2.conv)
-            for tensor in (conv.weight, conv.bias))
-        first = fold_bn(ffn.ffn_fc1.conv, ffn.ffn_fc1.norm, 'ffn_fc1')
-        first = fold_input_scale_shift(
-            *first, *norm_scale_shift(unit.norm2, 'norm2'))
-        self.ffn1_weight, self.ffn1_bias = _parameters(first)
-        self.ffn2_weight, self.ffn2_bias = _parameters(
-            fold_bn(ffn.ffn_fc2.conv, ffn.ffn_fc2.norm, 'ffn_fc2'))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        y = torch.addcmul(self.shift, x, self.scale)
-        parts = partition(y, self.partition_size)  # (N*P, C, h, w)
-        sets = parts.reshape(-1, self.num_sharesets,
-                             self.fc3_weight.shape[1])  # (M, S, Q)
-        out = shareset_fc(sets, self.fc3_weight, self.fc3_bias)
-        out = unpartition(out.reshape_as(parts), x.shape[2:])
-        x = torch.addcmul(x, out, self._gate(y))
-        return x + pointwise_ffn(x, (self.ffn1_weight, self.ffn1_bias),
-                                 (self.ffn2_weight, self.ffn2_bias))
-
-    def _gate(self, y: Tensor) -> Tensor:
-        weight1, bias1, weight2, bias2 = self.gate
-        pooled = y.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        hidden = F.relu_(F.conv2d(pooled, weight1, bias1))
-        return F.conv2d(hidden, weight2, bias2).sigmoid_()
-
-
-class FusedRepMLPNet(FusedModule):
-    """A RepMLPNet with every norm folded but the last.
-
-    Args:
-        backbone: The backbone, in either form.
-        final_norm: Whether to apply the final norm, as an affine map. Defaults
-            to True.
-    """
-
-    def __init__(self, backbone: RepMLPNet, final_norm: bool = True) -> None:
-        super().__init__()
-        embed = backbone.patch_embed
-        self.partition_grid = backbone.partition_grid
-        self.pad_to_multiple = backbone.pad_to_multiple
-        self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
-        self.patch_embed = FusedConv(
-            embed.projection, embed.norm, True, 'patch_embed')
-        self.stages = nn.ModuleList(
-            nn.Sequential(*map(FusedUnit, stage)) for stage in backbone.stages)
-        self.downsample_layers = nn.ModuleList(
-            _fused_conv_module(layer, f'downsample_layers.{i}')
-            for i, layer in enumerate(backbone.downsample_layers))
-        self.out_indices = backbone.out_indices
-        self.out_after_downsample = backbone.out_after_downsample
-        self.final = nn.ParameterList()
-        if final_norm and not isinstance(backbone.final_norm, nn.Identity):
-            scale, shift = norm_scale_shift(backbone.final_norm, 'final_norm')
-            self.final.extend(_parameters(
-                (scale.view(-1, 1, 1), shift.view(-1, 1, 1))))
-        self._finish(next(backbone.parameters()))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``.
-
-        Args:
-            x: Images of shape (N, in_channels, H, W).
-
-        Returns:
-            The maps that the backbone gives.
-
-        Raises:
-            ValueError: If the size of the images is no multiple of the
-                backbone's, and the backbone does not pad.
-        """
-        image_size = tuple(x.shape[2:])
-        if self.pad_to_multiple:
-            x = pad_below_and_right(x, self.partition_grid.img_size)
-        padded_size = tuple(x.shape[2:])
-        if self.adaptive_padding:
-            x = self.adaptive_padding(x)
-        x = self.patch_embed(x)
-        self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        outs = stage_outputs(x, self.stages, self.downsample_layers,
-                             self._final, self.out_indices,
-                             self.out_after_downsample)
-        return tuple(
-            crop_padding(out, image_size, padded_size) for out in outs)
-
-    def _final(self, x: Tensor) -> Tensor:
-        if not len(self.final):
-            return x
-        scale, shift = self.final
-        return torch.addcmul(shift, x, scale)
-
-
 class FusedClassifier(FusedModule):
     """A fused backbone, global average pooling, and one linear layer.
 
@@ -235,7 +79,7 @@ class FusedClassifier(FusedModule):
         if folds and not isinstance(final_norm, nn.Identity):
             weight, bias = fold_input_scale_shift(
                 weight, bias, *norm_scale_shift(final_norm, 'final_norm'))
-        self.weight, self.bias = _parameters((weight, bias))
+        self.weight, self.bias = frozen((weight, bias))
         self._finish(next(backbone.parameters()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -249,18 +93,3 @@ def _fused_backbone(backbone: MergeableBackbone,
     if isinstance(backbone, RepMLPNet):
         return FusedRepMLPNet(backbone, final_norm)
     return FusedBackbone(backbone)
-
-
-def _fused_conv_module(layer: ConvModule, name: str) -> FusedConv:
-    return FusedConv(layer.conv, layer.norm, layer.with_activation, name)
-
-
-@torch.no_grad()
-def _merged(block: RepMLPBlock) -> Affine:
-    weight, bias = block.merged_fc3(torch.float64)
-    return weight.flatten(1), bias
-
-
-def _parameters(affine: Affine) -> tuple[nn.Parameter, nn.Parameter]:
-    return tuple(nn.Parameter(t.detach().double(), requires_grad=False)
-                 for t in affine)
