@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmcls_repmlp.deploy import Complexity, complexity, reparameterize
 from mmcls_repmlp.errors import UserError
 
 from .config import read_config, user_errors
-from .model import build_model
+from .model import build_on_meta
 
 Size = tuple[int, int]
 
@@ -39,8 +37,7 @@ def get_flops(config: str | Path,
             the model does not take images of this shape.
     """
     cfg = read_config(config, cfg_options)
-    with torch.device('meta'):
-        model = build_model(cfg)
+    model = build_on_meta(cfg)
     deploy = bool(cfg.model.get('backbone', {}).get('deploy', False))
     if both_forms and deploy:
         raise UserError(f'config {str(config)!r} is of the deploy form, which '

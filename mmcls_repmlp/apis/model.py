@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmcls.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -35,6 +36,19 @@ def build_model(cfg: Config) -> nn.Module:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     with user_errors('the model of the config cannot be built'):
         return MODELS.build(model_cfg).eval()
+
+
+def build_on_meta(cfg: Config) -> nn.Module:
+    """Build the model of a config without memory: shapes, but no weights.
+
+    Raises:
+        ConfigError: If it cannot be built.
+    """
+    cfg = copy.deepcopy(cfg)
+    # Batch augmentations have no weights, but mmcls announces them in the log.
+    cfg.model.pop('train_cfg', None)
+    with torch.device('meta'):
+        return build_model(cfg)
 
 
 def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:

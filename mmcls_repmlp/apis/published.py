@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from mmcls_repmlp.model_index import config_of, indexed_models
@@ -13,7 +12,7 @@ from mmcls_repmlp.models import Arch, resolve_arch
 from mmcls_repmlp.models.compatibility import Mismatch, find_mismatch
 
 from .config import read_config
-from .model import build_model
+from .model import build_on_meta
 
 
 class Published(NamedTuple):
@@ -45,10 +44,7 @@ def published_models(backbone: str,
         cfg = read_config(config)
         if cfg.model.backbone.type == backbone and arch in (
                 None, resolve_arch(cfg.model.backbone.get('arch', 'b'))):
-            # Batch augmentations have no weights, but a line in the log.
-            cfg.model.pop('train_cfg', None)
-            with torch.device('meta'):
-                weights = build_model(cfg).state_dict()
+            weights = build_on_meta(cfg).state_dict()
             yield Published(model.name, _as_typed(config), weights)
 
 

@@ -38,7 +38,7 @@ from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.version import __version__
 
 from .config import read_config, user_errors
-from .model import build_model
+from .model import build_model, build_on_meta
 
 _BATCH, _SEED = 2, 0
 
@@ -143,8 +143,7 @@ def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
     try:
         load_strictly(model, state_dict, src)
     except CheckpointError:
-        with torch.device('meta'):
-            deployed = build_model(_deploy_config(cfg))
+        deployed = build_on_meta(_deploy_config(cfg))
         if find_mismatch(deployed.state_dict(), state_dict):
             raise
         raise CheckpointError(

@@ -1,7 +1,12 @@
 import pytest
 
 from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import fill_model, load_model
+from mmcls_repmlp.apis.model import (
+    build_model,
+    build_on_meta,
+    fill_model,
+    load_model,
+)
 from mmcls_repmlp.errors import UserError
 from tests.helpers import assert_same, randn
 
@@ -36,3 +41,15 @@ def test_the_form_of_the_checkpoint_if_asked_for(project):
 def test_devices_that_are_not_there(project, device):
     with pytest.raises(UserError, match=f"device '{device}' cannot be used"):
         fill_model(read_config(project.config), project.trained, device)
+
+
+def test_a_model_without_memory_has_the_same_shapes(project):
+    cfg = read_config(project.config)
+    built, full = build_on_meta(cfg), build_model(cfg)
+    assert {p.device.type for p in built.parameters()} == {'meta'}
+    assert [(k, v.shape) for k, v in built.state_dict().items()] == [
+        (k, v.shape) for k, v in full.state_dict().items()]
+    assert not built.training
+    cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
+    assert build_on_meta(cfg).data_preprocessor.batch_augments is None
+    assert 'augments' in cfg.model.train_cfg
