@@ -96,7 +96,7 @@ def benchmark(first: str,
     """
     if min(*img_sizes, *batches, rounds) < 1:
         raise UserError('image sizes, batches and rounds must be positive')
-    report(_environment())
+    report(environment())
     peak = matmul_gflops(getattr(torch, dtype))
     report(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
     rows = [row for img_size, batch in product(img_sizes, batches)
@@ -120,7 +120,7 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
                 for name in names]
     bar = ProgressBar(rounds, file=sys.stderr)
     seconds = [], []
-    for pair in alternate(*runs, rounds, warm_up=2):
+    for pair in alternate(*runs, rounds=rounds, warm_up=2):
         for kept, value in zip(seconds, pair):
             kept.append(value)
         bar.update()
@@ -143,9 +143,8 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
 def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
     """Measure the speed of a large matrix product: the machine's ceiling."""
     a, b = torch.randn(2, size, size).to(dtype)
-    times = [t for pair in alternate(lambda: a @ b, lambda: a @ b, 5)
-             for t in pair]
-    return 2e-9 * size**3 / min(times)
+    times = alternate(lambda: a @ b, rounds=10)
+    return 2e-9 * size**3 / min(times)[0]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -162,7 +161,8 @@ def table(rows: Sequence[Row]) -> str:
     return '\n'.join(lines)
 
 
-def _environment() -> str:
+def environment() -> str:
+    """Name what a measurement depends on: versions, threads, the CPU."""
     found = []
     for package in _PACKAGES:
         try:

@@ -10,23 +10,21 @@ import torch
 from torch import Tensor, nn
 
 
-def alternate(first: Callable[[], Any],
-              second: Callable[[], Any],
+def alternate(*runs: Callable[[], Any],
               rounds: int,
-              warm_up: int = 3) -> Iterator[tuple[float, float]]:
-    """Run two functions in turn, A B A B, so that both see the same noise.
+              warm_up: int = 3) -> Iterator[tuple[float, ...]]:
+    """Run functions in turn, A B A B, so that all see the same noise.
 
     Args:
-        first: Function A.
-        second: Function B.
+        *runs: The functions.
         rounds: How often each is timed.
         warm_up: Rounds that come first and are not timed. Defaults to 3.
 
     Yields:
-        Seconds of A and of B, round by round.
+        Seconds of each, round by round.
     """
     for round_ in range(-warm_up, rounds):
-        seconds = _seconds(first), _seconds(second)
+        seconds = tuple(map(_seconds, runs))
         if round_ >= 0:
             yield seconds
 
@@ -47,7 +45,8 @@ def alternating_latency(first: nn.Module,
     Returns:
         Seconds of every pass of A, and of B.
     """
-    timed = alternate(lambda: first(batch), lambda: second(batch), rounds)
+    timed = alternate(
+        lambda: first(batch), lambda: second(batch), rounds=rounds)
     a, b = zip(*timed)
     return list(a), list(b)
 

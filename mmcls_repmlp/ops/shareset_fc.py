@@ -16,6 +16,8 @@ from .device import eager_on_cpu
 # A convolution repacks the Q x Q weights of every shareset at every call, a
 # price that only many rows repay. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
+# With gradients, the many small matrices of a last stage are the exception.
+_MAX_INPUTS_TO_TRAIN = 64
 # From this many inputs on, copying the gradient of a matrix costs more than
 # products in the better layout gain. Measured, see docs/first_paper.md.
 _MIN_INPUTS_OF_LARGE_MATRIX = 256
@@ -65,14 +67,15 @@ def shareset_fc(x: Tensor,
 def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
     """Say whether :func:`by_convolution` is the faster formulation.
 
-    It is on a CPU, for many rows, in the dtypes that oneDNN convolves; but
-    not with gradients, since its backward pass is the slower one.
+    It is on a CPU, in the dtypes that oneDNN convolves, for many rows; with
+    gradients, for few inputs, as its backward pass is the slower one else.
     """
     m, _, q = x.shape
-    return (eager_on_cpu(x) and x.dtype in (torch.float32, torch.bfloat16)
-            and not (torch.is_grad_enabled() and
-                     (x.requires_grad or weight.requires_grad))
-            and m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION))
+    if not eager_on_cpu(x) or x.dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return q <= _MAX_INPUTS_TO_TRAIN
+    return m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION)
 
 
 def by_matrix_products(x: Tensor, weight: Tensor,

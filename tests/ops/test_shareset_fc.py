@@ -111,7 +111,7 @@ def test_weights_are_not_copied(compute):
     assert largest < weight.nbytes
 
 
-def test_convolution_is_preferred_for_many_rows_without_gradients():
+def test_convolution_is_preferred_for_many_rows_or_few_inputs():
     def prefers(m, q, dtype=torch.float32, weight_grad=False):
         x = torch.empty(m, 2, q, dtype=dtype)
         weight = torch.empty(2 * q, q, dtype=dtype)
@@ -121,9 +121,13 @@ def test_convolution_is_preferred_for_many_rows_without_gradients():
     assert not prefers(47, 49)
     assert not prefers(48, 3136) and prefers(392, 3136)
     assert not prefers(48, 49, torch.float64)
-    assert not prefers(48, 49, weight_grad=True)
+    # With gradients the number of inputs counts, not that of rows.
+    assert prefers(1, 64, weight_grad=True)
+    assert not prefers(1000, 65, weight_grad=True)
+    assert not prefers(48, 64, torch.float64, weight_grad=True)
     with torch.no_grad():
-        assert prefers(48, 49, weight_grad=True)
+        assert prefers(48, 65, weight_grad=True)
+        assert not prefers(1, 64, weight_grad=True)
 
 
 def test_is_not_a_convolution_of_single_pixels():
