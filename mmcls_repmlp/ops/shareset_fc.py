@@ -19,7 +19,7 @@ _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
 # With gradients, the many small matrices of a last stage are the exception.
 _MAX_INPUTS_TO_TRAIN = 64
 # From this many inputs on, copying the gradient of a matrix costs more than
-# products in the better layout gain. Measured, see docs/first_paper.md.
+# products in the better layout gain. Measured, see docs/performance.md.
 _MIN_INPUTS_OF_LARGE_MATRIX = 256
 
 
