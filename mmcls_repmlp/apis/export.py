@@ -85,6 +85,9 @@ def export_checkpoint(config: str | Path,
     except TypeError as error:
         raise ConfigError(str(error)) from error
     served = _served(fused, model, with_preprocess)
+    if calibrate is not None and served.output != 'logits':
+        raise UserError('int8 is held against the float model by top-1, which '
+                        'embeddings do not have: export in another precision')
     shape = (cfg.model.backbone.get('in_channels', 3),
              *model.backbone.img_size)
     report(f'[3/3] writing {out} and running it')
@@ -124,6 +127,7 @@ def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
         mean=mean,
         std=std,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
+        output=served.output,
         classes=list(class_names(checkpoint)))
 
 

@@ -100,7 +100,7 @@ def _write_onnx(model: Served, path: Path,
         _program(model, input_shape),
         dynamo=True,
         input_names=['images'],
-        output_names=['logits'],
+        output_names=[model.output],
         verbose=False)
     program.save(path)
 

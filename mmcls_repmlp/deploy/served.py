@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 
 class Served(nn.Module):
-    """A model with float32 logits, and perhaps raw images as its input.
+    """A model with float32 output, and perhaps raw images as its input.
 
     Args:
-        model: From normalised images (N, 3, H, W) to logits (N, classes).
+        model: From normalised images (N, 3, H, W) to logits (N, classes) or
+            unit vectors (N, D).
         mean: Mean of every channel to normalise by, in the model's order of
             channels; None for images that are normalised already. Defaults to
             None.
@@ -28,6 +29,9 @@ class Served(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = next(model.parameters()).dtype
+        # The name of what comes out, see FusedClassifier.
+        self.output = 'embedding' if getattr(
+            model, 'unit', False) else 'logits'
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
         if self.raw:
@@ -37,14 +41,14 @@ class Served(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute logits.
+        """Compute logits, or unit vectors.
 
         Args:
             images: Shape (N, 3, H, W): uint8 RGB if the normalisation is
                 included, otherwise normalised float32.
 
         Returns:
-            Logits of shape (N, classes), float32.
+            Logits of shape (N, classes), or vectors (N, D), float32.
         """
         if self.raw:
             if self.reverse_channels:

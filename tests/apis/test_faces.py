@@ -1,14 +1,21 @@
 """Metric learning, with digits for identities, from training to pairs."""
 import shutil
 
+import numpy as np
 import pytest
+import torch
 
+from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.apis.model import build_model
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
-from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.deploy.artefact import load_artefact
+from mmcls_repmlp.errors import ConfigError, UserError
 from tests.helpers import ROOT
+from tests.tools.test_tools import call
 
 NAME = 'repmlp-faceresnet-mini{}_1xb64_digits-32px.py'
 QUICK = """
@@ -50,6 +57,25 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
     found = verify_pairs(deploy, merged)
     assert 100 * found.roc.area == pytest.approx(
         scores[1]['verification/roc_area'], abs=0.1)
+
+
+def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
+                                              capsys):
+    model = build_model(read_config(configs[0]))
+    checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.onnx'
+    torch.save(model.state_dict(), checkpoint)
+    export_checkpoint(configs[0], checkpoint, out, with_preprocess=True)
+    images = np.random.default_rng(0).integers(
+        0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    vectors = load_artefact(out)(images)
+    assert vectors.shape == (2, 32)
+    np.testing.assert_allclose((vectors**2).sum(1), 1, rtol=1e-5)
+    with pytest.raises(SystemExit):
+        call('deployment/predict.py', out, next(digits.glob('val/*/*.png')))
+    assert 'gives vectors to compare images by' in capsys.readouterr().err
+    with pytest.raises(UserError, match='int8 is held against'):
+        export_checkpoint(configs[0], checkpoint, tmp_path / 'b.onnx',
+                          precision='int8', calibrate=digits / 'train')
 
 
 def test_identities_may_be_others_than_those_trained_on(

@@ -2,12 +2,18 @@ import copy
 
 import pytest
 import torch
-from mmcls.models import build_classifier
+from mmcls.models import build_backbone, build_classifier
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference
-from tests.helpers import TINY_CFG, assert_same, randn, random_model
+from tests.helpers import (
+    TINY_CFG,
+    TINY_RESNET_CFG,
+    assert_same,
+    randn,
+    random_model,
+)
 
 
 def net(**cfg):
@@ -36,6 +42,36 @@ def test_classifier_gives_the_same_logits(deploy, cfg):
         if len(model.backbone.out_indices) > 1:
             expected = model.head.fc(model.neck(model.backbone(x))[-1])
         assert_same(fused(x), expected, 1e-10)
+
+
+@pytest.mark.parametrize('norm_cfg', [dict(type='BN1d'), None])
+@pytest.mark.parametrize('backbone', [
+    dict(type='RepMLPNet', **TINY_CFG),
+    dict(type='RepMLPResNet', **TINY_RESNET_CFG)])
+def test_metric_learning_gives_the_same_unit_vectors(backbone, norm_cfg):
+    built = build_backbone(backbone)
+    channels, size = built.channels[-1], built.img_size
+    model = random_model(lambda: build_classifier(dict(
+        type='ImageClassifier', backbone=backbone,
+        neck=[dict(type='GlobalAveragePooling'),
+              dict(type='LinearReduction', in_channels=channels,
+                   out_channels=6, norm_cfg=norm_cfg)],
+        head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6))))
+    x = randn(3, 3, *size)
+    fused = fuse_for_inference(model)
+    expected = [sample.embedding for sample in model.predict(x)]
+    assert_same(fused(x), torch.stack(expected), 1e-10)
+
+
+def test_necks_that_do_more_are_refused():
+    model = build_classifier(dict(
+        type='ImageClassifier', backbone=dict(type='RepMLPNet', **TINY_CFG),
+        neck=[dict(type='GlobalAveragePooling'),
+              dict(type='LinearReduction', in_channels=32, out_channels=6,
+                   act_cfg=dict(type='ReLU'))],
+        head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6)))
+    with pytest.raises(TypeError, match='ImageClassifier cannot be fused'):
+        fuse_for_inference(model)
 
 
 def test_no_norm_is_left():

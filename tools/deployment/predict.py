@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f'{str(args.artefact)!r} is no exported file: expected '
                      f'one of {", ".join(loader.RUNTIMES)}')
     card = json.loads(card_path.read_text())
+    if card.get('output') == 'embedding':
+        parser.error(f'{str(args.artefact)!r} gives vectors to compare images '
+                     'by, not classes: there is nothing to predict')
     run = loader.load_artefact(args.artefact)
     for path in args.images:
         try:
