@@ -45,6 +45,13 @@ def test_the_config_builds_what_the_weights_fill():
             check_fit(MODELS.build(found.classifier()), weights, 'weights')
 
 
+def test_patches_that_are_not_square():
+    found = recognize(weights_of(arch=TINY, img_size=(16, 32),
+                                 patch_size=(2, 4)))
+    assert found.img_size == (16, 32) and found.patch_size == (2, 4)
+    assert found.name == 'custom 16x32'
+
+
 def test_a_model_without_head():
     weights = {key: value for key, value in weights_of(
         arch=TINY, img_size=32).items() if not key.startswith('head.')}
