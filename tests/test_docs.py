@@ -38,6 +38,13 @@ def test_every_file_that_is_linked_or_named_exists(page):
         assert (ROOT / name).exists(), name
 
 
+def test_every_tool_is_on_the_page_of_tools():
+    text = (ROOT / 'docs' / 'tools.md').read_text()
+    tools = [path.relative_to(ROOT) for path in (ROOT / 'tools').rglob('*.py')]
+    assert len(tools) > 15
+    assert not [tool for tool in tools if str(tool) not in text]
+
+
 def python(page):
     """Python of a page, but for what says that it needs more than is here."""
     return [block for block in re.findall(
