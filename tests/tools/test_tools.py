@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mmcls
 import pytest
+import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT
@@ -136,6 +137,41 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f'{Path(tool).name}: error: ') or 'error: ' in last
     assert message in last
+
+
+class Hostile:
+
+    def __reduce__(self):
+        return exec, ('raise SystemExit("ran code")', )
+
+
+@pytest.mark.parametrize(('tool', 'argv'), [
+    ('train.py', ['CONFIG', '--work-dir', 'WORK', '--resume', 'HOSTILE']),
+    ('train.py', ['CONFIG', '--work-dir', 'WORK', '--cfg-options',
+                  'load_from=HOSTILE']),
+    ('test.py', ['CONFIG', 'HOSTILE', '--work-dir', 'WORK']),
+    (CONVERT, ['CONFIG', 'HOSTILE', 'OUT.pth']),
+    (OFFICIAL, ['HOSTILE', 'OUT.pth']),
+    (OFFICIAL, ['HOSTILE', 'OUT.pth', '--to-official']),
+    (RESIZE, ['CONFIG', 'HOSTILE', 'OUT.pth', '--to', '48']),
+    ('convert_models/publish_model.py', ['HOSTILE', 'OUT.pth']),
+    ('deployment/export.py', ['CONFIG', 'HOSTILE', 'OUT.onnx']),
+    ('analysis_tools/confusion_matrix.py', ['CONFIG', 'HOSTILE']),
+    ('analysis_tools/verify_pairs.py', ['CONFIG', 'HOSTILE']),
+    ('visualizations/vis_locality.py', ['CONFIG', 'HOSTILE', 'OUT.png']),
+    ('../demo/image_demo.py', ['IMAGE', 'CONFIG', 'HOSTILE']),
+])
+def test_no_tool_runs_code_from_a_checkpoint(
+        project, tmp_path, work_dir, capsys, tool, argv):
+    torch.save(dict(state_dict=Hostile()), tmp_path / 'hostile.pth')
+    words = dict(CONFIG=project.config, WORK=work_dir,
+                 HOSTILE=tmp_path / 'hostile.pth', OUT=tmp_path / 'out',
+                 IMAGE=next(project.data.glob('val/*/*.png')))
+    for word, value in words.items():
+        argv = [arg.replace(word, str(value)) for arg in argv]
+    assert call(tool, *argv) == 2
+    assert 'was not loaded' in capsys.readouterr().err.splitlines()[-1]
+    assert not [*tmp_path.glob('out*')]
 
 
 @pytest.mark.parametrize(('argv', 'message'), [
