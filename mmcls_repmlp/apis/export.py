@@ -37,6 +37,7 @@ def export_checkpoint(config: str | Path,
                       precision: str = 'fp32',
                       with_preprocess: bool = False,
                       calibrate: str | Path | None = None,
+                      shape: tuple[int, int] | None = None,
                       force: bool = False,
                       cfg_options: Mapping[str, Any] | None = None,
                       report: Callable[[str], None] = print) -> float:
@@ -55,6 +56,8 @@ def export_checkpoint(config: str | Path,
             normalises them itself. Defaults to False.
         calibrate: For int8, a folder of images in subfolders, to set the
             ranges of activations by. Defaults to none.
+        shape: Height and width of the images. Defaults to the backbone's
+            ``img_size``.
         force: Whether existing files are replaced. Defaults to False.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
@@ -88,16 +91,16 @@ def export_checkpoint(config: str | Path,
     if calibrate is not None and served.output != 'logits':
         raise UserError('int8 is held against the float model by top-1, which '
                         'embeddings do not have: export in another precision')
-    shape = (cfg.model.backbone.get('in_channels', 3),
-             *model.backbone.img_size)
+    input_shape = (cfg.model.backbone.get('in_channels', 3),
+                   *(shape or model.backbone.img_size))
     report(f'[3/3] writing {out} and running it')
     if calibrate is not None:
-        difference = write_int8(served, model, cfg, out, shape, calibrate,
-                                force, report)
+        difference = write_int8(served, model, cfg, out, input_shape,
+                                calibrate, force, report)
     else:
-        difference = export_model(served, out, shape, force)
+        difference = export_model(served, out, input_shape, force)
         report(f'      largest relative difference: {difference:.2e}')
-    _write_card(Path(out), _card(model, raw, shape, served), force)
+    _write_card(Path(out), _card(model, raw, input_shape, served), force)
     return difference
 
 
@@ -118,11 +121,12 @@ def _normalisation(model: nn.Module) -> tuple[list[float], list[float]]:
             preprocessor.std.flatten().tolist())
 
 
-def _card(model: nn.Module, checkpoint: Any, shape: tuple[int, int, int],
+def _card(model: nn.Module, checkpoint: Any,
+          input_shape: tuple[int, int, int],
           served: Served) -> dict[str, Any]:
     mean, std = _normalisation(model)
     return dict(
-        input_shape=shape,
+        input_shape=input_shape,
         input='uint8 RGB' if served.raw else 'float32, normalised',
         mean=mean,
         std=std,

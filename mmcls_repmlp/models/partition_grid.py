@@ -64,6 +64,8 @@ class PartitionGrid:
                for size, part in zip(self._halvings(map_size), self.sizes)
                for big, small in zip(size, part)):
             return
+        # While a graph is traced, sizes are tensors.
+        image_size = tuple(map(int, image_size))
         h, w = self.img_size
         remedy = f'use {h}x{w}'
         if self.tiles_evenly:

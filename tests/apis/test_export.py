@@ -37,6 +37,19 @@ def test_either_form_with_either_config(project, tmp_path, form, config):
     assert card['input_shape'] == [3, 32, 32]
 
 
+def test_another_size_of_images(project, tmp_path):
+    out = tmp_path / 'a.onnx'
+    export_checkpoint(project.config, project.trained, out, shape=(32, 64),
+                      report=lambda line: None)
+    images = torch.randn(2, 3, 32, 64)
+    with torch.no_grad():
+        expected = load_model(project.config, project.trained)(images)
+    np.testing.assert_allclose(load_artefact(out)(images.numpy()), expected,
+                               atol=1e-4)
+    card = json.loads((tmp_path / 'a.onnx.json').read_text())
+    assert card['input_shape'] == [3, 32, 64]
+
+
 @pytest.mark.parametrize(('suffix', 'arguments'), [
     ('.onnx', []), ('.pt2', ['--with-preprocess'])])
 def test_predicting_from_the_file_alone(project, tmp_path, suffix, arguments):
@@ -113,6 +126,7 @@ def test_wrong_arguments_of_predict(project, tmp_path, arguments, message):
     ('a.pt', dict(cfg_options={'model.neck.type': 'GeneralizedMeanPooling'}),
      'cannot be fused|does not fit'),
     ('there.pt', {}, 'there.pt.json.*exists'),
+    ('a.pt', dict(shape=(40, 32)), 'images of 40x32 do not fit'),
 ])
 def test_what_cannot_be_exported(project, tmp_path, out, kwargs, message):
     (tmp_path / 'there.pt.json').write_text('precious')

@@ -5,7 +5,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
+from mmcls_repmlp.apis.cli import (
+    add_cfg_options,
+    add_force,
+    add_size,
+    run_tool,
+)
 from mmcls_repmlp.apis.export import PRECISIONS, export_checkpoint
 
 
@@ -28,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--calibrate',
         metavar='FOLDER',
         help='for int8: images, in subfolders, to set ranges by')
+    add_size(parser, '--shape', "of the images; default: the model's img_size")
     add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
@@ -39,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             precision=args.precision,
             with_preprocess=args.with_preprocess,
             calibrate=args.calibrate,
+            shape=args.shape,
             force=args.force,
             cfg_options=args.cfg_options))
 
