@@ -5,11 +5,12 @@ import logging
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmcls_repmlp.errors import ConfigError
 from mmcls_repmlp.evaluation import PairVerification
+
+from .model import unwrapped
 
 
 def check_classes(runner: Runner) -> None:
@@ -34,8 +35,7 @@ def check_classes(runner: Runner) -> None:
             f'the train data set has {len(train)} classes, the val data set '
             f'{len(val)}, and they are not the same ({", ".join(odd[:3])}): '
             'both need a subfolder for every class, even an empty one')
-    model = runner.model.module if is_model_wrapper(
-        runner.model) else runner.model
+    model = unwrapped(runner.model)
     count = getattr(getattr(model, 'head', None), 'num_classes', None)
     if not train or count is None or count == len(train):
         return

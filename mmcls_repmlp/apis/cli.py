@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+import torch.distributed as dist
 from mmengine.config import DictAction
 
 from mmcls_repmlp.errors import JobFailedError, UserError
@@ -32,6 +33,10 @@ def run_tool(parser: argparse.ArgumentParser,
         message = ' '.join(str(error).split())
         print(f'{parser.prog}: error: {message}', file=sys.stderr)
         return USER_ERROR if isinstance(error, UserError) else FAILURE
+    finally:
+        # Left to the interpreter's end, its threads may abort the process.
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
     return DONE
 
 

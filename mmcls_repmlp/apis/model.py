@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmcls.registry import MODELS
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -36,6 +37,11 @@ def build_model(cfg: Config) -> nn.Module:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     with user_errors('the model of the config cannot be built'):
         return MODELS.build(model_cfg).eval()
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Take a model out of what runs it on several processes, if it is in."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def build_on_meta(cfg: Config) -> nn.Module:

@@ -12,7 +12,6 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -34,6 +33,7 @@ from .config import (
     set_loader_defaults,
     set_work_dir,
 )
+from .model import unwrapped
 from .pictures import READABLE
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
@@ -105,7 +105,7 @@ def test(config: str | Path,
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg)
-    check_fit(_unwrapped(runner.model, tta), weights, checkpoint)
+    check_fit(_tested(runner.model, tta), weights, checkpoint)
     build_loop(runner, 'test')
     return _run(runner, out, out_item, force)
 
@@ -188,6 +188,6 @@ def _enable_tta(cfg: Config) -> None:
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 
-def _unwrapped(model: nn.Module, tta: bool) -> nn.Module:
-    model = model.module if is_model_wrapper(model) else model
+def _tested(model: nn.Module, tta: bool) -> nn.Module:
+    model = unwrapped(model)
     return model.module if tta else model

@@ -8,9 +8,14 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import local_file, read_checkpoint
+from mmcls_repmlp.checkpoints import (
+    check_fit,
+    local_file,
+    read_checkpoint,
+    state_dict_of,
+)
 from mmcls_repmlp.errors import UserError
 
 from .classes import check_classes
@@ -23,6 +28,7 @@ from .config import (
     set_work_dir,
     user_errors,
 )
+from .model import unwrapped
 from .pretrained import check_pretrained, fetch_pretrained
 
 LATEST = 'auto'
@@ -69,12 +75,15 @@ def train(config: str | Path,
         _enable_auto_scale_lr(cfg)
     if amp:
         _enable_amp(cfg)
-    _set_start(cfg, resume)
+    start = _set_start(cfg, resume)
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg)
     check_pretrained(runner.model, pretrained)
+    if start is not None:
+        # mmengine only warns of what does not fit, and leaves it at random.
+        check_fit(unwrapped(runner.model), start, cfg.load_from)
     build_loop(runner, 'train')
     if cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
@@ -96,17 +105,20 @@ def _explain_schedules(runner: Runner) -> None:
     runner.build_param_scheduler = build_explained
 
 
-def _set_start(cfg: Config, resume: str | None) -> None:
+def _set_start(cfg: Config, resume: str | None) -> dict[str, Tensor] | None:
+    """Settle what training starts from, and read its weights if any."""
     if resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == LATEST else resume
-    if cfg.get('load_from'):
-        cfg.load_from = str(local_file(cfg.load_from))
-        checkpoint = read_checkpoint(cfg.load_from)
-        if cfg.get('resume') and 'optimizer' not in checkpoint:
-            raise UserError(f'checkpoint {cfg.load_from!r} has no training '
-                            'state to resume: to start from its weights, set '
-                            'load_from with --cfg-options instead')
+    if not cfg.get('load_from'):
+        return None
+    cfg.load_from = str(local_file(cfg.load_from))
+    checkpoint = read_checkpoint(cfg.load_from)
+    if cfg.get('resume') and 'optimizer' not in checkpoint:
+        raise UserError(f'checkpoint {cfg.load_from!r} has no training '
+                        'state to resume: to start from its weights, set '
+                        'load_from with --cfg-options instead')
+    return state_dict_of(checkpoint, cfg.load_from)
 
 
 def _enable_auto_scale_lr(cfg: Config) -> None:

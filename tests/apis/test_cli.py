@@ -2,6 +2,7 @@ import argparse
 import os
 
 import pytest
+import torch.distributed as dist
 
 from mmcls_repmlp.apis.cli import (
     add_runner_arguments,
@@ -68,3 +69,13 @@ def test_what_is_no_size(given, capsys):
         parser.parse_args(['--shape', *given])
     assert exit_.value.code == 2
     assert '--shape' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('job', [lambda: None, fail(JobFailedError('no'))])
+def test_the_processes_are_left_in_order(monkeypatch, job):
+    left = []
+    monkeypatch.setattr(dist, 'is_initialized', lambda: True)
+    monkeypatch.setattr(dist, 'destroy_process_group',
+                        lambda: left.append(True))
+    run_tool(PARSER, job)
+    assert left == [True]

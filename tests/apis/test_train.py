@@ -5,6 +5,7 @@ import torch
 from mmengine.config import Config
 
 from mmcls_repmlp.apis import train as module_under_test
+from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, UserError
@@ -116,3 +117,18 @@ def test_a_schedule_that_begins_when_training_ends(project, tmp_path):
                        'not go with its train_cfg'):
         train(project.config, str(tmp_path), cfg_options=dict(param_scheduler=[
             dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]))
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_what_training_starts_from_must_fit(project, tmp_path, resume):
+    start = {} if resume else {'load_from': str(project.trained)}
+    options = dict(resume=str(project.trained) if resume else None)
+    with pytest.raises(CheckpointError, match='another number of classes'):
+        train(project.config, str(tmp_path), **options, cfg_options={
+            **start, 'model.head.num_classes': 12})
+    # A backbone's weights without the prefix would leave all at random.
+    weights = load_model(project.config, project.trained).backbone
+    torch.save(weights.state_dict(), tmp_path / 'backbone.pth')
+    with pytest.raises(CheckpointError, match='does not fit the model'):
+        train(project.config, str(tmp_path), cfg_options={
+            'load_from': str(tmp_path / 'backbone.pth')})
