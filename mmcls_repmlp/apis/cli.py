@@ -25,19 +25,32 @@ def run_tool(parser: argparse.ArgumentParser,
             for the user. Anything else is a defect and keeps its traceback.
 
     Returns:
-        0 when done, 2 if the user must change something, 1 on failure.
+        0 when done, 2 if the user must change something, 1 on failure. One
+        of several processes ends with that code and does not return.
     """
+    code = _outcome(parser, job)
+    if dist.is_available() and dist.is_initialized():
+        _end_process(code)
+    return code
+
+
+def _outcome(parser: argparse.ArgumentParser,
+             job: Callable[[], object]) -> int:
     try:
         job()
     except (UserError, JobFailedError) as error:
         message = ' '.join(str(error).split())
         print(f'{parser.prog}: error: {message}', file=sys.stderr)
         return USER_ERROR if isinstance(error, UserError) else FAILURE
-    finally:
-        # Left to the interpreter's end, its threads may abort the process.
-        if dist.is_available() and dist.is_initialized():
-            dist.destroy_process_group()
     return DONE
+
+
+def _end_process(code: int) -> None:
+    # All is written by now. While the interpreter ends in its own time, gloo's
+    # threads abort the process now and then, and its exit code with it.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:

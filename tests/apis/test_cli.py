@@ -71,11 +71,11 @@ def test_what_is_no_size(given, capsys):
     assert '--shape' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('job', [lambda: None, fail(JobFailedError('no'))])
-def test_the_processes_are_left_in_order(monkeypatch, job):
-    left = []
+@pytest.mark.parametrize(('job', 'code'), [
+    (lambda: None, 0), (fail(JobFailedError('no')), 1)])
+def test_one_of_several_processes_ends_at_once(monkeypatch, job, code):
+    ended = []
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
-    monkeypatch.setattr(dist, 'destroy_process_group',
-                        lambda: left.append(True))
+    monkeypatch.setattr(os, '_exit', ended.append)
     run_tool(PARSER, job)
-    assert left == [True]
+    assert ended == [code]
