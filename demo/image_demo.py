@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mmcls_repmlp.apis.cli import (
     add_cfg_options,
+    add_config_and_checkpoint,
     add_device,
     add_force,
     run_tool,
@@ -18,10 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('image', help='image file')
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        'checkpoint', help='checkpoint in the form of the config, a file or '
-        'URL')
+    add_config_and_checkpoint(parser)
     parser.add_argument('--out', metavar='PNG', help='picture to draw')
     add_device(parser)
     add_force(parser)

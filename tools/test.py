@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmengine.config import DictAction
 
 from mmcls_repmlp.apis.cli import (
+    add_config_and_checkpoint,
     add_runner_arguments,
     adopt_local_rank,
     run_tool,
@@ -18,8 +19,7 @@ from mmcls_repmlp.apis.test import METRICS, OUT_ITEMS, test
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    add_config_and_checkpoint(parser)
     add_runner_arguments(parser)
     parser.add_argument(
         '--metrics',

@@ -3,20 +3,14 @@
 _base_ = ['./repmlp-mini_1xb64_digits-32px.py']
 
 load_from = 'work_dirs/digits/48px.pth'
-model = dict(backbone=dict(img_size=48))
+img_size = 48
+model = dict(backbone=dict(img_size=img_size))
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=48, interpolation='bicubic'),
-    dict(type='Rotate', magnitude_range=(0., 12.), prob=0.7, pad_val=0),
-    dict(type='RandomCrop', crop_size=48, padding=6),
-    dict(type='PackClsInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=48, interpolation='bicubic'),
-    dict(type='PackClsInputs'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].scale = train_pipeline[3].crop_size = img_size
+train_pipeline[3].padding = 6
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = img_size
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -53,6 +53,13 @@ def _end_process(code: int) -> None:
     os._exit(code)
 
 
+def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add ``config`` and ``checkpoint``, which belong together."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'checkpoint', help='checkpoint that fits it, a file or URL')
+
+
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing share."""
     parser.add_argument(

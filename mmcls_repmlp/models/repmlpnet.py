@@ -119,12 +119,7 @@ class RepMLPNet(MergeableBackbone):
         self.patch_embed = self._build_stem(
             in_channels, int_pair('patch_size', patch_size), patch_cfg or {},
             **cfgs)
-        self.partition_grid = PartitionGrid(
-            self.img_size, self.patch_embed.init_out_size,
-            self.patch_embed.projection.stride, self.num_stages)
-        if pad_to_multiple and not self.partition_grid.tiles_evenly:
-            raise ValueError('pad_to_multiple needs an img_size that the '
-                             f'strides divide, got {img_size!r}')
+        self.partition_grid = self._build_grid(pad_to_multiple)
         self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
             drop_rate(drop_path_rate),
@@ -154,6 +149,15 @@ class RepMLPNet(MergeableBackbone):
             norm_cfg=norm_cfg,
             bias=False)
         return PatchEmbed(**{**defaults, **patch_cfg})
+
+    def _build_grid(self, pad_to_multiple: bool) -> PartitionGrid:
+        grid = PartitionGrid(
+            self.img_size, self.patch_embed.init_out_size,
+            self.patch_embed.projection.stride, self.num_stages)
+        if pad_to_multiple and not grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {self.img_size!r}')
+        return grid
 
     def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
         depths = self.arch.depths

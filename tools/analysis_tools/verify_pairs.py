@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mmcls_repmlp.apis.cli import (
     add_cfg_options,
+    add_config_and_checkpoint,
     add_device,
     add_force,
     run_tool,
@@ -17,9 +18,7 @@ from mmcls_repmlp.apis.verify_pairs import verify_pairs
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        'checkpoint', help='checkpoint that fits it, a file or URL')
+    add_config_and_checkpoint(parser)
     parser.add_argument(
         'folder',
         nargs='?',

@@ -1,5 +1,7 @@
 # CIFAR-10 in data/cifar10, which mmcls downloads if it is not there: 128
 # images per step, padded to 40x40 and cropped, and flipped.
+_base_ = './loaders.py'
+
 data_preprocessor = dict(
     num_classes=10,
     mean=[125.307, 122.961, 113.8575],
@@ -16,9 +18,6 @@ test_pipeline = [dict(type='PackClsInputs')]
 train_dataloader = dict(
     batch_size=128,
     num_workers=2,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='CIFAR10',
         data_prefix='data/cifar10',
@@ -27,9 +26,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=128,
     num_workers=2,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CIFAR10',
         data_prefix='data/cifar10',

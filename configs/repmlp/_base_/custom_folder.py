@@ -1,5 +1,7 @@
 # Your own images in data/custom/{train,val}/CLASS/IMAGE, at 224 pixels, 32 per
 # process. The classes are the subfolders, in the order of their names.
+_base_ = './loaders.py'
+
 data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],  # of RGB images, as in pre-training
     std=[58.395, 57.12, 57.375],
@@ -20,11 +22,7 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=32,
-    num_workers=5,
-    persistent_workers=True,
     pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='CustomDataset',
         data_root='data/custom',
@@ -32,11 +30,7 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=32,
-    num_workers=5,
-    persistent_workers=True,
     pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CustomDataset',
         data_root='data/custom',

@@ -1,4 +1,6 @@
 # Handwritten digits as a folder of images, a subfolder per class.
+_base_ = './loaders.py'
+
 data_preprocessor = dict(
     num_classes=10, mean=[78., 78., 78.], std=[96., 96., 96.], to_rgb=False)
 
@@ -18,9 +20,6 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='CustomDataset',
         data_root='data/digits',
@@ -29,9 +28,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CustomDataset',
         data_root='data/digits',

@@ -1,5 +1,7 @@
 # ImageNet-1k in data/imagenet, 64 images per process. Each config names the
 # pipelines, which go with its image size.
+_base_ = './loaders.py'
+
 data_preprocessor = dict(
     num_classes=1000,
     mean=[123.675, 116.28, 103.53],  # of RGB images
@@ -8,11 +10,7 @@ data_preprocessor = dict(
 
 train_dataloader = dict(
     batch_size=64,
-    num_workers=5,
-    persistent_workers=True,
     pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='ImageNet',
         data_root='data/imagenet',
@@ -20,11 +18,7 @@ train_dataloader = dict(
         data_prefix='train'))
 val_dataloader = dict(
     batch_size=64,
-    num_workers=5,
-    persistent_workers=True,
     pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ImageNet',
         data_root='data/imagenet',

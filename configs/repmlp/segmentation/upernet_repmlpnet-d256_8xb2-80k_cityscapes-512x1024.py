@@ -1,49 +1,26 @@
 # UPerNet on RepMLPNet-D256, which arXiv 2112.11081 reports on Cityscapes. The
 # paper's settings were not at hand: optimizer and schedule are those that
 # mmsegmentation gives hierarchical backbones trained with AdamW.
-_base_ = ['./_base_/cityscapes_512x1024.py', './_base_/runtime_80k.py']
+_base_ = [
+    './_base_/cityscapes_512x1024.py', './_base_/decoder.py',
+    './_base_/runtime_80k.py'
+]
 
-norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
-    type='EncoderDecoder',
     data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         type='mmcls.RepMLPNet',
         arch='D',
         img_size=256,
-        out_indices=(0, 1, 2, 3),
         reparam_conv_kernels=(1, 3),
-        norm_cfg=norm_cfg,
         # Crops of 512x1024 need no padding; images of other sizes get it.
         pad_to_multiple=True,
         deploy=False),
     decode_head=dict(
         type='UPerHead',
         in_channels=[80, 160, 320, 640],
-        in_index=[0, 1, 2, 3],
-        pool_scales=(1, 2, 3, 6),
-        channels=512,
-        dropout_ratio=0.1,
-        num_classes=19,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    auxiliary_head=dict(
-        type='FCNHead',
-        in_channels=320,
-        in_index=2,
-        channels=256,
-        num_convs=1,
-        concat_input=False,
-        dropout_ratio=0.1,
-        num_classes=19,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4)),
-    train_cfg=dict(),
-    test_cfg=dict(mode='slide', crop_size=(512, 1024), stride=(256, 512)))
+        in_index=[0, 1, 2, 3]),
+    auxiliary_head=dict(in_channels=320))
 
 optim_wrapper = dict(
     type='OptimWrapper',
