@@ -125,3 +125,11 @@ def test_images_are_prepared_as_for_the_hosted_weights(name, resize, crop):
     assert cfg.train_dataloader.dataset.pipeline[1].scale == crop
     assert cfg.data_preprocessor.mean == [123.675, 116.28, 103.53]
     assert cfg.data_preprocessor.std == [58.395, 57.12, 57.375]
+
+
+@pytest.mark.parametrize('name', TWINS)
+def test_only_training_images_are_shuffled(name):
+    cfg = read(name)
+    shuffles = [cfg[f'{split}_dataloader'].sampler.shuffle
+                for split in ('train', 'val', 'test')]
+    assert shuffles == [True, False, False]

@@ -81,6 +81,10 @@ def test_training_and_sliding_windows_have_one_size(cfg):
                    for i, side in enumerate(CROP))
 
 
+def test_heads_have_the_classes_of_cityscapes(cfg):
+    assert [head.num_classes for head in heads(cfg)] == [19, 19]
+
+
 def test_norms_are_synchronised_everywhere(cfg):
     for part in (cfg.model.backbone, *heads(cfg)):
         assert part.norm_cfg.type == 'SyncBN'
