@@ -29,8 +29,8 @@ from torch import Tensor
 
 from mmcls_repmlp import reparameterize
 from mmcls_repmlp.apis.cli import run_tool
-from mmcls_repmlp.checkpoints import atomic_write, check_writable
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_writable
 
 _SCENES = 64  # to test on
 _DRAWN = 3

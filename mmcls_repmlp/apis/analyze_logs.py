@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmcls_repmlp.checkpoints import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 _COUNTERS = ('step', 'iter', 'epoch')
 _TIMES = ('time', 'data_time')

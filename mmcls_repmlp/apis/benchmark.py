@@ -18,12 +18,12 @@ import matplotlib
 import torch
 from mmengine.utils import ProgressBar
 
-from mmcls_repmlp.checkpoints import atomic_write
 from mmcls_repmlp.deploy import complexity, speedup
 from mmcls_repmlp.deploy.contestants import build_contestant
 from mmcls_repmlp.deploy.latency import alternate
 from mmcls_repmlp.deploy.memory import peak_memory
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write
 from mmcls_repmlp.models import RepMLPNet
 
 from .config import user_errors

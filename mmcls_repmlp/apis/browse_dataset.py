@@ -18,8 +18,8 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from torch.utils.data import Dataset
 
-from mmcls_repmlp.checkpoints import check_writable
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import check_writable
 
 from .config import data_errors, loader_config, read_config, user_errors
 from .pictures import READABLE, side_by_side

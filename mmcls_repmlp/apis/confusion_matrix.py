@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 from .config import data_errors, loader_config, read_config, user_errors
 from .model import fill_model

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable, class_names
+from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.export import export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.files import atomic_write, check_writable
 
 from .config import read_config
 from .model import fill_model

@@ -16,13 +16,9 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    atomic_write,
-    check_suffix,
-    check_writable,
-    class_names,
-)
+from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 from .config import loader_config, read_config, user_errors
 from .model import fill_model

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (
     check_fit,
-    check_writable,
     convert_to_mmcls,
     convert_to_official,
     read_checkpoint,
@@ -26,6 +25,7 @@ from mmcls_repmlp.checkpoints.official import (
     Names,
 )
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.files import check_writable
 from mmcls_repmlp.models import Arch, resolve_arch
 from mmcls_repmlp.models.compatibility import find_mismatch, is_merged
 from mmcls_repmlp.version import __version__

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmcls_repmlp.checkpoints import atomic_write, check_writable
+from mmcls_repmlp.files import atomic_write, check_writable
 
 from .config import read_config
 

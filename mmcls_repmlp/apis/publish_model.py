@@ -14,9 +14,6 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (
     CHECKPOINT_SUFFIXES,
-    atomic_write,
-    check_suffix,
-    check_writable,
     classes_meta,
     local_file,
     meta_of,
@@ -25,6 +22,7 @@ from mmcls_repmlp.checkpoints import (
     write_checkpoint,
 )
 from mmcls_repmlp.errors import JobFailedError
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 _KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8

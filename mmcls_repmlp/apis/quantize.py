@@ -13,12 +13,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
-from mmcls_repmlp.checkpoints import atomic_write
 from mmcls_repmlp.deploy.artefact import Run, load_artefact
 from mmcls_repmlp.deploy.export import export_model, quietly
 from mmcls_repmlp.deploy.quantize import quantize_onnx
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, JobFailedError
+from mmcls_repmlp.files import atomic_write
 
 from .config import user_errors
 

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.checkpoints import (
     CHECKPOINT_SUFFIXES,
-    atomic_write,
-    check_suffix,
-    check_writable,
     classes_meta,
     load_strictly,
     read_checkpoint,
@@ -34,6 +31,7 @@ from mmcls_repmlp.errors import (
     JobFailedError,
     UserError,
 )
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.version import __version__
 

@@ -12,8 +12,6 @@ from torch import nn
 
 from mmcls_repmlp.checkpoints import (
     CHECKPOINT_SUFFIXES,
-    check_suffix,
-    check_writable,
     classes_meta,
     load_strictly,
     read_checkpoint,
@@ -22,6 +20,7 @@ from mmcls_repmlp.checkpoints import (
     write_checkpoint,
 )
 from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
+from mmcls_repmlp.files import check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.version import __version__
 

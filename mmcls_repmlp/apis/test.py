@@ -16,14 +16,13 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.checkpoints import (
-    atomic_write,
     check_fit,
-    check_writable,
     local_file,
     read_checkpoint,
     state_dict_of,
 )
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_writable
 
 from .config import (
     build_loop,

@@ -13,14 +13,10 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (
-    atomic_write,
-    check_suffix,
-    check_writable,
-    meta_of,
-)
+from mmcls_repmlp.checkpoints import meta_of
 from mmcls_repmlp.deploy.locality import Locality, locality, repmlp_blocks
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPBlock
 
 from .config import read_config, user_errors

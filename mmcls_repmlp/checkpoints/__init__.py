@@ -1,10 +1,7 @@
 """Files: read safely, load strictly, write atomically, rename."""
 from .io import (
                  CHECKPOINT_SUFFIXES,
-                 atomic_write,
                  check_fit,
-                 check_suffix,
-                 check_writable,
                  load_strictly,
                  local_file,
                  read_checkpoint,
@@ -20,9 +17,8 @@ from .safe_urls import make_urls_safe
 
 __all__ = [
     'CHECKPOINT_SUFFIXES', 'Recognized', 'allow_mmengine_checkpoints',
-    'atomic_write', 'check_fit', 'check_suffix', 'check_writable',
-    'class_names', 'classes_meta', 'convert_to_mmcls', 'convert_to_official',
-    'load_strictly', 'local_file', 'make_urls_safe', 'meta_of',
-    'read_checkpoint', 'recognize', 'resized_state_dict', 'state_dict_of',
-    'write_checkpoint'
+    'check_fit', 'class_names', 'classes_meta', 'convert_to_mmcls',
+    'convert_to_official', 'load_strictly', 'local_file', 'make_urls_safe',
+    'meta_of', 'read_checkpoint', 'recognize', 'resized_state_dict',
+    'state_dict_of', 'write_checkpoint'
 ]

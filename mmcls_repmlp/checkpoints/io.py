@@ -1,9 +1,7 @@
 """Read and write checkpoint files: safely, strictly, atomically."""
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import CheckpointError, UserError
+from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.files import atomic_write
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
 
 _ENVELOPES = ('state_dict', 'model', 'ema')
@@ -158,69 +157,6 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
     model.load_state_dict(state_dict, strict=False)
 
 
-def check_suffix(path: str | Path, suffixes: Sequence[str],
-                 what: str) -> None:
-    """Refuse a file name whose suffix does not go with its contents.
-
-    Args:
-        path: The file to be written.
-        suffixes: Those that do, in lower case.
-        what: What is to be written, for the message.
-
-    Raises:
-        UserError: If it has another suffix.
-    """
-    if Path(path).suffix.lower() not in suffixes:
-        raise UserError(f'{str(path)!r} has the wrong suffix for {what}: '
-                        f'end it in {" or ".join(suffixes)}')
-
-
-def check_writable(path: str | Path, force: bool = False) -> None:
-    """Refuse to overwrite a file unless told to.
-
-    Raises:
-        UserError: If the file exists and ``force`` is not set, the path is a
-            folder, or its folder cannot be written to.
-    """
-    if Path(path).is_dir():
-        raise UserError(f'{str(path)!r} is a folder: name a file')
-    nearest = next(folder for folder in Path(path).absolute().parents
-                   if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise UserError(f'{str(path)!r} cannot be written: {str(nearest)!r} '
-                        'is no folder that you may write to')
-    if Path(path).exists() and not force:
-        raise UserError(f'{str(path)!r} exists: choose another name, or pass '
-                        '--force to replace it')
-
-
-@contextmanager
-def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    Yields a path in the same folder to write to; when the block ends without
-    error, that file takes the place of ``path``, otherwise it is removed.
-    Missing folders are made.
-
-    Args:
-        path: The file to write.
-        force: Whether an existing file is replaced. Defaults to False.
-
-    Raises:
-        UserError: If the file exists and ``force`` is not set.
-    """
-    check_writable(path, force)
-    final = Path(path).resolve()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f'.{os.getpid()}-{final.name}')
-    try:
-        yield temporary
-        check_writable(path, force)
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_checkpoint(checkpoint: Mapping[str, Any],
                      path: str | Path,
                      force: bool = False) -> None:
@@ -234,7 +170,5 @@ def write_checkpoint(checkpoint: Mapping[str, Any],
     Raises:
         UserError: If the file exists and ``force`` is not set.
     """
-    with atomic_write(path, force) as temporary, open(temporary, 'xb') as file:
-        torch.save(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
+    with atomic_write(path, force) as temporary:
+        torch.save(checkpoint, temporary)

@@ -8,9 +8,6 @@ from torch import nn
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (
-    atomic_write,
-    check_suffix,
-    check_writable,
     load_strictly,
     local_file,
     read_checkpoint,
@@ -161,53 +158,6 @@ def test_files_are_replaced_only_by_force(tmp_path):
     assert read_checkpoint(path).keys() == WEIGHTS.keys()
 
 
-def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
-    path = tmp_path / 'a.txt'
-    with pytest.raises(UserError, match='exists'), \
-            atomic_write(path) as temporary:
-        temporary.write_text('new')
-        path.write_text('precious')
-    assert path.read_text() == 'precious'
-    assert os.listdir(tmp_path) == ['a.txt']
-
-
-def test_a_failure_leaves_nothing_and_loses_nothing(tmp_path):
-    path = tmp_path / 'a.txt'
-    path.write_text('precious')
-    with pytest.raises(ZeroDivisionError), \
-            atomic_write(path, force=True) as temporary:
-        temporary.write_text('half')
-        raise ZeroDivisionError
-    assert path.read_text() == 'precious'
-    assert os.listdir(tmp_path) == ['a.txt']
-
-
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(UserError, match='is a folder'):
         write_checkpoint(WEIGHTS, tmp_path, force=True)
-
-
-@pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
-def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='file.*is no folder that you may '
-                       'write to'):
-        check_writable(tmp_path / path)
-
-
-def test_folders_of_others_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr('os.access', lambda path, mode: False)
-    with pytest.raises(UserError, match='is no folder that you may write to'):
-        check_writable(tmp_path / 'new' / 'a.pth')
-
-
-@pytest.mark.parametrize('path', ['a.png', 'b/a.PNG', 'a.b.csv'])
-def test_suffixes_that_go_with_the_contents(path):
-    check_suffix(path, ('.png', '.csv'), 'a matrix')
-
-
-@pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
-def test_suffixes_that_do_not(path):
-    with pytest.raises(UserError, match=f"'{path}' has the wrong suffix for a "
-                       'matrix: end it in .png or .csv'):
-        check_suffix(path, ('.png', '.csv'), 'a matrix')

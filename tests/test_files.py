@@ -1,0 +1,111 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import (
+    atomic_write,
+    check_suffix,
+    check_writable,
+    scratch_folder,
+)
+
+# Starts to write a file, and says so.
+WRITER = """
+import sys
+from mmcls_repmlp.files import atomic_write
+with atomic_write(sys.argv[1], force=True) as path:
+    path.write_text('half')
+    print('writing', flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    with subprocess.Popen(
+            [sys.executable, '-c', WRITER, str(tmp_path / 'a.txt')],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b'writing\n'
+        yield process
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / 'a.txt'
+    with pytest.raises(UserError, match='exists'), \
+            atomic_write(path) as temporary:
+        temporary.write_text('new')
+        path.write_text('precious')
+    assert path.read_text() == 'precious'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_failure_leaves_nothing_and_loses_nothing(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('precious')
+    with pytest.raises(ZeroDivisionError), \
+            atomic_write(path, force=True) as temporary:
+        temporary.write_text('half')
+        raise ZeroDivisionError
+    assert path.read_text() == 'precious'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+@pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
+def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file.*is no folder that you may '
+                       'write to'):
+        check_writable(tmp_path / path)
+
+
+def test_folders_of_others_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(UserError, match='is no folder that you may write to'):
+        check_writable(tmp_path / 'new' / 'a.pth')
+
+
+@pytest.mark.parametrize('path', ['a.png', 'b/a.PNG', 'a.b.csv'])
+def test_suffixes_that_go_with_the_contents(path):
+    check_suffix(path, ('.png', '.csv'), 'a matrix')
+
+
+@pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
+def test_suffixes_that_do_not(path):
+    with pytest.raises(UserError, match=f"'{path}' has the wrong suffix for a "
+                       'matrix: end it in .png or .csv'):
+        check_suffix(path, ('.png', '.csv'), 'a matrix')
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, writer):
+    path = tmp_path / 'a.txt'
+    path.write_text('precious')
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert path.read_text() == 'precious'
+    assert len(os.listdir(tmp_path)) == 2
+    with atomic_write(tmp_path / 'b.txt') as temporary:
+        temporary.write_text('new')
+    assert sorted(os.listdir(tmp_path)) == ['a.txt', 'b.txt']
+
+
+def test_what_a_living_process_prepares_is_kept(tmp_path, writer):
+    with scratch_folder(tmp_path):
+        pass
+    writer.communicate()
+    assert writer.returncode == 0
+    assert (tmp_path / 'a.txt').read_text() == 'half'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
+    target, link = tmp_path / 'target.txt', tmp_path / 'link.txt'
+    link.symlink_to(target)
+    with pytest.raises(UserError, match='exists'):
+        check_writable(link)
+    with atomic_write(link, force=True) as temporary:
+        temporary.write_text('new')
+    assert link.is_symlink() and target.read_text() == 'new'
