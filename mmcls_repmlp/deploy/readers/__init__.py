@@ -1,0 +1,1 @@
+"""Readers of exported files that run nothing but arithmetic from them."""
