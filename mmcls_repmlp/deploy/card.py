@@ -156,7 +156,7 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
     'channels': _one_of('RGB', 'BGR'),
     'output': _one_of(LOGITS, EMBEDDING),
     'classes': _list_of(lambda v: isinstance(v, str)),
-    'pipeline': lambda v: v is None or _list_of(
+    'pipeline': lambda v: isinstance(v, str) or _list_of(
         lambda step: isinstance(step, dict))(v),
     'files': _is_digests,
 }

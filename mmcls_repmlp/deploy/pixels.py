@@ -122,13 +122,18 @@ def _resize(image: np.ndarray, scale: Sequence[int] | None,
             backend: str, interpolation: str) -> np.ndarray:
     height, width = image.shape[:2]
     if scale is None:
-        # Cut off, where what follows rounds.
-        scale = (int(width * scale_factor[0]), int(height * scale_factor[1]))
+        scale = _scaled((width, height), scale_factor)
     if keep_ratio:
         factor = min(max(scale) / max(height, width),
                      min(scale) / min(height, width))
-        scale = int(width * factor + 0.5), int(height * factor + 0.5)
+        scale = _scaled((width, height), (factor, factor))
     return _to_size(image, tuple(scale), backend, interpolation)
+
+
+def _scaled(size: Sequence[int],
+            factors: Sequence[float]) -> tuple[int, ...]:
+    return tuple(int(side * factor + 0.5)
+                 for side, factor in zip(size, factors))
 
 
 def _resize_edge(image: np.ndarray, scale: int, edge: str, backend: str,
@@ -191,10 +196,12 @@ def _is_filter(step: Mapping[str, Any]) -> bool:
 
 
 def _is_pad(step: Mapping[str, Any]) -> bool:
+    size, divisor, value = (
+        step[name] for name in ('size', 'size_divisor', 'pad_val'))
     return type(step['pad_to_square']) is bool and (
-        step['size'] is None or _is_pair(step['size'])) and (
-            step['size_divisor'] is None or is_side(step['size_divisor'])) and (
-                type(step['pad_val']) is int and 0 <= step['pad_val'] <= 255)
+        type(value) is int and 0 <= value <= 255) and (
+            size is None or _is_pair(size)) and (
+                divisor is None or is_side(divisor))
 
 
 _CHECKS: Mapping[str, tuple[set[str], Callable[[Mapping], bool]]] = {

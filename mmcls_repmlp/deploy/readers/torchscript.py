@@ -33,6 +33,8 @@ _FUNCTIONS = {
     'int', 'float', 'bool', 'getattr', 'annotate', 'ops.prim.NumToTensor',
     'ops.prim.RaiseException', 'ops.prim.dtype', 'torch.ne', 'torch.eq',
     *(f'torch.{name}' for name in OPERATORS)}
+_RECORDS = ('data.pkl', 'constants.pkl', 'version', '.data/version',
+            'byteorder')
 _METHOD = re.compile(r'forward\d*')
 _STRING = re.compile(r'[\w.]*')
 # torch.uint8 and torch.float32, as TorchScript counts them.
@@ -79,8 +81,7 @@ def _checked(path: Path) -> BytesIO:
         for folder in ('data', 'constants'):
             check_data(archive, folder, classes, path)
         for name in archive:
-            if name in ('data.pkl', 'constants.pkl', 'version', 'byteorder'
-                        ) or name.startswith(('data/', 'constants/')):
+            if name in _RECORDS or name.startswith(('data/', 'constants/')):
                 written.writestr(f'archive/{name}', archive.read(name))
     clean.seek(0)
     return clean
