@@ -26,3 +26,22 @@ class JobFailedError(Exception):
 
     Tools print the message alone and exit with code 1.
     """
+
+
+def shortened(text: str, length: int) -> str:
+    """Make text fit a message: one line, its end cut off if it is longer.
+
+    Args:
+        text: Any text, such as a name out of a file.
+        length: How many characters are left, at most.
+    """
+    line = ' '.join(text.split())
+    return line if len(line) <= length else f'{line[:length - 3]}...'
+
+
+def shown(path: object, length: int = 60) -> str:
+    """Quote a path or an address; of a long one the end, which tells more."""
+    text = str(path)
+    if len(text) > length:
+        text = f'...{text[3 - length:]}'
+    return repr(text)
