@@ -53,6 +53,7 @@ def serve() -> Iterator[Web]:
 
     with ThreadingHTTPServer(('127.0.0.1', 0), Answer) as server:
         web = Web(server.server_port)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(0.01, ), daemon=True).start()
         yield web
         server.shutdown()

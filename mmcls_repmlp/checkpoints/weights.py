@@ -165,6 +165,10 @@ def _unusable(weight: Tensor) -> str | None:
 
 
 def _is_finite(weight: Tensor) -> bool:
+    if not weight.numel():
+        return True
     if weight.element_size() == 1:  # float8 can be converted, but not asked
         weight = weight.float()
-    return bool(weight.isfinite().all())
+    # Both are undefined if any number is. Needs no copy, as isfinite does.
+    smallest, largest = weight.aminmax()
+    return bool(smallest.isfinite() and largest.isfinite())
