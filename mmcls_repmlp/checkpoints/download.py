@@ -1,6 +1,7 @@
 """Fetch checkpoints from the web, each address once."""
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -22,10 +23,11 @@ from mmcls_repmlp.files import atomic_write
 
 WEB = ('http://', 'https://')
 # As in 'repmlp-base-1cb1f11b.pth': first digits of the contents' SHA-256, as
-# torch.hub and OpenMMLab name their files.
-_HASHED = re.compile(r'-([0-9a-f]{8,64})\.[^.]*$')
+# torch.hub and OpenMMLab name their files. A date is none.
+_HASHED = re.compile(r'-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]*$')
 _SECONDS = 60  # without an answer
 _DIGITS, _CHUNK, _LONGEST = 16, 2**20, 100
+_DISK_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 def fetch(url: str) -> Path:
@@ -86,6 +88,8 @@ def _download(url: str, path: Path) -> None:
         except (OSError, ValueError, HTTPException) as error:
             if isinstance(error, HTTPError):
                 error.close()  # it is the server's answer too
+            if getattr(error, 'errno', None) in _DISK_FULL:
+                raise
             raise _not_fetched(url, error) from error
         if not _has_its_hash(temporary):
             raise CheckpointError(

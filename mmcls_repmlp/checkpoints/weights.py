@@ -107,7 +107,8 @@ def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
     if len(sets) > 1:
         raise CheckpointError(
             f'checkpoint {shown(source)} holds several sets of weights: '
-            f'choose one with --key, out of {names}')
+            f'choose one with --key, out of {names} (publish_model.py --key '
+            'makes a file of one alone, to train from)')
     return next(iter(sets.values()))
 
 

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import threading
 
@@ -53,6 +54,22 @@ def test_a_hash_in_the_name_is_held_against_the_file(web):
     path.write_bytes(b'evil')
     assert fetch(address).read_bytes() == good
     assert web.asked == [name] * 3
+
+
+def test_a_date_in_the_name_is_no_hash(web):
+    address = web.put('/net-20240131.pth', b'x')
+    assert fetch(address).read_bytes() == b'x'
+
+
+def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
+    def full(source, file):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('shutil.copyfileobj', full)
+    address = web.put('/a.pth', b'x')
+    with pytest.raises(OSError, match='No space left'):
+        fetch(address)
+    assert not cached_path(address).exists()
 
 
 @pytest.mark.parametrize('address', [
