@@ -40,7 +40,8 @@ class ImageError(JobFailedError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.rsplit(f'{type(self).__name__}: ', 1)[-1])
+        super().__init__(
+            message.rsplit(f'{type(self).__name__}: ', 1)[-1].rstrip())
 
 
 def some(names: Sequence[object]) -> str:
