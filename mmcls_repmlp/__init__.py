@@ -5,7 +5,7 @@ from .version import __version__
 check_versions()
 with without_import_noise():
     # These register their parts.
-    from . import engine, evaluation, recipe  # noqa: F401
+    from . import datasets, engine, evaluation, recipe  # noqa: F401
     from .checkpoints import allow_mmengine_checkpoints, make_loading_safe
     from .deploy import fuse_for_inference, reparameterize
     from .model_index import register_models

@@ -1,6 +1,10 @@
 """Errors whose message is meant for the person at the keyboard."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_NAMED = 3
+
 
 class UserError(Exception):
     """Something the user can mend; the message says what and how.
@@ -28,6 +32,18 @@ class JobFailedError(Exception):
     """
 
 
+class ImageError(JobFailedError):
+    """An image that cannot be read; the message names its file.
+
+    Raised in a process of a data loader, it comes back as the same sentence:
+    torch makes it anew from the text of its traceback, whose end is kept.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message.rsplit(f'{type(self).__name__}: ', 1)[-1].rstrip())
+
+
 def shortened(text: str, length: int) -> str:
     """Make text fit a message: one line, its end cut off if it is longer.
 
@@ -45,3 +61,9 @@ def shown(path: object, length: int = 60) -> str:
     if len(text) > length:
         text = f'...{text[3 - length:]}'
     return repr(text)
+
+
+def some(names: Sequence[object]) -> str:
+    """Name the first few of many, for a message."""
+    return ', '.join(map(str, names[:_NAMED])) + (
+        ', ...' if names[_NAMED:] else '')

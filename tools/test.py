@@ -5,14 +5,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
-
 from mmcls_repmlp.apis.cli import (
     add_config_and_checkpoint,
     add_runner_arguments,
     adopt_local_rank,
     run_tool,
 )
+from mmcls_repmlp.apis.options import KeyValue
 from mmcls_repmlp.apis.test import METRICS, OUT_ITEMS, test
 
 
@@ -30,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--metric-options',
         nargs='+',
-        action=DictAction,
+        action=KeyValue,
         metavar='KEY=VALUE',
         help='options of the metrics, for example topk=1 or topk=1,5')
     parser.add_argument('--out', help='file to write results to')
@@ -40,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='what to write: predictions (.pkl, the default) or metrics '
         '(.json, .yaml, .pkl)')
     parser.add_argument(
-        '--force', action='store_true', help='replace the file of --out')
+        '--force', action='store_true',
+        help='replace the file of --out, and pictures in --show-dir')
     parser.add_argument(
         '--show-dir', help='folder for images with their predictions')
     parser.add_argument(

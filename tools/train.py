@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--no-validate', action='store_true', help='skip validation')
     parser.add_argument('--seed', type=int, help='seed of random numbers')
+    parser.add_argument(
+        '--check-data',
+        action='store_true',
+        help='read all images before the first step, and name those that '
+        'cannot be read')
     args = parser.parse_args(argv)
     adopt_local_rank(args.local_rank)
     return run_tool(
@@ -46,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             no_validate=args.no_validate,
             cfg_options=args.cfg_options,
             launcher=args.launcher,
-            seed=args.seed))
+            seed=args.seed,
+            check_data=args.check_data))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +19,10 @@ from mmengine.utils import track_iter_progress
 from torch.utils.data import Dataset
 
 from mmcls_repmlp.errors import UserError
-from mmcls_repmlp.files import check_writable
 
 from .config import data_errors, loader_config, read_config, user_errors
-from .pictures import READABLE, side_by_side
+from .datasets import check_annotation_files, check_samples, parts
+from .pictures import READABLE, check_folder, side_by_side
 
 PHASES = ('train', 'val', 'test')
 # Which of the pictures along a pipeline are shown.
@@ -79,7 +79,7 @@ def browse_dataset(config: str | Path,
     """
     if number < 1:
         raise UserError(f'{number} samples cannot be shown: ask for 1 or more')
-    _check_folder(Path(out_dir), force)
+    check_folder(out_dir, force)
     cfg = read_config(config, cfg_options)
     loader = loader_config(cfg, phase)
     with data_errors(cfg, phase):
@@ -93,33 +93,15 @@ def browse_dataset(config: str | Path,
                 picks.round().astype(int).tolist(), file=sys.stderr)]
 
 
-def _check_folder(folder: Path, force: bool) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise UserError(f'folder {str(folder)!r} is not empty: choose another '
-                        'one, or pass --force to replace pictures in it')
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is a file: name a folder')
-    check_writable(folder / 'picture', force=True)
-
-
 def _recording(dataset: Config, cfg: Config) -> Dataset:
     init_default_scope(cfg.default_scope)
+    check_annotation_files(dataset)
     with user_errors('the data set of the config cannot be built'):
         built = build_dataset(dataset)
-    for part in _parts(built):
+    check_samples(built, 'the data set')
+    for part in parts(built):
         part.pipeline = _Recorder(part.pipeline.transforms)
     return built
-
-
-def _parts(dataset: Dataset) -> Iterator[Dataset]:
-    """Look into data sets that repeat, balance or concatenate others."""
-    inner = getattr(dataset, 'datasets', None) or [
-        getattr(dataset, 'dataset', None)]
-    if inner == [None]:
-        yield dataset
-        return
-    for part in inner:
-        yield from _parts(part)
 
 
 class _Recorder(Compose):

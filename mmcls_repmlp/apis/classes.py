@@ -1,16 +1,20 @@
-"""The classes of the data sets and of the head, held against each other."""
+"""The classes that a training is about, the same wherever they are named."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
-from mmcls_repmlp.errors import ConfigError
-from mmcls_repmlp.evaluation import PairVerification
+from mmcls_repmlp.checkpoints import class_names
+from mmcls_repmlp.errors import ConfigError, some
 
-from .model import unwrapped
+from .datasets import parts
+from .labels import check_labels, names_of, outputs_of, verifies_pairs
 
 
 def check_classes(runner: Runner) -> None:
@@ -26,34 +30,70 @@ def check_classes(runner: Runner) -> None:
 
     Raises:
         ConfigError: If the data sets have other classes, or more of them
-            than the head.
+            than the head, or labels that stand for none.
     """
-    train, val = (_names(runner, loop) for loop in ('train', 'val'))
-    if train and val and train != val and not _verifies(runner):
-        odd = sorted({*train} ^ {*val}) or ['their order']
+    train, val = (_dataset(runner, loop) for loop in ('train', 'val'))
+    names, val_names = names_of(train), names_of(val)
+    pairs = val is not None and verifies_pairs(runner.val_loop)
+    if names and val_names and names != val_names and not pairs:
+        odd = sorted({*names} ^ {*val_names}) or ['their order']
         raise ConfigError(
-            f'the train data set has {len(train)} classes, the val data set '
-            f'{len(val)}, and they are not the same ({", ".join(odd[:3])}): '
-            'both need a subfolder for every class, even an empty one')
-    model = unwrapped(runner.model)
-    count = getattr(getattr(model, 'head', None), 'num_classes', None)
-    if not train or count is None or count == len(train):
+            f'the train data set has {len(names)} classes, the val data set '
+            f'{len(val_names)}, and they are not the same '
+            f'({", ".join(odd[:3])}): both need a subfolder for every class, '
+            'even an empty one')
+    count = outputs_of(runner.model)
+    for dataset in (train, *(() if pairs else (val, ))):
+        for part in () if dataset is None else parts(dataset):
+            check_labels(part, count)
+    _check_head(count, names)
+
+
+def watch_start(runner: Runner) -> None:
+    """Hold the classes of what a training starts from against its own.
+
+    Done when the checkpoint is read, whoever chose it: other classes are
+    refused where a training is resumed, and said where it starts from
+    weights.
+
+    Args:
+        runner: The runner, its loop for training built.
+    """
+    runner.register_hook(_SameClasses(names_of(_dataset(runner, 'train'))))
+
+
+def _check_head(count: int | None, names: Sequence[str]) -> None:
+    if not names or count is None or count == len(names):
         return
-    message = (f'the train data set has {len(train)} classes and the head '
-               f'{count}: set model.head.num_classes to {len(train)}')
-    if len(train) > count:
+    message = (f'the train data set has {len(names)} classes and the head '
+               f'{count}: set model.head.num_classes to {len(names)}')
+    if len(names) > count:
         raise ConfigError(message)
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _verifies(runner: Runner) -> bool:
-    return all(isinstance(metric, PairVerification)
-               for metric in runner.val_loop.evaluator.metrics)
+class _SameClasses(Hook):
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
+        learnt = tuple(map(str, class_names(checkpoint)))
+        if not learnt or not self.names or learnt == self.names:
+            return
+        odd = sorted({*learnt} ^ {*self.names}) or ['their order']
+        message = (f'the checkpoint was trained on {len(learnt)} classes and '
+                   f'the train data set has {len(self.names)}, which are not '
+                   f'the same ({some(odd)})')
+        if runner._resume:
+            raise ConfigError(f'{message}: resume with the data that it was '
+                              'trained on, or start from its weights with '
+                              'load_from')
+        print_log(f'{message}: the head starts from weights for others',
+                  'current', logging.WARNING)
 
 
-def _names(runner: Runner, loop: str) -> tuple[Any, ...]:
+def _dataset(runner: Runner, loop: str) -> Dataset | None:
     if runner.cfg.get(f'{loop}_dataloader') is None:
-        return ()
+        return None
     built = getattr(runner, f'{loop}_loop')
-    dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
-    return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+    return getattr(getattr(built, 'dataloader', None), 'dataset', None)

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 import torch.distributed as dist
-from mmengine.config import DictAction
 
 from mmcls_repmlp.errors import JobFailedError, UserError
+
+from .options import KeyValue
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -82,7 +83,7 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=KeyValue,
         metavar='KEY=VALUE',
         help='change settings of the config, for example '
         'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')

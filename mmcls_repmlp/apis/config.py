@@ -15,6 +15,13 @@ from mmengine.runner import Runner
 from mmcls_repmlp.compat import without_import_noise
 from mmcls_repmlp.errors import ConfigError, UserError
 
+from .config_files import explain, refuse_circle
+from .datasets import check_annotation_files, check_samples, described
+from .launch import check_launcher
+from .options import check_options
+
+# What numpy says when mmengine joins the samples of a data set without any.
+_NO_SAMPLE = 'at least one array'
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -30,21 +37,38 @@ def read_config(path: str | Path,
         The config, with the default scope of mmcls if it names none.
 
     Raises:
-        ConfigError: If the file does not exist or is no valid config.
+        ConfigError: If the file does not exist or is no valid config, or a
+            setting has no place in it.
     """
-    if not Path(path).is_file():
-        raise ConfigError(f'config {str(path)!r} does not exist: check the '
-                          'path')
-    with user_errors(f'config {str(path)!r} cannot be read', OSError,
-                     SyntaxError, NameError):
-        with without_import_noise():
-            config = Config.fromfile(str(path))
-        config.merge_from_dict(dict(options or {}))
-        config.setdefault('default_scope', 'mmcls')
+    config = _read(path)
+    options = dict(options or {})
+    check_options(config, options)
+    with user_errors(f'the settings given do not go with {str(path)!r}'):
+        config.merge_from_dict(options)
+    config.setdefault('default_scope', 'mmcls')
     if not isinstance(config.get('model'), Mapping):
         raise ConfigError(f'config {str(path)!r} has no model: is it a config '
                           'of mmcls?')
+    if not isinstance(config.default_scope, str):
+        raise ConfigError(f'default_scope is {config.default_scope!r}: it '
+                          "names a registry, such as 'mmcls'")
     return config
+
+
+def _read(path: str | Path) -> Config:
+    if not Path(path).is_file():
+        what = 'is a folder, name a file in it' if Path(path).is_dir() else (
+            'does not exist: check the path')
+        raise ConfigError(f'config {str(path)!r} {what}')
+    try:
+        with without_import_noise():
+            refuse_circle(path)
+            return Config.fromfile(str(path))
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as error:  # a config is code
+        raise ConfigError(f'config {str(path)!r} cannot be read: '
+                          f'{explain(path, error)}') from error
 
 
 def set_work_dir(config: Config, path: str | Path,
@@ -54,8 +78,8 @@ def set_work_dir(config: Config, path: str | Path,
     An argument goes before the config's own, and that before a folder named
     after the config file.
     """
-    config.work_dir = work_dir or config.get('work_dir') or os.path.join(
-        'work_dirs', Path(path).stem)
+    config.work_dir = str(work_dir or config.get('work_dir') or os.path.join(
+        'work_dirs', Path(path).stem))
 
 
 def set_loader_defaults(config: Config) -> None:
@@ -65,8 +89,10 @@ def set_loader_defaults(config: Config) -> None:
         if loader is not None:
             loader.setdefault('collate_fn', dict(type='default_collate'))
             loader.setdefault('pin_memory', torch.cuda.is_available())
-            loader.setdefault('persistent_workers',
-                              loader.get('num_workers', 0) > 0)
+            # Without workers none can persist: torch refuses that.
+            workers = loader.get('num_workers', 0) > 0
+            loader.persistent_workers = workers and loader.get(
+                'persistent_workers', True)
 
 
 def set_launcher(config: Config, launcher: str) -> None:
@@ -74,7 +100,11 @@ def set_launcher(config: Config, launcher: str) -> None:
 
     mmengine starts processes for GPUs only. Without one they are joined here,
     over gloo.
+
+    Raises:
+        UserError: If the process was not started by that launcher.
     """
+    check_launcher(launcher)
     config.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         config.model_wrapper_cfg = dict(
@@ -103,9 +133,12 @@ def build_loop(runner: Runner, name: str) -> None:
     Raises:
         ConfigError: If the data set is not there, or cannot be built.
     """
-    with data_errors(runner.cfg, name), user_errors(
-            f'the {name} loop of the config cannot be built'):
-        getattr(runner, f'{name}_loop')
+    data = runner.cfg[f'{name}_dataloader'].get('dataset')
+    check_annotation_files(data)
+    with user_errors(f'the {name} loop of the config{described(data)} cannot '
+                     'be built'), data_errors(runner.cfg, name):
+        loop = getattr(runner, f'{name}_loop')
+    check_samples(loop.dataloader.dataset, f'the {name} data set')
 
 
 def loader_config(config: Config, phase: str) -> ConfigDict:
@@ -133,6 +166,11 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except ValueError as error:
+        if _NO_SAMPLE not in str(error):
+            raise
+        raise ConfigError(f'the {phase} data set is empty: there is nothing '
+                          'to do') from error
     except (OSError, RuntimeError) as error:
         data = config[f'{phase}_dataloader']['dataset']
         raise ConfigError(

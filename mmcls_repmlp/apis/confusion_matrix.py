@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 from mmcls.evaluation import ConfusionMatrix
-from mmengine.config import Config
-from mmengine.runner import Runner
-from mmengine.utils import track_iter_progress
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
-from .config import data_errors, loader_config, read_config, user_errors
+from .config import loader_config, read_config
+from .data import batches, open_loader
+from .labels import match_classes, names_of
 from .model import fill_model
 
 _SUFFIXES = ('.png', '.csv')
@@ -56,6 +55,7 @@ def confusion_matrix(config: str | Path,
 
     Raises:
         UserError: If something given is not usable.
+        ImageError: If an image cannot be read.
     """
     if Path(checkpoint).suffix in _PICKLES:
         raise UserError(f'{str(checkpoint)!r} is not read, because a pickle '
@@ -67,7 +67,10 @@ def confusion_matrix(config: str | Path,
     cfg = read_config(config, cfg_options)
     loader_config(cfg, 'test')
     model = fill_model(cfg, checkpoint, device)[0]
-    matrix, classes = _count(model, cfg)
+    loader = open_loader(cfg, 'test')
+    match_classes(loader.dataset, model.class_names, model)
+    matrix = _count(model, loader)
+    classes = _names(loader.dataset, len(matrix))
     report(_describe(matrix, classes))
     if out is not None:
         with atomic_write(out, force) as temporary:
@@ -80,19 +83,18 @@ def confusion_matrix(config: str | Path,
 
 
 @torch.inference_mode()
-def _count(model: nn.Module, cfg: Config) -> tuple[Tensor, list[str]]:
+def _count(model: nn.Module, loader: DataLoader) -> Tensor:
     metric = ConfusionMatrix()
-    with data_errors(cfg, 'test'):
-        with user_errors('the test data of the config cannot be read'):
-            loader = Runner.build_dataloader(cfg.test_dataloader)
-        for batch in track_iter_progress((loader, len(loader)),
-                                         file=sys.stderr):
-            metric.process(batch, [
-                sample.cpu().to_dict() for sample in model.test_step(batch)])
+    for batch in batches(loader):
+        metric.process(batch, [
+            sample.cpu().to_dict() for sample in model.test_step(batch)])
     result = metric.evaluate(len(loader.dataset))
-    names = loader.dataset.metainfo.get('classes')
-    matrix = result['confusion_matrix/result']
-    return matrix, [str(name) for name in names or range(len(matrix))]
+    return result['confusion_matrix/result']
+
+
+def _names(dataset: Dataset, count: int) -> list[str]:
+    names = names_of(dataset)[:count]
+    return [*names, *(f'class {i}' for i in range(len(names), count))]
 
 
 def _describe(matrix: Tensor, classes: Sequence[str]) -> str:

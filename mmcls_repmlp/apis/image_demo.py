@@ -17,7 +17,8 @@ from mmengine.dataset import Compose, default_collate
 from torch import nn
 
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.datasets import LoadImageFromFile
+from mmcls_repmlp.errors import ImageError, UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 from .config import loader_config, read_config, user_errors
@@ -26,7 +27,6 @@ from .pictures import readable, white
 
 TOP = 5
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
-_LOADER = 'LoadImageFromFile'
 _SCALE = 224  # a picture of this height has letters of the size below
 _LETTERS, _PITCH, _MARGIN = 8, 7, 8
 
@@ -89,10 +89,12 @@ def _name(label: int, names: Sequence[str]) -> str:
 def _read(image: str | Path) -> np.ndarray:
     if not Path(image).is_file():
         raise UserError(f'image {str(image)!r} does not exist: check the path')
-    pixels = mmcv.imread(str(image))
-    if pixels is None:
-        raise UserError(f'{str(image)!r} is no image that can be read')
-    return mmcv.bgr2rgb(pixels)
+    try:
+        results = LoadImageFromFile()(dict(img_path=str(image)))
+    except ImageError as error:
+        raise UserError(f'{str(image)!r} is no image that can be read: '
+                        f'{error.__cause__}') from error
+    return mmcv.bgr2rgb(results['img'])
 
 
 @torch.inference_mode()
@@ -102,7 +104,7 @@ def _predict(model: nn.Module, dataset: Config,
                      'image'):
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
         data = dict(img_path=str(image))
-        if dataset.pipeline[0].type != _LOADER:
+        if dataset.pipeline[0].type != LoadImageFromFile.__name__:
             # Data sets that hold pixels, such as CIFAR10, hold RGB.
             pixels = _read(image)
             data |= dict(img=pixels, img_shape=pixels.shape[:2],

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmcls_repmlp.checkpoints import (
+    class_names,
     load_strictly,
     read_checkpoint,
     state_dict_of,
@@ -90,7 +91,8 @@ def fill_model(cfg: Config,
             only one.
 
     Returns:
-        The model in eval mode, and what the checkpoint holds.
+        The model in eval mode, with the ``class_names`` that the checkpoint
+        gives, empty if none, and what the checkpoint holds.
 
     Raises:
         UserError: If something is not usable, or does not fit.
@@ -101,6 +103,8 @@ def fill_model(cfg: Config,
         cfg.model.backbone.deploy = is_merged(weights)
     model = build_model(cfg)
     load_strictly(model, weights, checkpoint)
+    # Labels of data are held against these.
+    model.class_names = class_names(content)
     try:
         return model.to(device), content
     except (RuntimeError, AssertionError) as error:

@@ -2,9 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import mmcv
 import numpy as np
+
+from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.files import check_writable
 
 READABLE = 224  # pixels that an image with text on it should have
 _GAP = 8
@@ -48,3 +52,19 @@ def side_by_side(
 def white(height: int, width: int) -> np.ndarray:
     """Make an empty image."""
     return np.full((height, width, 3), 255, np.uint8)
+
+
+def check_folder(folder: str | Path, force: bool) -> None:
+    """Refuse a folder for pictures that has others in it, unless told to.
+
+    Raises:
+        UserError: If there are files in it and ``force`` is not set, or it
+            cannot be written to.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'{str(folder)!r} is a file: name a folder')
+    check_writable(folder / 'picture', force=True)
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise UserError(f'folder {str(folder)!r} is not empty: choose another '
+                        'one, or pass --force to replace pictures in it')

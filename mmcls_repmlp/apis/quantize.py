@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmcls_repmlp.deploy.artefact import Run, load_artefact
 from mmcls_repmlp.deploy.export import export_model, quietly
@@ -20,7 +20,8 @@ from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, JobFailedError
 from mmcls_repmlp.files import atomic_write
 
-from .config import user_errors
+from .data import open_loader
+from .labels import match_classes
 
 CALIBRATION_BATCHES = 8
 _ALLOWED_LOSS = 2.  # percentage points of top-1
@@ -50,28 +51,22 @@ def write_int8(served: Served,
         Top-1 lost, in percentage points.
 
     Raises:
-        ConfigError: If images cannot be read.
+        ConfigError: If images cannot be found, or have other classes.
+        ImageError: If an image cannot be read.
         JobFailedError: If more than two points are lost; nothing is written.
     """
-    if cfg.get('test_dataloader') is None:
-        raise ConfigError('the config has no test_dataloader, which int8 is '
-                          'tested with: add one')
-    calibration = copy.deepcopy(cfg.test_dataloader)
-    calibration.dataset = dict(
-        type='CustomDataset', data_root=str(calibrate),
-        pipeline=cfg.test_dataloader.dataset.pipeline)
-    # Shuffled, so that the first batches hold images of every class.
-    calibration.sampler = dict(type='DefaultSampler', shuffle=True, seed=0)
+    test = open_loader(cfg, 'test')
+    match_classes(test.dataset, model.class_names, model)
+    calibration = _calibration(cfg, calibrate)
     with tempfile.TemporaryDirectory() as folder:
         exact, small = (Path(folder, name) for name in ('f.onnx', 'q.onnx'))
         export_model(served, exact, input_shape)
         with quietly():
-            quantize_onnx(exact, small, (images for images, _ in islice(
-                _batches(calibration, model, served.raw, str(calibrate)),
-                CALIBRATION_BATCHES)))
+            quantize_onnx(exact, small, (
+                images for images, _ in islice(_batches(
+                    calibration, model, served.raw), CALIBRATION_BATCHES)))
         before, after = (
-            _top1(load_artefact(path), _batches(
-                cfg.test_dataloader, model, served.raw, 'the test data'))
+            _top1(load_artefact(path), _batches(test, model, served.raw))
             for path in (exact, small))
         report(f'      top-1 on the test data: {before:.2f} % in float32, '
                f'{after:.2f} % in int8')
@@ -84,16 +79,24 @@ def write_int8(served: Served,
     return before - after
 
 
-def _batches(loader: Config, model: nn.Module, raw: bool,
-             what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    loader = copy.deepcopy(loader)
-    loader.setdefault('collate_fn', dict(type='default_collate'))
+def _calibration(cfg: Config, folder: str | Path) -> DataLoader:
+    cfg = copy.deepcopy(cfg)
+    loader = cfg.test_dataloader
+    loader.dataset = dict(
+        type='CustomDataset', data_root=str(folder),
+        pipeline=loader.dataset.pipeline)
+    # Shuffled, so that the first batches hold images of every class.
+    loader.sampler = dict(type='DefaultSampler', shuffle=True, seed=0)
     try:
-        with user_errors(f'{what} cannot be read'):
-            built = Runner.build_dataloader(loader)
-    except (OSError, RuntimeError) as error:
-        raise ConfigError(f'{what} cannot be read: {error}') from error
-    for batch in built:
+        return open_loader(cfg, 'test')
+    except ConfigError as error:
+        raise ConfigError(f'the images of --calibrate {str(folder)!r} cannot '
+                          f'be read: {error.__cause__ or error}') from error
+
+
+def _batches(loader: DataLoader, model: nn.Module,
+             raw: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for batch in loader:
         labels = np.array([int(sample.gt_label.label)
                            for sample in batch['data_samples']])
         if raw:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mmengine
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
@@ -17,6 +17,7 @@ from torch import nn
 
 from mmcls_repmlp.checkpoints import (
     check_fit,
+    class_names,
     local_file,
     read_checkpoint,
     state_dict_of,
@@ -32,8 +33,11 @@ from .config import (
     set_loader_defaults,
     set_work_dir,
 )
+from .labels import match_loop, outputs_of
+from .metrics import check_metrics
 from .model import unwrapped
-from .pictures import READABLE
+from .pictures import READABLE, check_folder
+from .shown_predictions import ShowPredictions
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 OUT_ITEMS = ('pred', 'metrics')
@@ -74,7 +78,8 @@ def test(config: str | Path,
             ``work_dirs/NAME_OF_CONFIG``.
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
-        force: Whether ``out`` may be replaced. Defaults to False.
+        force: Whether ``out``, and pictures in ``show_dir``, may be
+            replaced. Defaults to False.
 
     Returns:
         Metrics by name.
@@ -82,6 +87,7 @@ def test(config: str | Path,
     Raises:
         UserError: If the config, its data, the checkpoint or an option is not
             usable.
+        ImageError: If an image cannot be read.
     """
     cfg = read_config(config, cfg_options)
     if cfg.get('test_dataloader') is None:
@@ -91,14 +97,19 @@ def test(config: str | Path,
     if tta and show_dir is not None:
         raise UserError('--show-dir draws images as they are tested, --tta '
                         'tests each several times: choose one of them')
-    weights = state_dict_of(read_checkpoint(checkpoint), checkpoint)
+    if show_dir is not None:
+        check_folder(show_dir, force)
+        cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
+        cfg.visualizer.setdefault('vis_backends',
+                                  [dict(type='LocalVisBackend')])
+    content = read_checkpoint(checkpoint)
+    weights, names = state_dict_of(content, checkpoint), class_names(content)
+    del content
     set_work_dir(cfg, config, work_dir)
     cfg.load_from = str(local_file(checkpoint))
     cfg.resume = False
     if metrics or metric_options:
         cfg.test_evaluator = _evaluator(metrics, metric_options or {})
-    if show_dir is not None:
-        _enable_visualization(cfg, show_dir)
     if tta:
         _enable_tta(cfg)
     set_loader_defaults(cfg)
@@ -106,6 +117,10 @@ def test(config: str | Path,
     runner = build_runner(cfg)
     check_fit(_tested(runner.model, tta), weights, checkpoint)
     build_loop(runner, 'test')
+    match_loop(runner, names)
+    check_metrics(runner.test_evaluator, outputs_of(runner.model))
+    if show_dir is not None:
+        runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
     return _run(runner, out, out_item, force)
 
 
@@ -162,18 +177,10 @@ def _evaluator(metrics: Sequence[str],
     return [dict(type=kind, **args) for kind, args in wanted.items()]
 
 
-def _enable_visualization(cfg: Config, show_dir: str) -> None:
-    size = cfg.model.get('backbone', {}).get('img_size', READABLE)
-    side = size if isinstance(size, int) else min(size)
-    cfg.setdefault('default_hooks', ConfigDict())
-    cfg.default_hooks.visualization = dict(
-        type='VisualizationHook',
-        enable=True,
-        interval=1,
-        out_dir=show_dir,
-        rescale_factor=max(1., READABLE / side))
-    cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
-    cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
+def _side(cfg: Config) -> int:
+    model = cfg.model.get('module', cfg.model)
+    size = model.get('backbone', {}).get('img_size', READABLE)
+    return size if isinstance(size, int) else min(size)
 
 
 def _enable_tta(cfg: Config) -> None:

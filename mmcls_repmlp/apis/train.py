@@ -18,7 +18,8 @@ from mmcls_repmlp.checkpoints import (
 )
 from mmcls_repmlp.errors import UserError
 
-from .classes import check_classes
+from .check_data import check_images
+from .classes import check_classes, watch_start
 from .config import (
     build_loop,
     build_runner,
@@ -42,7 +43,8 @@ def train(config: str | Path,
           no_validate: bool = False,
           cfg_options: Mapping[str, Any] | None = None,
           launcher: str = 'none',
-          seed: int | None = None) -> nn.Module:
+          seed: int | None = None,
+          check_data: bool = False) -> nn.Module:
     """Train the model of a config and validate it as the config says.
 
     Args:
@@ -58,12 +60,15 @@ def train(config: str | Path,
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         seed: Seed of all random numbers. Defaults to the config's.
+        check_data: Whether to read all images before the first step. Defaults
+            to False.
 
     Returns:
         The trained model.
 
     Raises:
         UserError: If the config, its data or a checkpoint is not usable.
+        JobFailedError: If an image cannot be read.
     """
     cfg = read_config(config, cfg_options)
     set_work_dir(cfg, config, work_dir)
@@ -88,6 +93,9 @@ def train(config: str | Path,
     if cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
     check_classes(runner)
+    watch_start(runner)
+    if check_data:
+        check_images(runner)
     _explain_schedules(runner)
     return runner.train()
 

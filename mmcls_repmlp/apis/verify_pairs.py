@@ -1,7 +1,6 @@
 """Test whether a model's features tell identities apart, pair by pair."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 from mmengine.config import Config
-from mmengine.runner import Runner
-from mmengine.utils import track_iter_progress
 from torch import Tensor, nn
 
 from mmcls_repmlp.evaluation import Verification, verify
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
-from .config import data_errors, loader_config, read_config, user_errors
+from .config import loader_config, read_config
+from .data import batches, open_loader
 from .model import fill_model
 
 _RATES = (1e-3, 1e-2, 1e-1)
@@ -51,6 +49,7 @@ def verify_pairs(config: str | Path,
     Raises:
         UserError: If something given is not usable, or the folder gives too
             few pairs.
+        ImageError: If an image cannot be read.
     """
     if out is not None:
         check_suffix(out, ('.png', ), 'the curve')
@@ -73,16 +72,12 @@ def verify_pairs(config: str | Path,
 @torch.inference_mode()
 def _embed(model: nn.Module, cfg: Config) -> tuple[Tensor, Tensor]:
     embeddings, labels = [], []
-    with data_errors(cfg, 'test'):
-        with user_errors('the images cannot be read'):
-            loader = Runner.build_dataloader(cfg.test_dataloader)
-        for batch in track_iter_progress((loader, len(loader)),
-                                         file=sys.stderr):
-            data = model.data_preprocessor(batch)
-            feats = model.head.pre_logits(model.extract_feat(data['inputs']))
-            embeddings.append(feats.flatten(1).cpu())  # (N, D)
-            labels += [int(sample.gt_label.label)
-                       for sample in data['data_samples']]
+    for batch in batches(open_loader(cfg, 'test')):
+        data = model.data_preprocessor(batch)
+        feats = model.head.pre_logits(model.extract_feat(data['inputs']))
+        embeddings.append(feats.flatten(1).cpu())  # (N, D)
+        labels += [int(sample.gt_label.label)
+                   for sample in data['data_samples']]
     return torch.cat(embeddings), torch.tensor(labels)
 
 

@@ -1,0 +1,50 @@
+"""Metrics tried before the first batch, on an answer that is made up."""
+from __future__ import annotations
+
+import copy
+
+import torch
+from mmcls.evaluation import Accuracy, SingleLabelMetric
+from mmcls.structures import ClsDataSample
+from mmengine.evaluator import Evaluator
+
+from mmcls_repmlp.errors import ConfigError
+
+from .config import user_errors
+
+
+def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
+    """Refuse metrics whose options do not go with the model.
+
+    mmcls looks at most options when it has the answers for all images:
+    ``topk`` of more classes than there are, an unknown ``average``.
+
+    Args:
+        evaluator: What is to be evaluated; nothing of it is changed.
+        outputs: Number of outputs of the model; None if there is no telling,
+            and nothing is checked then.
+
+    Raises:
+        ConfigError: If a metric cannot be computed.
+    """
+    if outputs is None:
+        return
+    sample = ClsDataSample().set_gt_label(0).set_pred_score(
+        torch.ones(outputs) / outputs).set_pred_label(0).to_dict()
+    for metric in evaluator.metrics:
+        kind = type(metric)
+        if kind not in (Accuracy, SingleLabelMetric):
+            continue
+        with user_errors(f'the metric {kind.__name__} cannot be computed for '
+                         f'{outputs} classes', RuntimeError, IndexError):
+            _check_topk(metric, outputs)
+            trial = copy.deepcopy(metric)
+            trial.process({}, [sample])
+            trial.compute_metrics(trial.results)
+
+
+def _check_topk(metric: Accuracy | SingleLabelMetric, outputs: int) -> None:
+    for k in getattr(metric, 'topk', ()):
+        if not isinstance(k, int) or not 1 <= k <= outputs:
+            raise ConfigError(f'topk={k!r} is no number of classes from 1 to '
+                              f'{outputs}, as many as the model knows')
