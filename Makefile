@@ -1,5 +1,6 @@
 # make demo    set up, then train, merge and test a model on real digits
 # make test    set up, then run all tests
+# make fuzz    set up, then try thousands of damaged checkpoints
 # make lint    set up, then check style
 # make clean   remove what these made
 
@@ -8,13 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test fuzz lint clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+MUTANTS ?= 5000
+fuzz: $(READY)
+	MUTANTS=$(MUTANTS) $(BIN)/python -m pytest tests/checkpoints/test_fuzz.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ check_versions()
 with without_import_noise():
     # These register their parts.
     from . import datasets, engine, evaluation, recipe  # noqa: F401
-    from .checkpoints import allow_mmengine_checkpoints, make_urls_safe
+    from .checkpoints import allow_mmengine_checkpoints, make_loading_safe
     from .deploy import fuse_for_inference, reparameterize
     from .model_index import register_models
     from .models import (
@@ -17,7 +17,7 @@ with without_import_noise():
         RepMLPResNet,
     )
 allow_mmengine_checkpoints()
-make_urls_safe()
+make_loading_safe()
 mend_inferencer()
 register_models()
 

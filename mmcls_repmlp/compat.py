@@ -12,7 +12,8 @@ from packaging.specifiers import SpecifierSet
 # again, which would run code from a hostile file; mmcls bounds mmcv.
 SUPPORTED = {
     'torch': (('torch', ), '>=2.6'),
-    'mmengine': (('mmengine', 'mmengine-lite'), '>=0.10,<0.11'),
+    'mmengine': (('mmengine', 'onedl-mmengine', 'mmengine-lite'),
+                 '>=0.10,<0.11'),
     'mmcv': (('mmcv', 'mmcv-lite'), '>=2.0.0rc4,<2.1'),
     'mmcls': (('mmcls', ), '>=1.0.0rc6,<1.1'),
 }

@@ -40,7 +40,27 @@ class ImageError(JobFailedError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.rsplit(f'{type(self).__name__}: ', 1)[-1])
+        super().__init__(
+            message.rsplit(f'{type(self).__name__}: ', 1)[-1].rstrip())
+
+
+def shortened(text: str, length: int) -> str:
+    """Make text fit a message: one line, its end cut off if it is longer.
+
+    Args:
+        text: Any text, such as a name out of a file.
+        length: How many characters are left, at most.
+    """
+    line = ' '.join(text.split())
+    return line if len(line) <= length else f'{line[:length - 3]}...'
+
+
+def shown(path: object, length: int = 60) -> str:
+    """Quote a path or an address; of a long one the end, which tells more."""
+    text = str(path)
+    if len(text) > length:
+        text = f'...{text[3 - length:]}'
+    return repr(text)
 
 
 def some(names: Sequence[object]) -> str:

@@ -33,13 +33,25 @@ def check_suffix(path: str | Path, suffixes: Sequence[str],
                         f'end it in {" or ".join(suffixes)}')
 
 
-def check_writable(path: str | Path, force: bool = False) -> None:
+def check_writable(path: str | Path,
+                   force: bool = False,
+                   source: str | Path | None = None) -> None:
     """Refuse to overwrite a file unless told to.
 
+    Args:
+        path: The file to be written.
+        force: Whether an existing file may be replaced. Defaults to False.
+        source: What it is made from, which it must not replace even so.
+            Defaults to none.
+
     Raises:
-        UserError: If the file exists and ``force`` is not set, the path is a
-            folder, or its folder cannot be written to.
+        UserError: If the file exists and ``force`` is not set, it is the
+            source, the path is a folder, or its folder cannot be written to.
     """
+    if source is not None and Path(path).exists() and Path(
+            source).exists() and Path(path).samefile(source):
+        raise UserError(f'{str(path)!r} is the very file that is converted, '
+                        'and could not be got back: name another one')
     if Path(path).is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
     nearest = next(folder for folder in Path(path).absolute().parents

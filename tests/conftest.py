@@ -16,6 +16,7 @@ import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
 from tests.helpers import ROOT
+from tests.web import serve
 
 torch.set_num_threads(1)
 
@@ -90,6 +91,14 @@ def imagenet(tmp_path):
         (tmp_path / 'meta' / f'{split}.txt').write_text(
             '0.JPEG 3\n1.JPEG 14\n')
     return tmp_path
+
+
+@pytest.fixture
+def web(tmp_path, monkeypatch):
+    """A web of files, none yet, and an empty cache of what was fetched."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    with serve() as served:
+        yield served
 
 
 @pytest.fixture(autouse=True)

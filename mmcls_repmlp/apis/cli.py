@@ -95,6 +95,14 @@ def add_force(parser: argparse.ArgumentParser) -> None:
         '--force', action='store_true', help='replace existing files')
 
 
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """Add ``--key``."""
+    parser.add_argument(
+        '--key',
+        help='entry of the checkpoint that holds the weights, such as '
+        'state_dict_ema; needed if it holds several sets of them')
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument(

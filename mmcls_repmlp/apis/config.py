@@ -15,11 +15,13 @@ from mmengine.runner import Runner
 from mmcls_repmlp.compat import without_import_noise
 from mmcls_repmlp.errors import ConfigError, UserError
 
-from .config_files import explain
-from .datasets import check_annotation_files, check_samples
+from .config_files import explain, refuse_circle
+from .datasets import check_annotation_files, check_samples, described
 from .launch import check_launcher
 from .options import check_options
 
+# What numpy says when mmengine joins the samples of a data set without any.
+_NO_SAMPLE = 'at least one array'
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -60,6 +62,7 @@ def _read(path: str | Path) -> Config:
         raise ConfigError(f'config {str(path)!r} {what}')
     try:
         with without_import_noise():
+            refuse_circle(path)
             return Config.fromfile(str(path))
     except MemoryError:
         raise
@@ -130,9 +133,10 @@ def build_loop(runner: Runner, name: str) -> None:
     Raises:
         ConfigError: If the data set is not there, or cannot be built.
     """
-    check_annotation_files(runner.cfg[f'{name}_dataloader'])
-    with data_errors(runner.cfg, name), user_errors(
-            f'the {name} loop of the config cannot be built'):
+    data = runner.cfg[f'{name}_dataloader'].get('dataset')
+    check_annotation_files(data)
+    with user_errors(f'the {name} loop of the config{described(data)} cannot '
+                     'be built'), data_errors(runner.cfg, name):
         loop = getattr(runner, f'{name}_loop')
     check_samples(loop.dataloader.dataset, f'the {name} data set')
 
@@ -162,6 +166,11 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except ValueError as error:
+        if _NO_SAMPLE not in str(error):
+            raise
+        raise ConfigError(f'the {phase} data set is empty: there is nothing '
+                          'to do') from error
     except (OSError, RuntimeError) as error:
         data = config[f'{phase}_dataloader']['dataset']
         raise ConfigError(

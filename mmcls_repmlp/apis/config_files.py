@@ -21,7 +21,9 @@ def explain(path: str | Path, error: BaseException) -> str:
     Returns:
         The cause, with file and line as far as there is any.
     """
-    for fault in _faults(Path(path).absolute(), ()):
+    if isinstance(error, RecursionError):
+        return str(error)
+    for fault in _faults(Path(path)):
         return fault
     cause = str(error) or type(error).__name__
     if isinstance(error, KeyError) and str(error.args[0]).isidentifier():
@@ -33,30 +35,49 @@ def explain(path: str | Path, error: BaseException) -> str:
     return f'{cause} (line {lines[-1]})' if lines else cause
 
 
-def _faults(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
-    path = path.resolve()
+def refuse_circle(path: str | Path, above: tuple[Path, ...] = ()) -> None:
+    """Refuse a config that includes itself.
+
+    mmengine would go round for seconds before Python stops it.
+
+    Args:
+        path: The config. What else is wrong with it is left to its reader.
+        above: The files that include it. Defaults to none.
+
+    Raises:
+        RecursionError: If it is one of them, or includes one.
+    """
+    path = Path(path).resolve()
     if path in above:
         circle = [*above[above.index(path):], path]
-        yield ('it includes itself through _base_: '
-               + ' -> '.join(file.name for file in circle))
+        raise RecursionError('it includes itself through _base_: '
+                             + ' -> '.join(file.name for file in circle))
+    try:
+        places = _bases(path)
+    except Exception:
         return
-    if not path.is_file():
-        yield (f'_base_ of {str(above[-1])!r} names {str(path)!r}, which is '
-               'no file')
-        return
+    for place in places:
+        refuse_circle(place, (*above, path))
+
+
+def _faults(path: Path) -> Iterator[str]:
     try:
         places = _bases(path)
     except Exception as error:
         yield _told(path, error)
         return
     for place in places:
-        yield from _faults(place, (*above, path))
+        if place.is_file():
+            yield from _faults(place)
+        else:
+            yield (f'_base_ of {str(path)!r} names {str(place)!r}, which is '
+                   'no file')
 
 
 def _bases(path: Path) -> list[Path]:
     if path.suffix == '.py':
         compile(path.read_bytes(), str(path), 'exec')  # tells the line
-    return [Path(Config._get_cfg_path(base, str(path))[0])
+    return [Path(Config._get_cfg_path(base, str(path))[0]).resolve()
             for base in Config._get_base_files(str(path))]
 
 

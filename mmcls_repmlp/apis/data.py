@@ -11,7 +11,7 @@ from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader
 
 from .config import data_errors, loader_config, user_errors
-from .datasets import check_annotation_files, check_samples
+from .datasets import check_annotation_files, check_samples, described
 
 
 def open_loader(cfg: Config, phase: str) -> DataLoader:
@@ -30,8 +30,9 @@ def open_loader(cfg: Config, phase: str) -> DataLoader:
     """
     loader = loader_config(cfg, phase)
     check_annotation_files(loader.dataset)
-    with data_errors(cfg, phase), user_errors(
-            f'the {phase} data of the config cannot be read'):
+    with user_errors(f'the {phase} data of the config'
+                     f'{described(loader.dataset)} cannot be read'
+                     ), data_errors(cfg, phase):
         built = Runner.build_dataloader(loader)
     check_samples(built.dataset, f'the {phase} data set')
     return built

@@ -42,6 +42,16 @@ def check_samples(dataset: Dataset, what: str) -> None:
         raise ConfigError(f'{what} is empty{where}: there is nothing to do')
 
 
+def described(dataset: Any) -> str:
+    """Tell where the annotations of a data set are, for a message.
+
+    Args:
+        dataset: The settings of a data set.
+    """
+    path = dataset.get('ann_file') if isinstance(dataset, Mapping) else None
+    return f', whose annotations are in {str(path)!r},' if path else ''
+
+
 def check_annotation_files(dataset: Any) -> None:
     """Refuse annotation files that are read by running what they say.
 

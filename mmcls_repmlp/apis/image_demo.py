@@ -92,8 +92,8 @@ def _read(image: str | Path) -> np.ndarray:
     try:
         results = LoadImageFromFile()(dict(img_path=str(image)))
     except ImageError as error:
-        raise UserError(f'{str(image)!r} is no image that can be read here '
-                        f'({error}): give another one') from error
+        raise UserError(f'{str(image)!r} is no image that can be read: '
+                        f'{error.__cause__}') from error
     return mmcv.bgr2rgb(results['img'])
 
 

@@ -78,7 +78,7 @@ def check_labels(dataset: Dataset, outputs: int | None) -> None:
         outputs: Number of outputs of the model; None if there is no telling.
 
     Raises:
-        ConfigError: If there is a label below 0, or too high.
+        ConfigError: If there is none, or one below 0, or too high.
     """
     names = names_of(dataset)
     if names and isinstance(dataset, FoldersOfImages):
@@ -88,19 +88,24 @@ def check_labels(dataset: Dataset, outputs: int | None) -> None:
         return
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        odd = [label for label in _labels_of(info) if not 0 <= label < limit]
-        if odd:
+        fault = _fault(info, limit)
+        if fault:
             raise ConfigError(
                 f'sample {i} of the data ({info.get("img_path", "pixels")}) '
-                f'has the label {odd[0]}, but there are {limit} classes: '
-                f'labels count from 0 to {limit - 1}')
+                f'{fault}, but there are {limit} classes: labels are numbers '
+                f'from 0 to {limit - 1}')
 
 
-def _labels_of(info: Mapping[str, Any]) -> list[int]:
+def _fault(info: Mapping[str, Any], limit: int) -> str | None:
     labels = info.get('gt_label')
-    if labels is None or isinstance(labels, (Mapping, str)):
-        return []
-    return [int(label) for label in np.atleast_1d(labels)]
+    if labels is None:
+        return None if 'gt_score' in info else 'has no label'
+    if isinstance(labels, Mapping):
+        return None  # of several tasks
+    for label in np.atleast_1d(labels).tolist():
+        if not isinstance(label, int) or not 0 <= label < limit:
+            return f'has the label {label!r}'
+    return None
 
 
 def _relabel(dataset: Dataset, own: Sequence[str],

@@ -77,7 +77,8 @@ def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
 def fill_model(cfg: Config,
                checkpoint: str | Path,
                device: str = 'cpu',
-               either_form: bool = False) -> tuple[nn.Module, Any]:
+               either_form: bool = False,
+               key: str | None = None) -> tuple[nn.Module, Any]:
     """Build the model of a config that has been read, and fill it.
 
     Args:
@@ -86,6 +87,8 @@ def fill_model(cfg: Config,
         device: Where the model goes. Defaults to 'cpu'.
         either_form: Whether the model is built in the form of the checkpoint,
             training or deploy, whatever the config says. Defaults to False.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
 
     Returns:
         The model in eval mode, with the ``class_names`` that the checkpoint
@@ -95,7 +98,7 @@ def fill_model(cfg: Config,
         UserError: If something is not usable, or does not fit.
     """
     content = read_checkpoint(checkpoint)
-    weights = state_dict_of(content, checkpoint)
+    weights = state_dict_of(content, checkpoint, key)
     if either_form and isinstance(cfg.model.get('backbone'), Mapping):
         cfg.model.backbone.deploy = is_merged(weights)
     model = build_model(cfg)

@@ -10,7 +10,6 @@ from mmcls.registry import MODELS
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (
-    check_fit,
     convert_to_mmcls,
     convert_to_official,
     read_checkpoint,
@@ -27,7 +26,11 @@ from mmcls_repmlp.checkpoints.official import (
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.files import check_writable
 from mmcls_repmlp.models import Arch, resolve_arch
-from mmcls_repmlp.models.compatibility import find_mismatch, is_merged
+from mmcls_repmlp.models.compatibility import (
+    explain_mismatch,
+    find_mismatch,
+    is_merged,
+)
 from mmcls_repmlp.version import __version__
 
 from .config import read_config
@@ -72,8 +75,7 @@ def convert_from_official(src: str | Path,
         arch: Variant that it must be. Defaults to whatever its shapes say.
         img_size: Height and width of the images trained on. Defaults to
             square ones, by the shapes.
-        key: Entry of the file that holds the weights. Defaults to the first
-            of 'state_dict', 'model' and 'ema' that is there, or the file.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
         report: Called with a line for every step. Defaults to print.
 
@@ -84,7 +86,7 @@ def convert_from_official(src: str | Path,
         UserError: If the file is not usable, holds no such model, or would
             overwrite another.
     """
-    check_writable(dst, force)
+    check_writable(dst, force, src)
     report(f'[1/3] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)
     if all(name.startswith(_OURS) for name in weights):
@@ -94,7 +96,7 @@ def convert_from_official(src: str | Path,
     names = _names_of(weights)
     try:
         converted = convert_to_mmcls(weights, names)
-        found = (_identify_repmlpnet(converted, img_size, src)
+        found = (_identify_repmlpnet(converted, img_size)
                  if names is NAMES else _identify_resnet(converted))
     except CheckpointError as error:
         raise CheckpointError(
@@ -123,8 +125,7 @@ def convert_to_official_file(
         src: Path or URL of a checkpoint of a RepMLPNet or RepMLP-ResNet
             classifier.
         dst: File to write.
-        key: Entry of the file that holds the weights. Defaults to the first
-            of 'state_dict', 'model' and 'ema' that is there, or the file.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
         report: Called with a line for every step. Defaults to print.
 
@@ -132,7 +133,7 @@ def convert_to_official_file(
         UserError: If the checkpoint is not usable, or holds what the official
             model has no name for.
     """
-    check_writable(dst, force)
+    check_writable(dst, force, src)
     report(f'[1/2] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)
     try:
@@ -149,12 +150,14 @@ def _names_of(weights: Mapping[str, Tensor]) -> Names:
     return RESNET_NAMES if resnet else NAMES
 
 
-def _identify_repmlpnet(weights: Mapping[str, Tensor], img_size: Size | None,
-                        src: str | Path) -> Identified:
+def _identify_repmlpnet(weights: Mapping[str, Tensor],
+                        img_size: Size | None) -> Identified:
     found = recognize(weights, img_size)
     with torch.device('meta'):
         model = MODELS.build(found.classifier())
-    check_fit(model, weights, src)
+    mismatch = find_mismatch(model.state_dict(), weights)
+    if mismatch:
+        raise CheckpointError(f'{explain_mismatch(mismatch)} ({mismatch})')
     arch, (height, width) = found.arch, found.img_size
     details = (f'{_form(weights)}: channels {arch.channels}, depths '
                f'{arch.depths}, sharesets {arch.sharesets_nums}, images of '

@@ -62,10 +62,10 @@ def check_options(config: Config, options: Mapping[str, Any]) -> None:
 
 def _check_option(settings: Mapping, key: str, value: Any) -> None:
     place, steps, path = settings, key.split('.'), ''
+    if not all(map(str.strip, steps)):
+        raise ConfigError(f'setting {key!r} has an empty key: write names '
+                          'with a dot between them, such as a.b=1')
     for step in steps:
-        if not step.strip():
-            raise ConfigError(f'setting {key!r} has an empty key: write names '
-                              'with a dot between them, such as a.b=1')
         if isinstance(place, Mapping):
             if step not in place:
                 _doubt(key, step, path, place)

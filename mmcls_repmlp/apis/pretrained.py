@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from mmengine.config import ConfigDict
-from torch import nn
+from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import check_fit, local_file, read_checkpoint
+from mmcls_repmlp.checkpoints import (
+    check_fit,
+    local_file,
+    read_checkpoint,
+    state_dict_of,
+)
 from mmcls_repmlp.errors import CheckpointError, ConfigError
 
-_WRAPPER_PREFIX = 'module.'
 
-
-def fetch_pretrained(model_cfg: MutableMapping) -> dict[str, Any]:
+def fetch_pretrained(model_cfg: MutableMapping
+                     ) -> dict[str, dict[str, Tensor]]:
     """Read all that a model starts from, safely, before it is built.
 
     Every Pretrained of the config, wherever it stands, is made to name a file
@@ -27,7 +31,7 @@ def fetch_pretrained(model_cfg: MutableMapping) -> dict[str, Any]:
         model_cfg: Config of the model.
 
     Returns:
-        What the files hold, by their path.
+        The weights of each file, by its path.
 
     Raises:
         UserError: If one is missing, or cannot be read safely.
@@ -45,12 +49,13 @@ def fetch_pretrained(model_cfg: MutableMapping) -> dict[str, Any]:
         cfg['type'] = 'Pretrained'
         path = cfg['checkpoint'] = str(local_file(cfg['checkpoint']))
         if path not in checkpoints:
-            checkpoints[path] = read_checkpoint(path)
+            checkpoints[path] = state_dict_of(read_checkpoint(path), path)
     return checkpoints
 
 
 def check_pretrained(model: nn.Module,
-                     checkpoints: Mapping[str, Any]) -> None:
+                     checkpoints: Mapping[str, Mapping[str, Tensor]]
+                     ) -> None:
     """Make sure that each module is filled exactly by what it starts from.
 
     Args:
@@ -90,16 +95,11 @@ def _pretrained(cfg: Any) -> Iterator[MutableMapping]:
         yield from _pretrained(value)
 
 
-def _below(prefix: str | None, checkpoint: Any) -> dict[str, Any]:
+def _below(prefix: str | None,
+           weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Take the weights that mmengine will take, by the names it will use."""
-    weights = checkpoint
-    if isinstance(checkpoint, Mapping):
-        weights = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(weights, Mapping):
-        return {}
     if not prefix:
-        return {key.removeprefix(_WRAPPER_PREFIX): value
-                for key, value in weights.items()}
+        return weights
     prefix = prefix.removesuffix('.') + '.'
     return {key.removeprefix(prefix): value
             for key, value in weights.items() if key.startswith(prefix)}

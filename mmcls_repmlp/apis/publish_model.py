@@ -4,9 +4,9 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -21,17 +21,24 @@ from mmcls_repmlp.checkpoints import (
     state_dict_of,
     write_checkpoint,
 )
-from mmcls_repmlp.errors import JobFailedError
-from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
+from mmcls_repmlp.errors import CheckpointError, JobFailedError
+from mmcls_repmlp.files import (
+    check_suffix,
+    check_writable,
+    move_into_place,
+    scratch_folder,
+)
 
 _KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8
 _OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
 _MIB = 2**20
+_DEEPEST, _MOST = 10, 1_000_000  # parts of what is kept beside the weights
 
 
 def publish_model(src: str | Path,
                   dst: str | Path,
+                  key: str | None = None,
                   force: bool = False,
                   report: Callable[[str], None] = print) -> Path:
     """Keep of a checkpoint what running it needs; name it by its hash.
@@ -45,6 +52,7 @@ def publish_model(src: str | Path,
         src: Path or URL of the checkpoint.
         dst: NAME.pth: 'NAME-0123abcd.pth' is written, with the first digits
             of the file's own SHA-256.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether a file of that name may be replaced. Defaults to False.
         report: Called with the name and the sizes. Defaults to print.
 
@@ -60,18 +68,15 @@ def publish_model(src: str | Path,
     check_writable(Path(dst), force=True)
     content = read_checkpoint(src)
     published = dict(
-        meta=_plain(_meta(content)),
-        state_dict=_compact(state_dict_of(content, src)))
-    folder = Path(dst).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    # Beside its place, so that it only has to be renamed.
-    with TemporaryDirectory(dir=folder, prefix='.publish-') as scratch:
-        draft = Path(scratch, 'draft.pth')
+        meta=_plain(_meta(content), count()),
+        state_dict=_compact(state_dict_of(content, src, key)))
+    with scratch_folder(Path(dst).parent) as scratch:
+        draft = scratch / 'draft.pth'
         write_checkpoint(published, draft)
         _check(draft, published['state_dict'])
         final = _hashed_name(Path(dst), draft)
-        with atomic_write(final, force) as temporary:
-            draft.rename(temporary)
+        check_writable(final, force, src)
+        move_into_place(draft, final)
     before, after = (path.stat().st_size / _MIB
                      for path in (local_file(src), final))
     report(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
@@ -80,8 +85,8 @@ def publish_model(src: str | Path,
 
 def _meta(content: Any) -> dict[str, Any]:
     meta = meta_of(content)
-    return {**{key: meta[key] for key in _KEPT if key in meta},
-            **classes_meta(content)}
+    return {**{key: meta[key] for key in _KEPT
+               if isinstance(meta.get(key), str)}, **classes_meta(content)}
 
 
 def _compact(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -91,18 +96,26 @@ def _compact(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for key, value in state_dict.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, seen: Iterator[int], depth: int = 0) -> Any:
     """Rebuild containers and texts.
 
     A pickle refers back to objects that it has met already, so that equal
-    contents would differ in bytes by which of their parts are one object.
+    contents would differ in bytes by which of their parts are one object. A
+    few that hold each other several times over would never end.
     """
+    if next(seen) > _MOST or depth > _DEEPEST:
+        raise CheckpointError('what the checkpoint says of its data set is '
+                              f'nested more than {_DEEPEST} deep or has more '
+                              f'than {_MOST:,} parts: leave its dataset_meta '
+                              'out')
     if isinstance(value, str):
         return sys.intern(str(value))
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_plain(key, seen, depth + 1): _plain(item, seen, depth + 1)
+                for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_plain, value))
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(_plain(item, seen, depth + 1) for item in value)
     return value
 
 

@@ -29,7 +29,6 @@ from mmcls_repmlp.errors import (
     CheckpointError,
     ConfigError,
     JobFailedError,
-    UserError,
 )
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models.compatibility import find_mismatch
@@ -59,6 +58,7 @@ def reparameterize_checkpoint(
         src: str | Path,
         dst: str | Path,
         deploy_cfg: str | Path | None = None,
+        key: str | None = None,
         force: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
         report: Callable[[str], None] = print) -> Conversion:
@@ -69,6 +69,7 @@ def reparameterize_checkpoint(
         src: Path or URL of the training checkpoint.
         dst: File to write, ending in .pth or .pt.
         deploy_cfg: File to write the deploy config to. Defaults to none.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether existing files are replaced. Defaults to False.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
@@ -84,7 +85,7 @@ def reparameterize_checkpoint(
     cfg = _training_config(config, cfg_options)
     report(f'[1/5] reading {src}')
     checkpoint = read_checkpoint(src)
-    state_dict = state_dict_of(checkpoint, src)
+    state_dict = state_dict_of(checkpoint, src, key)
     report('[2/5] building the model and loading the checkpoint strictly')
     model = build_model(cfg)
     _load(model, cfg, state_dict, src)
@@ -110,11 +111,7 @@ def reparameterize_checkpoint(
 def _check_targets(src: str | Path, dst: str | Path,
                    deploy_cfg: str | Path | None, force: bool) -> None:
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
-        raise UserError(f'{str(dst)!r} is the training checkpoint itself: '
-                        'name another file, training weights cannot be got '
-                        'back from merged ones')
-    check_writable(dst, force)
+    check_writable(dst, force, src)
     if deploy_cfg is not None:
         check_writable(deploy_cfg, force)
 
@@ -147,12 +144,6 @@ def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
         raise CheckpointError(
             f'checkpoint {str(src)!r} is already converted: there is nothing '
             'to do, test it with the deploy config') from None
-    bad = [key for key, value in model.state_dict().items()
-           if not value.isfinite().all()]
-    if bad:
-        raise CheckpointError(f'checkpoint {str(src)!r} has infinite or '
-                              f'undefined weights, first in {bad[0]!r}: it '
-                              'cannot be used')
 
 
 def _input_shape(cfg: Config, model: nn.Module) -> tuple[int, int, int]:

@@ -37,6 +37,7 @@ def resize_checkpoint(config: str | Path,
                       src: str | Path,
                       dst: str | Path,
                       to: Sequence[int],
+                      key: str | None = None,
                       force: bool = False,
                       cfg_options: Mapping[str, Any] | None = None,
                       report: Callable[[str], None] = print) -> nn.Module:
@@ -47,6 +48,7 @@ def resize_checkpoint(config: str | Path,
         src: Path or URL of the checkpoint.
         dst: File to write, ending in .pth or .pt.
         to: New height and width of the images, or one number for both.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
@@ -59,12 +61,13 @@ def resize_checkpoint(config: str | Path,
             overwritten.
         JobFailedError: If the result does not run; nothing is written then.
     """
-    _check_target(src, dst, force)
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    check_writable(dst, force, src)
     cfg = read_config(config, cfg_options)
     report(f'[1/4] reading {src}')
     checkpoint = read_checkpoint(src)
     report('[2/4] building both models, loading the checkpoint strictly')
-    weights = state_dict_of(checkpoint, src)
+    weights = state_dict_of(checkpoint, src, key)
     source = _repmlpnet(cfg, config)
     dtypes = {v.dtype for v in weights.values() if v.is_floating_point()}
     if len(dtypes) == 1:
@@ -89,14 +92,6 @@ def resize_checkpoint(config: str | Path,
            'a pipeline that gives such images; fine-tune before you rely on '
            'it')
     return target
-
-
-def _check_target(src: str | Path, dst: str | Path, force: bool) -> None:
-    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
-        raise UserError(f'{str(dst)!r} is the checkpoint itself: name another '
-                        'file, resized weights cannot be resized back')
-    check_writable(dst, force)
 
 
 def _repmlpnet(cfg: Config, path: str | Path) -> nn.Module:

@@ -34,6 +34,7 @@ class ShowPredictions(Hook):
     def __init__(self, folder: str | Path, side: int) -> None:
         self.folder = Path(folder)
         self.scale = max(1., READABLE / side)
+        self.drawn: set[str] = set()
 
     def before_test(self, runner: Runner) -> None:
         """Find the folder that all images are in."""
@@ -56,8 +57,9 @@ class ShowPredictions(Hook):
             return f'{place:06}.png'
         name = '_'.join(PurePath(os.path.relpath(path, self.root)).parts)
         name = name.encode()[-_LONGEST:].decode(errors='ignore')
-        if (self.folder / f'{name}.png').exists():  # a/b_c and a_b/c, say
+        if name in self.drawn:  # a/b_c and a_b/c, or one image twice
             name = f'{name}_{place:06}'
+        self.drawn.add(name)
         return f'{name}.png'
 
 

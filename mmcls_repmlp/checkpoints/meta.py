@@ -19,11 +19,17 @@ def class_names(checkpoint: Any) -> tuple[str, ...]:
             ``dataset_meta``, older files under 'classes' or 'CLASSES'.
 
     Returns:
-        The names by label; empty if the checkpoint does not say.
+        The names by label; empty if the checkpoint does not say, or says it
+        otherwise than by a list of names.
     """
     meta = meta_of(checkpoint)
-    return tuple((meta.get('dataset_meta') or {}).get('classes')
-                 or meta.get('classes') or meta.get('CLASSES') or ())
+    of_data = meta.get('dataset_meta')
+    found = ((of_data.get('classes') if isinstance(of_data, Mapping) else None)
+             or meta.get('classes') or meta.get('CLASSES') or ())
+    if isinstance(found, (list, tuple)) and all(
+            isinstance(name, (str, int, float)) for name in found):
+        return tuple(map(str, found))
+    return ()
 
 
 def classes_meta(checkpoint: Any) -> dict[str, Any]:
@@ -39,5 +45,7 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
     names = class_names(checkpoint)
     if not names:
         return {}
-    dataset_meta = meta_of(checkpoint).get('dataset_meta') or {}
+    dataset_meta = meta_of(checkpoint).get('dataset_meta')
+    if not isinstance(dataset_meta, Mapping):
+        dataset_meta = {}
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})

@@ -1,31 +1,34 @@
 """Let weights-only unpickling read what mmengine writes, and nothing more."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pickle import UnpicklingError
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-try:
-    from numpy._core import multiarray
-except ImportError:  # numpy 1
-    from numpy.core import multiarray
+from .numpy_numbers import (
+    NumberArray,
+    NumberType,
+    no_bytes,
+    number,
+    number_array,
+)
 
 # All that mmengine's checkpoints hold beyond tensors and plain containers: the
 # message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy
 # numbers, such as a best score. None of these runs code when it is rebuilt.
 # Both module names of numpy's functions occur, old and new, in files.
-_REBUILDERS = [
-    (function, f'numpy.{package}.multiarray.{function.__name__}')
-    for function in (multiarray._reconstruct, multiarray.scalar)
-    for package in ('core', '_core')
+_NUMPY = [
+    (NumberArray, 'numpy.ndarray'), NumberArray,
+    (NumberType, 'numpy.dtype'), NumberType,
+    (no_bytes, 'builtins.bytes'),
+    *((function, f'numpy.{package}.multiarray.{name}')
+      for function, name in ((number_array, '_reconstruct'),
+                             (number, 'scalar'))
+      for package in ('core', '_core'))
 ]
-_NUMBER_DTYPES = [type(np.dtype(kind)) for kind in (
-    'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', '?')]
-
-
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
 
@@ -42,8 +45,31 @@ def _history_buffer_method(owner: type, name: str) -> Callable:
     return getattr(HistoryBuffer, name)
 
 
+ALLOWED = (HistoryBuffer, (_history_buffer_method, 'builtins.getattr'),
+           *_NUMPY)
+
+
 def allow_mmengine_checkpoints() -> None:
-    """Add these classes to torch's allow-list; a second call does nothing."""
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, (_history_buffer_method, 'builtins.getattr'),
-         np.ndarray, np.dtype, *_REBUILDERS, *_NUMBER_DTYPES])
+    """Add these to torch's allow-list; a second call does nothing.
+
+    So that ``torch.load(FILE)`` reads mmengine's checkpoints, wherever it is
+    called.
+    """
+    torch.serialization.add_safe_globals(list(ALLOWED))
+
+
+@contextmanager
+def only_what_mmengine_writes() -> Iterator[None]:
+    """Allow these and nothing that others added, while the block runs.
+
+    Others may have allowed more than is safe, such as the real ``getattr``
+    that onedl-mmengine needs, or have taken these away again.
+    """
+    others = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    allow_mmengine_checkpoints()
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(others)

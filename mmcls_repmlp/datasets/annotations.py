@@ -17,7 +17,7 @@ def read_lines(path: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise ConfigError(f'{path!r} is no text in UTF-8 ({error}): save it '
                           'as such') from error
-    return text.removesuffix('\n').replace('\r\n', '\n').split('\n')
+    return text.replace('\r\n', '\n').removesuffix('\n').split('\n')
 
 
 def read_annotations(path: str,
@@ -33,7 +33,7 @@ def read_annotations(path: str,
 
     Raises:
         ConfigError: If a line has not that form, or a label is none of the
-            classes'; names the line.
+            classes', and names the line; or if there is none.
     """
     found = []
     for number, line in enumerate(read_lines(path), 1):
@@ -45,6 +45,8 @@ def read_annotations(path: str,
             raise ConfigError(f'line {number} of {path!r}, {line[:100]!r}, '
                               f'{fault}')
         found.append((words[0].strip(), int(words[1])))
+    if not found:
+        raise ConfigError(f'{path!r} is empty: it lists no image')
     return found
 
 

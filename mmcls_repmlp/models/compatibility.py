@@ -13,12 +13,12 @@ from math import isqrt
 
 from torch import Tensor
 
-from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.errors import CheckpointError, shortened
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'
 _HEAD = 'head.'
-_SHOWN = 3
+_SHOWN, _LONGEST = 3, 80
 # What the deploy form has in the place of what the training form has: the
 # bias of a layer for its norm.
 _MERGED_FOR = {'fc3.bias': 'fc3_bn.weight', 'conv.bias': 'bn.weight'}
@@ -32,23 +32,26 @@ class Mismatch:
         missing: Keys that the model has and the state dict lacks.
         unexpected: Keys that only the state dict has.
         misshaped: Keys of both, with the shapes (model's, state dict's).
+        mistyped: Keys of both, floating-point in the model alone.
     """
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     misshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    mistyped: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is wrong."""
-        return bool(self.missing or self.unexpected or self.misshaped)
+        return bool(self.missing or self.unexpected or self.misshaped
+                    or self.mistyped)
 
     def __str__(self) -> str:
         """Name the first few keys of each kind."""
         shapes = [f'{key} (model {ours}, checkpoint {theirs})'
                   for key, (ours, theirs) in self.misshaped.items()]
         kinds = (('missing', self.missing), ('unexpected', self.unexpected),
-                 ('mis-shaped', shapes))
+                 ('mis-shaped', shapes), ('not floating-point', self.mistyped))
         return '; '.join(
-            f'{len(keys)} {kind}: {", ".join(keys[:_SHOWN])}'
+            f'{len(keys)} {kind}: {", ".join(map(_brief, keys[:_SHOWN]))}'
             f'{", ..." if len(keys) > _SHOWN else ""}'
             for kind, keys in kinds if keys)
 
@@ -72,20 +75,25 @@ def find_mismatch(expected: Mapping[str, Tensor],
         for key, value in expected.items()
         if key in given and value.shape != given[key].shape
     }
-    return Mismatch(tuple(missing), tuple(unexpected), misshaped)
+    mistyped = [key for key, value in expected.items()
+                if key in given and value.is_floating_point()
+                and not given[key].is_floating_point()]
+    return Mismatch(tuple(missing), tuple(unexpected), misshaped,
+                    tuple(mistyped))
 
 
 def explain_mismatch(mismatch: Mismatch) -> str:
     """Say in one clause what the mismatch looks like and what to do."""
     if _forms_differ(mismatch.unexpected, mismatch.missing):
-        return ('the checkpoint is already converted (deploy form) but the '
-                f'model has deploy=False: {TOOL} takes the training '
-                'checkpoint; to run this one, use the deploy config '
-                '(backbone deploy=True)')
+        return ('it is already converted (deploy form) but the model has '
+                'deploy=False: use the deploy config (backbone deploy=True), '
+                f'or give {TOOL} the training checkpoint')
     if _forms_differ(mismatch.missing, mismatch.unexpected):
-        return ('the checkpoint is in training form but the model has '
-                f'deploy=True: convert it with {TOOL} first, or use the '
-                'training config')
+        return ('it is in training form but the model has deploy=True: '
+                f'convert it with {TOOL} first, or use the training config')
+    if mismatch.mistyped and not (mismatch.missing or mismatch.misshaped):
+        return ('its numbers are integers where the model has floating-point '
+                'weights: give the checkpoint before it was quantized')
     body = [key for key in mismatch.misshaped if not key.startswith(_HEAD)]
     same_names = not mismatch.missing and not mismatch.unexpected
     if same_names and mismatch.misshaped and not body:
@@ -95,10 +103,9 @@ def explain_mismatch(mismatch: Mismatch) -> str:
     fc3 = [key for key in body if key.endswith('fc3.weight')]
     if same_names and fc3 and all('.fc3.' in f'.{key}' for key in body):
         ours, theirs = (shape[1] for shape in mismatch.misshaped[fc3[0]])
-        return ('this looks like another image size: '
-                f'{fc3[0]} is for partitions of {_positions(theirs)}, the '
-                f'model has {_positions(ours)}; set img_size accordingly, or '
-                f'resize the checkpoint with {RESIZER}')
+        return ('this looks like another image size, for partitions of '
+                f'{_positions(theirs)}, the model has {_positions(ours)}: set '
+                f'img_size accordingly, or resize it with {RESIZER}')
     if same_names and all('fc1_fc2.' in key for key in body):
         return ('this looks like another image size: global perceptrons are '
                 'for another number of partitions, or another '
@@ -143,6 +150,10 @@ def check_state_dict(expected: Mapping[str, Tensor],
 def _forms_differ(merged: Sequence[str], training: Sequence[str]) -> bool:
     return any(key.endswith(new) and key.removesuffix(new) + old in training
                for new, old in _MERGED_FOR.items() for key in merged)
+
+
+def _brief(key: str) -> str:
+    return shortened(key, _LONGEST)
 
 
 def _positions(count: int) -> str:

@@ -1,3 +1,5 @@
+import shutil
+
 import mmcv
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from PIL import Image
 
 from mmcls_repmlp.apis import browse_dataset as module_under_test
 from mmcls_repmlp.apis.browse_dataset import browse_dataset
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import JobFailedError, UserError
 
 # One pixel of each colour: whoever swaps channels or leaves the normalisation
 # in, shows others.
@@ -147,3 +149,12 @@ def test_pictures_are_replaced_by_force(project, tmp_path):
     first, second = (browse_dataset(project.config, tmp_path, number=1,
                                     force=True) for _ in range(2))
     assert first == second
+
+
+def test_an_image_that_cannot_be_read(project, tmp_path):
+    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
+    (tmp_path / 'data' / 'val' / '3' / 'a.png').write_text('no image')
+    with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
+        browse_dataset(project.config, tmp_path / 'out', 'val', 99,
+                       cfg_options={'val_dataloader.dataset.data_root':
+                                    str(tmp_path / 'data')})

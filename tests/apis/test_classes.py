@@ -1,10 +1,11 @@
 from types import SimpleNamespace as Namespace
 
 import pytest
+import torch
 from mmengine.config import ConfigDict
 
 from mmcls_repmlp.apis import classes as module_under_test
-from mmcls_repmlp.apis.classes import check_classes
+from mmcls_repmlp.apis.classes import check_classes, watch_start
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.errors import ConfigError
 from mmcls_repmlp.evaluation import PairVerification
@@ -75,3 +76,37 @@ def test_training_checks_its_data_sets(project, tmp_path):
     with pytest.raises(ConfigError, match='the head 8: set model.head.num'):
         train(project.config, str(tmp_path / 'work'), cfg_options={
             'model.head.num_classes': 8})
+
+
+def resumed(meta, resume=True, names='abc'):
+    hooks = []
+    made = Namespace(cfg=ConfigDict(train_dataloader={}), _resume=resume,
+                     train_loop=loop(names), register_hook=hooks.append)
+    watch_start(made)
+    hooks[0].after_load_checkpoint(made, dict(meta=meta))
+
+
+def test_a_training_goes_on_with_its_classes(warned):
+    resumed(dict(dataset_meta=dict(classes=['a', 'b', 'c'])))
+    resumed({})
+    resumed(dict(classes='xyz'), names=None)
+    assert not warned
+
+
+@pytest.mark.parametrize(('learnt', 'odd'), [
+    ('acb', 'their order'), ('ab', 'c'), ('abd', 'c, d')])
+def test_other_classes_are_not_resumed_with(warned, learnt, odd):
+    with pytest.raises(ConfigError, match=rf'not the same \({odd}\): resume'):
+        resumed(dict(classes=tuple(learnt)))
+    assert not warned
+    resumed(dict(classes=tuple(learnt)), resume=False)
+    assert f'({odd}): the head starts' in warned[0]
+
+
+def test_training_looks_at_what_it_resumes(project, tmp_path):
+    checkpoint = torch.load(project.trained, weights_only=True)
+    checkpoint['meta']['dataset_meta'] = dict(classes=tuple('abcdefghij'))
+    torch.save(checkpoint, tmp_path / 'a.pth')
+    with pytest.raises(ConfigError, match='10 classes .* resume with the'):
+        train(project.config, str(tmp_path / 'work'),
+              resume=str(tmp_path / 'a.pth'))

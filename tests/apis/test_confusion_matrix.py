@@ -1,20 +1,23 @@
 import csv
+import shutil
+from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from PIL import Image
 
 from mmcls_repmlp.apis import confusion_matrix as module_under_test
 from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.model import load_model
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import JobFailedError, UserError
 
 
 def by_hand(project):
     """Count with the model alone, image by image."""
     model = load_model(project.config, project.trained)
-    dataset = module_under_test.Runner.build_dataloader(
+    dataset = Runner.build_dataloader(
         read_config(project.config).test_dataloader).dataset
     counts = [[0] * 10 for _ in range(10)]
     for sample in dataset:
@@ -94,3 +97,34 @@ def test_files_are_not_overwritten(project, tmp_path):
     with pytest.raises(UserError, match='--force'):
         confusion_matrix(project.config, project.trained, tmp_path / 'a.csv')
     assert (tmp_path / 'a.csv').read_text() == 'precious'
+
+
+def test_a_missing_class_does_not_move_the_others(project, tmp_path):
+    shutil.copytree(project.data / 'val', tmp_path / 'val')
+    shutil.rmtree(tmp_path / 'val' / '3')
+    options = {'test_dataloader.dataset.data_root': str(tmp_path)}
+    expected = torch.tensor(by_hand(project))
+    expected[3] = 0
+    lines = []
+    matrix = confusion_matrix(project.config, project.trained,
+                              cfg_options=options, report=lines.append)
+    assert matrix.equal(expected)
+    assert lines[0].splitlines()[2].split() == [*map(str, range(10))]
+    (tmp_path / 'val' / '4').rename(tmp_path / 'val' / 'cat')
+    with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
+        confusion_matrix(project.config, project.trained,
+                         cfg_options=options)
+
+
+def test_an_image_that_cannot_be_read(project, tmp_path):
+    shutil.copytree(project.data / 'val', tmp_path / 'val')
+    (tmp_path / 'val' / '3' / 'a.png').write_text('no image')
+    with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
+        confusion_matrix(project.config, project.trained, cfg_options={
+            'test_dataloader.dataset.data_root': str(tmp_path)})
+
+
+def test_outputs_without_a_name():
+    dataset = Namespace(metainfo=dict(classes=('cat', )))
+    assert module_under_test._names(dataset, 3) == [
+        'cat', 'class 1', 'class 2']

@@ -220,3 +220,28 @@ def test_the_way_back_refuses_what_has_no_official_name(paths):
                        'parameter of the mmcls'):
         convert_to_official_file(paths[0], paths[1])
     assert not paths[1].exists()
+
+
+@pytest.mark.parametrize('convert', [
+    convert_from_official, convert_to_official_file])
+def test_a_file_is_never_replaced_by_what_is_made_of_it(paths, convert):
+    torch.save(oracle()['state_dict'], paths[0])
+    before = paths[0].read_bytes()
+    with pytest.raises(UserError, match='the very file that is converted'):
+        convert(paths[0], paths[0], force=True)
+    assert paths[0].read_bytes() == before
+
+
+def test_weights_that_diverged_are_not_converted(paths):
+    weights = oracle()['state_dict']
+    weights['head.bias'][0] = float('inf')
+    torch.save(weights, paths[0])
+    assert "its entry 'head.bias' has infinite" in refused(paths[0])
+
+
+def test_of_model_and_ema_none_is_chosen_silently(paths):
+    weights = oracle()['state_dict']
+    torch.save(dict(model=weights, ema=weights), paths[0])
+    assert 'choose one with --key' in refused(paths[0])
+    assert 'closest' not in refused(paths[0])
+    convert_from_official(*paths[:2], key='ema')

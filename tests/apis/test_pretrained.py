@@ -8,6 +8,7 @@ from mmengine.config import ConfigDict
 from mmcls_repmlp.apis.pretrained import check_pretrained, fetch_pretrained
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
+from mmcls_repmlp.checkpoints.download import cached_path
 from mmcls_repmlp.errors import CheckpointError, ConfigError, UserError
 from tests.helpers import TINY_CFG, assert_same, randomize
 
@@ -75,15 +76,11 @@ def test_the_short_form_of_mmcls(source):
                 read_checkpoint(source)['state_dict']['head.fc.weight'], 0)
 
 
-def test_urls_become_files(source, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(source.parent))
-    monkeypatch.setattr(
-        torch.hub, 'download_url_to_file',
-        lambda url, path: Path(path).write_bytes(source.read_bytes()))
-    cfg = classifier_cfg(pretrained('https://example.org/b.pth'))
+def test_urls_become_files(source, web):
+    address = web.put('/b.pth', source.read_bytes())
+    cfg = classifier_cfg(pretrained(address))
     start(cfg)
-    assert cfg.backbone.init_cfg.checkpoint == str(
-        source.parent / 'checkpoints' / 'b.pth')
+    assert cfg.backbone.init_cfg.checkpoint == str(cached_path(address))
 
 
 @pytest.mark.parametrize(('change', 'options', 'message'), [
@@ -97,7 +94,7 @@ def test_urls_become_files(source, monkeypatch):
     (lambda w: w.update({'backbone.more': torch.ones(3)}), {},
      '1 unexpected: more'),
     (lambda w: None, dict(img_size=64), 'for partitions of 8x8, the model has '
-     '16x16; .*tools/convert_models/resize_partitions.py'),
+     '16x16: .*tools/convert_models/resize_partitions.py'),
     (lambda w: None, dict(deploy=True), 'training form .* deploy=True'),
 ])
 def test_the_backbone_must_fit_exactly(source, change, options, message):
@@ -132,7 +129,7 @@ def test_weights_saved_by_a_wrapper(source):
                                      dict(state_dict=1)])
 def test_files_without_weights(source, content):
     torch.save(content, source)
-    with pytest.raises(CheckpointError, match='no weights below'):
+    with pytest.raises(CheckpointError, match='holds no state dict'):
         start(classifier_cfg(pretrained(source)))
 
 
@@ -152,16 +149,12 @@ class Hostile:
 
 @pytest.mark.parametrize('url', [False, True])
 def test_training_runs_no_code_from_what_it_starts_from(
-        project, tmp_path, monkeypatch, url):
+        project, tmp_path, web, url):
     torch.save(dict(state_dict=Hostile(tmp_path / 'ran')),
                tmp_path / 'bad.pth')
     source = str(tmp_path / 'bad.pth')
     if url:
-        monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-        monkeypatch.setattr(
-            torch.hub, 'download_url_to_file',
-            lambda url, path: (tmp_path / 'bad.pth').rename(path))
-        source = 'https://example.org/b.pth'
+        source = web.put('/b.pth', (tmp_path / 'bad.pth').read_bytes())
     for place in ('model.backbone.init_cfg', 'model.init_cfg'):
         with pytest.raises(CheckpointError, match='could run code'):
             train(project.config, str(tmp_path / 'work'), cfg_options={

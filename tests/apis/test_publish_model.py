@@ -129,10 +129,61 @@ def test_what_does_not_read_back_is_not_kept(project, tmp_path, monkeypatch):
     ('no.pth', 'a.pth', "'no.pth' does not exist"),
     (None, 'a.onnx', 'wrong suffix.*.pth or .pt'),
     (None, 'file/a.pth', 'no folder that you may write to'),
-    ('config', 'a.pth', 'was not loaded')])
+    ('config', 'a.pth', 'cannot be read, it is none')])
 def test_wrong_arguments(project, tmp_path, src, dst, message):
     (tmp_path / 'file').write_text('')
     src = {None: project.trained, 'config': project.config}.get(src, src)
     with pytest.raises(UserError, match=message):
         publish(src, tmp_path / dst)
     assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+@pytest.mark.parametrize('meta', [
+    dict(classes=3), dict(classes={'a': 1}), dict(classes=[['a'], 'b']),
+    dict(dataset_meta='text'), dict(dataset_meta=dict(classes=None)), 'text',
+    dict(cfg=[1], mmengine_version=dict(a=1))])
+def test_odd_meta_is_left_out(tmp_path, meta):
+    torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
+               tmp_path / 'a.pth')
+    path = publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert read_checkpoint(path)['meta'] == {}
+
+
+def shared(depth):
+    parts = 'x'
+    for _ in range(depth):
+        parts = [parts] * 10
+    return parts
+
+
+def nested(depth):
+    parts = 'x'
+    for _ in range(depth):
+        parts = [parts]
+    return parts
+
+
+@pytest.mark.parametrize('more', [shared(8), nested(100)])
+def test_a_small_meta_that_would_never_end_is_refused(tmp_path, more):
+    meta = dict(dataset_meta=dict(classes=['a'], more=more))
+    torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
+               tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='leave its dataset_meta out'):
+        publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
+
+
+def test_one_of_several_sets_is_published(tmp_path):
+    torch.save(dict(state_dict=dict(x=torch.ones(1)), state_dict_ema=dict(
+        x=torch.full((1, ), 2.))), tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='several sets'):
+        publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
+    path = publish(tmp_path / 'a.pth', tmp_path / 'b.pth',
+                   key='state_dict_ema')
+    assert read_checkpoint(path)['state_dict']['x'] == 2
+
+
+def test_weights_that_diverged_are_not_published(tmp_path):
+    torch.save(dict(x=torch.tensor([float('nan')])), tmp_path / 'a.pth')
+    with pytest.raises(UserError, match="its entry 'x' has infinite or un"):
+        publish(tmp_path / 'a.pth', tmp_path / 'b.pth')

@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
 from mmcls_repmlp.apis import quantize
+from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.deploy.artefact import load_artefact
 from mmcls_repmlp.errors import JobFailedError, UserError
@@ -50,10 +53,30 @@ def test_nothing_is_written_when_too_much_is_lost(
 @pytest.mark.parametrize(('kwargs', 'message'), [
     (dict(calibrate=None), 'go together'),
     (dict(precision='fp32'), 'go together'),
-    (dict(calibrate='/nowhere'), "calibrate '/nowhere' cannot be read: .*No such")])
+    (dict(calibrate='/nowhere'),
+     "calibrate '/nowhere' cannot be read: .*No such")])
 def test_wrong_arguments(project, tmp_path, kwargs, message):
     with pytest.raises(UserError, match=message):
         export(project, tmp_path / 'a.onnx', **kwargs)
     with pytest.raises(UserError, match='only .onnx'):
         export(project, tmp_path / 'a.pt')
     assert not any(tmp_path.iterdir())
+
+
+def test_labels_are_those_of_the_checkpoint(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
+    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
+    shutil.rmtree(tmp_path / 'data' / 'val' / '3')
+    options = {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
+    matrix = confusion_matrix(project.config, project.trained,
+                              cfg_options=options, report=lambda _: None)
+    top1 = 100 * int(matrix.trace()) / int(matrix.sum())
+    assert f' {top1:.2f} % in float32' in export(
+        project, tmp_path / 'a.onnx', cfg_options=options)
+
+
+def test_an_image_that_cannot_be_read(project, tmp_path):
+    (tmp_path / 'data' / 'a').mkdir(parents=True)
+    (tmp_path / 'data' / 'a' / 'b.png').write_text('no image')
+    with pytest.raises(JobFailedError, match="^image '.*/a/b.png' cannot be"):
+        export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')

@@ -84,7 +84,7 @@ def test_files_are_replaced_only_by_force(convert, tmp_path):
 
 def test_the_training_checkpoint_is_never_replaced(convert, project):
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the training checkpoint itself'):
+    with pytest.raises(UserError, match='is the very file that is converted'):
         convert(dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
 
@@ -111,7 +111,7 @@ def test_nothing_is_written_when_outputs_differ(convert, monkeypatch):
      '2 missing: head.fc.weight'),
     (lambda w: {'x.weight': torch.ones(1)}, 'another architecture'),
     (lambda w: {**w, 'head.fc.bias': w['head.fc.bias'] * float('nan')},
-     "undefined weights, first in 'head.fc.bias'"),
+     "entry 'head.fc.bias' has infinite or undefined"),
 ])
 def test_checkpoints_that_are_not_usable(
         convert, project, tmp_path, change, message):
@@ -123,7 +123,7 @@ def test_checkpoints_that_are_not_usable(
 
 
 def test_another_image_size_is_recognised(convert):
-    with pytest.raises(CheckpointError, match='another image size: .* for '
+    with pytest.raises(CheckpointError, match='another image size, for '
                        'partitions of 8x8, the model has 16x16'):
         convert(cfg_options={'model.backbone.img_size': 64})
 

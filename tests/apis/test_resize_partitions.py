@@ -65,7 +65,7 @@ def test_the_result_is_tested_by_the_tool(resize, project, work_dir):
     results = run_test(project.config, resize.dst, work_dir=work_dir,
                        cfg_options=options)
     assert 0 <= results['accuracy/top1'] <= 100
-    with pytest.raises(CheckpointError, match='8x8, the model has 12x12; .*'
+    with pytest.raises(CheckpointError, match='8x8, the model has 12x12: .*'
                        'tools/convert_models/resize_partitions.py'):
         run_test(project.config, project.trained, work_dir=work_dir,
                  cfg_options=options)
@@ -110,7 +110,7 @@ def test_files_are_replaced_only_by_force_and_the_source_never(
     assert resize.dst.read_text() == 'precious'
     resize(force=True)
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the checkpoint itself'):
+    with pytest.raises(UserError, match='is the very file that is converted'):
         resize(dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
 

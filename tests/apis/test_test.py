@@ -1,16 +1,18 @@
 import json
 import pickle
+import shutil
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmcls_repmlp.apis import test as module_under_test
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.errors import CheckpointError, UserError
+from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 from tests.helpers import assert_same
 
 
@@ -137,3 +139,82 @@ def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
     with pytest.raises(CheckpointError, match='another number of classes'):
         run_test(project.config, project.trained, work_dir=work_dir,
                  cfg_options={'model.head.num_classes': 7})
+
+
+def nine(project, tmp_path):
+    """The digits to test on without 3, and options that name them."""
+    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
+    shutil.rmtree(tmp_path / 'data' / 'val' / '3')
+    return {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
+
+
+def test_a_missing_class_does_not_move_the_others(
+        project, work_dir, tmp_path):
+    out = tmp_path / 'all.pkl'
+    run_test(project.config, project.trained, out=out, work_dir=work_dir)
+    kept = [sample for sample in pickle.loads(out.read_bytes())
+            if '/3/' not in sample['img_path']]
+    right = [int(sample['pred_label']['label'][0])
+             == int(sample['img_path'].split('/')[-2]) for sample in kept]
+    results = run_test(project.config, project.trained, work_dir=work_dir,
+                       cfg_options=nine(project, tmp_path))
+    assert len(right) == 18
+    assert results['accuracy/top1'] == pytest.approx(
+        100 * sum(right) / 18, abs=1e-4)
+
+
+def test_a_class_that_nobody_learnt(project, work_dir, tmp_path):
+    options = nine(project, tmp_path)
+    (tmp_path / 'data' / 'val' / '4').rename(
+        tmp_path / 'data' / 'val' / 'cat')
+    with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
+        run_test(project.config, project.trained, work_dir=work_dir,
+                 cfg_options=options)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_image_that_cannot_be_read(project, work_dir, tmp_path, workers):
+    options = nine(project, tmp_path)
+    (tmp_path / 'data' / 'val' / '5' / 'a.png').write_bytes(b'')
+    with pytest.raises(JobFailedError, match=r"^image '.*/5/a.png' cannot be "
+                       'read: the file is empty$'):
+        run_test(project.config, project.trained, work_dir=work_dir,
+                 cfg_options={**options,
+                              'test_dataloader.num_workers': workers})
+
+
+def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
+    for label in range(10):
+        folder = tmp_path / 'data' / 'val' / str(label)
+        (folder / 'more of it').mkdir(parents=True)
+        images = sorted((project.data / 'val' / str(label)).iterdir())
+        shutil.copy(images[0], folder / 'a.png')
+        shutil.copy(images[1], folder / 'more of it' / 'a.png')
+    shown = tmp_path / 'shown'
+    arguments = dict(work_dir=work_dir, show_dir=str(shown), cfg_options={
+        'test_dataloader.dataset.data_root': str(tmp_path / 'data')})
+    run_test(project.config, project.trained, **arguments)
+    names = sorted(path.name for path in shown.iterdir())
+    assert len(names) == 20
+    assert names[:2] == ['0_a.png.png', '0_more of it_a.png.png']
+    with pytest.raises(UserError, match='is not empty: .* --force'):
+        run_test(project.config, project.trained, **arguments)
+    run_test(project.config, project.trained, **arguments, force=True)
+    assert sorted(path.name for path in shown.iterdir()) == names
+
+
+@pytest.mark.parametrize('options', [
+    dict(topk=[1, 11]), dict(average='weighted')])
+def test_metrics_are_tried_before_the_first_batch(
+        project, work_dir, monkeypatch, options):
+    monkeypatch.setattr(Runner, 'test', None)
+    with pytest.raises(UserError, match='topk=11 is no|Invalid `average`'):
+        run_test(project.config, project.trained, ['accuracy', 'recall'],
+                 options, work_dir=work_dir)
+
+
+def test_processes_must_be_started(project, work_dir, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(UserError, match='torchrun'):
+        run_test(project.config, project.trained, work_dir=work_dir,
+                 launcher='pytorch')

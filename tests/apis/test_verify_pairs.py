@@ -1,3 +1,5 @@
+import shutil
+
 import mmcv
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from matplotlib import image as images
 
 from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.evaluation import verify
 from tests.helpers import assert_same
 
@@ -64,3 +66,10 @@ def test_nothing_is_overwritten(project, tmp_path):
     with pytest.raises(UserError, match='exists'):
         verify_pairs(project.config, project.trained,
                      out=tmp_path / 'a.png')
+
+
+def test_an_image_that_cannot_be_read(project, tmp_path):
+    shutil.copytree(project.data / 'val', tmp_path / 'val')
+    (tmp_path / 'val' / '3' / 'a.png').write_text('no image')
+    with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
+        verify_pairs(project.config, project.trained, tmp_path / 'val')

@@ -7,7 +7,10 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.checkpoints.safe_globals import allow_mmengine_checkpoints
+from mmcls_repmlp.checkpoints.safe_globals import (
+    ALLOWED,
+    allow_mmengine_checkpoints,
+)
 from mmcls_repmlp.errors import CheckpointError
 
 
@@ -50,16 +53,46 @@ def test_allowing_twice_adds_nothing():
     assert set(torch.serialization.get_safe_globals()) == before
 
 
-def test_only_what_mmengine_needs_is_allowed():
+def test_only_our_own_stand_ins_and_history_buffers_are_allowed():
     allowed = [entry[0] if isinstance(entry, tuple) else entry
-               for entry in torch.serialization.get_safe_globals()]
-    names = {f'{e.__module__}.{e.__name__}' for e in allowed}
-    assert {name for name in names if not name.startswith(
-        ('torch.', 'numpy.dtypes.'))} == {
-        'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray',
-        'numpy.dtype', 'numpy._core.multiarray._reconstruct',
-        'numpy._core.multiarray.scalar',
-        'mmcls_repmlp.checkpoints.safe_globals._history_buffer_method'}
+               for entry in ALLOWED]
+    assert {f'{e.__module__}.{e.__name__}' for e in allowed} == {
+        'mmengine.logging.history_buffer.HistoryBuffer',
+        'mmcls_repmlp.checkpoints.safe_globals._history_buffer_method',
+        *(f'mmcls_repmlp.checkpoints.numpy_numbers.{name}' for name in (
+            'NumberArray', 'NumberType', 'no_bytes', 'number',
+            'number_array'))}
+
+
+@pytest.fixture
+def others():
+    """Lets a test change torch's allow-list."""
+    before = torch.serialization.get_safe_globals()
+    yield torch.serialization
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+
+
+def test_what_others_allowed_does_not_count(tmp_path, others):
+    marker = tmp_path / 'ran'
+    for payload in (Runs(exec, f'open({str(marker)!r}, "w").close()'),
+                    Runs(getattr, HistoryBuffer, '__init__')):
+        path = save(tmp_path / 'a.pth', dict(hub=payload))
+        # As onedl-mmengine does, and worse.
+        others.add_safe_globals([exec, getattr])
+        for load in (read_checkpoint,
+                     lambda path: CheckpointLoader.load_checkpoint(str(path))):
+            with pytest.raises(CheckpointError, match='could run code'):
+                load(path)
+        assert {exec, getattr} <= set(others.get_safe_globals())
+    assert not marker.exists()
+
+
+def test_what_others_took_away_is_still_read(tmp_path, others):
+    path = save(tmp_path / 'a.pth', dict(hub=HistoryBuffer([1.], [1])))
+    others.clear_safe_globals()
+    assert read_checkpoint(path)['hub'].mean() == 1
+    assert others.get_safe_globals() == []
 
 
 @pytest.mark.parametrize('load', [

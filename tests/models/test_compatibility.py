@@ -49,7 +49,7 @@ def test_explanations():
     assert 'another image size' in explain(TRAINING, other_size)
     assert 'partitions of 3x3, the model has 2x2' in explain(
         TRAINING, other_size)
-    assert 'set img_size accordingly, or resize the checkpoint with ' \
+    assert 'set img_size accordingly, or resize it with ' \
         'tools/convert_models/resize_partitions.py' in explain(
             TRAINING, other_size)
     with_head = {**TRAINING, 'head.fc.weight': torch.ones(10, 2)}

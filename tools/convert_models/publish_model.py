@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_force, run_tool
+from mmcls_repmlp.apis.cli import add_force, add_key, run_tool
 from mmcls_repmlp.apis.publish_model import publish_model
 
 
@@ -16,10 +16,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         'dst', help='NAME.pth; NAME-0123abcd.pth is written, with the first '
         "digits of the file's SHA-256")
+    add_key(parser)
     add_force(parser)
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: publish_model(args.src, args.dst, args.force))
+        parser, lambda: publish_model(
+            args.src, args.dst, args.key, args.force))
 
 
 if __name__ == '__main__':

@@ -5,7 +5,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
+from mmcls_repmlp.apis.cli import (
+    add_cfg_options,
+    add_force,
+    add_key,
+    run_tool,
+)
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 
 
@@ -19,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--deploy-cfg',
         metavar='PATH',
         help='also write the deploy config, to this file')
+    add_key(parser)
     add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
@@ -28,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.src,
             args.dst,
             deploy_cfg=args.deploy_cfg,
+            key=args.key,
             force=args.force,
             cfg_options=args.cfg_options))
 

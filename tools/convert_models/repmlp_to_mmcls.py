@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_force, add_size, run_tool
+from mmcls_repmlp.apis.cli import add_force, add_key, add_size, run_tool
 from mmcls_repmlp.apis.official import (
     convert_from_official,
     convert_to_official_file,
@@ -29,10 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='variant that it must be; default: what its shapes say')
     add_size(parser, '--img-size', 'of the images trained on; default: square '
              'ones, by the shapes')
-    parser.add_argument(
-        '--key',
-        help='entry of the file that holds the weights; default: the first '
-        'of state_dict, model and ema that is there, or the whole file')
+    add_key(parser)
     add_force(parser)
     args = parser.parse_args(argv)
     if args.to_official and (args.arch or args.img_size):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmcls_repmlp.apis.cli import (
     add_cfg_options,
     add_force,
+    add_key,
     add_size,
     run_tool,
 )
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('src', help='checkpoint, a file or URL')
     parser.add_argument('dst', help='resized checkpoint to write')
     add_size(parser, '--to', 'that the images shall have', required=True)
+    add_key(parser)
     add_force(parser)
     add_cfg_options(parser)
     args = parser.parse_args(argv)
@@ -30,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.src,
             args.dst,
             args.to,
+            key=args.key,
             force=args.force,
             cfg_options=args.cfg_options))
 

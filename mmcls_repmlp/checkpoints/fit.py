@@ -1,0 +1,43 @@
+"""Fill a model with exactly its weights, or not at all."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mmcls_repmlp.errors import CheckpointError, shortened, shown
+from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
+
+_LONGEST = 300  # characters of a message; the remedy comes first
+
+
+def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
+              source: str | Path) -> None:
+    """Make sure that a state dict fills a model exactly; change nothing.
+
+    Raises:
+        CheckpointError: If it does not; the message says what it looks like
+            and names the first missing, unexpected and mis-shaped keys.
+    """
+    mismatch = find_mismatch(model.state_dict(), state_dict)
+    if mismatch:
+        raise CheckpointError(shortened(
+            f'checkpoint {shown(source)} does not fit the model: '
+            f'{explain_mismatch(mismatch)} ({mismatch})', _LONGEST))
+
+
+def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
+                  source: str | Path) -> None:
+    """Fill a model, in place, with exactly these weights, or not at all.
+
+    Args:
+        model: The model to fill.
+        state_dict: Its weights by name.
+        source: What an error calls the file.
+
+    Raises:
+        CheckpointError: If they do not fit, see :func:`check_fit`.
+    """
+    check_fit(model, state_dict, source)
+    model.load_state_dict(state_dict, strict=False)

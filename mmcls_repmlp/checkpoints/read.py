@@ -1,0 +1,87 @@
+"""Read checkpoint files safely: no code of theirs runs."""
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from mmcls_repmlp.errors import CheckpointError, shortened, shown
+
+from .archive import check_archive
+from .download import WEB, fetch
+from .safe_globals import only_what_mmengine_writes
+
+# How torch names what it would have to call to restore a file.
+_FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
+
+
+def local_file(source: str | Path) -> Path:
+    """Find a checkpoint on this machine, downloading it if it is a URL.
+
+    Args:
+        source: A path, or a URL that starts with http:// or https://.
+
+    Returns:
+        Path of the file, see :func:`fetch` for downloads.
+
+    Raises:
+        CheckpointError: If there is no such file, or it cannot be fetched.
+    """
+    if str(source).startswith(WEB):
+        return fetch(str(source))
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {shown(source)} does not exist: '
+                              'check the path')
+    return path
+
+
+def read_checkpoint(source: str | Path) -> Any:
+    """Read a checkpoint to the CPU without running any code from it.
+
+    Args:
+        source: A path or URL, see :func:`local_file`.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        CheckpointError: If there is no such file, it is damaged, or it holds
+            objects that only running code from it could restore. No other
+            error, whatever the file is.
+    """
+    path = local_file(source)
+    try:
+        check_archive(path)
+        with only_what_mmengine_writes(), warnings.catch_warnings():
+            # Of what a strange file holds; what follows is checked.
+            warnings.simplefilter('ignore')
+            return torch.load(path, map_location='cpu', weights_only=True)
+    except CheckpointError:
+        raise
+    except MemoryError as error:
+        raise CheckpointError(
+            f'checkpoint {shown(source)} does not fit into the memory: close '
+            'other programs, or fetch it again if it is damaged') from error
+    except Exception as error:  # torch raises any kind for a damaged file
+        raise _explained(error, source) from error
+
+
+def _explained(error: Exception, source: str | Path) -> CheckpointError:
+    foreign = isinstance(error, UnpicklingError) and _FOREIGN.search(
+        str(error))
+    if foreign:
+        return CheckpointError(
+            f'checkpoint {shown(source)} was not loaded, because it holds '
+            'more than weights, which could run code: if you trust it, open '
+            'it with weights_only=False and save its weights alone, such as '
+            f"its entry 'model' ({shortened(foreign[0], 40)})")
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = next((line for line in lines if 'Unsupported' in line), lines[0])
+    return CheckpointError(
+        f'checkpoint {shown(source)} cannot be read, it is none, damaged or '
+        f'incomplete: fetch or write it again ({shortened(reason, 90)})')

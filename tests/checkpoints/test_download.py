@@ -1,0 +1,104 @@
+import errno
+import hashlib
+import threading
+
+import pytest
+import torch
+
+from mmcls_repmlp.checkpoints import local_file, read_checkpoint
+from mmcls_repmlp.checkpoints.download import cached_path, fetch
+from mmcls_repmlp.errors import CheckpointError
+
+
+def hashed(content):
+    return f'/net-{hashlib.sha256(content).hexdigest()[:8]}.pth'
+
+
+def test_a_file_is_fetched_once(web):
+    address = web.put('/a.pth', b'weights')
+    for _ in range(2):
+        path = local_file(address)
+        assert path.name == 'a.pth' and path.read_bytes() == b'weights'
+    assert web.asked == ['/a.pth']
+
+
+def test_addresses_that_end_alike_are_kept_apart(web):
+    for path in ('/one/a.pth', '/two/a.pth', '/one/a.pth?v=2'):
+        web.put(path, path.encode())
+    for path in list(web.files) * 2:
+        assert fetch(web.address + path).read_bytes() == path.encode()
+    assert len(web.asked) == 3
+
+
+def test_a_download_that_breaks_off_is_not_kept(web):
+    address = web.put('/a.pth', b'0123456789')
+    web.cut_off.add('/a.pth')
+    with pytest.raises(CheckpointError, match='cut off after 5 of 10 bytes|'
+                       'IncompleteRead'):
+        fetch(address)
+    assert not cached_path(address).exists()
+    web.cut_off.clear()
+    assert fetch(address).read_bytes() == b'0123456789'
+
+
+def test_a_hash_in_the_name_is_held_against_the_file(web):
+    good, name = b'good', hashed(b'good')
+    address = web.put(name, b'evil')
+    with pytest.raises(CheckpointError, match='another hash than its name'):
+        fetch(address)
+    assert not cached_path(address).exists()
+    web.put(name, good)
+    path = fetch(address)
+    # Where other programs keep it too; what they left is not believed.
+    assert path.parent.name == 'checkpoints'
+    path.write_bytes(b'evil')
+    assert fetch(address).read_bytes() == good
+    assert web.asked == [name] * 3
+
+
+def test_a_date_in_the_name_is_no_hash(web):
+    address = web.put('/net-20240131.pth', b'x')
+    assert fetch(address).read_bytes() == b'x'
+
+
+def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
+    def full(source, file):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('shutil.copyfileobj', full)
+    address = web.put('/a.pth', b'x')
+    with pytest.raises(OSError, match='No space left'):
+        fetch(address)
+    assert not cached_path(address).exists()
+
+
+@pytest.mark.parametrize('address', [
+    '{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth'])
+def test_what_cannot_be_fetched(web, address):
+    address = address.format(web=web.address)
+    with pytest.raises(CheckpointError, match='cannot be fetched: check the '
+                       'address') as error:
+        read_checkpoint(address)
+    assert len(str(error.value)) < 300
+
+
+def test_processes_that_start_together_fetch_once(web):
+    address = web.put('/a.pth', bytes(10**6))
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(fetch(address)))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and web.asked == ['/a.pth']
+
+
+def test_names_that_are_none(web):
+    torch.hub.get_dir()
+    web.put('/%C3%BC%20b.pth?download=1', b'x')
+    for path in ('/', '/..%2f..%2fa.pth', '/ü%20b.pth?download=1'):
+        address = web.put(path, b'x')
+        path = fetch(address)
+        assert path.read_bytes() == b'x'
+        assert str(path).startswith(torch.hub.get_dir())

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.checkpoints import check_fit, load_strictly
+from mmcls_repmlp.errors import CheckpointError
+from tests.helpers import TINY_CFG, assert_same, random_model
+
+
+def test_strict_loading_fills_the_model():
+    source, target = (random_model(RepMLPNet, seed, **TINY_CFG)
+                      for seed in (0, 1))
+    load_strictly(target, source.state_dict(), 'a.pth')
+    assert_same([*target.state_dict().values()],
+                [*source.state_dict().values()], 0)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda w: w.pop('final_norm.weight'), '1 missing: final_norm.weight'),
+    (lambda w: w.update(new=torch.ones(1)), '1 unexpected: new'),
+    (lambda w: w.update({'final_norm.weight': torch.ones(3)}),
+     r'1 mis-shaped: final_norm.weight \(model \(32,\), checkpoint \(3,\)\)'),
+    (lambda w: w.clear() or w.update(x=torch.ones(1)), 'another architecture'),
+    (lambda w: w.update({'final_norm.weight': torch.ones(32).long()}),
+     r'integers where .*1 not floating-point: final_norm.weight'),
+])
+def test_strict_loading_is_all_or_nothing(change, message):
+    weights = random_model(RepMLPNet, **TINY_CFG)
+    model = random_model(RepMLPNet, 1, **TINY_CFG)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    weights = dict(weights.state_dict())
+    change(weights)
+    with pytest.raises(CheckpointError, match=message):
+        load_strictly(model, weights, 'a.pth')
+    assert_same([*model.state_dict().values()], [*before.values()], 0)
+
+
+def test_a_message_stays_short_whatever_the_names_are():
+    model = random_model(RepMLPNet, **TINY_CFG)
+    weights = {f'{i}' * 10_000: torch.ones(1) for i in range(9)}
+    with pytest.raises(CheckpointError) as error:
+        check_fit(model, weights, 'folder/' * 50 + 'a.pth')
+    assert len(str(error.value)) <= 300
+    assert 'another architecture: check arch' in str(error.value)
