@@ -10,7 +10,7 @@ import numpy as np
 from mmcls_repmlp.errors import InputError, JobFailedError, UserError
 
 from .card import card_of, check_parts
-from .readers.kinds import Loaded
+from .readers import Loaded
 
 # What runs a format, and the package it comes in.
 RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch',

@@ -14,7 +14,7 @@ import numpy as np
 from mmcls_repmlp.errors import JobFailedError
 
 from .artefact import Run
-from .readers.kinds import Loaded
+from .readers import Loaded
 
 # The largest sum of two weights, in absolute numbers, that cannot saturate.
 LARGEST_PAIR = 32767 // 255

@@ -8,7 +8,7 @@ import onnxruntime
 
 from mmcls_repmlp.errors import UserError
 
-from .kinds import Loaded
+from . import Loaded
 from .protobuf import walk
 
 _FATAL = 4  # ONNX Runtime's own lines go beside the one sentence otherwise

@@ -14,7 +14,7 @@ import openvino
 
 from mmcls_repmlp.errors import UserError
 
-from .kinds import Loaded
+from . import Loaded
 
 _OPERATOR_SET = re.compile(r'opset\d+')
 _DTYPES = {'f32': 'float32', 'u8': 'uint8'}

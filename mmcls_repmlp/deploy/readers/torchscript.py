@@ -18,10 +18,9 @@ import torch
 
 from mmcls_repmlp.errors import UserError
 
+from . import Loaded
 from .archive import Archive
-from .kinds import Loaded
-from .operators import OPERATORS
-from .torch_compute import compute_of
+from .torch_files import OPERATORS, compute_of
 from .torchscript_data import check_data
 
 _NODES = (
