@@ -112,11 +112,12 @@ def _write_float(served: Served, model: nn.Module, cfg: Config,
                  precision: str, card: Mapping[str, Any], force: bool,
                  report: Callable[[str], None]) -> float:
     images: list[np.ndarray] = []
-    reference = served
+    reference = None
     if precision != 'fp32':
         # Real images reach further than noise does, and the half model can
         # be wrong itself.
         images = some_images(cfg, model, served.raw, input_shape)
+        reference = served
         served = copy.deepcopy(served).to_precision(PRECISIONS[precision])
     count = sum(map(len, images))
     verified_on = (f'{count} images of the test data, against fp32'

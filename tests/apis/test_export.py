@@ -1,11 +1,6 @@
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mmcls_repmlp import fuse_for_inference
 from mmcls_repmlp.apis import export
@@ -13,10 +8,9 @@ from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.apis.model import build_model, load_model
 from mmcls_repmlp.deploy.artefact import load_artefact
-from mmcls_repmlp.errors import UserError
-from tests.helpers import ROOT, assert_same
-
-PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
+from mmcls_repmlp.deploy.card import read_card
+from mmcls_repmlp.errors import JobFailedError, UserError
+from tests.helpers import assert_same
 
 
 @pytest.mark.parametrize('form', ['trained', 'merged'])
@@ -32,7 +26,7 @@ def test_either_form_with_either_config(project, tmp_path, form, config):
         expected = load_model(project.config, project.trained)(images)
     np.testing.assert_allclose(load_artefact(out)(images.numpy()), expected,
                                atol=1e-4)
-    card = json.loads((tmp_path / 'a.pt2.json').read_text())
+    card = read_card(out)
     assert card['classes'] == list('0123456789')
     assert card['input_shape'] == [3, 32, 32]
 
@@ -46,35 +40,9 @@ def test_another_size_of_images(project, tmp_path):
         expected = load_model(project.config, project.trained)(images)
     np.testing.assert_allclose(load_artefact(out)(images.numpy()), expected,
                                atol=1e-4)
-    card = json.loads((tmp_path / 'a.onnx.json').read_text())
+    card = read_card(out)
     assert card['input_shape'] == [3, 32, 64]
-
-
-@pytest.mark.parametrize(('suffix', 'arguments'), [
-    ('.onnx', []), ('.pt2', ['--with-preprocess'])])
-def test_predicting_from_the_file_alone(project, tmp_path, suffix, arguments):
-    out = tmp_path / f'a{suffix}'
-    export_checkpoint(project.config, project.trained, out,
-                      with_preprocess=bool(arguments),
-                      report=lambda line: None)
-    image = next(project.data.glob('val/3/*.png'))
-    # A meta path finder in place of mmcls shows that it is not imported.
-    code = ('import sys; sys.modules["mmcls"] = sys.modules["mmcls_repmlp"] = '
-            f'None; sys.argv = {["predict", str(out), str(image)]!r}; '
-            f'import runpy; runpy.run_path({str(PREDICT)!r}, '
-            'run_name="__main__")')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True,
-                          text=True)
-    assert done.returncode == 0, done.stderr
-    pixels = np.asarray(Image.open(image).convert('RGB').resize(
-        (32, 32), Image.Resampling.BICUBIC), np.float32)
-    model = load_model(project.config, project.trained)
-    with torch.no_grad():
-        scores = model(torch.from_numpy((pixels - 78) / 96).permute(
-            2, 0, 1)[None])[0].softmax(0)
-    top = scores.argsort(descending=True)[:5]
-    expected = ', '.join(f'{i} {scores[i]:.1%}' for i in top)
-    assert done.stdout == f'{image}: {expected}\n'
+    assert 'makes images of 32x32' in card['pipeline']
 
 
 @pytest.mark.parametrize('to_rgb', [False, True])
@@ -86,7 +54,7 @@ def test_raw_images_are_prepared_as_for_the_model(project, to_rgb):
     rgb = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
     # The data set reads BGR.
     prepared = model.data_preprocessor(dict(inputs=rgb.flip(1)))['inputs']
-    served = export._served(fused, model, with_preprocess=True)
+    served = export._served(model, True, (3, 32, 32))
     assert_same(served(rgb), fused(prepared), 1e-4)
     assert served.reverse_channels is not to_rgb
 
@@ -99,25 +67,9 @@ def test_card_tells_the_models_own_normalisation(project, tmp_path, where):
                            std=[2.] * 3, to_rgb=True)}
     export_checkpoint(project.config, project.trained, tmp_path / 'a.pt',
                       cfg_options=options, report=lambda line: None)
-    card = json.loads((tmp_path / 'a.pt.json').read_text())
+    card = read_card(tmp_path / 'a.pt')
     assert (card['mean'], card['std']) == ([1.] * 3, [2.] * 3)
     assert card['channels'] == 'RGB'
-
-
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['no.onnx', 'IMAGE'], "'no.onnx' does not exist"),
-    (['FILE', 'no.png'], "'no.png' does not exist"),
-    (['FILE', 'FILE'], 'is no image')])
-def test_wrong_arguments_of_predict(project, tmp_path, arguments, message):
-    out = tmp_path / 'a.pt'
-    export_checkpoint(project.config, project.trained, out,
-                      report=lambda line: None)
-    paths = dict(FILE=out, IMAGE=next(project.data.glob('val/3/*.png')))
-    done = subprocess.run(
-        [sys.executable, PREDICT, *(paths.get(a, a) for a in arguments)],
-        capture_output=True, text=True)
-    assert done.returncode == 2
-    assert message in done.stderr and 'Traceback' not in done.stderr
 
 
 @pytest.mark.parametrize(('out', 'kwargs', 'message'), [
@@ -127,6 +79,11 @@ def test_wrong_arguments_of_predict(project, tmp_path, arguments, message):
      'cannot be fused|does not fit'),
     ('there.pt', {}, 'there.pt.json.*exists'),
     ('a.pt', dict(shape=(40, 32)), 'images of 40x32 do not fit'),
+    ('a.pt', dict(cfg_options={'data_preprocessor.pad_size_divisor': 20}),
+     'pads images to multiples of 20'),
+    ('a.pt', dict(cfg_options={'test_dataloader.dataset.pipeline': [
+        dict(type='LoadImageFromFile'), dict(type='RandomFlip', prob=1.)]}),
+     'RandomFlip is not known'),
 ])
 def test_what_cannot_be_exported(project, tmp_path, out, kwargs, message):
     (tmp_path / 'there.pt.json').write_text('precious')
@@ -134,3 +91,56 @@ def test_what_cannot_be_exported(project, tmp_path, out, kwargs, message):
         export_checkpoint(project.config, project.trained, tmp_path / out,
                           report=lambda line: None, **kwargs)
     assert {path.name for path in tmp_path.iterdir()} == {'there.pt.json'}
+
+
+@pytest.mark.parametrize(('options', 'verified_on'), [
+    ({}, '20 images of the test data, against fp32'),
+    ({'test_dataloader.dataset.data_root': '/nowhere'}, 'random images'),
+    ({'test_dataloader': None}, 'random images')])
+def test_half_precision_is_verified_on_test_images(
+        project, tmp_path, options, verified_on):
+    lines = []
+    export_checkpoint(
+        project.config, project.trained, tmp_path / 'a.pt', precision='bf16',
+        cfg_options=options, report=lines.append)
+    card = read_card(tmp_path / 'a.pt')
+    assert (card['precision'], card['verified_on']) == ('bf16', verified_on)
+    assert lines[-1].endswith(f'on {verified_on}')
+
+
+def test_an_overflow_on_test_images_is_named(
+        project, tmp_path, monkeypatch):
+    # Half of the images are bright: noise, of mean 0, stays within bounds.
+    monkeypatch.setattr(export, 'some_images', lambda *_: [
+        np.full((2, 3, 32, 32), 1e5 * i, np.float32) for i in (0, 1)])
+    with pytest.raises(JobFailedError, match='2 of 12 images give NaN or '
+                       'infinity in fp16.*--precision bf16'):
+        export_checkpoint(
+            project.config, project.trained, tmp_path / 'a.pt',
+            precision='fp16', report=lambda line: None)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_existing_part_is_refused_before_anything_is_read(
+        project, tmp_path):
+    (tmp_path / 'a.onnx.data').write_text('precious')
+    lines = []
+    with pytest.raises(UserError, match="a.onnx.data' exists"):
+        export_checkpoint(project.config, project.trained,
+                          tmp_path / 'a.onnx', report=lines.append)
+    assert not lines
+
+
+def test_grey_images(project, tmp_path):
+    options = {'model.backbone.in_channels': 1, 'data_preprocessor': dict(
+        mean=None, std=None)}
+    cfg = read_config(project.config, options)
+    torch.save(dict(state_dict=build_model(cfg).state_dict()),
+               tmp_path / 'grey.pth')
+    export_checkpoint(project.config, tmp_path / 'grey.pth',
+                      tmp_path / 'a.pt', with_preprocess=True,
+                      cfg_options=options, report=lambda line: None)
+    card = read_card(tmp_path / 'a.pt')
+    assert card['input_shape'] == [1, 32, 32] and card['mean'] == [0.]
+    run = load_artefact(tmp_path / 'a.pt')
+    assert run(np.zeros((2, 1, 32, 32), np.uint8)).shape == (2, 10)

@@ -1,10 +1,12 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from mmcls_repmlp.apis import quantize
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.apis.quantize import Scores
 from mmcls_repmlp.deploy.artefact import load_artefact
 from mmcls_repmlp.errors import JobFailedError, UserError
 
@@ -27,7 +29,8 @@ def test_accuracy_is_reported_before_and_after(
     monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
     out = tmp_path / 'a.onnx'
     report = export(project, out, with_preprocess=raw)
-    assert '% in float32' in report and '% in int8' in report
+    assert '% in float32' in report
+    assert '% in int8, the same on every processor' in report
     assert callable(load_artefact(out))
     assert {p.name for p in tmp_path.iterdir()} == {'a.onnx', 'a.onnx.json'}
 
@@ -41,11 +44,15 @@ def test_raw_and_normalised_images_score_the_same(
     assert before[0] == before[1]
 
 
+@pytest.mark.parametrize(('scores', 'message'), [
+    (Scores(90., 80., 90., 0.), 'int8 loses 10.00 points'),
+    (Scores(90., 90., 85., 0.), 'int8 loses 5.00 points'),
+    (Scores(90., 90., 90., .2), 'away from exact integers'),
+    (Scores(90., 90., 90., float('nan')), 'away from exact integers')])
 def test_nothing_is_written_when_too_much_is_lost(
-        project, tmp_path, monkeypatch):
-    scores = iter([90., 80.])
-    monkeypatch.setattr(quantize, '_top1', lambda *_: next(scores))
-    with pytest.raises(JobFailedError, match='int8 loses 10.00 points'):
+        project, tmp_path, monkeypatch, scores, message):
+    monkeypatch.setattr(quantize, '_score', lambda *_: scores)
+    with pytest.raises(JobFailedError, match=message):
         export(project, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir())
 
@@ -80,3 +87,17 @@ def test_an_image_that_cannot_be_read(project, tmp_path):
     (tmp_path / 'data' / 'a' / 'b.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/a/b.png' cannot be"):
         export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
+
+
+def right(*labels):
+    """A file that is right wherever the label is one of these."""
+    return lambda images: np.stack(
+        [[1. if label in labels else 0., .5] for label in images])
+
+
+def test_scores_are_of_all_batches():
+    batches = [(np.array([1, 2]), np.array([0, 0])),
+               (np.array([3]), np.array([0]))]
+    scores = quantize._score(right(1, 2, 3), right(1, 2), right(1), batches)
+    np.testing.assert_allclose(scores[:3], [100, 200 / 3, 100 / 3])
+    assert scores.drift == 1.

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 _PACKAGE = 'mmcls_repmlp'
-_PIP = {'PIL': 'pillow', 'cv2': 'opencv-python'}
+_PIP = {'PIL': 'pillow'}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,37 +28,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='let code in the file run, such as TorchScript that does more '
         'than arithmetic; default: such files are refused')
     args = parser.parse_args(argv)
+    if not _without_mmcls():
+        parser.error(f'{_PACKAGE} is not installed: run pip install '
+                     f'{_PACKAGE}')
+    from mmcls_repmlp.boundary import outcome
+    return outcome(parser.prog, lambda: _predict(args))
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from mmcls_repmlp.errors import UserError
     try:
-        _without_mmcls()
         from mmcls_repmlp.apis.predict import predict
-        from mmcls_repmlp.boundary import outcome
     except ImportError as error:
         name = str(error.name).split('.')[0]
-        parser.error(f'{name} is not installed: run pip install '
-                     f'{_PIP.get(name, name)}')
-    return outcome(parser.prog, lambda: predict(
-        args.artefact, args.images, trust=args.trust))
+        raise UserError(f'{name} is not installed: run pip install '
+                        f'{_PIP.get(name, name)}') from error
+    predict(args.artefact, args.images, trust=args.trust)
 
 
-def _without_mmcls() -> None:
+def _without_mmcls() -> bool:
     """Make the light parts of the package importable, without the heavy ones.
 
     Importing the package itself would import mmcls. It is the one of this
-    clone, or else the one that is installed.
+    clone, or else the one that is installed; without any the answer is False.
     """
     if sys.modules.get(_PACKAGE) is not None:
-        return
+        return True
     folder = Path(__file__).resolve().parents[2] / _PACKAGE
     if not folder.is_dir():
         spec = find_spec(_PACKAGE)
         if spec is None or spec.origin is None:
-            raise ImportError(name=_PACKAGE)
+            return False
         folder = Path(spec.origin).parent
     for name, path in ((_PACKAGE, folder),
                        (f'{_PACKAGE}.deploy', folder / 'deploy')):
         module = ModuleType(name)
         module.__path__ = [str(path)]
         sys.modules[name] = module
+    return True
 
 
 if __name__ == '__main__':

@@ -1,0 +1,253 @@
+"""predict.py as its users meet it: a process without mmcls."""
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.apis import predict as predict_module
+from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis.predict import predict
+from mmcls_repmlp.deploy.card import card_of, digests
+from mmcls_repmlp.errors import JobFailedError, UserError
+from tests.helpers import ROOT
+from tests.tools.test_tools import call
+
+PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
+# Nothing of these may be imported.
+WITHOUT_MMCLS = ('import sys; sys.modules["mmcls"] = '
+                 'sys.modules["mmcls_repmlp"] = sys.modules["mmengine"] = '
+                 'sys.modules["mmcv"] = None; ')
+
+
+@pytest.fixture(scope='module')
+def exported(project, tmp_path_factory):
+    """The digits model as TorchScript, which is written in no time."""
+    path = tmp_path_factory.mktemp('exported') / 'a.pt'
+    export_checkpoint(project.config, project.trained, path,
+                      report=lambda line: None)
+    return path
+
+
+@pytest.fixture
+def artefact(exported, tmp_path):
+    for path in (exported, card_of(exported)):
+        shutil.copy(path, tmp_path)
+    return tmp_path / 'a.pt'
+
+
+@pytest.fixture
+def image(project):
+    return next(project.data.glob('val/3/*.png'))
+
+
+def run(*argv, code=None, script=PREDICT, **kwargs):
+    start = [script] if code is None else [
+        '-c', f'{code}sys.argv = [{str(script)!r}, *sys.argv[1:]]; import '
+        f'runpy; runpy.run_path({str(script)!r}, run_name="__main__")']
+    return subprocess.run(
+        [sys.executable, *map(str, (*start, *argv))], capture_output=True,
+        text=True, **kwargs)
+
+
+def expected(project, image):
+    model = load_model(project.config, project.trained)
+    pixels = cv2.resize(np.asarray(Image.open(image).convert('RGB')),
+                        (32, 32), interpolation=cv2.INTER_CUBIC)
+    ready = (pixels.transpose(2, 0, 1).astype(np.float32) - 78) / 96
+    with torch.no_grad():
+        scores = model(torch.from_numpy(ready)[None])[0].softmax(0)
+    top = scores.argsort(descending=True)[:5]
+    return ', '.join(f'{i} {scores[i]:.1%}' for i in top)
+
+
+def edit(artefact, **changes):
+    """Change the card, as somebody would who also edits its digests."""
+    card = json.loads(card_of(artefact).read_text())
+    card_of(artefact).write_text(json.dumps({**card, **changes}))
+
+
+@pytest.mark.parametrize(('suffix', 'raw'), [
+    ('.onnx', False), ('.pt2', True), ('.pt', True), ('.xml', True)])
+def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
+    path = tmp_path / f'a{suffix}'
+    export_checkpoint(project.config, project.trained, path,
+                      with_preprocess=raw, report=lambda line: None)
+    done = run(path, image, code=WITHOUT_MMCLS)
+    assert done.returncode == 0, done.stderr
+    if suffix == '.xml':  # may use bfloat16
+        assert done.stdout.startswith(f'{image}: ')
+    else:
+        assert done.stdout == f'{image}: {expected(project, image)}\n'
+
+
+def test_runs_where_only_the_package_is_installed(
+        artefact, image, tmp_path):
+    site = tmp_path / 'site'
+    shutil.copytree(ROOT / 'mmcls_repmlp', site / 'mmcls_repmlp',
+                    ignore=shutil.ignore_patterns('.mim', '__pycache__'))
+    mim = site / 'mmcls_repmlp' / '.mim' / 'tools' / 'deployment'
+    mim.mkdir(parents=True)
+    alone = tmp_path / 'elsewhere'
+    alone.mkdir()
+    for folder in (mim, alone):
+        shutil.copy(PREDICT, folder)
+        done = run(artefact, image, script=folder / 'predict.py', cwd=alone,
+                   env={**os.environ, 'PYTHONPATH': str(site)})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f'{image}: ')
+
+
+def test_a_package_that_is_not_installed_is_named(artefact, image, tmp_path):
+    shutil.copy(PREDICT, tmp_path)
+    code = ('import sys; sys.meta_path = [f for f in sys.meta_path if '
+            '"editable" not in getattr(f, "__module__", "")]; ')
+    done = run(artefact, image, code=code, script=tmp_path / 'predict.py',
+               cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith('pip install mmcls_repmlp\n')
+
+
+@pytest.mark.parametrize(('module', 'package'), [
+    ('PIL', 'pillow'), ('numpy', 'numpy'), ('cv2', 'opencv-python')])
+def test_a_missing_library_is_named(artefact, image, module, package):
+    done = run(artefact, image,
+               code=f'import sys; sys.modules[{module!r}] = None; ')
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert done.stderr.endswith(f'pip install {package}\n')
+
+
+@pytest.mark.parametrize(('argv', 'code', 'message'), [
+    (['no.pt', 'IMAGE'], 2, "'no.pt' does not exist"),
+    (['FILE', 'no.png'], 2, "'no.png' does not exist"),
+    (['FOLDER', 'IMAGE'], 2, 'is no file'),
+    (['FILE', 'FOLDER'], 2, 'is no file'),
+    (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
+    (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image"),
+    (['FILE'], 2, 'required')])
+def test_wrong_arguments(artefact, image, capsys, argv, code, message):
+    words = dict(FILE=artefact, IMAGE=image, FOLDER=artefact.parent)
+    try:
+        assert call('deployment/predict.py', *(
+            words.get(word, word) for word in argv)) == code
+    except SystemExit as stop:
+        assert stop.code == code
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (None, "a.pt.json' does not exist"), (b'', 'no card of an exported'),
+    (b'\xff\xfe', 'no card of'), (b'{}', 'input_shape is missing')])
+def test_cards_that_are_none(artefact, image, capsys, content, message):
+    card_of(artefact).unlink()
+    if content is not None:
+        card_of(artefact).write_bytes(content)
+    assert call('deployment/predict.py', artefact, image) == (
+        2 if content is None else 1)
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
+
+
+@pytest.mark.parametrize('content', [b'', b'hello', b'PK\x03\x04'])
+@pytest.mark.parametrize('own_card', [False, True])
+def test_files_that_are_none(artefact, image, capsys, content, own_card):
+    artefact.write_bytes(content)
+    if own_card:
+        edit(artefact, files=digests(artefact))
+    assert call('deployment/predict.py', artefact, image) == (
+        1 if own_card else 2)
+    error = capsys.readouterr().err
+    assert ('cannot be read as .pt' if own_card else 'is not what the card'
+            ) in error
+    assert error.count('\n') == 1
+
+
+@pytest.mark.parametrize(('changes', 'kind', 'message'), [
+    (dict(output='embedding'), UserError, 'vectors to compare images by'),
+    (dict(pipeline='it is \x1b[31mred'), UserError, r'it is \?\[31mred'),
+    (dict(pipeline=[]), JobFailedError, 'cannot be followed'),
+    (dict(pipeline=[dict(type='exec')]), JobFailedError, 'cannot be followed'),
+    (dict(input_shape=[3, 64, 64]), UserError, 'its card says'),
+    (dict(classes=['a']), UserError, '10 logits and its card names 1 class'),
+    (dict(input='uint8 RGB'), UserError, 'takes float32 images'),
+    (dict(mean=[0.] * 3, std=[1e-38] * 3), JobFailedError, 'NaN'),
+])
+def test_cards_that_do_not_fit(artefact, image, changes, kind, message):
+    edit(artefact, **changes)
+    with pytest.raises(kind, match=message):
+        predict(artefact, [image])
+
+
+def test_the_other_images_are_told(artefact, image, tmp_path):
+    bad = [tmp_path / f'{i}.png' for i in range(5)]
+    for path in bad:
+        path.write_text('no image')
+    lines = []
+    with pytest.raises(JobFailedError, match=r'0\.png.*2\.png.*and 2 more'):
+        predict(artefact, [bad[0], image, *bad[1:], image],
+                report=lines.append)
+    assert [line.split(': ')[0] for line in lines] == [str(image)] * 2
+
+
+def test_an_image_of_another_shape_is_named(artefact, tmp_path):
+    card = json.loads(card_of(artefact).read_text())
+    edit(artefact, pipeline=card['pipeline'][:1])
+    Image.new('RGB', (48, 32)).save(tmp_path / 'a.png')
+    with pytest.raises(JobFailedError, match=r'shape \(3, 32, 48\) by the'):
+        predict(artefact, [tmp_path / 'a.png'])
+
+
+def test_names_of_classes_cannot_steer_the_terminal(artefact, image):
+    edit(artefact, classes=['\x1b]0;x\x07', *'123456789'])
+    lines = []
+    predict(artefact, [image], report=lines.append)
+    assert all(line.isprintable() for line in lines)
+
+
+class Hostile:
+
+    def __reduce__(self):
+        return open, ('ran', 'w')
+
+
+@pytest.mark.parametrize('suffix', ['.pt', '.pt2'])
+def test_no_code_out_of_the_file_runs(
+        project, artefact, image, tmp_path, monkeypatch, suffix, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f'h{suffix}'
+    with zipfile.ZipFile(path, 'w') as file:
+        for name in ('data.pkl', 'constants.pkl', 'data/sample_inputs/'
+                     'model.pt', 'data/weights/model.pt'):
+            file.writestr(f'h/{name}', pickle.dumps(Hostile(), 2))
+        file.writestr('h/models/model.json', '{}')
+        file.writestr('h/archive_format', 'pt2')
+    shutil.copy(card_of(artefact), card_of(path))
+    edit(path, files=digests(path))
+    assert call('deployment/predict.py', path, image) in (1, 2)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_ctrl_c_ends_with_130(artefact, image):
+    process = subprocess.Popen(
+        [sys.executable, PREDICT, artefact, *[image] * 5000],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    time.sleep(.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, 'predict.py: stopped\n')
+
+
+def test_the_module_needs_nothing_heavy():
+    assert not {'torch', 'mmcls', 'mmcv'} & {*vars(predict_module)}
