@@ -91,7 +91,8 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
         return image
     mean, std = (np.array(card[key], np.float32)[:, None, None]
                  for key in ('mean', 'std'))
-    return (image.astype(np.float32) - mean) / std
+    with np.errstate(all='ignore'):  # what it gives is checked
+        return (image.astype(np.float32) - mean) / std
 
 
 def _logits(run: Run, image: np.ndarray, path: str | Path) -> np.ndarray:
