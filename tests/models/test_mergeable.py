@@ -61,9 +61,9 @@ def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
 
 
 def test_all_parts_are_merged_or_none():
-    parts = [pair(0), pair(1)]
+    parts = nn.ModuleList([pair(0), pair(1)])
     parts[1].bn = nn.GroupNorm(1, 4).double()
-    with pytest.raises(ValueError, match='inner is normalised by GroupNorm'):
+    with pytest.raises(ValueError, match='^1: inner is normalised by Group'):
         merge_all(parts)
     assert not any(part.deploy for part in parts)
     assert parts[0].inner[0].bias is None
