@@ -89,7 +89,7 @@ class _SameClasses(Hook):
                               'trained on, or start from its weights with '
                               'load_from')
         print_log(f'{message}: the head starts from weights for others',
-                  'current', logging.WARNING)
+                  logger='current', level=logging.WARNING)
 
 
 def _dataset(runner: Runner, loop: str) -> Dataset | None:
