@@ -2,6 +2,8 @@
 # make test    set up, then run all tests
 # make lint    set up, then check style
 # make clean   remove what these made
+# make test-processors   run all tests as lesser processors would: see
+#                        tests/processors.py; ARGUMENTS='-n 1 tests/ops'
 
 # The first that runs, and can make an environment, of those that
 # requirements/pinned.txt is for; or python3, to say what is wrong with it.
@@ -12,13 +14,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-processors lint clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-processors: $(READY)
+	$(BIN)/python tests/processors.py $(ARGUMENTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

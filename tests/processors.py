@@ -12,29 +12,25 @@ import sys
 
 import torch
 
-# What torch calls a processor, and what it and oneDNN use on a lesser one. No
-# variable: everything that this machine has.
+# By torch's name of each: what it and oneDNN use on such a processor.
 LEVELS = {
-    'DEFAULT': ({'ATEN_CPU_CAPABILITY': 'default',
-                 'DNNL_MAX_CPU_ISA': 'SSE41'}, ),
-    'AVX2': ({'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2'}, ),
-    # Without VNNI and bfloat16, and with what there is of them.
-    'AVX512': ({'ATEN_CPU_CAPABILITY': 'avx512',
-                'DNNL_MAX_CPU_ISA': 'AVX512_CORE'}, {}),
+    'DEFAULT': {'ATEN_CPU_CAPABILITY': 'default', 'DNNL_MAX_CPU_ISA': 'SSE41'},
+    'AVX2': {'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2'},
+    # Without VNNI and bfloat16.
+    'AVX512': {'ATEN_CPU_CAPABILITY': 'avx512',
+               'DNNL_MAX_CPU_ISA': 'AVX512_CORE'},
 }
-THREADS = ('1', '2')
+# Several processes share the cores: a thread that waits must not spin.
+THREADS = ({'OMP_NUM_THREADS': '1'},
+           {'OMP_NUM_THREADS': '2', 'OMP_WAIT_POLICY': 'PASSIVE'})
 
 
 def settings(capability: str) -> list[dict[str, str]]:
-    """List the settings that a machine of this capability offers."""
+    """List what a machine of this capability offers, itself the last."""
     names = [*LEVELS]
-    if capability not in names:  # no x86-64
-        levels = [{}]
-    else:
-        levels = [level for name in names[:names.index(capability) + 1]
-                  for level in LEVELS[name]]
-    return [{**level, 'OMP_NUM_THREADS': threads}
-            for level in levels for threads in THREADS]
+    count = names.index(capability) + 1 if capability in names else 0  # no x86
+    levels = [*map(LEVELS.get, names[:count]), {}]
+    return [{**level, **threads} for level in levels for threads in THREADS]
 
 
 def main(arguments: list[str]) -> int:
