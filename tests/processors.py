@@ -12,9 +12,10 @@ import sys
 
 import torch
 
-# By torch's name of each: what it and oneDNN use on such a processor.
+# By torch's name of each: what it, oneDNN and MKL use on such a processor.
 LEVELS = {
-    'DEFAULT': {'ATEN_CPU_CAPABILITY': 'default', 'DNNL_MAX_CPU_ISA': 'SSE41'},
+    'DEFAULT': {'ATEN_CPU_CAPABILITY': 'default', 'DNNL_MAX_CPU_ISA': 'SSE41',
+                'MKL_CBWR': 'COMPATIBLE'},
     'AVX2': {'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2'},
     # Without VNNI and bfloat16.
     'AVX512': {'ATEN_CPU_CAPABILITY': 'avx512',

@@ -32,5 +32,6 @@ def test_every_setting_is_run_and_a_red_one_told(monkeypatch, capsys):
     red = [line for line in capsys.readouterr().out.splitlines()
            if line.startswith('red')]
     assert red == ['red: ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 '
-                   'OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE']
+                   'MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 '
+                   'OMP_WAIT_POLICY=PASSIVE']
     assert main([]) == 0

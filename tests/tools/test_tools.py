@@ -204,6 +204,7 @@ def test_exit_code_reaches_the_shell(project, tmp_path):
     assert 'Traceback' not in refused.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_score_what_one_does(project, tmp_path):
     out = tmp_path / 'two.pkl', tmp_path / 'one.pkl'
     tested = run(
@@ -220,6 +221,7 @@ def test_two_processes_score_what_one_does(project, tmp_path):
         assert_same(a['pred_label']['score'], b['pred_label']['score'], 1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(project, tmp_path):
     trained = run(
         TOOLS / 'dist_train.sh', project.config, 2, '--work-dir', tmp_path,
@@ -263,6 +265,7 @@ def test_scripts_say_how_they_are_used(script):
     assert 'usage:' in refused.stderr and 'CONFIG' in refused.stderr
 
 
+@pytest.mark.slow
 def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
     trained = run(
         sys.executable, STOCK / 'train.py', project.config, '--work-dir',
