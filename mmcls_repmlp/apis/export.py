@@ -1,24 +1,28 @@
 """Export a checkpoint for other runtimes."""
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.deploy import fuse_for_inference
-from mmcls_repmlp.deploy.export import export_model
+from mmcls_repmlp.deploy.card import LOGITS, NORMALISED, RAW
+from mmcls_repmlp.deploy.export import check_export, export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
-from mmcls_repmlp.files import atomic_write, check_writable
 
 from .config import read_config
+from .geometry import recorded_pipeline
 from .model import fill_model
 from .quantize import write_int8
+from .served_images import some_images
 
 INT8 = 'int8'
 # What weights are kept in; int8 files are made of float32 ones.
@@ -44,8 +48,8 @@ def export_checkpoint(config: str | Path,
                       report: Callable[[str], None] = print) -> float:
     """Export a checkpoint in its served form and compare before writing.
 
-    Beside OUT, ``OUT.json`` says how to prepare images and what the classes
-    are.
+    Beside OUT, ``OUT.json``, its card, says how to prepare images, what the
+    classes are, and the SHA-256 of every part.
 
     Args:
         config: Config of the model, of either form.
@@ -71,8 +75,7 @@ def export_checkpoint(config: str | Path,
         UserError: If something given is not usable.
         JobFailedError: If the written file differs; it is removed then.
     """
-    check_writable(out, force)
-    check_writable(f'{out}.json', force)
+    check_export(out, force)
     reason = _WITHOUT.get((Path(out).suffix, precision))
     if reason:
         raise UserError(f'{Path(out).suffix} cannot be written in '
@@ -83,59 +86,88 @@ def export_checkpoint(config: str | Path,
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
     model, raw = fill_model(cfg, checkpoint, either_form=True)
-    report('[2/3] folding everything that folds')
-    try:
-        fused = fuse_for_inference(model).to(PRECISIONS[precision])
-    except TypeError as error:
-        raise ConfigError(str(error)) from error
-    served = _served(fused, model, with_preprocess)
-    if calibrate is not None and served.output != 'logits':
-        raise UserError('int8 is held against the float model by top-1, which '
-                        'embeddings do not have: export in another precision')
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
+    report('[2/3] folding everything that folds')
+    served = _served(model, with_preprocess, input_shape)
+    if precision == INT8 and served.output != LOGITS:
+        raise UserError('int8 is held against the float model by top-1, which '
+                        'embeddings do not have: export in another precision')
+    card = _card(model, cfg, raw, input_shape, served)
+    if isinstance(card['pipeline'], str):
+        report(f'      predict.py cannot read images for it: '
+               f'{card["pipeline"]}')
     report(f'[3/3] writing {out} and running it')
-    if calibrate is not None:
-        difference = write_int8(served, model, cfg, out, input_shape,
-                                calibrate, force, report)
-    else:
-        difference = export_model(served, out, input_shape, force)
-        report(f'      largest relative difference: {difference:.2e}')
-    _write_card(Path(out), _card(model, raw, input_shape, served), force)
+    if precision == INT8:
+        return write_int8(served, model, cfg, out, input_shape, calibrate,
+                          {**card, 'precision': precision,
+                           'verified_on': 'all images of the test data'},
+                          force, report)
+    return _write_float(served, model, cfg, out, input_shape, precision, card,
+                        force, report)
+
+
+def _write_float(served: Served, model: nn.Module, cfg: Config,
+                 out: str | Path, input_shape: tuple[int, int, int],
+                 precision: str, card: Mapping[str, Any], force: bool,
+                 report: Callable[[str], None]) -> float:
+    images: list[np.ndarray] = []
+    reference = served
+    if precision != 'fp32':
+        # Real images reach further than noise does, and the half model can
+        # be wrong itself.
+        images = some_images(cfg, model, served.raw, input_shape)
+        served = copy.deepcopy(served).to_precision(PRECISIONS[precision])
+    count = sum(map(len, images))
+    verified_on = (f'{count} images of the test data, against fp32'
+                   if count else 'random images')
+    difference = export_model(
+        served, out, input_shape, force, reference, images,
+        {**card, 'precision': precision, 'verified_on': verified_on})
+    report(f'      largest relative difference: {difference:.2e} on '
+           f'{verified_on}')
     return difference
 
 
-def _served(fused: nn.Module, model: nn.Module,
-            with_preprocess: bool) -> Served:
+def _served(model: nn.Module, with_preprocess: bool,
+            input_shape: tuple[int, int, int]) -> Served:
+    try:
+        fused = fuse_for_inference(model)
+    except TypeError as error:
+        raise ConfigError(str(error)) from error
     if not with_preprocess:
         return Served(fused)
-    mean, std = _normalisation(model)
-    return Served(fused, mean, std,
-                  reverse_channels=not model.data_preprocessor.to_rgb)
+    mean, std = _normalisation(model, input_shape[0])
+    return Served(fused, mean, std, reverse_channels=not (
+        model.data_preprocessor.to_rgb or input_shape[0] == 1))
 
 
-def _normalisation(model: nn.Module) -> tuple[list[float], list[float]]:
+def _normalisation(model: nn.Module,
+                   channels: int) -> tuple[list[float], list[float]]:
     preprocessor = model.data_preprocessor
     if getattr(preprocessor, 'mean', None) is None:
-        return [0.] * 3, [1.] * 3  # the model takes images as they are
+        # The model takes images as they are.
+        return [0.] * channels, [1.] * channels
     return (preprocessor.mean.flatten().tolist(),
             preprocessor.std.flatten().tolist())
 
 
-def _card(model: nn.Module, checkpoint: Any,
+def _card(model: nn.Module, cfg: Config, checkpoint: Any,
           input_shape: tuple[int, int, int],
           served: Served) -> dict[str, Any]:
-    mean, std = _normalisation(model)
+    mean, std = _normalisation(model, input_shape[0])
+    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
+    if any(side % divisor for side in input_shape[1:]):
+        raise ConfigError(
+            f'the data_preprocessor pads images to multiples of {divisor}, '
+            'which exported files do not: give a --shape of such multiples, '
+            'or set pad_size_divisor to 1')
     return dict(
         input_shape=input_shape,
-        input='uint8 RGB' if served.raw else 'float32, normalised',
+        input=RAW if served.raw else NORMALISED,
         mean=mean,
         std=std,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
+        pipeline=recorded_pipeline(cfg, input_shape[1:]),
         output=served.output,
-        classes=list(class_names(checkpoint)))
-
-
-def _write_card(out: Path, card: dict[str, Any], force: bool) -> None:
-    with atomic_write(f'{out}.json', force) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + '\n')
+        classes=list(map(str, class_names(checkpoint))))

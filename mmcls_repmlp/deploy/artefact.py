@@ -1,79 +1,134 @@
-"""Run exported files, with their own runtime and nothing of mmcls.
-
-This module imports neither mmcls nor this package, so that a program which
-serves a file can use it alone.
-"""
+"""Run exported files, with their own runtime and nothing of mmcls."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-Run = Callable[[np.ndarray], np.ndarray]
+from mmcls_repmlp.errors import InputError, JobFailedError, UserError
+
+from .card import card_of, check_parts
+from .readers import Loaded
 
 # What runs a format, and the package it comes in.
 RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch',
             '.pt': 'torch'}
+_READERS = {'.onnx': 'onnx', '.xml': 'openvino', '.pt2': 'pt2',
+            '.pt': 'torchscript'}
+_WRITERS = {'.onnx': ('onnx', 'onnxscript')}
 
 
-def missing_packages(suffix: str) -> list[str]:
-    """Name the packages that a format needs and that are not installed."""
-    needed = [RUNTIMES[suffix]]
-    if suffix == '.onnx':
-        needed += ['onnx', 'onnxscript']
+def missing_packages(suffix: str, to_write: bool = True) -> list[str]:
+    """Name the packages that a format needs and that are not installed.
+
+    Args:
+        suffix: One of :data:`RUNTIMES`.
+        to_write: Whether files are to be written, not only run. Defaults to
+            True.
+    """
+    needed = [RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write
+                                  else ())]
     return [name for name in needed if find_spec(name) is None]
 
 
-def load_artefact(path: str | Path, exact: bool = False) -> Run:
+def check_format(path: str | Path, to_write: bool = False) -> None:
+    """Make sure that a path names a format, and its packages are installed.
+
+    Raises:
+        UserError: If its suffix is unknown, or a package is missing.
+    """
+    suffix = Path(path).suffix
+    if suffix not in RUNTIMES:
+        raise UserError(f'{str(path)!r} has no suffix of a format: expected '
+                        f'one of {", ".join(RUNTIMES)}')
+    missing = missing_packages(suffix, to_write)
+    if missing:
+        raise UserError(f'{suffix} files need {" and ".join(missing)}: '
+                        f'run pip install {" ".join(missing)}')
+
+
+class Run:
+    """An exported file, ready to run.
+
+    A call takes images (N, C, H, W) as an array and gives logits
+    (N, classes), or vectors (N, D), in float32.
+
+    Attributes:
+        shape: Shape (C, H, W) of an image; None if the file does not say.
+        dtype: Name of the dtype of images; None if the file does not say.
+    """
+
+    def __init__(self, loaded: Loaded, path: Path) -> None:
+        self._compute, self.shape, self.dtype = loaded
+        self._path = path
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Run the file on a batch.
+
+        Raises:
+            InputError: If it was not made for images of this shape or dtype.
+            JobFailedError: If it cannot be computed.
+        """
+        images = np.ascontiguousarray(images)
+        if self.shape is not None and (
+                images.shape[1:] != self.shape or images.dtype != self.dtype):
+            wanted = ', '.join(['N', *map(str, self.shape)])
+            raise InputError(
+                f'{str(self._path)!r} takes {self.dtype} images of shape '
+                f'({wanted}), found {images.dtype} of {images.shape}: prepare '
+                'them so, or export again with --shape HEIGHT WIDTH')
+        try:
+            return self._compute(images)
+        except Exception as error:
+            raise JobFailedError(f'{str(self._path)!r} cannot be computed '
+                                 f'({_line(error)})') from error
+
+
+def load_artefact(path: str | Path,
+                  exact: bool = False,
+                  trust: bool = False) -> Run:
     """Load an exported file with the runtime that its suffix names.
+
+    Nothing in the file runs but arithmetic. If its card lies beside it, the
+    parts of the file are the ones that the card was written with.
 
     Args:
         path: A file that ends in .onnx, .xml, .pt2 or .pt.
         exact: Whether to compute in the precision of the file. OpenVINO by
             itself uses bfloat16 where the CPU has it. Defaults to False.
+        trust: Whether to leave out the checks, so that code in the file may
+            run. Defaults to False.
 
     Returns:
-        A function from a batch of images (N, 3, H, W) to logits (N, classes),
-        on the CPU.
+        A function from a batch of images to logits, on the CPU.
+
+    Raises:
+        UserError: If there is no such file, its runtime is not installed, or
+            it holds more than arithmetic.
+        JobFailedError: If it cannot be read.
     """
-    load = {'.onnx': _onnx, '.xml': _openvino, '.pt2': _exported_program,
-            '.pt': _torchscript}
-    return load[Path(path).suffix](Path(path), exact)
+    path = Path(path)
+    check_format(path)
+    if not path.is_file():
+        raise UserError(f'{str(path)!r} does not exist or is no file: check '
+                        'the path')
+    if card_of(path).is_file():
+        check_parts(path)
+    try:
+        reader = import_module(f'.readers.{_READERS[path.suffix]}',
+                               __package__)
+        return Run(reader.read(path, exact, trust), path)
+    except UserError:
+        raise
+    except Exception as error:  # runtimes raise what they like
+        raise JobFailedError(
+            f'{str(path)!r} cannot be read as {path.suffix}, it may be '
+            f'damaged or incomplete: export it again ({_line(error)})'
+        ) from error
 
 
-def _onnx(path: Path, exact: bool) -> Run:
-    import onnxruntime
-    session = onnxruntime.InferenceSession(
-        str(path), providers=['CPUExecutionProvider'])
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
-
-
-def _openvino(path: Path, exact: bool) -> Run:
-    import openvino
-    config = {'INFERENCE_PRECISION_HINT': 'f32'} if exact else {}
-    model = openvino.Core().compile_model(str(path), 'CPU', config)
-    # Copied: the runtime writes the next result into the same memory.
-    return lambda images: model(images)[0].copy()
-
-
-def _exported_program(path: Path, exact: bool) -> Run:
-    import torch
-    return _torch_run(torch.export.load(path).module())
-
-
-def _torchscript(path: Path, exact: bool) -> Run:
-    import torch
-    return _torch_run(torch.jit.load(path))
-
-
-def _torch_run(module: Callable) -> Run:
-    import torch
-
-    @torch.inference_mode()
-    def run(images: np.ndarray) -> np.ndarray:
-        return module(torch.from_numpy(images)).numpy()
-
-    return run
+def _line(error: Exception) -> str:
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else f'{text[:117]}...'

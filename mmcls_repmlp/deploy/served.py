@@ -56,6 +56,49 @@ class Served(nn.Module):
             images = torch.addcmul(self.shift, images.float(), self.scale)
         return self.model(images.to(self.dtype)).float()
 
+    def to_precision(self, dtype: torch.dtype) -> Served:
+        """Keep the model's weights in another dtype, in place."""
+        self.model.to(dtype)
+        self.dtype = dtype
+        return self
+
 
 def _per_channel(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+
+
+class _Sized(nn.Module):
+    # Compiled, where everything else is traced: a traced file runs on other
+    # sizes too, and gives numbers that mean nothing.
+
+    def __init__(self, model: nn.Module, size: list[int], dtype: torch.dtype,
+                 message: str) -> None:
+        super().__init__()
+        self.model = model
+        self.size = size
+        self.dtype = dtype
+        self.message = message
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.dtype != self.dtype or images.shape[1:] != self.size:
+            raise ValueError(self.message)
+        return self.model(images)
+
+
+def sized_script(traced: torch.jit.ScriptModule,
+                 input_shape: Sequence[int],
+                 dtype: torch.dtype) -> torch.jit.ScriptModule:
+    """Make a traced model refuse images that it was not traced for.
+
+    Args:
+        traced: The model.
+        input_shape: Shape (C, H, W) of an image.
+        dtype: dtype of images.
+
+    Returns:
+        A script whose ``size`` and ``dtype`` say what it takes.
+    """
+    sizes = ', '.join(map(str, input_shape))
+    return torch.jit.script(_Sized(
+        traced, list(input_shape), dtype,
+        f'this file takes {dtype} images of shape (N, {sizes}) only'))
