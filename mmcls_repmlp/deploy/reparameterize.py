@@ -104,7 +104,7 @@ def _merge(model: nn.Module) -> None:
         copy.deepcopy(module).switch_to_deploy()
     for module in others:
         module.switch_to_deploy()
-    adopt_all(plan)
+    adopt_all(model, plan)
 
 
 def _is_ours(module: nn.Module) -> bool:

@@ -1,6 +1,7 @@
 """Modules with two forms: one to train, one of fewer layers to deploy."""
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -128,7 +129,7 @@ def merge_all(model: nn.Module) -> None:
         ValueError: If one cannot be merged; the message names the layer and
             the remedy, and nothing is changed.
     """
-    adopt_all(plan_merging(model))
+    adopt_all(model, plan_merging(model))
 
 
 def plan_merging(model: nn.Module) -> Plan:
@@ -148,11 +149,22 @@ def plan_merging(model: nn.Module) -> Plan:
 
 
 @torch.inference_mode(False)
-def adopt_all(plan: Plan) -> None:
+def adopt_all(model: nn.Module, plan: Plan) -> None:
     """Carry out what :func:`plan_merging` computed, where it is not done."""
     for part, layers in plan:
         if not part.deploy:
             part.adopt(layers)
+    _leave_inference_mode(model)
+
+
+def _leave_inference_mode(model: nn.Module) -> None:
+    # What a model built in inference mode has could not be trained or loaded.
+    memo = {}
+    for module in model.modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None and tensor.is_inference():
+                    table[name] = copy.deepcopy(tensor, memo)
 
 
 def check_mergeable(model: nn.Module) -> None:

@@ -26,3 +26,10 @@ def test_is_false_while_a_graph_is_made():
 def test_is_false_while_a_graph_is_traced():
     x = torch.ones(1)
     assert torch.jit.trace(Probe(), x, check_trace=False)(x) == 3
+
+
+def test_is_false_under_transforms():
+    x = torch.ones(2)
+    assert torch.func.vmap(Probe())(x).tolist() == [3, 3]
+    assert torch.func.jvp(Probe(), (x, ), (x, ))[0].tolist() == [3, 3]
+    assert Probe()(x).tolist() == [2, 2]
