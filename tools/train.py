@@ -23,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs='?',
         const=LATEST,
         metavar='CKPT',
-        help='go on from this checkpoint, or from the latest in the work '
-        'folder if none is named')
+        help='go on from this checkpoint, or from the newest whole one in '
+        'the work folder if none is named')
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(
@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--no-validate', action='store_true', help='skip validation')
     parser.add_argument('--seed', type=int, help='seed of random numbers')
+    parser.add_argument(
+        '--force', action='store_true',
+        help='remove checkpoints of another training in the work folder')
     args = parser.parse_args(argv)
     adopt_local_rank(args.local_rank)
     return run_tool(
@@ -46,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             no_validate=args.no_validate,
             cfg_options=args.cfg_options,
             launcher=args.launcher,
-            seed=args.seed))
+            seed=args.seed,
+            force=args.force))
 
 
 if __name__ == '__main__':
