@@ -24,6 +24,8 @@ def describe(error: BaseException) -> str:
         names = [repr(str(name)) for name in (error.filename, error.filename2)
                  if name is not None]
         text = ': '.join([error.strerror, *names])
+    elif isinstance(error, KeyError) and ' ' in text:
+        text = str(error.args[0])  # a sentence, which KeyError would quote
     elif not isinstance(error, RuntimeError) or not text:
         text = f'{type(error).__name__}: {text}' if text else type(
             error).__name__

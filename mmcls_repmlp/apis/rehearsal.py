@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmcls.models import BaseRetriever
+from mmcls.registry import OPTIMIZERS
 from mmengine.dist import get_world_size
 from mmengine.evaluator import DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
@@ -46,11 +48,12 @@ def rehearse(runner: Runner,
     """
     with _on_a_copy(runner):
         with _explained('the optimizer of the config cannot be built'):
+            _check_optimizer(runner.optim_wrapper)
             runner.optim_wrapper = runner.build_optim_wrapper(
                 copy.deepcopy(runner.optim_wrapper))
             runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
-        with _explained('param_scheduler of the config does not go with its '
-                        'train_cfg, the warm-up must be shorter than that'):
+        with _explained('param_scheduler of the config cannot be built, or is '
+                        'longer than its train_cfg'):
             if runner.param_schedulers is not None:
                 runner.param_schedulers = runner.build_param_scheduler(
                     copy.deepcopy(runner.param_schedulers))
@@ -99,6 +102,17 @@ def _explained(what: str, model: nn.Module | None = None) -> Iterator[None]:
             raise
         raise ConfigError(f'{what}{_place(error, model)}: {describe(error)}'
                           ) from error
+
+
+def _check_optimizer(cfg: Any) -> None:
+    # mmengine would look into the arguments of None.
+    name = (cfg.get('optimizer') or {}).get('type')
+    if isinstance(name, str) and OPTIMIZERS.get(name) is None:
+        names = [*OPTIMIZERS.module_dict, *OPTIMIZERS.parent.module_dict]
+        near = difflib.get_close_matches(name, names, 3)
+        raise ConfigError(f'the optimizer type {name!r} of the config is '
+                          f'unknown{": did you mean " * bool(near)}'
+                          f'{" or ".join(near)}')
 
 
 def _place(error: Exception, model: nn.Module | None) -> str:

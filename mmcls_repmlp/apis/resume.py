@@ -41,11 +41,13 @@ class Start:
         resumes: Whether the training in it goes on, or its weights are used
             alone.
         said: What the user should know about the choice.
+        newest: Whether it is the newest whole one of its work dir.
     """
     source: str | None = None
     content: Any = None
     resumes: bool = False
     said: str = ''
+    newest: bool = False
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -98,7 +100,7 @@ def _newest(cfg: Config) -> Start:
             unread.append((path, error))
             continue
         skipped = ', '.join(path.name for path, _ in unread)
-        return Start(str(path), content, resumes=True, said=(
+        return Start(str(path), content, True, newest=True, said=(
             f'resuming from {path}, the newest whole checkpoint'
             + (f'; passed over as damaged: {skipped}' if unread else '')))
     if unread:

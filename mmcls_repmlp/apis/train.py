@@ -90,20 +90,23 @@ def train(config: str | Path,
         _enable_amp(cfg)
     _check_loss(cfg)
     start = find_start(cfg, resume)
-    if not force:
+    if not (force or start.newest):
         check_unused(cfg, start.step(cfg))
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
-    with reserved(cfg.work_dir):
-        runner = build_runner(cfg)
-        check_pretrained(runner.model, pretrained)
-        over = _prepare(runner, start, force)
-        del start  # what it holds is read anew, to where it belongs
-        model = _run(runner)
-        if over:
-            print_log(over, logger='current')
-        return model
+    try:
+        with reserved(cfg.work_dir):
+            runner = build_runner(cfg)
+            check_pretrained(runner.model, pretrained)
+            over = _prepare(runner, start, force)
+            del start  # what it holds is read anew, to where it belongs
+            model = _run(runner)
+            if over:
+                print_log(over, logger='current')
+            return model
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_what_is_left(cfg)) from None
 
 
 def _prepare(runner: Runner, start: Start, force: bool) -> str:
@@ -132,19 +135,19 @@ def _prepare(runner: Runner, start: Start, force: bool) -> str:
 def _run(runner: Runner) -> nn.Module:
     try:
         return runner.train()
-    except KeyboardInterrupt as stop:
-        raise type(stop)(_what_is_left(runner)) from None
     except UserError:
         raise
+    except JobFailedError as error:
+        raise JobFailedError(
+            f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
     except Exception as error:
-        cause = error if isinstance(error, JobFailedError) else (
+        raise JobFailedError(
             f'training failed in iteration {runner.iter + 1}: '
-            f'{describe(error)}')
-        raise JobFailedError(f'{cause}; {_what_is_left(runner)}') from error
+            f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
 
 
-def _what_is_left(runner: Runner) -> str:
-    newest = newest_name(runner.cfg)
+def _what_is_left(cfg: Config) -> str:
+    newest = newest_name(cfg)
     return (f'{newest} is the last whole checkpoint, --resume goes on from it'
             if newest else 'no checkpoint was saved yet')
 

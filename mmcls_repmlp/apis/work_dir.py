@@ -55,14 +55,18 @@ def check_unused(cfg: Config, step: int | None) -> None:
     Raises:
         UserError: If there are checkpoints that would be replaced.
     """
-    replaced = [path for number, path in saved_checkpoints(cfg)
-                if step is None or number > step]
+    replaced = _after(cfg, step)
     if replaced:
         raise UserError(
-            f'{str(folder_of(cfg))!r} holds {len(replaced)} checkpoints of a '
-            f'training, {replaced[0].name} the newest, which this one would '
-            'replace: go on from it with --resume, choose another folder '
-            'with --work-dir, or pass --force to remove them')
+            f'{str(folder_of(cfg))!r} holds checkpoints of a training, '
+            f'{replaced[0].name} the newest, which this one would replace: go '
+            'on from it with --resume, choose another folder with --work-dir, '
+            'or pass --force to remove them')
+
+
+def _after(cfg: Config, step: int | None) -> list[Path]:
+    return [path for number, path in saved_checkpoints(cfg)
+            if step is None or number > step]
 
 
 def remove_checkpoints(cfg: Config, step: int | None) -> None:
@@ -74,8 +78,7 @@ def remove_checkpoints(cfg: Config, step: int | None) -> None:
     """
     if not is_main_process():
         return
-    replaced = [path for number, path in saved_checkpoints(cfg)
-                if step is None or number > step]
+    replaced = _after(cfg, step)
     if step is None:
         replaced += Path(folder_of(cfg)).glob('best_*.pth')
     for path in replaced:

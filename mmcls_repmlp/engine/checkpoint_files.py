@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from mmcls_repmlp.errors import JobFailedError
 from mmcls_repmlp.files import atomic_write
 
 # mmengine's names, by kind of loop.
@@ -21,9 +22,17 @@ class WholeFilesBackend(LocalBackend):
     """A local folder in which a file is the old one or the new one."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes to a file, replacing it once they are on the disk."""
-        with atomic_write(filepath, force=True) as temporary:
-            temporary.write_bytes(obj)
+        """Write bytes to a file, replacing it once they are on the disk.
+
+        Raises:
+            JobFailedError: If they cannot be written; names the file.
+        """
+        try:
+            with atomic_write(filepath, force=True) as temporary:
+                temporary.write_bytes(obj)
+        except OSError as error:
+            raise JobFailedError(f'{str(filepath)!r} cannot be written '
+                                 f'({error.strerror or error})') from error
 
     def put_text(self, obj: str, filepath: str | Path,
                  encoding: str = 'utf-8') -> None:

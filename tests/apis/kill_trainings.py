@@ -12,8 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
+import matplotlib.pyplot  # noqa: F401  (else every process imports them)
 import mmengine.runner.runner as runner_module
 import torch
+import torch._dynamo  # noqa: F401
 from mmengine.config import Config
 
 from mmcls_repmlp.apis.train import train
