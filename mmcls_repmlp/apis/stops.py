@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -39,13 +41,34 @@ def stoppable() -> Iterator[None]:
 
 
 def is_output_closed() -> bool:
-    """Say whether nobody reads the output any more; if so, drop the rest."""
+    """Say whether nobody reads the output any more; if so, drop the rest.
+
+    Raises:
+        OSError: If it cannot be written for another reason.
+    """
     try:
         sys.stdout.flush()
-        return False
+        closed = _has_no_reader(sys.stdout)
     except OSError as error:
-        # It must not fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return True
-        raise
+        _drop(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            raise
+        return True
+    if closed:
+        _drop(sys.stdout)
+    return closed
+
+
+def _has_no_reader(output: TextIO) -> bool:
+    # What could not be written may be gone already, so that nothing fails.
+    try:
+        poll = select.poll()
+        poll.register(output.fileno(), select.POLLOUT)
+    except (AttributeError, OSError):  # no such call, or no real output
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _drop(output: TextIO) -> None:
+    # It must not fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())

@@ -19,7 +19,8 @@ from mmengine.dist import get_rank
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
 
-# What is drawn for, so that no two seeds are made of the same numbers.
+# What is drawn for comes first, and each has so many numbers: no two seeds
+# are made of the same ones.
 _EPOCH, _ITERATION, _IMAGE = range(3)
 _LENGTH = 'batches_per_epoch'
 

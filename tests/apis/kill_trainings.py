@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot  # noqa: F401  (else every process imports them)
 import mmengine.runner.runner as runner_module
 import torch
-import torch._dynamo  # noqa: F401
+import torch._dynamo
 from mmengine.config import Config
 
 from mmcls_repmlp.apis.train import train
@@ -49,9 +49,9 @@ def train_until_killed(config, work_dir, epochs, number=0, delay=0):
     if child:
         return os.waitpid(child, 0)[1]
     try:
-        log = os.open(f'{work_dir}.log', os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        with open(f'{work_dir}.log', 'a') as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
         if number:
             kill_at(work_dir, number, delay)
         train(config, work_dir, resume='auto', seed=0,
