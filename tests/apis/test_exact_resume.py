@@ -10,6 +10,7 @@ import torch
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT, TINY
+from tests.tools.test_tools import free_port, run
 
 # All that draws random numbers: order, images, batches, layers; and averages.
 _TEXT = """
@@ -109,3 +110,25 @@ def test_resumed_weights_are_the_same(config, tmp_path, options, more,
     shutil.copy(whole / middle, rest / middle)
     train(config, str(rest), resume='auto', cfg_options=deepcopy(more))
     assert_same_training(whole / last, rest / last)
+
+
+def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
+    config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
+
+    def train_twofold(folder, *more):
+        done = run(ROOT / 'tools' / 'dist_train.sh', config, 2, '--work-dir',
+                   folder, *more, '--cfg-options',
+                   f'{CHECKPOINT}.by_epoch=False', PORT=free_port())
+        assert done.returncode == 0, done.stderr
+
+    train_twofold(whole)
+    rest.mkdir()
+    # 40 images in batches of 16 for each of two: two iterations an epoch.
+    shutil.copy(whole / 'iter_1.pth', rest)
+    train_twofold(rest, '--resume')
+    assert_same_training(whole / 'iter_4.pth', rest / 'iter_4.pth')
+    # By one process other images make a batch: the comparison can fail.
+    train(config, str(tmp_path / 'one'), cfg_options=deepcopy(MIDDLE))
+    with pytest.raises(AssertionError):
+        assert_same_training(whole / 'iter_4.pth',
+                             tmp_path / 'one' / 'iter_4.pth')
