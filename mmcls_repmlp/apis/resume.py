@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmengine.config import Config
@@ -19,6 +18,7 @@ from mmcls_repmlp.checkpoints import (
     read_checkpoint,
     state_dict_of,
 )
+from mmcls_repmlp.engine import LENGTH
 from mmcls_repmlp.errors import CheckpointError, UserError
 
 from .model import unwrapped
@@ -86,6 +86,10 @@ def find_start(cfg: Config, resume: str | None) -> Start:
     if start.resumes:
         _check_training_state(start)
         _take_seed(cfg, start)
+        if LENGTH not in meta_of(start.content):
+            return replace(start, said=f'{start.said or start.source}: saved '
+                           'by another hook, so that the training goes on, '
+                           'but with other random numbers')
     return start
 
 
@@ -222,4 +226,4 @@ def _other(start: Start, what: str, key: str) -> UserError:
 
 def newest_name(cfg: Config) -> str:
     """Name the newest checkpoint for a message; '' if there is none."""
-    return next((str(Path(path)) for _, path in saved_checkpoints(cfg)), '')
+    return next((str(path) for _, path in saved_checkpoints(cfg)), '')

@@ -3,10 +3,10 @@ from .check_invalid_loss_hook import CheckInvalidLossHook
 from .checkpoint_files import checkpoint_folder, numbered_checkpoints
 from .checkpoint_hook import CheckpointHook
 from .layer_decay import LearningRateDecayOptimWrapperConstructor
-from .reproducible import DistSamplerSeedHook, seed_loader
+from .reproducible import LENGTH, DistSamplerSeedHook, seed_loader
 
 __all__ = [
-    'CheckInvalidLossHook', 'CheckpointHook', 'DistSamplerSeedHook',
+    'LENGTH', 'CheckInvalidLossHook', 'CheckpointHook', 'DistSamplerSeedHook',
     'LearningRateDecayOptimWrapperConstructor', 'checkpoint_folder',
     'numbered_checkpoints', 'seed_loader'
 ]

@@ -22,7 +22,8 @@ from torch.utils.data import BatchSampler, DataLoader
 # What is drawn for comes first, and each has so many numbers: no two seeds
 # are made of the same ones.
 _EPOCH, _ITERATION, _IMAGE = range(3)
-_LENGTH = 'batches_per_epoch'
+# In a checkpoint's meta: what tells the middle of an epoch from its end.
+LENGTH = 'batches_per_epoch'
 
 
 def seed_all(*entropy: int) -> None:
@@ -158,9 +159,9 @@ class DistSamplerSeedHook(hooks.DistSamplerSeedHook):
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict[str, Any]) -> None:
         """Save what tells the middle of an epoch from its end."""
-        checkpoint['meta'][_LENGTH] = len(runner.train_dataloader)
+        checkpoint['meta'][LENGTH] = len(runner.train_dataloader)
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: dict[str, Any]) -> None:
         """Take it from a checkpoint; mmengine's own have none."""
-        self.saved_length = checkpoint.get('meta', {}).get(_LENGTH)
+        self.saved_length = checkpoint.get('meta', {}).get(LENGTH)

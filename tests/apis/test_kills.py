@@ -70,7 +70,8 @@ def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
         return subprocess.run(
             [sys.executable, ROOT / 'tools' / 'train.py', config,
              '--work-dir', work, *more, '--cfg-options',
-             f'{CHECKPOINT}.by_epoch=True', f'train_cfg.max_epochs={epochs}'], capture_output=True, text=True,
+             f'{CHECKPOINT}.by_epoch=True', f'train_cfg.max_epochs={epochs}'],
+            capture_output=True, text=True,
             env={**os.environ, 'PYTHONPATH': str(ROOT)}, **limits)
 
     assert train(1).returncode == 0

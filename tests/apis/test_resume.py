@@ -15,7 +15,8 @@ from mmcls_repmlp.apis.resume import (
 from mmcls_repmlp.errors import CheckpointError
 
 STATE = dict(state_dict=dict(w=torch.ones(1)), message_hub=dict(),
-             optimizer=dict(), meta=dict(epoch=1, iter=10, seed=4))
+             optimizer=dict(), meta=dict(
+                 epoch=1, iter=10, seed=4, batches_per_epoch=10))
 
 
 @pytest.fixture
@@ -88,6 +89,16 @@ def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
     start = find_start(cfg, resume)
     assert cfg.resume == start.resumes == resumes
     assert name is None or cfg.load_from.endswith(name)
+
+
+def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
+    meta = dict(epoch=1, iter=10, seed=4)
+    start = find_start(config({'epoch_1.pth': {**STATE, 'meta': meta}}),
+                       'auto')
+    assert start.resumes and 'with other random numbers' in start.said
+    assert 'epoch_1.pth, the newest whole checkpoint' in start.said
+    cfg = config({'epoch_1.pth': None})
+    assert 'random' not in find_start(cfg, 'auto').said
 
 
 @pytest.mark.parametrize(('done', 'over'), [(9, False), (10, True),
