@@ -5,14 +5,19 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch.distributed as dist
 
 from mmcls_repmlp.errors import JobFailedError, UserError
 
+from .failures import describe, keep_traceback
 from .options import KeyValue
+from .stops import TerminatedError, is_output_closed, stoppable
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
+# As shells count: 128 and the number of the signal.
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -20,16 +25,22 @@ def run_tool(parser: argparse.ArgumentParser,
              job: Callable[[], object]) -> int:
     """Run a job and turn its outcome into an exit code.
 
+    Whatever happens is one sentence for the user; the traceback of what was
+    not foreseen goes to the log file that the sentence names.
+
     Args:
         parser: The tool's parser, for its name.
         job: The work; may raise UserError or JobFailedError with a message
-            for the user. Anything else is a defect and keeps its traceback.
+            for the user, and KeyboardInterrupt with what was saved.
 
     Returns:
-        0 when done, 2 if the user must change something, 1 on failure. One
-        of several processes ends with that code and does not return.
+        0 when done, 2 if the user must change something, 1 on failure, 130
+        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output any
+        more. One of several processes ends with that code and does not
+        return.
     """
-    code = _outcome(parser, job)
+    with stoppable():
+        code = _outcome(parser, job)
     if dist.is_available() and dist.is_initialized():
         _end_process(code)
     return code
@@ -39,18 +50,39 @@ def _outcome(parser: argparse.ArgumentParser,
              job: Callable[[], object]) -> int:
     try:
         job()
-    except (UserError, JobFailedError) as error:
-        message = ' '.join(str(error).split())
-        print(f'{parser.prog}: error: {message}', file=sys.stderr)
-        return USER_ERROR if isinstance(error, UserError) else FAILURE
+        is_output_closed()  # all is done, read or not
+    except KeyboardInterrupt as stop:
+        _say(parser, f'stopped: {stop}' if str(stop) else 'stopped')
+        return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
+    except UserError as error:
+        _say(parser, f'error: {error}')
+        return USER_ERROR
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            return PIPE_CLOSED
+        _say(parser, f'error: {_failure(error, parser.prog)}')
+        return FAILURE
     return DONE
+
+
+def _failure(error: Exception, name: str) -> str:
+    if not isinstance(error, JobFailedError):
+        return describe(error) + keep_traceback(error, name)
+    where = keep_traceback(error, name) if error.__cause__ else ''
+    return f'{error}{where}'
+
+
+def _say(parser: argparse.ArgumentParser, message: str) -> None:
+    with suppress(OSError):
+        print(f'{parser.prog}: {" ".join(message.split())}', file=sys.stderr)
 
 
 def _end_process(code: int) -> None:
     # All is written by now. While the interpreter ends in its own time, gloo's
     # threads abort the process now and then, and its exit code with it.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
