@@ -72,7 +72,7 @@ def check_start_classes(runner: Runner, learnt: Sequence[str],
                           'trained on, or start from its weights with '
                           'load_from')
     print_log(f'{message}: the head starts from weights for others',
-              'current', logging.WARNING)
+              logger='current', level=logging.WARNING)
 
 
 def _check_head(count: int | None, names: Sequence[str]) -> None:

@@ -91,6 +91,7 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument(
         'checkpoint', help='checkpoint that fits it, a file or URL')
+    add_key(parser)
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
