@@ -113,7 +113,7 @@ def test_another_optimizer_is_refused_before_training(project, work_dir):
     with pytest.raises(CheckpointError, match='with another optimizer'):
         train(project.config, work_dir, resume=str(project.trained),
               cfg_options={'optim_wrapper.optimizer': dict(
-                  type='SGD', lr=0.1, _delete_=True),
+                  type='SGD', lr=0.1, weight_decay=0., _delete_=True),
                   'train_cfg.max_epochs': 3})
 
 
