@@ -228,8 +228,8 @@ def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
     """
     for position, step in enumerate(pipeline):
         kind = step.get('type')
-        if kind not in _CHECKS or (kind == 'LoadImageFromFile') != (
-                not position):
+        if not isinstance(kind, str) or kind not in _CHECKS or (
+                (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
         names, is_right = _CHECKS[kind]
         try:
