@@ -68,9 +68,14 @@ def computed_functionally(layer: nn.Module, x: Tensor) -> bool:
         neither tensor is of a subclass that computes otherwise, and there is
         at least one sample.
     """
-    return (is_plain(layer) and _is_ordinary(layer.weight)
-            and _is_ordinary(x)
-            and (is_traced() or (x.numel() > 0 and not is_transformed())))
+    if not is_plain(layer):
+        return False
+    kinds = type(layer.weight), type(x)
+    if is_traced():
+        # Tensors may be of kinds that torch has for tracing alone.
+        return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
+    return (all(kind in (Tensor, nn.Parameter) for kind in kinds)
+            and x.numel() > 0 and not is_transformed())
 
 
 def is_plain_conv_norm(layer: nn.Module) -> bool:
@@ -111,10 +116,3 @@ def uses_running_statistics(norm: nn.Module) -> bool:
     """Say whether a norm is a plain batch norm in eval mode."""
     return (is_plain(norm) and isinstance(norm, _BatchNorm)
             and not norm.training and norm.running_mean is not None)
-
-
-def _is_ordinary(tensor: Tensor) -> bool:
-    # While a graph is traced, tensors may be of torch's own kinds.
-    if is_traced():
-        return not hasattr(tensor, '__tensor_flatten__')
-    return type(tensor) in (Tensor, nn.Parameter)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmcls_repmlp.ops import is_transformed
+from mmcls_repmlp.ops import is_traced, is_transformed
 
 
 class Stage(Sequential):
@@ -32,9 +32,9 @@ class Stage(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the blocks on maps (N, C, H, W)."""
-        # torch.func does not take checkpoints.
+        # torch.func takes no checkpoints; compilers choose what to recompute.
         saving = (self.with_cp and self.training and torch.is_grad_enabled()
-                  and not is_transformed())
+                  and not is_traced() and not is_transformed())
         for block in self:
             x = checkpointed(block, x) if saving else block(x)
         return x

@@ -15,9 +15,11 @@ def is_transformed() -> bool:
     """Say whether a transform of ``torch.func`` is at work, now.
 
     Tensors then stand for several ones (vmap) or carry tangents, and not every
-    operation on memory layouts is defined for them.
+    operation on memory layouts is defined for them. A compiler, to which the
+    answer would be wrong, is told no.
     """
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return (not torch.compiler.is_compiling()
+            and torch._C._functorch.peek_interpreter_stack() is not None)
 
 
 def eager_on_cpu(x: Tensor) -> bool:

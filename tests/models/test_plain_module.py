@@ -7,6 +7,9 @@ import torch
 from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from torch import nn
 from torch.autograd import forward_ad
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    apply_activation_checkpointing,
+)
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -553,3 +556,29 @@ def test_wrapped_for_distributed_training(name, process_group):
         wrap(copied)(images(name))[-1].square().sum().backward()
         results.append([tensor.grad for tensor in copied.parameters()])
     assert_same(*results)
+
+
+class Told(torch.Tensor):
+    """A tensor that is told apart, and computes as any other."""
+
+
+@every_model
+@pytest.mark.parametrize('with_gradients', [False, True])
+def test_tensors_of_another_class(name, with_gradients):
+    model, x = build(name), images(name)
+    expected = model(x)[-1].detach()
+    with torch.set_grad_enabled(with_gradients):
+        out = model(x.as_subclass(Told))[-1]
+    assert type(out) is Told
+    assert_same(out.detach().as_subclass(torch.Tensor), expected)
+
+
+@every_model
+def test_layers_wrapped_to_be_checkpointed(name):
+    model, x = build(name), images(name)
+    expected = model(x)[-1].detach()
+    apply_activation_checkpointing(
+        model, check_fn=lambda layer: isinstance(layer, nn.Conv2d | nn.GELU))
+    for with_gradients in (True, False):
+        with torch.set_grad_enabled(with_gradients):
+            assert_same(model(x)[-1].detach(), expected)

@@ -74,3 +74,13 @@ def test_checkpointing_gives_way_to_transforms():
     x = randn(2)
     jacobian = torch.func.jacrev(stage)(x)
     assert_same(jacobian, stage[0].weight.detach())
+
+
+def test_checkpointing_gives_way_to_compilers():
+    stage, x = Stage(nn.Linear(2, 2), with_cp=True).double(), randn(3, 2)
+    compiled = torch.compile(stage, backend='eager', fullgraph=True)
+    compiled(x).sum().backward()
+    gradient = stage[0].weight.grad.clone()
+    stage.zero_grad()
+    stage(x).sum().backward()
+    assert_same(gradient, stage[0].weight.grad)
