@@ -3,19 +3,28 @@
 # make fuzz    set up, then try thousands of damaged checkpoints
 # make lint    set up, then check style
 # make clean   remove what these made
+# make test-processors   run all tests as lesser processors would: see
+#                        tests/processors.py; ARGUMENTS='-n 1 tests/ops'
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first that runs, and can make an environment, of those that
+# requirements/pinned.txt is for; or python3, to say what is wrong with it.
+PYTHON ?= $(or $(shell for p in python3.11 python3.12 python3.13; do \
+    $$p -I -c 'import ensurepip, venv' 2>/dev/null && echo $$p && break; \
+    done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test fuzz lint clean
+.PHONY: demo test test-processors fuzz lint clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-processors: $(READY)
+	$(BIN)/python tests/processors.py $(ARGUMENTS)
 
 MUTANTS ?= 5000
 fuzz: $(READY)
@@ -31,7 +40,7 @@ clean:
 unexport PYTHONPATH PYTHONHOME
 
 $(READY): requirements/pinned.txt setup.py
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("Python 3.11 is needed, found %d.%d: set PYTHON=..." % v)'
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, found %d.%d: set PYTHON=..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/pinned.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -61,7 +61,8 @@ setup(
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.10',
+    # Python 3.14 has dropped pkgutil.find_loader, which mmengine calls.
+    python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
     cmdclass=dict(build_py=BuildWithMim),
     install_requires=read_requirements('runtime'),

@@ -56,7 +56,10 @@ def _run_user_commands() -> tuple[Path, Path]:
               f'{WORK_DIR}')
     else:
         (ROOT / merged).unlink(missing_ok=True)
-        _run('tools/train.py', CONFIG, '--work-dir', WORK_DIR)
+        # A demo that was interrupted goes on.
+        begun = any((ROOT / WORK_DIR).glob('epoch_*.pth'))
+        _run('tools/train.py', CONFIG, '--work-dir', WORK_DIR,
+             *['--resume'] * begun)
     if not (ROOT / merged).exists():
         _run('tools/convert_models/reparameterize_model.py', CONFIG, trained,
              merged)
@@ -88,7 +91,8 @@ def _run(*command: str | Path) -> None:
 
 def _training_curve() -> list[dict[str, float]]:
     logs = sorted((ROOT / WORK_DIR).glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for line in logs[0].read_text().splitlines()]
+    return [json.loads(line) for log in logs
+            for line in log.read_text().splitlines()]
 
 
 if __name__ == '__main__':

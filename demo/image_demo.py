@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.checkpoint,
             out=args.out,
             device=args.device,
+            key=args.key,
             cfg_options=args.cfg_options,
             force=args.force))
 

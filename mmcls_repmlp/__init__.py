@@ -1,5 +1,10 @@
 """RepMLP for mmclassification: importing this registers the models."""
-from .compat import check_versions, mend_inferencer, without_import_noise
+from .compat import (
+    check_versions,
+    hush_mmengine,
+    mend_inferencer,
+    without_import_noise,
+)
 from .version import __version__
 
 check_versions()
@@ -18,6 +23,7 @@ with without_import_noise():
     )
 allow_mmengine_checkpoints()
 make_loading_safe()
+hush_mmengine()
 mend_inferencer()
 register_models()
 

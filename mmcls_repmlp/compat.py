@@ -50,6 +50,16 @@ def without_import_noise() -> Iterator[None]:
         yield
 
 
+def hush_mmengine() -> None:
+    """Silence what mmengine warns of as it runs and no user can mend.
+
+    It finds packages by pkg_resources, and mmcv's operators by a function of
+    pkgutil that Python 3.14 has dropped.
+    """
+    for message in ('pkg_resources is deprecated', "'pkgutil.find_loader'"):
+        warnings.filterwarnings('ignore', message, module='mmengine')
+
+
 def mend_inferencer() -> None:
     """Give mmcls' inferencer what mmengine came to expect of it.
 

@@ -1,6 +1,7 @@
 """A small project on real digits, made once for all tests that run jobs."""
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,9 @@ from mmcls_repmlp.apis.train import train
 from tests.helpers import ROOT
 from tests.web import serve
 
-torch.set_num_threads(1)
+# The suite runs in several processes. OMP_NUM_THREADS chooses otherwise.
+if 'OMP_NUM_THREADS' not in os.environ:
+    torch.set_num_threads(1)
 
 _CONFIGS = ROOT / 'configs' / 'repmlp'
 _EPOCHS = 2

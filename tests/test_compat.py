@@ -59,3 +59,14 @@ def test_importing_the_package_prints_nothing():
     done = subprocess.run([sys.executable, '-c', 'import mmcls_repmlp'],
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+def test_what_mmengine_warns_of_as_it_runs_is_not_shown():
+    code = ('import mmcls_repmlp, warnings; '
+            'from mmengine.utils import dl_utils, get_installed_path; '
+            'warnings.simplefilter("default", append=True); '
+            'get_installed_path("mmcls"); dl_utils.mmcv_full_available(); '
+            'warnings.warn("other", DeprecationWarning)')
+    done = subprocess.run([sys.executable, '-c', code],
+                          capture_output=True, text=True)
+    assert done.stderr == '<string>:1: DeprecationWarning: other\n'

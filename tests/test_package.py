@@ -57,6 +57,7 @@ def test_the_examples_we_were_handed_run_as_written():
     assert backbone.deploy and classifier.backbone.deploy
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_readme_run():
     found = examples(ROOT / 'README.md')
     assert len(found) >= 2

@@ -3,6 +3,8 @@ import importlib.util
 import re
 import shlex
 
+import pytest
+
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT
 
@@ -45,6 +47,7 @@ def run(command, *more):
     return module.main([*argv, *map(str, more)])
 
 
+@pytest.mark.slow
 def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
                                         capsys):
     # As they stand, on RepMLP-B224, but for one step and two images.
@@ -71,6 +74,7 @@ def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
     assert merged.keys() == {'state_dict', 'meta'}
 
 
+@pytest.mark.slow
 def test_the_benchmark(capsys):
     # One round of one image; the last --batch is the one that counts.
     assert run(PYTHON[3], '--batch', 1, '--rounds', 1) == 0

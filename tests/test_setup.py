@@ -49,6 +49,11 @@ def test_configs_and_tools_are_inside_as_mim_expects(installed):
     assert not [*mim.rglob('__pycache__')]
 
 
+def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):
+    metadata, = installed.glob('*.dist-info/METADATA')
+    assert 'Requires-Python: <3.14,>=3.10\n' in metadata.read_text()
+
+
 def test_models_are_found_without_the_clone(installed, tmp_path):
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', CODE], cwd=tmp_path,

@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             show_dir=args.show_dir,
             tta=args.tta,
             work_dir=args.work_dir,
+            key=args.key,
             cfg_options=args.cfg_options,
             launcher=args.launcher,
             force=args.force))

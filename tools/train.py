@@ -23,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs='?',
         const=LATEST,
         metavar='CKPT',
-        help='go on from this checkpoint, or from the latest in the work '
-        'folder if none is named')
+        help='go on from this checkpoint, or from the newest whole one in '
+        'the work folder if none is named')
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action='store_true',
         help='read all images before the first step, and name those that '
         'cannot be read')
+    parser.add_argument(
+        '--force', action='store_true',
+        help='remove checkpoints of another training in the work folder')
     args = parser.parse_args(argv)
     adopt_local_rank(args.local_rank)
     return run_tool(
@@ -52,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             cfg_options=args.cfg_options,
             launcher=args.launcher,
             seed=args.seed,
-            check_data=args.check_data))
+            check_data=args.check_data,
+            force=args.force))
 
 
 if __name__ == '__main__':

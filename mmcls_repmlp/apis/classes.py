@@ -3,14 +3,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import ConfigError, some
 
 from .datasets import parts
@@ -49,17 +46,33 @@ def check_classes(runner: Runner) -> None:
     _check_head(count, names)
 
 
-def watch_start(runner: Runner) -> None:
+def check_start_classes(runner: Runner, learnt: Sequence[str],
+                        resumes: bool) -> None:
     """Hold the classes of what a training starts from against its own.
-
-    Done when the checkpoint is read, whoever chose it: other classes are
-    refused where a training is resumed, and said where it starts from
-    weights.
 
     Args:
         runner: The runner, its loop for training built.
+        learnt: The classes that the checkpoint names; empty if it does not,
+            or there is none.
+        resumes: Whether the training in it goes on. Otherwise its weights are
+            a start, whose head may be for others: that is said.
+
+    Raises:
+        ConfigError: If a training would go on with other classes.
     """
-    runner.register_hook(_SameClasses(names_of(_dataset(runner, 'train'))))
+    names, learnt = names_of(_dataset(runner, 'train')), tuple(learnt)
+    if not learnt or not names or learnt == names:
+        return
+    odd = sorted({*learnt} ^ {*names}) or ['their order']
+    message = (f'the checkpoint was trained on {len(learnt)} classes and the '
+               f'train data set has {len(names)}, which are not the same '
+               f'({some(odd)})')
+    if resumes:
+        raise ConfigError(f'{message}: resume with the data that it was '
+                          'trained on, or start from its weights with '
+                          'load_from')
+    print_log(f'{message}: the head starts from weights for others',
+              logger='current', level=logging.WARNING)
 
 
 def _check_head(count: int | None, names: Sequence[str]) -> None:
@@ -70,26 +83,6 @@ def _check_head(count: int | None, names: Sequence[str]) -> None:
     if len(names) > count:
         raise ConfigError(message)
     print_log(message, logger='current', level=logging.WARNING)
-
-
-class _SameClasses(Hook):
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
-        learnt = tuple(map(str, class_names(checkpoint)))
-        if not learnt or not self.names or learnt == self.names:
-            return
-        odd = sorted({*learnt} ^ {*self.names}) or ['their order']
-        message = (f'the checkpoint was trained on {len(learnt)} classes and '
-                   f'the train data set has {len(self.names)}, which are not '
-                   f'the same ({some(odd)})')
-        if runner._resume:
-            raise ConfigError(f'{message}: resume with the data that it was '
-                              'trained on, or start from its weights with '
-                              'load_from')
-        print_log(f'{message}: the head starts from weights for others',
-                  'current', logging.WARNING)
 
 
 def _dataset(runner: Runner, loop: str) -> Dataset | None:

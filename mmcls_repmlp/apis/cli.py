@@ -5,14 +5,16 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch.distributed as dist
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError
 
+from .boundary import outcome
+from .failures import describe, keep_traceback
 from .options import KeyValue
 
-DONE, FAILURE, USER_ERROR = 0, 1, 2
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -20,37 +22,39 @@ def run_tool(parser: argparse.ArgumentParser,
              job: Callable[[], object]) -> int:
     """Run a job and turn its outcome into an exit code.
 
+    Whatever happens is one sentence for the user; the traceback of what was
+    not foreseen goes to the log file that the sentence names.
+
     Args:
         parser: The tool's parser, for its name.
         job: The work; may raise UserError or JobFailedError with a message
-            for the user. Anything else is a defect and keeps its traceback.
+            for the user, and KeyboardInterrupt with what was saved.
 
     Returns:
-        0 when done, 2 if the user must change something, 1 on failure. One
-        of several processes ends with that code and does not return.
+        0 when done, 2 if the user must change something, 1 on failure, 130
+        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output any
+        more. One of several processes ends with that code and does not
+        return.
     """
-    code = _outcome(parser, job)
+    code = outcome(parser.prog, job, _failure)
     if dist.is_available() and dist.is_initialized():
         _end_process(code)
     return code
 
 
-def _outcome(parser: argparse.ArgumentParser,
-             job: Callable[[], object]) -> int:
-    try:
-        job()
-    except (UserError, JobFailedError) as error:
-        message = ' '.join(str(error).split())
-        print(f'{parser.prog}: error: {message}', file=sys.stderr)
-        return USER_ERROR if isinstance(error, UserError) else FAILURE
-    return DONE
+def _failure(error: Exception, name: str) -> str:
+    if not isinstance(error, JobFailedError):
+        return describe(error) + keep_traceback(error, name)
+    where = keep_traceback(error, name) if error.__cause__ else ''
+    return f'{error}{where}'
 
 
 def _end_process(code: int) -> None:
     # All is written by now. While the interpreter ends in its own time, gloo's
     # threads abort the process now and then, and its exit code with it.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -59,6 +63,7 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument(
         'checkpoint', help='checkpoint that fits it, a file or URL')
+    add_key(parser)
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:

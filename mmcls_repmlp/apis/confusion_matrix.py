@@ -33,6 +33,7 @@ def confusion_matrix(config: str | Path,
                      out: str | Path | None = None,
                      include_values: bool = False,
                      device: str = 'cpu',
+                     key: str | None = None,
                      cfg_options: Mapping[str, Any] | None = None,
                      force: bool = False,
                      report: Callable[[str], None] = print) -> Tensor:
@@ -46,6 +47,8 @@ def confusion_matrix(config: str | Path,
         out: File for the matrix, .png or .csv. Defaults to none.
         include_values: Whether the picture has the counts. Defaults to False.
         device: Where the model runs. Defaults to 'cpu'.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with the findings. Defaults to print.
@@ -66,7 +69,7 @@ def confusion_matrix(config: str | Path,
         check_writable(out, force)
     cfg = read_config(config, cfg_options)
     loader_config(cfg, 'test')
-    model = fill_model(cfg, checkpoint, device)[0]
+    model = fill_model(cfg, checkpoint, device, key=key)[0]
     loader = open_loader(cfg, 'test')
     match_classes(loader.dataset, model.class_names, model)
     matrix = _count(model, loader)

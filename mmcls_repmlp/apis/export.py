@@ -17,6 +17,7 @@ from mmcls_repmlp.deploy.card import LOGITS, NORMALISED, RAW
 from mmcls_repmlp.deploy.export import check_export, export_model
 from mmcls_repmlp.deploy.served import Served
 from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.files import check_writable
 
 from .config import read_config
 from .geometry import recorded_pipeline
@@ -44,6 +45,7 @@ def export_checkpoint(config: str | Path,
                       calibrate: str | Path | None = None,
                       shape: tuple[int, int] | None = None,
                       force: bool = False,
+                      key: str | None = None,
                       cfg_options: Mapping[str, Any] | None = None,
                       report: Callable[[str], None] = print) -> float:
     """Export a checkpoint in its served form and compare before writing.
@@ -64,6 +66,8 @@ def export_checkpoint(config: str | Path,
         shape: Height and width of the images. Defaults to the backbone's
             ``img_size``.
         force: Whether existing files are replaced. Defaults to False.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
 
@@ -76,6 +80,7 @@ def export_checkpoint(config: str | Path,
         JobFailedError: If the written file differs; it is removed then.
     """
     check_export(out, force)
+    check_writable(out, force, checkpoint)
     reason = _WITHOUT.get((Path(out).suffix, precision))
     if reason:
         raise UserError(f'{Path(out).suffix} cannot be written in '
@@ -85,7 +90,7 @@ def export_checkpoint(config: str | Path,
                         'give both or none')
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
-    model, raw = fill_model(cfg, checkpoint, either_form=True)
+    model, raw = fill_model(cfg, checkpoint, either_form=True, key=key)
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
     report('[2/3] folding everything that folds')

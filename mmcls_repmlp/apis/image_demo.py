@@ -18,7 +18,7 @@ from torch import nn
 
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.datasets import LoadImageFromFile
-from mmcls_repmlp.errors import ImageError, UserError
+from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 from .config import loader_config, read_config, user_errors
@@ -36,6 +36,7 @@ def classify_image(image: str | Path,
                    checkpoint: str | Path,
                    out: str | Path | None = None,
                    device: str = 'cpu',
+                   key: str | None = None,
                    cfg_options: Mapping[str, Any] | None = None,
                    force: bool = False,
                    report: Callable[[str], None] = print
@@ -48,6 +49,8 @@ def classify_image(image: str | Path,
         checkpoint: Path or URL of a checkpoint, in the form of the config.
         out: Picture to draw, .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with a line for each class. Defaults to print.
@@ -58,6 +61,7 @@ def classify_image(image: str | Path,
 
     Raises:
         UserError: If something given is not usable.
+        ImageError: If the image cannot be read.
     """
     if out is not None:
         check_suffix(out, _SUFFIXES, 'a picture')
@@ -65,7 +69,7 @@ def classify_image(image: str | Path,
     pixels = _read(image)
     cfg = read_config(config, cfg_options)
     loader = loader_config(cfg, 'test')
-    model, content = fill_model(cfg, checkpoint, device)
+    model, content = fill_model(cfg, checkpoint, device, key=key)
     predicted = _predict(model, loader.dataset, image)
     scores, labels = predicted.pred_label.score.topk(
         min(TOP, len(predicted.pred_label.score)))
@@ -89,12 +93,7 @@ def _name(label: int, names: Sequence[str]) -> str:
 def _read(image: str | Path) -> np.ndarray:
     if not Path(image).is_file():
         raise UserError(f'image {str(image)!r} does not exist: check the path')
-    try:
-        results = LoadImageFromFile()(dict(img_path=str(image)))
-    except ImageError as error:
-        raise UserError(f'{str(image)!r} is no image that can be read: '
-                        f'{error.__cause__}') from error
-    return mmcv.bgr2rgb(results['img'])
+    return mmcv.bgr2rgb(LoadImageFromFile()(dict(img_path=str(image)))['img'])
 
 
 @torch.inference_mode()

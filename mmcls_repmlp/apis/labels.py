@@ -19,6 +19,8 @@ from mmcls_repmlp.evaluation import PairVerification
 from .datasets import inside, parts
 from .model import unwrapped
 
+_ALIKE = 0.9  # of the names are the same, at the same place
+
 
 def match_classes(dataset: Dataset, learnt: Sequence[str],
                   model: nn.Module) -> None:
@@ -111,6 +113,11 @@ def _fault(info: Mapping[str, Any], limit: int) -> str | None:
 def _relabel(dataset: Dataset, own: Sequence[str],
              learnt: Sequence[str]) -> None:
     odd = [name for name in own if learnt.count(name) != 1]
+    if odd and _spelled_otherwise(dataset, own, learnt):
+        print_log(f'{len(odd)} of the {len(own)} classes have other names in '
+                  f'the checkpoint ({some(odd)}): labels are taken as they '
+                  'are', 'current', logging.WARNING)
+        return
     if odd:
         raise ConfigError(
             f'{len(odd)} of the {len(own)} classes of the data ({some(odd)}) '
@@ -124,6 +131,15 @@ def _relabel(dataset: Dataset, own: Sequence[str],
         'labels go by the names of the classes', 'current', logging.WARNING)
     dataset.pipeline.transforms.insert(
         0, MapLabels([learnt.index(name) for name in own]))
+
+
+def _spelled_otherwise(dataset: Dataset, own: Sequence[str],
+                       learnt: Sequence[str]) -> bool:
+    # Names that a data set of the host brings along, such as ImageNet's, were
+    # spelled otherwise in other versions. Folders are named by their user.
+    same = sum(one == other for one, other in zip(own, learnt))
+    return (own != tuple(getattr(dataset, 'folder_to_idx', ()))
+            and len(own) == len(learnt) and same >= _ALIKE * len(own))
 
 
 def _check_count(dataset: Dataset, own: Sequence[str],

@@ -33,8 +33,8 @@ class KeyValue(DictAction):
         for pair in values:
             key, sign, _ = pair.partition('=')
             if not sign or not all(map(str.strip, key.split('.'))):
-                parser.error(f'{option_string} takes KEY=VALUE, such as '
-                             f'randomness.seed=1: {pair!r} is none')
+                parser.error(f'{option_string} takes pairs KEY=VALUE: '
+                             f'{pair!r} is none')
             try:
                 super().__call__(parser, namespace, [pair], option_string)
             except AssertionError as error:

@@ -40,7 +40,8 @@ def predict(artefact: str | Path,
     check_format(artefact)
     card = read_card(artefact)
     pipeline = _pipeline(artefact, card)
-    run = load_artefact(artefact, trust=trust)
+    # Exact: what the file was verified as, and the same on every processor.
+    run = load_artefact(artefact, exact=True, trust=trust)
     if run.shape not in (None, tuple(card['input_shape'])):
         raise UserError(f'{str(artefact)!r} takes images of shape '
                         f'{run.shape}, and its card says '

@@ -16,9 +16,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.checkpoints import (
-    check_fit,
     class_names,
-    local_file,
+    load_strictly,
     read_checkpoint,
     state_dict_of,
 )
@@ -57,6 +56,7 @@ def test(config: str | Path,
          show_dir: str | None = None,
          tta: bool = False,
          work_dir: str | None = None,
+         key: str | None = None,
          cfg_options: Mapping[str, Any] | None = None,
          launcher: str = 'none',
          force: bool = False) -> dict[str, float]:
@@ -76,6 +76,8 @@ def test(config: str | Path,
             ``tta_pipeline`` and ``tta_model`` say. Defaults to False.
         work_dir: Folder of logs. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         force: Whether ``out``, and pictures in ``show_dir``, may be
@@ -103,11 +105,9 @@ def test(config: str | Path,
         cfg.visualizer.setdefault('vis_backends',
                                   [dict(type='LocalVisBackend')])
     content = read_checkpoint(checkpoint)
-    weights, names = state_dict_of(content, checkpoint), class_names(content)
-    del content
+    weights = state_dict_of(content, checkpoint, key)
     set_work_dir(cfg, config, work_dir)
-    cfg.load_from = str(local_file(checkpoint))
-    cfg.resume = False
+    cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
     if metrics or metric_options:
         cfg.test_evaluator = _evaluator(metrics, metric_options or {})
     if tta:
@@ -115,9 +115,9 @@ def test(config: str | Path,
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg)
-    check_fit(_tested(runner.model, tta), weights, checkpoint)
+    load_strictly(_tested(runner.model, tta), weights, checkpoint)
     build_loop(runner, 'test')
-    match_loop(runner, names)
+    match_loop(runner, class_names(content))
     check_metrics(runner.test_evaluator, outputs_of(runner.model))
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))

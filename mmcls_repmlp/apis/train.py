@@ -7,32 +7,41 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    check_fit,
-    local_file,
-    read_checkpoint,
-    state_dict_of,
-)
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.checkpoints import class_names
+from mmcls_repmlp.engine import seed_loader
+from mmcls_repmlp.errors import JobFailedError, UserError
 
 from .check_data import check_images
-from .classes import check_classes, watch_start
+from .classes import check_classes, check_start_classes
 from .config import (
     build_loop,
     build_runner,
+    data_errors,
     read_config,
     set_launcher,
     set_loader_defaults,
     set_work_dir,
     user_errors,
 )
-from .model import unwrapped
+from .failures import describe
 from .pretrained import check_pretrained, fetch_pretrained
+from .rehearsal import rehearse
+from .resume import (
+    LATEST,
+    Start,
+    check_start,
+    find_start,
+    finished,
+    load_training_state,
+    newest_name,
+)
+from .work_dir import check_unused, remove_checkpoints, reserved
 
-LATEST = 'auto'
+__all__ = ['LATEST', 'train']
 
 
 def train(config: str | Path,
@@ -44,15 +53,16 @@ def train(config: str | Path,
           cfg_options: Mapping[str, Any] | None = None,
           launcher: str = 'none',
           seed: int | None = None,
-          check_data: bool = False) -> nn.Module:
+          check_data: bool = False,
+          force: bool = False) -> nn.Module:
     """Train the model of a config and validate it as the config says.
 
     Args:
         config: Path of the config.
         work_dir: Folder of logs and checkpoints. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
-        resume: Checkpoint to go on from, or 'auto' for the latest in the work
-            folder. Defaults to None: start anew.
+        resume: Checkpoint to go on from, or 'auto' for the newest whole one
+            in the work folder. Defaults to None: start anew.
         amp: Whether to train in mixed precision, on a GPU. Defaults to False.
         auto_scale_lr: Whether to scale the learning rate with the batch size.
             Defaults to False.
@@ -62,13 +72,17 @@ def train(config: str | Path,
         seed: Seed of all random numbers. Defaults to the config's.
         check_data: Whether to read all images before the first step. Defaults
             to False.
+        force: Whether checkpoints of another training in the work folder may
+            be removed. Defaults to False.
 
     Returns:
         The trained model.
 
     Raises:
-        UserError: If the config, its data or a checkpoint is not usable.
-        JobFailedError: If an image cannot be read.
+        UserError: If the config, its data or a checkpoint is not usable, or
+            the work folder is in use.
+        JobFailedError: If images cannot be read or training fails; the
+            message says what is left.
     """
     cfg = read_config(config, cfg_options)
     set_work_dir(cfg, config, work_dir)
@@ -80,53 +94,94 @@ def train(config: str | Path,
         _enable_auto_scale_lr(cfg)
     if amp:
         _enable_amp(cfg)
-    start = _set_start(cfg, resume)
+    _check_loss(cfg)
+    start = find_start(cfg, resume)
+    if not (force or start.newest):
+        check_unused(cfg, start.step(cfg))
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
-    runner = build_runner(cfg)
-    check_pretrained(runner.model, pretrained)
-    if start is not None:
-        # mmengine only warns of what does not fit, and leaves it at random.
-        check_fit(unwrapped(runner.model), start, cfg.load_from)
+    try:
+        with reserved(cfg.work_dir):
+            runner = build_runner(cfg)
+            check_pretrained(runner.model, pretrained)
+            over = _prepare(runner, start, check_data, force)
+            del start  # what it holds is read anew, to where it belongs
+            model = _run(runner)
+            if over:
+                print_log(over, logger='current')
+            return model
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_what_is_left(cfg)) from None
+
+
+def _prepare(runner: Runner, start: Start, check_data: bool,
+             force: bool) -> str:
+    """Check all that can be checked before the first step.
+
+    Returns:
+        A sentence if nothing is left to train, or ''.
+    """
+    if start.said:
+        print_log(start.said, logger='current')
+    check_start(runner, start)
+    _seed_training(runner)
     build_loop(runner, 'train')
-    if cfg.get('val_dataloader') is not None:
+    if runner.cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
     check_classes(runner)
-    watch_start(runner)
+    check_start_classes(runner, class_names(start.content), start.resumes)
     if check_data:
         check_images(runner)
-    _explain_schedules(runner)
-    return runner.train()
+    over = finished(runner, start)
+    if not over:
+        rehearse(runner, (lambda copied: load_training_state(copied, start))
+                 if start.resumes else None)
+    if force:
+        remove_checkpoints(runner.cfg, start.step(runner.cfg))
+    return over
 
 
-def _explain_schedules(runner: Runner) -> None:
-    # A runner builds them when it trains, as the learning rate may be scaled
-    # before.
-    build = runner.build_param_scheduler
+def _run(runner: Runner) -> nn.Module:
+    try:
+        return runner.train()
+    except UserError:
+        raise
+    except JobFailedError as error:
+        raise JobFailedError(
+            f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
+    except Exception as error:
+        raise JobFailedError(
+            f'training failed in iteration {runner.iter + 1}: '
+            f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
 
-    def build_explained(schedulers: Any) -> Any:
-        with user_errors('param_scheduler of the config does not go with its '
-                         'train_cfg, the warm-up must be shorter than that'):
-            return build(schedulers)
 
-    runner.build_param_scheduler = build_explained
+def _what_is_left(cfg: Config) -> str:
+    newest = newest_name(cfg)
+    return (f'{newest} is the last whole checkpoint, --resume goes on from it'
+            if newest else 'no checkpoint was saved yet')
 
 
-def _set_start(cfg: Config, resume: str | None) -> dict[str, Tensor] | None:
-    """Settle what training starts from, and read its weights if any."""
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if resume == LATEST else resume
-    if not cfg.get('load_from'):
-        return None
-    cfg.load_from = str(local_file(cfg.load_from))
-    checkpoint = read_checkpoint(cfg.load_from)
-    if cfg.get('resume') and 'optimizer' not in checkpoint:
-        raise UserError(f'checkpoint {cfg.load_from!r} has no training '
-                        'state to resume: to start from its weights, set '
-                        'load_from with --cfg-options instead')
-    return state_dict_of(checkpoint, cfg.load_from)
+def _check_loss(cfg: Config) -> None:
+    # Whatever the config inherits from: a loss that is lost ends a training.
+    hook = dict(type='CheckInvalidLossHook')
+    hooks = list(cfg.get('custom_hooks') or ())
+    if all(other.get('type') != hook['type'] for other in hooks):
+        cfg.custom_hooks = [*hooks, hook]
+
+
+def _seed_training(runner: Runner) -> None:
+    """Build the loader of a training that can be resumed exactly.
+
+    Before its loop is, which may begin to load at once.
+    """
+    with data_errors(runner.cfg, 'train'), user_errors(
+            'the train loop of the config cannot be built'):
+        loader = runner.build_dataloader(
+            runner._train_dataloader, seed=runner.seed,
+            diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
+    seed_loader(loader, runner.seed)
+    runner._train_dataloader = loader
 
 
 def _enable_auto_scale_lr(cfg: Config) -> None:

@@ -26,6 +26,7 @@ def verify_pairs(config: str | Path,
                  out: str | Path | None = None,
                  max_pairs: int = 6000,
                  device: str = 'cpu',
+                 key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None,
                  force: bool = False,
                  report: Callable[[str], None] = print) -> Verification:
@@ -39,6 +40,8 @@ def verify_pairs(config: str | Path,
         out: Picture of the ROC curve, .png. Defaults to none.
         max_pairs: Most pairs to draw. Defaults to 6000.
         device: Where the model runs. Defaults to 'cpu'.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with the findings. Defaults to print.
@@ -59,7 +62,7 @@ def verify_pairs(config: str | Path,
     if folder is not None:
         loader.dataset = dict(type='CustomDataset', data_root=str(folder),
                               pipeline=loader.dataset.pipeline)
-    model = fill_model(cfg, checkpoint, device)[0]
+    model = fill_model(cfg, checkpoint, device, key=key)[0]
     found = verify(*_embed(model, cfg), max_pairs)
     report(_describe(found))
     if out is not None:

@@ -35,6 +35,7 @@ def vis_locality(config: str | Path,
                  position: tuple[int, int] | None = None,
                  shareset: int = 0,
                  over_training: Sequence[str | Path] = (),
+                 key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None,
                  force: bool = False,
                  report: Callable[[str], None] = print) -> list[Locality]:
@@ -49,6 +50,8 @@ def vis_locality(config: str | Path,
         shareset: Its shareset. Defaults to 0.
         over_training: Earlier checkpoints, to be drawn left of
             ``checkpoint``, a column for each. Defaults to none.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with what is drawn, in numbers. Defaults to print.
@@ -65,7 +68,7 @@ def vis_locality(config: str | Path,
     cfg = read_config(config, cfg_options)
     found, titles = [], []
     for source in (*over_training, checkpoint):
-        model, content = fill_model(cfg, source, either_form=True)
+        model, content = fill_model(cfg, source, either_form=True, key=key)
         name, module = _block(model, block)
         with user_errors(f'block {name} of {source} cannot be drawn'):
             found.append(locality(module, position, shareset))

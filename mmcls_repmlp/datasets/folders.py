@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mmcls import datasets as host
 from mmcls.datasets.base_dataset import expanduser
 from mmcls.registry import DATASETS
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
 from mmcls_repmlp.errors import ConfigError, some
@@ -64,7 +65,7 @@ class FoldersOfImages:
         images, left_out = [], [name for name in self._list('', list_dir=False)
                                 if self.is_valid_file(name)]
         for folder, label in labels.items():
-            for file in self._list(folder, list_dir=False, recursive=True):
+            for file in self._files(folder):
                 path = f'{folder}/{file}'
                 if self.is_valid_file(file):
                     images.append((path, label))
@@ -78,10 +79,19 @@ class FoldersOfImages:
 
     def _list(self, folder: str, **options: bool) -> list[str]:
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
-        found = backend.list_dir_or_file(
-            backend.join_path(self.img_prefix, folder), **options)
-        return sorted(name for name in found if not any(
-            map(is_hidden, name.replace('\\', '/').split('/'))))
+        return _shown(backend.list_dir_or_file(
+            backend.join_path(self.img_prefix, folder), **options))
+
+    def _files(self, folder: str) -> list[str]:
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
+        if not isinstance(backend, LocalBackend):
+            return self._list(folder, list_dir=False, recursive=True)
+        # mmengine passes over links to what is not there; those are images
+        # that cannot be read.
+        top = backend.join_path(self.img_prefix, folder)
+        return _shown(os.path.relpath(os.path.join(place, file), top)
+                      for place, _, files in os.walk(top, followlinks=True)
+                      for file in files)
 
     def _labels(self, names: Sequence[str]) -> dict[str, int]:
         classes = [str(name) for name in self.CLASSES or ()]
@@ -123,6 +133,11 @@ class FoldersOfImages:
         if isinstance(classes, str):
             classes = read_lines(expanduser(classes))
         return super()._compat_classes(metainfo, classes)
+
+
+def _shown(paths: Iterable[str]) -> list[str]:
+    return sorted(path for path in paths if not any(
+        map(is_hidden, path.replace('\\', '/').split('/'))))
 
 
 @DATASETS.register_module(force=True)

@@ -14,14 +14,17 @@ import copy
 import torch
 import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.batch_norm import (
-    check_plain_conv,
     fold_bn,
+    fold_conv_module,
+    linear_weights,
     norm_scale_shift,
 )
 from mmcls_repmlp.models.hierarchy import stage_outputs
+from mmcls_repmlp.models.layers import ConvFFN, GlobalPerceptron, PatchEmbed
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (
@@ -35,7 +38,7 @@ from mmcls_repmlp.ops import (
 )
 from mmcls_repmlp.ops.fusion import Affine
 
-from .fused_module import FusedModule, frozen
+from .fused_module import FusedModule, check_kinds, frozen
 
 
 class FusedConv(nn.Module):
@@ -51,7 +54,6 @@ class FusedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, norm: nn.Module, relu: bool,
                  name: str) -> None:
         super().__init__()
-        check_plain_conv(conv, name)
         weight, bias = frozen(fold_bn(conv, norm, name))
         # A copy, for its stride and its way of padding.
         self.conv = copy.deepcopy(conv)
@@ -64,15 +66,32 @@ class FusedConv(nn.Module):
         return F.relu_(x) if self.relu else x
 
 
+# What FusedUnit computes in their place.
+_PARTS = {
+    '': RepMLPNetUnit, 'drop_path': DropPath, 'repmlp_block': RepMLPBlock,
+    'repmlp_block.gp': GlobalPerceptron,
+    'repmlp_block.gp.global_avgpool': nn.AdaptiveAvgPool2d,
+    'repmlp_block.gp.conv1': ConvModule,
+    'repmlp_block.gp.conv1.activate': nn.ReLU,
+    'repmlp_block.gp.conv2': ConvModule,
+    'repmlp_block.gp.conv2.activate': nn.Sigmoid,
+    'ffn_block': ConvFFN, 'ffn_block.act': nn.GELU,
+}
+
+
 class FusedUnit(nn.Module):
     """A RepMLPNetUnit with its six norms folded.
 
     Args:
         unit: The unit, in either form.
+
+    Raises:
+        ValueError: If a part of it is of a kind that this does not compute.
     """
 
     def __init__(self, unit: RepMLPNetUnit) -> None:
         super().__init__()
+        check_kinds(unit, _PARTS)
         block, ffn = unit.repmlp_block, unit.ffn_block
         self.num_sharesets = block.num_sharesets
         self.partition_size = block.partition_size
@@ -81,15 +100,14 @@ class FusedUnit(nn.Module):
             (scale.view(-1, 1, 1), shift.view(-1, 1, 1)))
         self.fc3_weight, self.fc3_bias = frozen(_merged(block))
         self.gate = nn.ParameterList(
-            nn.Parameter(tensor.detach().double())
-            for conv in (block.gp.conv1.conv, block.gp.conv2.conv)
-            for tensor in (conv.weight, conv.bias))
-        first = fold_bn(ffn.ffn_fc1.conv, ffn.ffn_fc1.norm, 'ffn_fc1')
+            parameter for layer in (block.gp.conv1, block.gp.conv2)
+            for parameter in frozen(linear_weights(layer.conv, 'gp')))
+        first = fold_conv_module(ffn.ffn_fc1, 'ffn_fc1')
         first = fold_input_scale_shift(
             *first, *norm_scale_shift(unit.norm2, 'norm2'))
         self.ffn1_weight, self.ffn1_bias = frozen(first)
         self.ffn2_weight, self.ffn2_bias = frozen(
-            fold_bn(ffn.ffn_fc2.conv, ffn.ffn_fc2.norm, 'ffn_fc2'))
+            fold_conv_module(ffn.ffn_fc2, 'ffn_fc2'))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -122,6 +140,8 @@ class FusedRepMLPNet(FusedModule):
     def __init__(self, backbone: RepMLPNet, final_norm: bool = True) -> None:
         super().__init__()
         embed = backbone.patch_embed
+        check_kinds(backbone, {'patch_embed': PatchEmbed,
+                               'patch_embed.act': nn.ReLU})
         self.partition_grid = backbone.partition_grid
         self.pad_to_multiple = backbone.pad_to_multiple
         self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
@@ -176,6 +196,9 @@ class FusedRepMLPNet(FusedModule):
 
 
 def _fused_conv_module(layer: ConvModule, name: str) -> FusedConv:
+    fold_conv_module(layer, name)
+    if layer.with_activation:
+        check_kinds(layer, dict(activate=nn.ReLU))
     return FusedConv(layer.conv, layer.norm, layer.with_activation, name)
 
 

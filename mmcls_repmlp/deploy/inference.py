@@ -9,13 +9,19 @@ Shape letters: N batch, C channels, H W map.
 """
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from mmcls.models.heads import ArcFaceClsHead, LinearClsHead
 from mmcls.models.necks import GlobalAveragePooling, LinearReduction
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.batch_norm import fold_bn, norm_scale_shift
+from mmcls_repmlp.models.batch_norm import (
+    fold_bn,
+    linear_weights,
+    norm_scale_shift,
+)
+from mmcls_repmlp.models.obstacles import check_free
 from mmcls_repmlp.models.repmlp_cifar import RepMLPCifarNet
 from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
@@ -49,8 +55,16 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: If ``model`` is of another kind.
-        ValueError: If a norm is no batch norm with running statistics.
+        ValueError: If a norm is no batch norm with running statistics, or a
+            layer has hooks, is pruned, parametrized or otherwise not what can
+            be fused; the message names it and the remedy.
     """
+    check_free(model.named_modules())
+    with torch.inference_mode(False), torch.no_grad():
+        return _fused(model)
+
+
+def _fused(model: nn.Module) -> FusedModule:
     if isinstance(model, _BACKBONES):
         return _fused_backbone(model)
     backbone = getattr(model, 'backbone', None)
@@ -58,8 +72,7 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
         neck, head = (getattr(model, name, None) for name in ('neck', 'head'))
         if isinstance(neck, GlobalAveragePooling) and isinstance(
                 head, LinearClsHead):
-            linear = head.fc.weight.double(), head.fc.bias.double()
-            return FusedClassifier(backbone, linear)
+            return FusedClassifier(backbone, linear_weights(head.fc, 'head'))
         if isinstance(head, ArcFaceClsHead) and _reduces(neck):
             return FusedClassifier(backbone, _reduction(neck[1]), unit=True)
     names = ' or '.join(kind.__name__ for kind in _BACKBONES)
@@ -110,7 +123,7 @@ def _reduces(neck: nn.Module | None) -> bool:
 
 def _reduction(neck: LinearReduction) -> Affine:
     if isinstance(neck.norm, nn.Identity):
-        return neck.reduction.weight.double(), neck.reduction.bias.double()
+        return linear_weights(neck.reduction, 'neck')
     return fold_bn(neck.reduction, neck.norm, 'neck')
 
 

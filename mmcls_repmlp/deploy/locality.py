@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.models import RepMLPBlock
 from mmcls_repmlp.models.batch_norm import fold_bn
+from mmcls_repmlp.models.mergeable import check_mergeable
 
 Position = tuple[int, int]
 
@@ -79,6 +80,7 @@ def locality(block: RepMLPBlock, position: Position | None = None,
         position = (size[0] // 2, size[1] // 2)
     _check_index('position', position, size)
     _check_index('shareset', (shareset, ), (block.num_sharesets, ))
+    check_mergeable(block)
     before, _ = fold_bn(block.fc3, block.fc3_bn, 'fc3')
     after, _ = block.merged_fc3(torch.float64)
     row = shareset * size[0] * size[1] + position[0] * size[1] + position[1]

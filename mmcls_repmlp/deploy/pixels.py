@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.jpeg import is_cut_off
 
 from .card import is_number, is_side
 
@@ -80,6 +81,8 @@ def _decode(data: bytes, color_type: str,
             imdecode_backend: str) -> np.ndarray:
     if not data:
         raise ValueError('it is empty')
+    if is_cut_off(data):  # before version 5, OpenCV fills in grey
+        raise ValueError('it is cut off')
     if imdecode_backend == _PILLOW:
         return _decode_by_pillow(data, color_type)
     cv2 = _opencv()

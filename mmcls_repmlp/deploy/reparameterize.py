@@ -11,12 +11,22 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.models.mergeable import (
+    Mergeable,
+    adopt_all,
+    check_mergeable,
+    plan_merging,
+)
+
 
 def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
     """Switch everything in a model that can be merged to its deploy form.
 
     Works on any module that holds modules with ``switch_to_deploy``: ours,
     and mmcls' own (RepVGG, MobileOne, ...). Outputs are equal in eval mode.
+    Everything is merged or nothing. The layers that remain get new parameters:
+    an optimizer of the old ones must be built anew.
 
     Args:
         model: The model, in training or deploy form.
@@ -28,7 +38,8 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
     Raises:
         TypeError: If the model, or a part of it, is wrapped for data-parallel
             training.
-        ValueError: If a part cannot be merged.
+        ValueError: If a part cannot be merged, or the model cannot be copied;
+            the message names the layer and the remedy.
     """
     for name, module in model.named_modules():
         if is_model_wrapper(module) or isinstance(module, nn.DataParallel):
@@ -36,11 +47,11 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
             raise TypeError('a model wrapped in '
                             f'{type(module).__name__} cannot be merged: pass '
                             f'what is inside, {where}')
+    check_mergeable(model)
     if not inplace:
-        model = copy.deepcopy(model)
+        model = _copied(model)
     before = set(model.state_dict())
-    for module in _switchable(model):
-        module.switch_to_deploy()
+    _merge(model)
     if set(model.state_dict()) == before:
         warnings.warn('nothing to merge: the model has no part with '
                       'switch_to_deploy, or is in deploy form already',
@@ -74,8 +85,36 @@ def largest_difference(reference: nn.Module, other: nn.Module,
     return max(map(_difference, expected, actual))
 
 
+@torch.inference_mode(False)
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:
+        raise ValueError('the model cannot be copied, as a layer is pruned or '
+                         'holds a computed tensor: pass inplace=True, or '
+                         f'remove that first ({error})') from error
+
+
+@torch.inference_mode(False)
+def _merge(model: nn.Module) -> None:
+    plan = plan_merging(model)
+    others = [module for module in _switchable(model) if not _is_ours(module)]
+    for module in others:
+        # They do not check before they change.
+        copy.deepcopy(module).switch_to_deploy()
+    for module in others:
+        module.switch_to_deploy()
+    adopt_all(model, plan)
+
+
+def _is_ours(module: nn.Module) -> bool:
+    return type(module).switch_to_deploy in (
+        Mergeable.switch_to_deploy, MergeableBackbone.switch_to_deploy)
+
+
 def _switchable(module: nn.Module) -> Iterator[nn.Module]:
-    if callable(getattr(module, 'switch_to_deploy', None)):
+    # What wrappers pass on to the module inside is not theirs.
+    if callable(getattr(type(module), 'switch_to_deploy', None)):
         yield module
         return
     for child in module.children():

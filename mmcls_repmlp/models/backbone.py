@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-import torch
 from mmcls.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -12,8 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp.errors import InputError
 
 from .compatibility import check_state_dict
-from .layers import checkpointed
 from .mergeable import Mergeable, merge_all
+from .stage import Stage
 
 
 class MergeableBackbone(BaseBackbone):
@@ -54,15 +53,22 @@ class MergeableBackbone(BaseBackbone):
         A second call does nothing.
 
         Raises:
-            ValueError: If a part cannot be merged; the message says why.
+            ValueError: If a part cannot be merged; the message names the
+                layer and the remedy, and nothing is changed.
         """
-        merge_all(self.mergeable_parts())
+        merge_all(self)
 
-    def _run_stage(self, stage: Iterable[nn.Module], x: Tensor) -> Tensor:
-        saving = self.with_cp and self.training and torch.is_grad_enabled()
-        for block in stage:
-            x = checkpointed(block, x) if saving else block(x)
-        return x
+    @property
+    def with_cp(self) -> bool:
+        """Whether stages trade time for memory by checkpointing."""
+        return self._with_cp
+
+    @with_cp.setter
+    def with_cp(self, with_cp: bool) -> None:
+        self._with_cp = with_cp
+        for module in self.modules():
+            if isinstance(module, Stage):
+                module.with_cp = with_cp
 
     def train(self, mode: bool = True) -> MergeableBackbone:
         """Set the mode, but keep frozen parts and frozen norms in eval."""

@@ -8,6 +8,7 @@ from mmcls_repmlp.ops.fusion import Affine
 
 from .batch_norm import check_plain_conv, fold_bn
 from .mergeable import Mergeable
+from .relu import ReLU
 
 
 class ConvBN(Mergeable):
@@ -53,12 +54,17 @@ class ConvBN(Mergeable):
         if not deploy:
             self.bn = build_norm_layer(
                 norm_cfg or dict(type='BN'), out_channels)[1]
-        self.act = nn.ReLU(inplace=True) if relu else nn.Identity()
+        self.act = ReLU() if relu else nn.Identity()
 
     @property
     def training_only(self) -> tuple[str, ...]:
         """Names of the modules that only the training form has."""
         return 'bn',
+
+    @property
+    def untouched(self) -> tuple[str, ...]:
+        """Names of the modules that merging does not concern."""
+        return 'act',
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, O, ceil(H / stride), ceil(W / stride))."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mmcv.cnn import ConvModule, build_conv_layer
-from torch import nn
+from torch import Tensor, nn
 
-from mmcls_repmlp.ops import merge_convs_into_fc
+from mmcls_repmlp.ops import local_conv, merge_convs_into_fc, shareset_fc
 from mmcls_repmlp.ops.fusion import Affine
 
-from .batch_norm import check_plain_conv, fold_bn
+from .batch_norm import check_plain_conv, fold_bn, fold_conv_module
+from .functional import (
+    computed_functionally,
+    is_plain_conv_norm,
+    is_pointwise,
+    keeps_size,
+)
 
 
 def build_fc3(inputs: int, outputs: int, groups: int, conv_cfg: dict | None,
               deploy: bool) -> nn.Module:
     """Build fc3, with a bias in deploy form.
 
-    It is a convolution by name and shape only, for published checkpoints and
-    init_cfg; ``shareset_fc`` computes it.
+    It is a grouped 1x1 convolution by name and shape, for published
+    checkpoints and init_cfg; :func:`apply_fc3` computes it.
 
     Args:
         inputs: Number of inputs.
@@ -38,6 +44,43 @@ def build_fc3(inputs: int, outputs: int, groups: int, conv_cfg: dict | None,
         bias=deploy)
     check_plain_conv(fc3, 'fc3')
     return fc3
+
+
+def apply_fc3(fc3: nn.Module, x: Tensor) -> Tensor:
+    """Compute fc3 on the rows of every group, fast unless somebody could tell.
+
+    Args:
+        fc3: The layer.
+        x: Inputs of shape (M, S, Q).
+
+    Returns:
+        Outputs of shape (M, S, R).
+    """
+    m, s, q = x.shape
+    if (computed_functionally(fc3, x) and is_pointwise(fc3)
+            and fc3.groups == s):
+        return shareset_fc(x, fc3.weight, fc3.bias)
+    out = fc3(x.reshape(m, s * q, 1, 1))  # (M, S*R, 1, 1)
+    return out.reshape(m, s, out.shape[1] // s)
+
+
+def apply_depthwise(branch: nn.Module, x: Tensor) -> Tensor:
+    """Run a convolution of one kernel per channel, and its norm.
+
+    Args:
+        branch: What :func:`build_branches` built for as many groups as
+            channels.
+        x: Maps of shape (M, S, h, w).
+
+    Returns:
+        Maps of the same shape.
+    """
+    if (is_plain_conv_norm(branch) and not branch.with_activation
+            and computed_functionally(branch.conv, x)
+            and keeps_size(branch.conv) and branch.conv.bias is None
+            and branch.conv.weight.shape[:2] == (x.shape[1], 1)):
+        return branch.norm(local_conv(x, branch.conv.weight))
+    return branch(x)
 
 
 def branch_names(kernels: Iterable[int]) -> tuple[str, ...]:
@@ -84,11 +127,21 @@ def fold_fc3(fc3: nn.Module, norm: nn.Module, branches: Sequence[ConvModule],
         Weight in the shape of fc3's and bias, in float64.
 
     Raises:
-        ValueError: If a norm is no batch norm with running statistics.
+        ValueError: If a norm is no batch norm with running statistics, or a
+            convolution is not what this can be done with.
     """
     weight, bias = fold_bn(fc3, norm, 'fc3')
-    names = branch_names(branch.conv.kernel_size[0] for branch in branches)
-    convs = [fold_bn(branch.conv, branch.norm, name)
-             for name, branch in zip(names, branches)]
+    convs = [_fold_branch(branch) for branch in branches]
     merged, bias = merge_convs_into_fc((weight.flatten(1), bias), convs, size)
     return merged.view_as(weight), bias
+
+
+def _fold_branch(branch: ConvModule) -> Affine:
+    kernel = getattr(getattr(branch, 'conv', None), 'kernel_size', '?')
+    name, = branch_names(kernel[:1])
+    affine = fold_conv_module(branch, name)
+    if branch.with_activation or not keeps_size(branch.conv):
+        raise ValueError(f'{name} is no linear convolution of stride 1 over '
+                         'maps padded with zeros, so it cannot be merged: put '
+                         'one in its place')
+    return affine

@@ -4,17 +4,12 @@ Parameter names are those of published checkpoints and are frozen.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-
 import torch
 from mmcls.models.utils import SELayer
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from mmcls_repmlp.ops import (
     eager_on_cpu,
@@ -24,7 +19,14 @@ from mmcls_repmlp.ops import (
 )
 from mmcls_repmlp.ops.fusion import Affine
 
-from .batch_norm import fold_bn, is_foldable, is_plain_conv
+from .batch_norm import fold_bn
+from .functional import (
+    computed_functionally,
+    is_plain,
+    is_plain_conv_norm,
+    is_pointwise,
+    uses_running_statistics,
+)
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -69,7 +71,7 @@ class GlobalPerceptron(SELayer):
             ratio=ratio,
             divisor=divisor,
             conv_cfg=conv_cfg,
-            act_cfg=(dict(type='ReLU'), dict(type='Sigmoid')),
+            act_cfg=(dict(type='ReLU', inplace=False), dict(type='Sigmoid')),
             return_weight=True)
 
 
@@ -104,7 +106,7 @@ class ConvFFN(BaseModule):
         """Map (N, C, H, W) to the same shape, every position alone.
 
         Without gradients and on many positions the norms are folded on the
-        fly; hooks on ``ffn_fc1`` and ``ffn_fc2`` are not called then.
+        fly, unless somebody could tell.
         """
         if self._repays_folding(x):
             return pointwise_ffn(x, _folded(self.ffn_fc1),
@@ -117,9 +119,17 @@ class ConvFFN(BaseModule):
         # at every call costs less than running them over the maps.
         return (not self.training and not torch.is_grad_enabled()
                 and eager_on_cpu(x) and has_many_positions(x)
-                and all(is_plain_conv(layer.conv)
-                        and is_foldable(layer.norm)
+                and type(self.act) is nn.GELU and is_plain(self.act)
+                and self.act.approximate == 'none'
+                and all(_is_foldable(layer, x)
                         for layer in (self.ffn_fc1, self.ffn_fc2)))
+
+
+def _is_foldable(layer: ConvModule, x: Tensor) -> bool:
+    return (is_plain_conv_norm(layer) and not layer.with_activation
+            and computed_functionally(layer.conv, x)
+            and is_pointwise(layer.conv) and layer.conv.groups == 1
+            and uses_running_statistics(layer.norm))
 
 
 def _folded(layer: ConvModule) -> Affine:
@@ -127,34 +137,3 @@ def _folded(layer: ConvModule) -> Affine:
     wide = torch.promote_types(dtype, torch.float32)
     weight, bias = fold_bn(layer.conv, layer.norm, 'ffn', wide)
     return weight.to(dtype), bias.to(dtype)
-
-
-def checkpointed(module: nn.Module, x: Tensor) -> Tensor:
-    """Call ``module(x)`` without keeping its activations for backward.
-
-    Backward runs the module once more. Batch norm must not count that second
-    pass, or its running statistics would differ from those of plain training.
-    """
-    return checkpoint(
-        module,
-        x,
-        use_reentrant=False,
-        context_fn=lambda: (nullcontext(), _statistics_kept(module)))
-
-
-@contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    # With momentum 0 the second pass leaves them as they are. It cannot leave
-    # them out: it must save the same tensors for backward as the first.
-    tracking = [(m, m.momentum, m.num_batches_tracked.clone())
-                for m in module.modules()
-                if isinstance(m, _BatchNorm) and m.track_running_stats
-                and m.training]
-    for norm, _, _ in tracking:
-        norm.momentum = 0.
-    try:
-        yield
-    finally:
-        for norm, momentum, batches in tracking:
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)

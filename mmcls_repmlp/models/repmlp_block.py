@@ -13,16 +13,18 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmcls_repmlp.ops import (
-    local_conv,
-    partition,
-    shareset_fc,
-    unpartition,
-)
+from mmcls_repmlp.ops import partition, unpartition
 from mmcls_repmlp.ops.fusion import Affine
 
 from .arguments import check_block_sizes, conv_kernels
-from .fc3 import branch_names, build_branches, build_fc3, fold_fc3
+from .fc3 import (
+    apply_depthwise,
+    apply_fc3,
+    branch_names,
+    build_branches,
+    build_fc3,
+    fold_fc3,
+)
 from .layers import ConvFFN, GlobalPerceptron
 from .mergeable import Mergeable
 
@@ -97,6 +99,11 @@ class RepMLPBlock(Mergeable):
         return 'fc3_bn', *branch_names(self.reparam_conv_kernels)
 
     @property
+    def untouched(self) -> tuple[str, ...]:
+        """Names of the modules that merging does not concern."""
+        return 'gp',
+
+    @property
     def partition_size(self) -> tuple[int, int]:
         """Height and width (h, w) of a partition."""
         return self.path_h, self.path_w
@@ -123,13 +130,12 @@ class RepMLPBlock(Mergeable):
         parts = partition(x, self.partition_size)  # (N*P, C, h, w)
         sets = parts.reshape(-1, self.num_sharesets, self.path_h,
                              self.path_w)  # (M, S, h, w)
-        out = shareset_fc(sets.flatten(2), self.fc3.weight,
-                          self.fc3.bias)  # (M, S, Q)
+        out = apply_fc3(self.fc3, sets.flatten(2))  # (M, S, Q)
         out = out.unflatten(2, self.partition_size)  # (M, S, h, w)
         if not self.deploy:
             out = self.fc3_bn(out)
             for branch in self.local_branches:
-                out = out + branch.norm(local_conv(sets, branch.conv.weight))
+                out = out + apply_depthwise(branch, sets)
         out = unpartition(out.reshape_as(parts), x.shape[2:])
         return out * self.gp(x)  # (N, C, H, W)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from mmcls.registry import MODELS
-from mmengine.model import ModuleList, Sequential
+from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from .arguments import (
@@ -21,7 +21,9 @@ from .arguments import (
 )
 from .backbone import MergeableBackbone
 from .conv_bn import ConvBN
+from .relu import ReLU
 from .repmlp_v1 import RepMLP
+from .stage import Stage
 
 
 @MODELS.register_module()
@@ -109,13 +111,13 @@ class RepMLPCifarNet(MergeableBackbone):
                 pairwise([*self.channels, self.channels[-1]])):
             arguments = dict(input_size=(height >> i, width >> i), **repmlp,
                              **layer)
-            stages.append(Sequential(*(
+            stages.append(Stage(*(
                 nn.Sequential(OrderedDict(
                     repmlp=RepMLP(own, own, **arguments),
-                    relu=nn.ReLU(inplace=True),
+                    relu=ReLU(),
                     fc=ConvBN(own, after if j == depth - 1 else own,
                               relu=True, **layer)))
-                for j in range(depth))))
+                for j in range(depth)), with_cp=self.with_cp))
         return stages
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -134,7 +136,7 @@ class RepMLPCifarNet(MergeableBackbone):
         self.check_image_size(tuple(x.shape[2:]))
         x, outs = self.stem(x), []
         for i, stage in enumerate(self.stages):
-            x = self._run_stage(stage, x if i == 0 else self.pool(x))
+            x = stage(x if i == 0 else self.pool(x))
             if i in self.out_indices:
                 outs.append(x)
         return tuple(outs)

@@ -30,6 +30,7 @@ from .repmlp_resnet_blocks import (
     ResidualBlock,
 )
 from .resnet_arch import ResNetStage, resnet_stages, resolve_depths
+from .stage import Stage
 
 BLOCKS = {'base': BaseBlock, 'light': RepMLPLightBlock,
           'bottleneck': RepMLPBottleneckBlock}
@@ -172,7 +173,8 @@ class RepMLPResNet(MergeableBackbone):
                     stage, in_channels, stage.stride if j == 0 else 1,
                     repmlp.get(i), drop_path_rate=next(rates), **layer))
                 in_channels = stage.channels
-            self.add_module(f'stage{i + 1}', Sequential(*built))
+            self.add_module(f'stage{i + 1}',
+                            Stage(*built, with_cp=self.with_cp))
 
     def _build_block(self, stage: ResNetStage, in_channels: int, stride: int,
                      repmlp: dict | None, **common) -> ResidualBlock:
@@ -184,7 +186,7 @@ class RepMLPResNet(MergeableBackbone):
         return kind(in_channels, width, stage.channels, **special, **common)
 
     @property
-    def stages(self) -> list[Sequential]:
+    def stages(self) -> list[Stage]:
         """The stages after the stem, in their order."""
         return [getattr(self, f'stage{i + 1}')
                 for i in range(self.num_stages)]
@@ -206,7 +208,7 @@ class RepMLPResNet(MergeableBackbone):
             self.check_image_size(tuple(x.shape[2:]))
         x, outs = self.stage0(x), []
         for i, stage in enumerate(self.stages):
-            x = self._run_stage(stage, x)
+            x = stage(x)
             if i in self.out_indices:
                 outs.append(x)
         return tuple(outs)

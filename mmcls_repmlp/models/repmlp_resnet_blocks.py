@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .conv_bn import ConvBN
+from .relu import ReLU
 from .repmlp_v1 import RepMLP
 
 
@@ -41,7 +42,7 @@ class ResidualBlock(BaseModule):
         self.shortcut = ConvBN(
             in_channels, out_channels, stride=stride,
             **layer) if projects else nn.Identity()
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = ReLU()
         self.drop_path = DropPath(drop_path_rate)
 
     @abstractmethod
@@ -105,7 +106,7 @@ class RepMLPLightBlock(ResidualBlock):
                                   **layer)
         self.light_repmlp = RepMLP(mid_channels, mid_channels, **repmlp,
                                    **layer)
-        self.repmlp_nonlinear = nn.ReLU(inplace=True)
+        self.repmlp_nonlinear = ReLU()
         self.light_conv3 = ConvBN(mid_channels, out_channels, **layer)
 
     def residual(self, x: Tensor) -> Tensor:
@@ -144,7 +145,7 @@ class RepMLPBottleneckBlock(ResidualBlock):
         self.btnk_conv1 = ConvBN(in_channels, width, relu=True, **layer)
         self.btnk_conv2 = ConvBN(width, reduced, 3, relu=True, **layer)
         self.btnk_repmlp = RepMLP(reduced, reduced, **repmlp, **layer)
-        self.repmlp_nonlinear = nn.ReLU(inplace=True)
+        self.repmlp_nonlinear = ReLU()
         self.btnk_conv4 = ConvBN(reduced, width, 3, relu=True, **layer)
         self.btnk_conv5 = ConvBN(width, out_channels, **layer)
 

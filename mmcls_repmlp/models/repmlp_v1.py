@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import torch
 from mmcv.cnn import ConvModule, build_norm_layer
 from torch import Tensor, nn
 
@@ -17,15 +16,21 @@ from mmcls_repmlp.ops import (
     fold_input_scale_shift,
     pad_below_and_right,
     partition,
-    shareset_fc,
     unpartition,
 )
 from mmcls_repmlp.ops.fusion import Affine
 
 from .arguments import check_grouped_block, conv_kernels, int_pair
-from .batch_norm import norm_scale_shift
-from .fc3 import branch_names, build_branches, build_fc3, fold_fc3
+from .batch_norm import linear_weights, norm_scale_shift
+from .fc3 import (
+    apply_fc3,
+    branch_names,
+    build_branches,
+    build_fc3,
+    fold_fc3,
+)
 from .mergeable import Mergeable
+from .relu import ReLU
 
 
 class RepMLP(Mergeable):
@@ -103,7 +108,7 @@ class RepMLP(Mergeable):
         hidden = max(1, features // ratio)
         self.fc1_fc2 = nn.Sequential(OrderedDict(
             fc1=nn.Linear(features, hidden),
-            relu=nn.ReLU(inplace=True),
+            relu=ReLU(),
             fc2=nn.Linear(hidden, features)))
         self.avg = nn.Sequential(OrderedDict(
             avg=nn.AvgPool2d(self.partition_size)))
@@ -142,6 +147,11 @@ class RepMLP(Mergeable):
         """Names of the modules that only the training form has."""
         names = 'fc3_bn', *branch_names(self.reparam_conv_kernels)
         return (*names, 'avg.bn') if self.has_global_perceptron else names
+
+    @property
+    def untouched(self) -> tuple[str, ...]:
+        """Names of the modules that merging does not concern."""
+        return 'avg.avg', 'fc1_fc2.relu', 'fc1_fc2.fc2'
 
     @property
     def local_branches(self) -> list[ConvModule]:
@@ -193,8 +203,7 @@ class RepMLP(Mergeable):
         h, w = self.partition_size
         rows = parts.reshape(-1, self.num_groups,
                              self.in_channels // self.num_groups * h * w)
-        out = shareset_fc(rows, self.fc3.weight,
-                          self.fc3.bias)  # (M, S, O/S*Q)
+        out = apply_fc3(self.fc3, rows)  # (M, S, O/S*Q)
         if not self.deploy:
             out = self.fc3_bn(out.reshape(-1, self.out_channels * h * w, 1, 1))
         return out.reshape(-1, self.out_channels, h, w)  # (M, O, h, w)
@@ -215,8 +224,7 @@ class RepMLP(Mergeable):
         layers = dict(fc3=fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
                                    self.partition_size))
         if self.has_global_perceptron:
-            fc1 = self.fc1_fc2.fc1
             layers['fc1_fc2.fc1'] = fold_input_scale_shift(
-                fc1.weight.to(torch.float64), fc1.bias.to(torch.float64),
+                *linear_weights(self.fc1_fc2.fc1, 'fc1'),
                 *norm_scale_shift(self.avg.bn, 'avg'))
         return layers

@@ -5,12 +5,11 @@ Shape letters: N batch, C channels, H W map, h w partition.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from mmcls.registry import MODELS
 from mmcv.cnn import ConvModule, build_norm_layer
-from mmengine.model import ModuleList, Sequential
+from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
@@ -28,6 +27,7 @@ from .hierarchy import stage_outputs
 from .layers import PatchEmbed
 from .partition_grid import PartitionGrid
 from .repmlp_block import RepMLPNetUnit
+from .stage import Stage
 
 
 @MODELS.register_module(force=True)
@@ -129,7 +129,8 @@ class RepMLPNet(MergeableBackbone):
             deploy=deploy,
             **cfgs)
         self.downsample_layers = ModuleList(
-            ConvModule(c, c_next, 2, stride=2, **cfgs)
+            # In place, its ReLU would not bear backward hooks on the norm.
+            ConvModule(c, c_next, 2, stride=2, inplace=False, **cfgs)
             for c, c_next in zip(self.channels, self.channels[1:]))
         self.final_norm = (
             build_norm_layer(norm_cfg, self.channels[-1])[1]
@@ -163,13 +164,13 @@ class RepMLPNet(MergeableBackbone):
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         return ModuleList(
-            Sequential(*(RepMLPNetUnit(
+            Stage(*(RepMLPNetUnit(
                 channels=self.channels[i],
                 path_h=self.partition_grid.sizes[i][0],
                 path_w=self.partition_grid.sizes[i][1],
                 num_sharesets=self.arch.sharesets_nums[i],
                 drop_path_rate=next(rates),
-                **unit) for _ in range(depth)))
+                **unit) for _ in range(depth)), with_cp=self.with_cp)
             for i, depth in enumerate(depths))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -194,9 +195,8 @@ class RepMLPNet(MergeableBackbone):
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
         outs = stage_outputs(
-            x, [partial(self._run_stage, stage) for stage in self.stages],
-            self.downsample_layers, self.final_norm, self.out_indices,
-            self.out_after_downsample)
+            x, self.stages, self.downsample_layers, self.final_norm,
+            self.out_indices, self.out_after_downsample)
         return tuple(
             crop_padding(out, image_size, padded_size) for out in outs)
 

@@ -30,8 +30,8 @@ def local_conv(x: Tensor, weight: Tensor) -> Tensor:
         Maps of the shape of ``x``.
     """
     m, s, h, w = x.shape
-    padding = weight.shape[-1] // 2
-    if s >= _FEW_CHANNELS or not eager_on_cpu(x):
+    padding = tuple(k // 2 for k in weight.shape[-2:])
+    if s >= _FEW_CHANNELS or not eager_on_cpu(x) or not m:
         return F.conv2d(x, weight, padding=padding, groups=s)
     image = x.reshape(1, m * s, h, w)
     kernels = weight.repeat(m, 1, 1, 1)  # (M*S, 1, k, k)

@@ -74,7 +74,7 @@ def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
     if not eager_on_cpu(x) or x.dtype not in (torch.float32, torch.bfloat16):
         return False
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return q <= _MAX_INPUTS_TO_TRAIN
+        return 0 < m and q <= _MAX_INPUTS_TO_TRAIN
     return m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION)
 
 

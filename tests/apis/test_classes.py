@@ -5,8 +5,9 @@ import torch
 from mmengine.config import ConfigDict
 
 from mmcls_repmlp.apis import classes as module_under_test
-from mmcls_repmlp.apis.classes import check_classes, watch_start
+from mmcls_repmlp.apis.classes import check_classes, check_start_classes
 from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import ConfigError
 from mmcls_repmlp.evaluation import PairVerification
 
@@ -79,11 +80,9 @@ def test_training_checks_its_data_sets(project, tmp_path):
 
 
 def resumed(meta, resume=True, names='abc'):
-    hooks = []
-    made = Namespace(cfg=ConfigDict(train_dataloader={}), _resume=resume,
-                     train_loop=loop(names), register_hook=hooks.append)
-    watch_start(made)
-    hooks[0].after_load_checkpoint(made, dict(meta=meta))
+    made = Namespace(cfg=ConfigDict(train_dataloader={}),
+                     train_loop=loop(names))
+    check_start_classes(made, class_names(dict(meta=meta)), resume)
 
 
 def test_a_training_goes_on_with_its_classes(warned):

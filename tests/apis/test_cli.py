@@ -1,5 +1,9 @@
 import argparse
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch.distributed as dist
@@ -10,7 +14,9 @@ from mmcls_repmlp.apis.cli import (
     adopt_local_rank,
     run_tool,
 )
+from mmcls_repmlp.apis.stops import TerminatedError
 from mmcls_repmlp.errors import CheckpointError, JobFailedError
+from tests.helpers import ROOT
 
 PARSER = argparse.ArgumentParser(prog='tool.py')
 
@@ -29,9 +35,59 @@ def test_exit_codes_and_messages(capsys):
         'tool.py: error: no such file', 'tool.py: error: differs']
 
 
-def test_defects_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_tool(PARSER, fail(ZeroDivisionError()))
+@pytest.mark.parametrize(('error', 'words'), [
+    (ZeroDivisionError(), 'ZeroDivisionError'),
+    (OSError(28, 'No space left on device'), 'No space left on device'),
+    (MemoryError(), 'not enough memory'),
+    (BrokenPipeError(32, 'Broken pipe'), 'Broken pipe')])
+def test_what_nobody_foresaw_is_a_sentence_and_a_file(capsys, error, words):
+    assert run_tool(PARSER, fail(error)) == 1
+    said, = capsys.readouterr().err.splitlines()
+    assert said.startswith('tool.py: error: ') and words in said
+    path = re.search(r'\(the traceback is in (.*)\)$', said)[1]
+    text = Path(path).read_text()
+    assert 'Traceback' in text and type(error).__name__ in text
+
+
+def test_a_failure_with_a_cause_keeps_its_traceback(capsys):
+    def job():
+        try:
+            fail(KeyError('exp_avg'))()
+        except KeyError as error:
+            raise JobFailedError('training failed') from error
+
+    assert run_tool(PARSER, job) == 1
+    said = capsys.readouterr().err
+    assert 'error: training failed (the traceback is in ' in said
+    assert "KeyError: 'exp_avg'" in Path(
+        said.split('is in ')[1].strip().rstrip(')')).read_text()
+
+
+@pytest.mark.parametrize(('error', 'code', 'words'), [
+    (KeyboardInterrupt(), 130, 'stopped'),
+    (KeyboardInterrupt('a.pth is left'), 130, 'stopped: a.pth is left'),
+    (TerminatedError(), 143, 'stopped')])
+def test_who_stops_a_tool_gets_a_sentence(capsys, error, code, words):
+    assert run_tool(PARSER, fail(error)) == code
+    assert capsys.readouterr().err == f'tool.py: {words}\n'
+
+
+@pytest.mark.parametrize('tool', ['misc/print_config.py', 'train.py'])
+def test_a_closed_pipe_ends_in_no_traceback(project, tmp_path, tool):
+    more = {'train.py': ['--work-dir', tmp_path, '--no-validate',
+                         '--cfg-options', 'train_cfg.max_epochs=1']}
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as output:
+        done = subprocess.run(
+            [sys.executable, ROOT / 'tools' / tool, project.config,
+             *more.get(tool, [])], stdout=output, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert 'Traceback' not in done.stderr and 'Error' not in done.stderr
+    if tool == 'train.py':  # it goes on
+        assert done.returncode == 0 and (tmp_path / 'epoch_1.pth').exists()
+    else:
+        assert done.returncode in (0, 141)  # nothing or something was left
 
 
 def test_runner_arguments():

@@ -55,7 +55,8 @@ def test_training_lowers_the_loss(trained):
 def test_both_forms_score_the_same(trained, work_dir):
     results = [run_test(*pair, ['accuracy'], work_dir=work_dir)
                for pair in trained]
-    assert results[0] == results[1]
+    # One of twenty images may hang in the balance, which rounding decides.
+    assert results[0] == pytest.approx(results[1], abs=5)
 
 
 def test_forms_are_not_mixed_up(trained, work_dir, tmp_path):

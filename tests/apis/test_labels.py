@@ -1,5 +1,6 @@
 import json
 import shutil
+from argparse import Namespace
 
 import pytest
 import torch
@@ -132,3 +133,26 @@ def test_labels_without_a_class(tmp_path, label, message, names):
 def test_labels_of_a_model_that_does_not_count(tmp_path):
     check_labels(listed(tmp_path, 99), None)
     assert labels.outputs_of(torch.nn.Linear(1, 1)) is None
+
+
+def test_names_that_the_host_spells_otherwise_are_said(said):
+    """A list of labels, as ImageNet's, counts as the checkpoint does."""
+    def listed(names):
+        return named(names, folder=False)
+
+    own = tuple(f'name {i}' for i in range(20))
+    learnt = (*own[:-1], 'another spelling')
+    match_classes(listed(own), learnt, model(20))
+    assert 'have other names in the checkpoint (name 19)' in said[0]
+    with pytest.raises(ConfigError, match='are not among the 20'):
+        match_classes(named(own, folder=True), learnt, model(20))
+    with pytest.raises(ConfigError, match='are not among the 20'):
+        match_classes(listed(own), tuple('abcdefghijklmnopqrst'), model(20))
+
+
+def named(names, folder):
+    made = Namespace(metainfo=dict(classes=names), _metainfo={},
+                     pipeline=Namespace(transforms=[]))
+    if folder:
+        made.folder_to_idx = dict.fromkeys(names)
+    return made

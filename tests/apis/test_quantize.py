@@ -76,7 +76,9 @@ def test_labels_are_those_of_the_checkpoint(project, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / 'data' / 'val' / '3')
     options = {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
     matrix = confusion_matrix(project.config, project.trained,
-                              cfg_options=options, report=lambda _: None)
+                              report=lambda _: None)
+    matrix = matrix.clone()  # made in inference mode
+    matrix[3] = 0
     top1 = 100 * int(matrix.trace()) / int(matrix.sum())
     assert f' {top1:.2f} % in float32' in export(
         project, tmp_path / 'a.onnx', cfg_options=options)

@@ -1,15 +1,20 @@
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from mmcls.registry import HOOKS
 from mmengine.config import Config
+from mmengine.hooks import Hook
 
 from mmcls_repmlp.apis import train as module_under_test
+from mmcls_repmlp.apis import work_dir as work_dir_module
 from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.apis.work_dir import reserved
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.errors import CheckpointError, UserError
-from tests.helpers import assert_same
+from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 
 
 @pytest.fixture
@@ -39,27 +44,118 @@ def test_trains_validates_and_saves(project):
     assert checkpoint['meta']['epoch'] == 2
     assert checkpoint['meta']['dataset_meta']['classes'] == tuple('0123456789')
     hub = checkpoint['message_hub']['log_scalars']
-    assert hub['train/loss'].data[0][-1] < hub['train/loss'].data[0][0]
+    losses = hub['train/loss'].data[0]
+    assert sum(losses[-3:]) < sum(losses[:3])  # the last and the first epoch
     assert 'val/accuracy/top1' in hub
 
 
-@pytest.mark.parametrize('how', ['named', 'latest'])
-def test_resuming_equals_training_in_one_go(project, tmp_path, how):
+def test_the_named_one_and_the_newest_go_on_alike(project, tmp_path):
     first, last = (project.work_dir / f'epoch_{i}.pth' for i in (1, 2))
-    if how == 'latest':
-        (tmp_path / 'epoch_1.pth').write_bytes(first.read_bytes())
-        (tmp_path / 'last_checkpoint').write_text(
-            str(tmp_path / 'epoch_1.pth'))
-    train(project.config, work_dir=str(tmp_path),
-          resume='auto' if how == 'latest' else str(first), seed=0)
-    expected, resumed = (read_checkpoint(path) for path in (
-        last, tmp_path / 'epoch_2.pth'))
-    assert resumed['meta']['epoch'] == 2
-    # Not the same weights, for the order of images is drawn anew, but the
-    # same number of steps from the same state.
-    assert expected['meta']['iter'] == resumed['meta']['iter']
-    states = [c['optimizer']['state'] for c in (expected, resumed)]
-    assert_same(*[torch.stack([s[i]['step'] for i in s]) for s in states])
+    moved = tmp_path / 'newest'
+    moved.mkdir()
+    shutil.copy(first, moved)
+    (moved / 'last_checkpoint').write_text('/where/it/was/epoch_1.pth')
+    train(project.config, str(moved), resume='auto')
+    train(project.config, str(tmp_path / 'named'), resume=str(first))
+    for folder in ('named', 'newest'):
+        states = [read_checkpoint(path)['state_dict'] for path in (
+            last, tmp_path / folder / 'epoch_2.pth')]
+        assert all(states[0][key].equal(states[1][key]) for key in states[0])
+
+
+def test_a_finished_training_says_so(project, work_dir):
+    shutil.copytree(project.work_dir, work_dir)
+    before = project.trained.read_bytes()
+    model = train(project.config, work_dir, resume='auto')
+    log = sorted(Path(work_dir).glob('*/*.log'))[-1].read_text()
+    assert log.splitlines()[-1].endswith(
+        'is a finished training, of 2 epochs where train_cfg wants 2: '
+        'nothing is left to do')
+    assert Path(work_dir, 'epoch_2.pth').read_bytes() == before
+    weights = read_checkpoint(project.trained)['state_dict']
+    assert all(weights[key].equal(value)
+               for key, value in model.state_dict().items())
+
+
+def test_training_anew_over_another_is_refused(project, work_dir):
+    shutil.copytree(project.work_dir, work_dir)
+    before = sorted(Path(work_dir).iterdir())
+    with pytest.raises(UserError, match='epoch_2.pth the newest, which this'):
+        train(project.config, work_dir)
+    with pytest.raises(UserError, match='epoch_2.pth the newest, which this'):
+        train(project.config, work_dir, resume=f'{work_dir}/epoch_1.pth')
+    assert sorted(Path(work_dir).iterdir()) == before
+    train(project.config, work_dir, force=True,
+          cfg_options={'train_cfg.max_epochs': 1})
+    assert sorted(path.name for path in Path(work_dir).glob('*.pth')) == [
+        'epoch_1.pth']
+
+
+def test_a_damaged_newest_one_is_passed_over(project, work_dir):
+    shutil.copytree(project.work_dir, work_dir)
+    newest = Path(work_dir, 'epoch_2.pth')
+    newest.write_bytes(newest.read_bytes()[:-100])
+    train(project.config, work_dir, resume='auto')
+    logs = ''.join(path.read_text() for path in Path(work_dir).glob('*/*.log'))
+    assert 'passed over as damaged: epoch_2.pth' in logs
+    assert read_checkpoint(newest)['meta']['epoch'] == 2
+
+
+def test_another_model_in_the_work_dir_is_refused(project, work_dir):
+    shutil.copytree(project.work_dir, work_dir)
+    with pytest.raises(CheckpointError, match='epoch_2.pth.*another number of '
+                       'classes'):
+        train(project.config, work_dir, resume='auto',
+              cfg_options={'model.head.num_classes': 12})
+
+
+def test_another_optimizer_is_refused_before_training(project, work_dir):
+    with pytest.raises(CheckpointError, match='with another optimizer'):
+        train(project.config, work_dir, resume=str(project.trained),
+              cfg_options={'optim_wrapper.optimizer': dict(
+                  type='SGD', lr=0.1, weight_decay=0., _delete_=True),
+                  'train_cfg.max_epochs': 3})
+
+
+def test_two_trainings_in_one_folder(project, work_dir, monkeypatch):
+    monkeypatch.setattr(work_dir_module, '_PATIENCE', 0)
+    with reserved(work_dir):
+        with pytest.raises(UserError, match='another training is running'):
+            train(project.config, work_dir)
+
+
+@HOOKS.register_module()
+class FailingHook(Hook):
+    """Fail in the second epoch of three images' worth."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == 1 and self.kind != 'nan':
+            raise dict(stop=KeyboardInterrupt, defect=ZeroDivisionError,
+                       disk=OSError(28, 'No space left on device'))[self.kind]
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == 1 and self.kind == 'nan':
+            runner.model.head.fc.bias.data[0] = torch.nan
+
+
+@pytest.mark.parametrize(('kind', 'error', 'words'), [
+    ('stop', KeyboardInterrupt, ''),
+    ('defect', JobFailedError,
+     'training failed in iteration 4: ZeroDivisionError; '),
+    ('disk', JobFailedError,
+     'training failed in iteration 4: No space left on device; '),
+    ('nan', JobFailedError, 'the loss is NaN or infinite since iteration 4: '
+     r'.*\(optim_wrapper.clip_grad\); ')])
+def test_what_is_left_is_said(project, work_dir, kind, error, words):
+    with pytest.raises(error, match=f'^{words}{work_dir}/epoch_1.pth is the '
+                       'last whole checkpoint, --resume goes on from it$'):
+        train(project.config, work_dir, cfg_options=dict(
+            custom_hooks=[dict(type='FailingHook', kind=kind)],
+            default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
+    assert read_checkpoint(f'{work_dir}/epoch_1.pth')['meta']['epoch'] == 1
 
 
 def test_arguments_reach_the_config(project, seen):
@@ -72,11 +168,6 @@ def test_arguments_reach_the_config(project, seen):
     assert cfg.auto_scale_lr.enable
     assert cfg.train_cfg.max_epochs == 5
     assert not cfg.resume and cfg.load_from is None
-
-
-def test_resuming_the_latest(project, seen):
-    cfg = seen(project.config, resume='auto')
-    assert cfg.resume and cfg.load_from is None
 
 
 def test_mixed_precision_on_a_gpu(project, seen, monkeypatch):
@@ -113,8 +204,8 @@ def test_checkpoints_are_checked_before_anything_starts(project, tmp_path):
 
 
 def test_a_schedule_that_begins_when_training_ends(project, tmp_path):
-    with pytest.raises(UserError, match='param_scheduler of the config does '
-                       'not go with its train_cfg'):
+    with pytest.raises(UserError, match='param_scheduler of the config '
+                       'cannot be built, or is longer than its train_cfg'):
         train(project.config, str(tmp_path), cfg_options=dict(param_scheduler=[
             dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]))
 

@@ -111,6 +111,22 @@ def test_lists_may_have_byte_order_marks(tmp_path):
         build(tmp_path, ann_file='list.txt', classes=['b', 'a'])
 
 
+def test_links_are_followed_and_none_is_passed_over(tmp_path, said):
+    make(tmp_path / 'real', '1.png', '2.png')
+    make(tmp_path / 'data', 'b/1.png')
+    (tmp_path / 'data' / 'a').symlink_to(tmp_path / 'real')
+    (tmp_path / 'data' / 'b' / '0.png').symlink_to('gone.png')
+    assert found(build(tmp_path / 'data')) == [
+        ('a/1.png', 0), ('a/2.png', 0), ('b/0.png', 1), ('b/1.png', 1)]
+    assert not said
+
+
+def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
+    make(tmp_path, 'a/deep/1.png', 'b/2.png')
+    monkeypatch.setattr(folders, 'LocalBackend', int)
+    assert found(build(tmp_path)) == [('a/deep/1.png', 0), ('b/2.png', 1)]
+
+
 def test_imagenet_keeps_its_names(imagenet):
     data = build(imagenet, 'ImageNet', ann_file='meta/val.txt',
                  data_prefix='val')

@@ -5,8 +5,10 @@ import torch
 from mmcls.models import build_backbone, build_classifier
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference
+from mmcls_repmlp.models.layers import GlobalPerceptron
 from tests.helpers import (
     TINY_CFG,
     TINY_RESNET_CFG,
@@ -122,3 +124,53 @@ def test_is_compiled_and_exported():
     for n in (1, 2, 5):
         x = randn(n, 3, 32, 32, seed=n).float()
         assert_same(program.module()(x), fused(x), 2e-5)
+
+
+class OtherGate(GlobalPerceptron):
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class OtherLinear(nn.Linear):
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda m: m.backbone.stages[1].register_forward_hook(lambda *_: None),
+     r'^backbone\.stages\.1 cannot be merged: it has hooks'),
+    (lambda m: prune.l1_unstructured(m.head.fc, 'weight', 0.5),
+     r'^head\.fc .*prune\.remove'),
+    (lambda m: nn.utils.parametrizations.weight_norm(
+        m.backbone.patch_embed.projection), 'remove_parametrizations'),
+    (lambda m: setattr(m.backbone.stages[0][0].ffn_block, 'act', nn.ReLU()),
+     'ffn_block.act is a ReLU, .*only GELU can'),
+    (lambda m: setattr(m.backbone.patch_embed, 'act', nn.GELU()),
+     'patch_embed.act is a GELU, .*only ReLU can'),
+    (lambda m: setattr(m.backbone.downsample_layers[0], 'activate',
+                       nn.GELU()), 'activate is a GELU, .*only ReLU can'),
+    (lambda m: setattr(m.backbone.stages[0][0].repmlp_block, 'gp',
+                       OtherGate(8).double()), 'gp is a OtherGate'),
+    (lambda m: setattr(m.head, 'fc', OtherLinear(32, 5).double()),
+     'OtherLinear does not apply its weight'),
+    (lambda m: setattr(m.backbone.stages[0][0].ffn_block.ffn_fc1, 'order',
+                       ('norm', 'conv', 'act')), 'ffn_fc1 is no ConvModule'),
+])
+def test_what_would_be_lost_is_refused(change, message):
+    model = classifier()
+    change(model)
+    names = [*model.state_dict()]
+    with pytest.raises(ValueError, match=message):
+        fuse_for_inference(model)
+    assert [*model.state_dict()] == names
+
+
+def test_built_in_inference_mode_it_runs_outside():
+    model, x = classifier(), randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        fused = fuse_for_inference(model)
+    out = fused(x.clone().requires_grad_())
+    out.sum().backward()
+    assert_same(out.detach(), model(x).detach(), 1e-10)

@@ -182,6 +182,15 @@ def test_what_is_no_image_is_named(tmp_path, backend, data):
             imdecode_backend=backend)])
 
 
+def test_a_cut_off_jpeg_is_refused_whatever_the_decoder(tmp_path):
+    path = tmp_path / 'image.jpg'
+    rgb().save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    for backend, _ in READERS:
+        with pytest.raises(JobFailedError, match='it is cut off'):
+            read_pixels(path, [dict(LOAD, imdecode_backend=backend)])
+
+
 def test_opencv_is_needed_only_where_the_pipeline_says_so(tmp_path):
     path = tmp_path / 'image.png'
     rgb().save(path)

@@ -6,6 +6,7 @@ import torch
 from mmcls.models import build_backbone
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
+from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock, RepMLPNet, reparameterize
 from mmcls_repmlp.deploy import largest_difference
@@ -88,6 +89,89 @@ def test_wrapped_models_are_refused_with_the_remedy(
     with pytest.raises(TypeError, match=r'model\.backbone\.module$'):
         reparameterize(inner)
     assert not model.backbone.deploy
+
+
+class Two(nn.Module):
+    """A model of ours beside one of mmcls."""
+
+    def __init__(self):
+        super().__init__()
+        self.ours = RepMLPNet(**TINY_CFG)
+        self.theirs = build_backbone(dict(type='RepVGG', arch='A0'))
+
+
+@pytest.mark.parametrize('broken', ['ours', 'theirs'])
+@pytest.mark.parametrize('inplace', [True, False])
+def test_of_several_models_all_are_merged_or_none(broken, inplace):
+    model = random_model(Two)
+    twin = copy.deepcopy(model)
+    if broken == 'ours':
+        model.ours.stages[2][0].repmlp_block.fc3_bn = nn.GroupNorm(1, 32)
+    else:
+        model.theirs.stage_4[0].branch_1x1.conv.weight = None
+    names = [*model.state_dict()]
+    with pytest.raises((ValueError, AttributeError, TypeError)):
+        reparameterize(model, inplace=inplace)
+    assert [*model.state_dict()] == names
+    merged = reparameterize(twin, inplace=inplace)
+    assert merged.ours.deploy and merged.theirs.deploy
+
+
+def test_a_pruned_model_is_refused_before_it_is_copied(model):
+    prune.l1_unstructured(model.backbone.stages[1][0].repmlp_block.fc3,
+                          'weight', 0.5)
+    with pytest.raises(ValueError, match=r'^backbone\.stages\.1\.0\.'
+                       r'repmlp_block\.fc3 cannot .*prune\.remove'):
+        reparameterize(model)
+
+
+def test_what_torch_cannot_copy_is_said(model):
+    # A pruned layer that merging does not concern.
+    layer = model.backbone.patch_embed.projection
+    prune.l1_unstructured(layer, 'weight', 0.5)
+    with pytest.raises(ValueError, match='cannot be copied.*inplace=True'):
+        reparameterize(model)
+    expected = model(randn(2, 3, 32, 32)).detach()
+    reparameterize(model, inplace=True)
+    assert_same(model(randn(2, 3, 32, 32)).detach(), expected)
+
+
+@pytest.mark.parametrize('inplace', [True, False])
+def test_merged_in_inference_mode_it_can_be_trained_and_loaded(
+        model, inplace):
+    with torch.inference_mode():
+        merged = reparameterize(model, inplace=inplace)
+    merged(randn(2, 3, 32, 32)).sum().backward()
+    merged.load_state_dict(merged.state_dict())
+    assert not any(t.is_inference() for t in merged.state_dict().values())
+
+
+def test_what_was_built_in_inference_mode_can_be_trained_when_merged():
+    with torch.inference_mode():
+        model = random_model(Classifier)
+        merged = reparameterize(model)
+        model.backbone.switch_to_deploy()
+    for each in (model, merged):
+        each.train()(randn(2, 3, 32, 32)).sum().backward()
+        each.load_state_dict(merged.state_dict())
+
+
+def test_a_compiled_model_is_merged_inside(model):
+    x = randn(2, 3, 32, 32)
+    merged = reparameterize(torch.compile(model, backend='eager'))
+    assert merged._orig_mod.backbone.deploy
+    assert_same(merged._orig_mod(x), model(x))
+
+
+def test_an_own_way_of_merging_is_kept():
+    class Own(RepMLPNet):
+
+        def switch_to_deploy(self):
+            super().switch_to_deploy()
+            self.told = True
+
+    merged = reparameterize(random_model(Own, **TINY_CFG))
+    assert merged.deploy and merged.told
 
 
 def test_difference_of_equal_models_is_rounding(model):

@@ -1,14 +1,10 @@
-import copy
-
 import pytest
 import torch
-from torch import nn
 
 from mmcls_repmlp.models.layers import (
     ConvFFN,
     GlobalPerceptron,
     PatchEmbed,
-    checkpointed,
 )
 from tests.helpers import assert_same, randn, randomize
 
@@ -62,32 +58,3 @@ def test_norms_are_folded_only_where_that_repays_and_is_right():
         assert not repays(norm_cfg=dict(type='GN', num_groups=2))
         assert not repays(conv_cfg=dict(type='ConvWS'))
         assert not ConvFFN(4, 16).train()._repays_folding(randn(2, 4, 2, 2))
-
-
-def test_checkpointing_changes_neither_gradients_nor_statistics():
-    results = []
-    module = nn.Sequential(
-        nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.Conv2d(4, 2, 1)).double()
-    for call in (lambda m, x: m(x), checkpointed):
-        copied = copy.deepcopy(module).train()
-        x = randn(3, 2, 4, 4).requires_grad_()
-        call(copied, x).square().sum().backward()
-        results.append([
-            x.grad, *(p.grad for p in copied.parameters()),
-            *(b.double() for b in copied.buffers())])
-    assert_same(*results, rtol=0)
-    assert int(results[0][-1]) == 1  # num_batches_tracked
-
-
-def test_checkpointing_keeps_no_activations():
-    module = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 4))
-
-    def saved(call):
-        sizes = []
-        with torch.autograd.graph.saved_tensors_hooks(
-                lambda t: sizes.append(t.numel()) or t, lambda t: t):
-            call(module, torch.ones(8, 4, requires_grad=True))
-        return sum(sizes)
-
-    assert saved(checkpointed) < saved(lambda m, x: m(x)) / 4

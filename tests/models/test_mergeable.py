@@ -3,7 +3,9 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
+from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models.batch_norm import fold_bn
 from mmcls_repmlp.models.mergeable import Mergeable, merge_all
@@ -61,9 +63,9 @@ def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
 
 
 def test_all_parts_are_merged_or_none():
-    parts = [pair(0), pair(1)]
+    parts = nn.ModuleList([pair(0), pair(1)])
     parts[1].bn = nn.GroupNorm(1, 4).double()
-    with pytest.raises(ValueError, match='inner is normalised by GroupNorm'):
+    with pytest.raises(ValueError, match='^1: inner is normalised by Group'):
         merge_all(parts)
     assert not any(part.deploy for part in parts)
     assert parts[0].inner[0].bias is None
@@ -77,3 +79,153 @@ def test_the_other_form_is_refused():
     merged.switch_to_deploy()
     with pytest.raises(CheckpointError, match='does not fit'):
         merged.load_state_dict(pair().state_dict(), strict=False)
+
+
+def untouched(model, do, message):
+    """Check that merging is refused in these words and changes nothing."""
+    before = {key: tensor.clone() for key, tensor in
+              model.state_dict().items()}
+    with pytest.raises(ValueError, match=message) as caught:
+        do(model)
+    assert len(str(caught.value)) < 400
+    assert [*before] == [*model.state_dict()]
+    assert all(torch.equal(before[key], tensor) for key, tensor in
+               model.state_dict().items())
+
+
+def spoil_conv(kind):
+    return lambda part: setattr(part.repconv3, 'conv', kind)
+
+
+# What is done to the second of two blocks, and what the message says.
+SPOILS = {
+    r'^1\.repconv3\.conv cannot .* pruned: .*prune\.remove':
+        lambda part: prune.l1_unstructured(
+            part.repconv3.conv, 'weight', 0.5),
+    r'^1\.fc3 cannot .* parametrized: .*remove_parametrizations':
+        lambda part: nn.utils.parametrizations.weight_norm(part.fc3),
+    r'^1\.fc3_bn cannot .* hooks':
+        lambda part: part.fc3_bn.register_forward_hook(lambda *_: None),
+    r'^1\.repconv3 cannot .* hooks':
+        lambda part: part.repconv3.register_forward_pre_hook(
+            lambda *_: None),
+    r'^1\.fc3 cannot .* forward of its own':
+        lambda part: setattr(part.fc3, 'forward', lambda x: x),
+    '^1: fc3 is normalised by InstanceNorm2d':
+        lambda part: setattr(part, 'fc3_bn', nn.InstanceNorm2d(4)),
+    '^1: repconv3 is normalised by OtherNorm':
+        lambda part: setattr(part.repconv3, 'bn', OtherNorm(4).double()),
+    '^1: fc3 is normalised by BatchNorm2d.*running statistics':
+        lambda part: setattr(part, 'fc3_bn', nn.BatchNorm2d(
+            4, track_running_stats=False)),
+    '^1: layer type OtherConv .* fc3 could not be merged':
+        lambda part: setattr(part, 'fc3', OtherConv(
+            16, 16, 1, groups=4, bias=False).double()),
+    '^1: repconv3 is no linear convolution of stride 1':
+        spoil_conv(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4)),
+    '^1: repconv3 is no linear convolution of .* padded with zeros':
+        spoil_conv(nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular',
+                             groups=4)),
+    '^1: repconv3 is no ConvModule':
+        lambda part: part.repconv3.turn_on_fast_conv_bn_eval(),
+    '^1: fc3 would not be finite in torch.float64.*NaN':
+        lambda part: part.fc3_bn.running_mean.fill_(float('nan')),
+    r'^layers on several devices .*1\.repconv1.* on meta':
+        lambda part: part.repconv1.to('meta'),
+}
+
+
+class OtherNorm(nn.BatchNorm2d):
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+class OtherConv(nn.Conv2d):
+
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, 2 * weight, bias)
+
+
+def blocks():
+    return nn.ModuleList([random_model(
+        RepMLPBlock, seed, channels=4, path_h=2, path_w=2, num_sharesets=4,
+        reparam_conv_kernels=(1, 3)) for seed in (0, 1)])
+
+
+@pytest.mark.parametrize('message', SPOILS)
+def test_what_cannot_be_merged_is_named_first(message):
+    model = blocks()
+    SPOILS[message](model[1])
+    if 'meta' in message:
+        with pytest.raises(ValueError, match=message):
+            merge_all(model)
+    elif 'finite' in message:
+        with pytest.raises(ValueError, match=message):
+            merge_all(model)
+    else:
+        untouched(model, merge_all, message)
+    assert not any(part.deploy for part in model)
+
+
+def test_a_layer_that_two_parts_share_is_named():
+    model = blocks()
+    model[1].fc3 = model[0].fc3
+    untouched(model, merge_all, '^0.fc3 cannot be merged: it is shared')
+
+
+def test_parts_that_stand_twice_are_merged_once():
+    model, x = blocks(), randn(2, 4, 2, 2)
+    model.append(model[0])
+    expected = model[2](x).detach()
+    merge_all(model)
+    assert model[2].deploy
+    assert_same(model[2](x).detach(), expected)
+
+
+def test_shared_weights_are_merged_apart():
+    model, x = blocks(), randn(2, 4, 2, 2)
+    model[1].fc3.weight = model[0].fc3.weight
+    expected = [part(x).detach() for part in model]
+    merge_all(model)
+    assert_same([part(x).detach() for part in model], expected)
+
+
+def test_weights_too_large_for_half_precision_are_refused():
+    model = blocks().half()
+    model[0].fc3_bn.weight.data.fill_(6e4)
+    model[0].fc3.weight.data.fill_(6e4)
+    untouched(model, merge_all, '^0: fc3 would not be finite in torch.float16')
+
+
+def test_what_merging_does_not_concern_may_be_watched_and_pruned():
+    model, x, seen = blocks(), randn(2, 4, 2, 2), []
+    prune.l1_unstructured(model[0].gp.conv1.conv, 'weight', 0.5)
+    model[0].gp.register_forward_hook(lambda *_: seen.append('gp'))
+    model[0].register_forward_hook(lambda *_: seen.append('block'))
+    expected = model[0](x).detach()
+    merge_all(model)
+    assert_same(model[0](x).detach(), expected)
+    assert seen == ['gp', 'block'] * 2
+
+
+@pytest.mark.parametrize('context', [
+    torch.inference_mode, torch.no_grad,
+    lambda: torch.autocast('cpu', torch.bfloat16)])
+def test_merged_in_any_mode_a_model_can_be_trained_and_loaded(context):
+    model, plain, x = blocks(), blocks(), randn(2, 4, 2, 2)
+    merge_all(plain)
+    with context():
+        merge_all(model)
+    assert not any(tensor.is_inference() for tensor in model.parameters())
+    assert_same([*model.parameters()], [*plain.parameters()], 0)
+    model[1](model[0](x)).sum().backward()
+    assert all(tensor.grad is not None for tensor in model.parameters())
+    model.load_state_dict(plain.state_dict())
+    copy.deepcopy(model)
+
+
+def test_on_the_meta_device_the_structure_is_merged():
+    model = blocks().to('meta')
+    merge_all(model)
+    assert all(part.deploy and part.fc3.bias.is_meta for part in model)

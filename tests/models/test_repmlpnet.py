@@ -111,6 +111,7 @@ def test_formulations_for_inference_equal_mmcls_in_float32(batch):
         assert_same(ours(x), theirs(x), 2e-5)
 
 
+@pytest.mark.slow
 def test_b224_equals_mmcls_in_both_forms():
     # At the real size other formulations are chosen. The residual branches
     # are damped, or activations explode and float32 says nothing.

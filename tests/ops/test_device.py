@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmcls_repmlp.ops.device import eager_on_cpu
+from mmcls_repmlp.ops.device import eager_on_cpu, is_transformed
 
 
 class Probe(torch.nn.Module):
@@ -26,3 +26,19 @@ def test_is_false_while_a_graph_is_made():
 def test_is_false_while_a_graph_is_traced():
     x = torch.ones(1)
     assert torch.jit.trace(Probe(), x, check_trace=False)(x) == 3
+
+
+def test_is_false_under_transforms():
+    x = torch.ones(2)
+    assert torch.func.vmap(Probe())(x).tolist() == [3, 3]
+    assert torch.func.jvp(Probe(), (x, ), (x, ))[0].tolist() == [3, 3]
+    assert Probe()(x).tolist() == [2, 2]
+
+
+def test_compiled_code_is_not_taken_for_transformed_code():
+    def told(x):
+        return x + 1 if is_transformed() else x + 2
+
+    x = torch.ones(1)
+    assert torch.compile(told, backend='eager', fullgraph=True)(x) == 3
+    assert torch.func.vmap(told)(x) == 2

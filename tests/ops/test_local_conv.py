@@ -34,3 +34,10 @@ def test_output_by_plain_loops():
                         for i in range(3) for j in range(3)
                         if 0 <= top + i - 1 < 3 and 0 <= left + j - 1 < 4)
                     torch.testing.assert_close(out[m, c, top, left], expected)
+
+
+def test_no_maps():
+    x = randn(0, 2, 3, 4).requires_grad_()
+    out = local_conv(x, randn(2, 1, 3, 3))
+    assert out.shape == x.shape
+    out.sum().backward()

@@ -40,3 +40,7 @@ def test_input_is_left_alone_and_gradients_are_right():
         compute(leaf, *operands()).sum().backward()
         grads.append(leaf.grad)
     assert_same(*grads)
+
+
+def test_no_images():
+    assert pointwise_ffn(randn(0, 6, 2, 2), *operands()).shape == (0, 6, 2, 2)

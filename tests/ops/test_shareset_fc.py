@@ -146,3 +146,18 @@ def test_refuses_shapes_that_do_not_belong_together(wrong):
                                                                  bias[1:])
     with pytest.raises(ValueError, match=f'{wrong} of shape'):
         shareset_fc(x, weight, bias)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('sharesets', [1, 2])
+@pytest.mark.parametrize('inputs', [4, 300])
+def test_no_rows(dtype, sharesets, inputs):
+    x = torch.zeros(0, sharesets, inputs, dtype=dtype, requires_grad=True)
+    weight = torch.ones(3 * sharesets, inputs, dtype=dtype,
+                        requires_grad=True)
+    for with_gradients in (True, False):
+        with torch.set_grad_enabled(with_gradients):
+            out = shareset_fc(x, weight)
+        assert out.shape == (0, sharesets, 3)
+    shareset_fc(x, weight).sum().backward()
+    assert not weight.grad.any()

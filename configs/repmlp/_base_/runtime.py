@@ -11,7 +11,8 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False))
 # Several processes: average the running statistics of batch norm after every
 # epoch, so that all of them validate, and save, the same model.
-custom_hooks = [dict(type='SyncBuffersHook')]
+custom_hooks = [
+    dict(type='SyncBuffersHook'), dict(type='CheckInvalidLossHook')]
 visualizer = dict(
     type='ClsVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 

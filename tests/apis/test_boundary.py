@@ -1,6 +1,6 @@
 import pytest
 
-from mmcls_repmlp.boundary import outcome
+from mmcls_repmlp.apis.boundary import outcome
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 

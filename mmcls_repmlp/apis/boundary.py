@@ -1,0 +1,68 @@
+"""Where errors become a sentence and an exit code; nothing heavy is needed."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+from .stops import TerminatedError, is_output_closed, stoppable
+
+DONE, FAILURE, USER_ERROR = 0, 1, 2
+# As shells count: 128 and the number of the signal.
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
+_LONGEST = 300
+
+
+def plainly(error: Exception, name: str) -> str:
+    """Say in a line what a failure is about, and keep nothing of it."""
+    if isinstance(error, JobFailedError):
+        return str(error)
+    text = f'{type(error).__name__}: {error}'.rstrip(': ')
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+
+
+def outcome(name: str,
+            job: Callable[[], object],
+            describe: Callable[[Exception, str], str] = plainly) -> int:
+    """Run a job; whatever happens is one sentence on stderr.
+
+    Args:
+        name: The tool's name.
+        job: The work; may raise UserError or JobFailedError with a message
+            for the user, and KeyboardInterrupt with what was saved.
+        describe: Words a failure, given the tool's name. Defaults to
+            :func:`plainly`.
+
+    Returns:
+        0 when done, 2 if the user must change something, 1 on failure, 130
+        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output any
+        more.
+    """
+    with stoppable():
+        return _outcome(name, job, describe)
+
+
+def _outcome(name: str, job: Callable[[], object],
+             describe: Callable[[Exception, str], str]) -> int:
+    try:
+        job()
+        is_output_closed()  # all is done, read or not
+    except KeyboardInterrupt as stop:
+        _say(name, f'stopped: {stop}' if str(stop) else 'stopped')
+        return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
+    except UserError as error:
+        _say(name, f'error: {error}')
+        return USER_ERROR
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            return PIPE_CLOSED
+        _say(name, f'error: {describe(error, name)}')
+        return FAILURE
+    return DONE
+
+
+def _say(name: str, message: str) -> None:
+    with suppress(OSError):
+        print(f'{name}: {" ".join(message.split())}', file=sys.stderr)

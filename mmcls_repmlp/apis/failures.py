@@ -1,0 +1,80 @@
+"""What went wrong, in a sentence, and its traceback in a file."""
+from __future__ import annotations
+
+import logging
+import tempfile
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from mmengine.logging import MMLogger
+
+# A sentence, not the novel that some errors tell.
+_LONGEST = 300
+
+
+def describe(error: BaseException) -> str:
+    """Say in a line what an unexpected error is about."""
+    text = ' '.join(str(error).split())
+    if is_out_of_memory(error):
+        text = ('there is not enough memory, smaller batches (batch_size) or '
+                f'images need less ({text or "no more is known"})')
+    elif isinstance(error, OSError) and error.strerror:
+        names = [repr(str(name)) for name in (error.filename, error.filename2)
+                 if name is not None]
+        text = ': '.join([error.strerror, *names])
+    elif isinstance(error, KeyError) and ' ' in text:
+        text = str(error.args[0])  # a sentence, which KeyError would quote
+    elif not isinstance(error, RuntimeError) or not text:
+        text = f'{type(error).__name__}: {text}' if text else type(
+            error).__name__
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether memory has run out, of the machine or of a device."""
+    # On a CPU PyTorch has no class for it, only a text.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError)
+        and ("can't allocate memory" in str(error)
+             or 'not enough memory' in str(error)))
+
+
+def keep_traceback(error: BaseException, name: str) -> str:
+    """Write the traceback of an error to the log of the run.
+
+    Args:
+        error: The error.
+        name: What a file of its own is called after, if there is no log.
+
+    Returns:
+        Where the traceback stands, as the end of a sentence; empty if it
+        cannot be written anywhere.
+    """
+    text = ''.join(traceback.format_exception(error))
+    for path in (_log_file(), _own_file(name)):
+        with suppress(OSError):
+            if path is not None:
+                with open(path, 'a', encoding='utf-8') as file:
+                    file.write(f'\n{text}')
+                return f' (the traceback is in {path})'
+    return ''
+
+
+def _log_file() -> Path | None:
+    if not MMLogger._instance_dict:  # asking for it would make one
+        return None
+    paths = [handler.baseFilename
+             for handler in MMLogger.get_current_instance().handlers
+             if isinstance(handler, logging.FileHandler)]
+    return Path(paths[-1]) if paths else None
+
+
+def _own_file(name: str) -> Path | None:
+    with suppress(OSError):
+        with tempfile.NamedTemporaryFile(
+                prefix=f'{Path(name).stem}-', suffix='.log',
+                delete=False) as file:
+            return Path(file.name)
+    return None

@@ -1,0 +1,134 @@
+"""A training that was interrupted has the weights of one that was not."""
+from __future__ import annotations
+
+import shutil
+from copy import deepcopy
+
+import pytest
+import torch
+
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.checkpoints import read_checkpoint
+from tests.helpers import ROOT, TINY
+from tests.tools.test_tools import free_port, run
+
+# All that draws random numbers: order, images, batches, layers; and averages.
+_TEXT = """
+_base_ = {base!r}
+model = dict(
+    backbone=dict(arch={arch!r}, drop_path_rate=0.5),
+    head=dict(in_channels=32, loss=dict(
+        _delete_=True, type='CrossEntropyLoss', use_soft=True)),
+    train_cfg=dict(augments=[dict(type='Mixup', alpha=1.),
+                             dict(type='CutMix', alpha=1.)]))
+_data = dict(
+    batch_size=16, num_workers={workers}, persistent_workers={persistent},
+    dataset=dict(data_root={data!r}))
+train_dataloader = _data
+val_dataloader = dict(
+    batch_size=20, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r}))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=2, val_interval=2)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=3)]
+custom_hooks = [dict(type='SyncBuffersHook'),
+                dict(type='EMAHook', momentum=0.1)]
+env_cfg = dict(mp_cfg=dict(mp_start_method='fork'))
+default_hooks = dict(
+    checkpoint=dict(interval=1, max_keep_ckpts=-1, save_best='auto'))
+randomness = dict(_delete_=True, seed={seed})
+"""
+
+
+@pytest.fixture
+def config(tmp_path, digits):
+    """Write a config; options come after."""
+    def write(workers=0, persistent=False, seed=3):
+        path = tmp_path / 'config.py'
+        base = ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
+        path.write_text(_TEXT.format(
+            base=str(base), arch=TINY, workers=workers, seed=seed,
+            persistent=persistent, data=str(digits)))
+        return path
+    return write
+
+
+CHECKPOINT = 'default_hooks.checkpoint'
+MIDDLE = {f'{CHECKPOINT}.by_epoch': False}
+ITERATIONS = {
+    **MIDDLE,
+    'train_cfg': dict(_delete_=True, by_epoch=False, max_iters=4,
+                      val_interval=2),
+    'train_dataloader.sampler.type': 'InfiniteSampler'}
+
+
+def same(first, second):
+    """Compare tensors, numbers and what holds them, bit by bit."""
+    if isinstance(first, dict):
+        assert [*first] == [*second]
+        for key in first:
+            same(first[key], second[key])
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second)
+        for pair in zip(first, second):
+            same(*pair)
+    elif isinstance(first, torch.Tensor):
+        assert first.dtype == second.dtype and first.equal(second)
+    else:
+        assert first == second
+
+
+def assert_same_training(first, second):
+    first, second = (read_checkpoint(path) for path in (first, second))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer',
+                'param_schedulers'):
+        same(first[key], second[key])
+    for key in ('epoch', 'iter', 'seed'):
+        assert first['meta'][key] == second['meta'][key]
+
+
+@pytest.mark.parametrize(('options', 'more', 'middle', 'last'), [
+    (dict(), {}, 'epoch_1.pth', 'epoch_2.pth'),
+    (dict(seed=None), {}, 'epoch_1.pth', 'epoch_2.pth'),
+    (dict(workers=2), {}, 'epoch_1.pth', 'epoch_2.pth'),
+    (dict(workers=2, persistent=True), {}, 'epoch_1.pth', 'epoch_2.pth'),
+    (dict(workers=1), MIDDLE, 'iter_2.pth', 'iter_6.pth'),
+    (dict(), MIDDLE, 'iter_3.pth', 'iter_6.pth'),
+    (dict(), MIDDLE, 'iter_5.pth', 'iter_6.pth'),
+    (dict(workers=2), ITERATIONS,
+     'iter_1.pth', 'iter_4.pth'),
+    (dict(), ITERATIONS, 'iter_3.pth',
+     'iter_4.pth')])
+def test_resumed_weights_are_the_same(config, tmp_path, options, more,
+                                      middle, last):
+    config = config(**options)
+    whole, rest = tmp_path / 'whole', tmp_path / 'rest'
+    train(config, str(whole), cfg_options=deepcopy(more))
+    rest.mkdir()
+    shutil.copy(whole / middle, rest / middle)
+    train(config, str(rest), resume='auto', cfg_options=deepcopy(more))
+    assert_same_training(whole / last, rest / last)
+
+
+def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
+    config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
+
+    def train_twofold(folder, *more):
+        done = run(ROOT / 'tools' / 'dist_train.sh', config, 2, '--work-dir',
+                   folder, *more, '--cfg-options',
+                   f'{CHECKPOINT}.by_epoch=False', PORT=free_port())
+        assert done.returncode == 0, done.stderr
+
+    train_twofold(whole)
+    rest.mkdir()
+    # 40 images in batches of 16 for each of two: two iterations an epoch.
+    shutil.copy(whole / 'iter_1.pth', rest)
+    train_twofold(rest, '--resume')
+    assert_same_training(whole / 'iter_4.pth', rest / 'iter_4.pth')
+    # By one process other images make a batch: the comparison can fail.
+    train(config, str(tmp_path / 'one'), cfg_options=deepcopy(MIDDLE))
+    with pytest.raises(AssertionError):
+        assert_same_training(whole / 'iter_4.pth',
+                             tmp_path / 'one' / 'iter_4.pth')

@@ -1,0 +1,114 @@
+"""Nothing is lost when a training is killed, or the disk is full."""
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT, TINY
+from tests.tools.test_tools import run
+
+_KILLS = 20
+CHECKPOINT = 'default_hooks.checkpoint'
+# A checkpoint after every iteration, one kept: much to be killed in.
+_TEXT = """
+_base_ = {base!r}
+model = dict(backbone=dict(arch={arch!r}), head=dict(in_channels=32))
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r}))
+val_dataloader = val_cfg = val_evaluator = None
+test_dataloader = test_cfg = test_evaluator = None
+train_cfg = dict(max_epochs=1)
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
+param_scheduler = []
+default_hooks = dict(checkpoint=dict(by_epoch=False))
+"""
+
+
+@pytest.fixture
+def config(tmp_path, digits):
+    path = tmp_path / 'config.py'
+    path.write_text(_TEXT.format(
+        base=str(ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'),
+        arch=TINY, data=str(digits)))
+    return path
+
+
+def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
+    done = run(sys.executable, Path(__file__).with_name('kill_trainings.py'),
+               config, tmp_path / 'work', _KILLS, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    *killed, finished = json.loads(done.stdout)
+    newest = 0
+    assert len(killed) == _KILLS
+    for found in killed:
+        assert found['status'] == signal.SIGKILL
+        assert not found['torn']
+        assert found['whole'] or not newest
+        assert found['scratch'] <= 1
+        assert found['last'] is None or Path(found['last']).suffix == '.pth'
+        newest, before = max(found['whole'], default=0), newest
+        assert newest >= before
+    assert newest > 0
+    assert finished['status'] == 0
+    assert finished['whole'] == [(newest // 20 + 1) * 20]
+    assert finished['scratch'] == 0
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
+    work = tmp_path / 'work'
+
+    def train(epochs, *more, **limits):
+        return subprocess.run(
+            [sys.executable, ROOT / 'tools' / 'train.py', config,
+             '--work-dir', work, *more, '--cfg-options',
+             f'{CHECKPOINT}.by_epoch=True', f'train_cfg.max_epochs={epochs}'],
+            capture_output=True, text=True,
+            env={**os.environ, 'PYTHONPATH': str(ROOT)}, **limits)
+
+    assert train(1).returncode == 0
+    before = (work / 'epoch_1.pth').read_bytes()
+    limit = len(before) - 1  # more than any log
+
+    full = train(2, '--resume', preexec_fn=lambda: (
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
+    assert full.returncode == 1 and 'Traceback' not in full.stderr
+    said = full.stderr.splitlines()[-1]
+    assert "epoch_2.pth' cannot be written (File too large)" in said
+    assert f'{work}/epoch_1.pth is the last whole checkpoint' in said
+    log = Path(said.split('the traceback is in ')[1].rstrip(')'))
+    assert log.is_relative_to(work) and 'Traceback' in log.read_text()
+    assert [path.name for path in work.glob('*.pth')] == ['epoch_1.pth']
+    assert (work / 'epoch_1.pth').read_bytes() == before
+    assert not [*work.glob('.mmcls_repmlp-*')]
+    assert (work / 'last_checkpoint').read_text() == str(work / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize(('stop', 'code'), [(signal.SIGINT, 130),
+                                            (signal.SIGTERM, 143)])
+def test_who_stops_a_training_is_told_what_is_saved(config, tmp_path, stop,
+                                                    code):
+    work = tmp_path / 'work'
+    training = subprocess.Popen(
+        [sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
+         work, '--cfg-options', 'train_cfg.max_epochs=100000'],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    while training.poll() is None and not [*work.glob('iter_*.pth')]:
+        time.sleep(0.05)
+    training.send_signal(stop)
+    said = training.communicate()[1]
+    assert training.returncode == code, said
+    assert 'Traceback' not in said
+    newest, = work.glob('iter_*.pth')
+    assert said.splitlines()[-1] == (
+        f'train.py: stopped: {newest} is the last whole checkpoint, --resume '
+        'goes on from it')

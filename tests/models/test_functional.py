@@ -1,0 +1,168 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from mmcv.cnn import ConvModule
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
+
+from mmcls_repmlp.models import functional
+from mmcls_repmlp.models.functional import (
+    computed_functionally,
+    is_plain_conv_norm,
+    is_pointwise,
+    keeps_size,
+    uses_running_statistics,
+)
+from tests.helpers import randn
+
+
+class OtherConv(nn.Conv2d):
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class OtherTensor(torch.Tensor):
+    """A tensor of another kind."""
+
+
+def noop(*_):
+    """See, but change nothing."""
+
+
+def conv():
+    return nn.Conv2d(4, 4, 1).double()
+
+
+SEEN = dict(
+    forward_hook=lambda c: c.register_forward_hook(noop),
+    kwargs_hook=lambda c: c.register_forward_hook(noop, with_kwargs=True),
+    always_called=lambda c: c.register_forward_hook(noop, always_call=True),
+    pre_hook=lambda c: c.register_forward_pre_hook(noop),
+    backward_hook=lambda c: c.register_full_backward_hook(noop),
+    old_backward_hook=lambda c: c.register_backward_hook(noop),
+    backward_pre_hook=lambda c: c.register_full_backward_pre_hook(noop),
+    pruned=lambda c: prune.l1_unstructured(c, 'weight', 0.5),
+    bias_pruned=lambda c: prune.l1_unstructured(c, 'bias', 0.5),
+    weight_norm=parametrizations.weight_norm,
+    spectral_norm=nn.utils.spectral_norm,
+    parametrized=lambda c: parametrize.register_parametrization(
+        c, 'weight', nn.Identity()),
+    own_forward=lambda c: setattr(c, 'forward', noop),
+    compiled=lambda c: c.compile(backend='eager'),
+    other_weight=lambda c: setattr(c, 'weight', nn.Parameter(
+        c.weight.data.as_subclass(OtherTensor))),
+)
+
+
+@pytest.mark.parametrize('see', SEEN)
+def test_what_could_tell_the_difference_is_called(see):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    assert computed_functionally(layer, x)
+    SEEN[see](layer)
+    assert not computed_functionally(layer, x)
+
+
+@pytest.mark.parametrize('copied', [
+    copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_are_as_plain_as_what_they_were_made_of(copied):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    assert computed_functionally(copied(layer), x)
+    layer.register_forward_hook(noop)
+    assert not computed_functionally(copied(layer), x)
+
+
+def test_a_removed_hook_leaves_nothing():
+    layer, x = conv(), randn(2, 4, 1, 1)
+    layer.register_forward_hook(noop).remove()
+    prune.l1_unstructured(layer, 'weight', 0.5)
+    prune.remove(layer, 'weight')
+    assert computed_functionally(layer, x)
+
+
+@pytest.mark.parametrize('kind', ['forward_hook', 'forward_pre_hook',
+                                  'full_backward_hook',
+                                  'full_backward_pre_hook'])
+def test_global_hooks(kind):
+    register = getattr(nn.modules.module, f'register_module_{kind}')
+    layer, x = conv(), randn(2, 4, 1, 1)
+    handle = register(noop)
+    try:
+        assert not computed_functionally(layer, x)
+    finally:
+        handle.remove()
+    assert computed_functionally(layer, x)
+
+
+@pytest.mark.parametrize('owner, name', [
+    (nn.Conv2d, 'forward'), (nn.Module, '__call__')])
+def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
+    layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args: original(*args))
+    assert not computed_functionally(layer, x)
+
+
+@pytest.mark.parametrize('layer', [
+    OtherConv(4, 4, 1), nn.LazyConv2d(4, 1), nn.Identity(),
+    torch.ao.nn.qat.Conv2d(
+        4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)])
+def test_other_classes_are_called(layer):
+    assert not computed_functionally(layer, torch.rand(2, 4, 1, 1))
+
+
+def test_inputs_that_are_not_ordinary():
+    layer, x = conv(), randn(2, 4, 1, 1)
+    assert not computed_functionally(layer, x[:0])
+    assert not computed_functionally(layer, x.as_subclass(OtherTensor))
+    seen = []
+    torch.func.vmap(
+        lambda y: seen.append(computed_functionally(layer, y)) or y)(x)
+    torch.func.vmap(lambda y: seen.append(computed_functionally(layer, x)),
+                    out_dims=None)(x)
+    assert seen == [False, False]
+
+
+def conv_module(**cfg):
+    return ConvModule(4, 4, 3, padding=1, act_cfg=None,
+                      **dict(norm_cfg=dict(type='BN'), **cfg))
+
+
+@pytest.mark.parametrize(('cfg', 'plain'), [
+    ({}, True), (dict(order=('act', 'conv', 'norm')), False),
+    (dict(fast_conv_bn_eval=True), False),
+    (dict(padding_mode='reflect'), False)])
+def test_conv_modules_set_otherwise_are_called(cfg, plain):
+    assert is_plain_conv_norm(conv_module(**cfg)) is plain
+    assert not is_plain_conv_norm(nn.Conv2d(4, 4, 3))
+
+
+@pytest.mark.parametrize(('cfg', 'keeps'), [
+    (dict(padding=1), True), (dict(padding='same'), True), ({}, False),
+    (dict(padding=1, stride=2), False), (dict(padding=2, dilation=2), False),
+    (dict(padding=1, padding_mode='circular'), False)])
+def test_convolutions_that_keep_the_size(cfg, keeps):
+    assert keeps_size(nn.Conv2d(4, 4, 3, **cfg)) is keeps
+    assert not keeps_size(nn.Linear(4, 4))
+
+
+def test_pointwise_convolutions():
+    assert is_pointwise(nn.Conv2d(4, 4, 1))
+    assert not is_pointwise(nn.Conv2d(4, 4, 1, stride=2))
+    assert not is_pointwise(nn.Conv2d(4, 4, 1, padding=1))
+    assert not is_pointwise(nn.Linear(4, 4))
+
+
+def test_running_statistics():
+    norm = nn.BatchNorm2d(4)
+    assert not uses_running_statistics(norm)
+    assert uses_running_statistics(norm.eval())
+    norm.running_mean = None
+    assert not uses_running_statistics(norm)
+    assert not uses_running_statistics(nn.GELU())
+
+
+def test_the_tables_hold_classes_as_torch_has_them():
+    assert all(kind.forward is forward
+               for kind, forward in functional._FORWARDS.items())

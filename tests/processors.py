@@ -1,0 +1,52 @@
+"""Runs the suite as lesser processors and more threads would.
+
+``python tests/processors.py [arguments of pytest]`` runs it once for each
+setting that this machine offers, and goes on after a red one. All of it takes
+eight times as long as the suite on a machine with AVX-512.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import torch
+
+# By torch's name of each: what it, oneDNN and MKL use on such a processor.
+LEVELS = {
+    'DEFAULT': {'ATEN_CPU_CAPABILITY': 'default', 'DNNL_MAX_CPU_ISA': 'SSE41',
+                'MKL_CBWR': 'COMPATIBLE'},
+    'AVX2': {'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2'},
+    # Without VNNI and bfloat16.
+    'AVX512': {'ATEN_CPU_CAPABILITY': 'avx512',
+               'DNNL_MAX_CPU_ISA': 'AVX512_CORE'},
+}
+# Several processes share the cores: a thread that waits must not spin.
+THREADS = ({'OMP_NUM_THREADS': '1'},
+           {'OMP_NUM_THREADS': '2', 'OMP_WAIT_POLICY': 'PASSIVE'})
+
+
+def settings(capability: str) -> list[dict[str, str]]:
+    """List what a machine of this capability offers, itself the last."""
+    names = [*LEVELS]
+    count = names.index(capability) + 1 if capability in names else 0  # no x86
+    levels = [*map(LEVELS.get, names[:count]), {}]
+    return [{**level, **threads} for level in levels for threads in THREADS]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the suite under each setting; 1 if it was red under one."""
+    red = []
+    for setting in settings(torch.backends.cpu.get_cpu_capability()):
+        name = ' '.join(f'{key}={value}' for key, value in setting.items())
+        print(f'\n== {name}', flush=True)
+        if subprocess.run([sys.executable, '-m', 'pytest', *arguments],
+                          env={**os.environ, **setting}).returncode:
+            red.append(name)
+    print('\n' + '\n'.join(f'red: {name}' for name in red) if red
+          else '\ngreen under every setting')
+    return int(bool(red))
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

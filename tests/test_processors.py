@@ -1,0 +1,37 @@
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import torch
+
+from tests.processors import LEVELS, THREADS, main, settings
+
+
+def test_settings_are_those_of_lesser_processors_and_its_own():
+    assert len(settings('AVX512')) == 8
+    assert settings('AVX2') == [
+        {**level, **threads}
+        for level in (LEVELS['DEFAULT'], LEVELS['AVX2'], {})
+        for threads in THREADS]
+    assert settings('SVE256') == [*THREADS]
+
+
+def test_every_setting_is_run_and_a_red_one_told(monkeypatch, capsys):
+    runs = []
+
+    def run(command, env):
+        runs.append((command, env['OMP_NUM_THREADS']))
+        return SimpleNamespace(returncode=len(runs) == 2)
+
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability',
+                        lambda: 'DEFAULT')
+    monkeypatch.setattr(subprocess, 'run', run)
+    assert main(['tests/ops']) == 1
+    assert runs == [([sys.executable, '-m', 'pytest', 'tests/ops'], threads)
+                    for threads in '1212']
+    red = [line for line in capsys.readouterr().out.splitlines()
+           if line.startswith('red')]
+    assert red == ['red: ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 '
+                   'MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 '
+                   'OMP_WAIT_POLICY=PASSIVE']
+    assert main([]) == 0
