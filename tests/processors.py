@@ -12,11 +12,13 @@ import sys
 
 import torch
 
-# By torch's name of each: what it, oneDNN and MKL use on such a processor.
+# By torch's name: what it, oneDNN, MKL and OpenCV use on such a processor.
 LEVELS = {
     'DEFAULT': {'ATEN_CPU_CAPABILITY': 'default', 'DNNL_MAX_CPU_ISA': 'SSE41',
-                'MKL_CBWR': 'COMPATIBLE'},
-    'AVX2': {'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2'},
+                'MKL_CBWR': 'COMPATIBLE',
+                'OPENCV_CPU_DISABLE': 'AVX,AVX2,AVX512-SKX'},
+    'AVX2': {'ATEN_CPU_CAPABILITY': 'avx2', 'DNNL_MAX_CPU_ISA': 'AVX2',
+             'OPENCV_CPU_DISABLE': 'AVX512-SKX'},
     # Without VNNI and bfloat16.
     'AVX512': {'ATEN_CPU_CAPABILITY': 'avx512',
                'DNNL_MAX_CPU_ISA': 'AVX512_CORE'},

@@ -29,9 +29,8 @@ def test_every_setting_is_run_and_a_red_one_told(monkeypatch, capsys):
     assert main(['tests/ops']) == 1
     assert runs == [([sys.executable, '-m', 'pytest', 'tests/ops'], threads)
                     for threads in '1212']
-    red = [line for line in capsys.readouterr().out.splitlines()
-           if line.startswith('red')]
-    assert red == ['red: ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 '
-                   'MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 '
-                   'OMP_WAIT_POLICY=PASSIVE']
+    red, = [line for line in capsys.readouterr().out.splitlines()
+            if line.startswith('red')]
+    assert red.startswith('red: ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=')
+    assert red.endswith(' OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE')
     assert main([]) == 0

@@ -159,10 +159,17 @@ def _unusable(weight: Tensor) -> str | None:
                 'of its own): save it as a dense one')
     if weight.is_complex():
         return 'is complex: save real weights'
-    if weight.is_floating_point() and not _is_finite(weight):
+    if weight.is_floating_point() and not (
+            _is_finite(weight) or _is_mask(weight)):
         return ('has infinite or undefined numbers: take an earlier '
                 'checkpoint, before the training diverged')
     return None
+
+
+def _is_mask(weight: Tensor) -> bool:
+    # Zero and minus infinity alone, as attention is masked: no training makes
+    # such weights.
+    return bool(((weight == 0) | (weight == -torch.inf)).all())
 
 
 def _is_finite(weight: Tensor) -> bool:

@@ -88,5 +88,5 @@ def test_identities_may_be_others_than_those_trained_on(
               'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
     train(configs[0], work_dir=work_dir, seed=0, cfg_options=others)
     with pytest.raises(ConfigError, match='they are not the same'):
-        train(configs[0], work_dir=work_dir, cfg_options={
+        train(configs[0], work_dir=work_dir, force=True, cfg_options={
             **others, 'val_evaluator': dict(type='Accuracy', _delete_=True)})

@@ -101,11 +101,16 @@ def test_who_stops_a_training_is_told_what_is_saved(config, tmp_path, stop,
         [sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
          work, '--cfg-options', 'train_cfg.max_epochs=100000'],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        # Shells let what they start in the background ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while training.poll() is None and not [*work.glob('iter_*.pth')]:
         time.sleep(0.05)
     training.send_signal(stop)
-    said = training.communicate()[1]
+    try:
+        said = training.communicate(timeout=120)[1]
+    finally:
+        training.kill()
     assert training.returncode == code, said
     assert 'Traceback' not in said
     newest, = work.glob('iter_*.pth')

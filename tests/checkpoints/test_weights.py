@@ -149,6 +149,7 @@ def quietly(function, *args):
     (torch.ones(2, dtype=torch.complex64), 'is complex'),
     (torch.tensor([1., float('nan')]), 'infinite or undefined numbers'),
     (torch.tensor([float('inf')]).half(), 'infinite or undefined numbers'),
+    (torch.tensor([-float('inf'), 1.]), 'infinite or undefined numbers'),
     (torch.tensor([float('nan')]).to(torch.float8_e4m3fn),
      'infinite or undefined numbers'),
 ])
@@ -165,6 +166,12 @@ def test_what_is_no_weight_is_refused_by_name(weight, message, key):
 def test_all_numbers_that_torch_stores_are_weights(dtype):
     weights = dict(WEIGHTS, more=torch.ones(2).to(dtype))
     assert state_dict_of(weights, 'a.pth')['more'].dtype == dtype
+
+
+@pytest.mark.parametrize('mask', [[0., -torch.inf], [-torch.inf]])
+def test_masks_are_taken(mask):
+    mask = torch.tensor(mask)
+    assert state_dict_of(dict(WEIGHTS, mask=mask), 'a.pth')['mask'].equal(mask)
 
 
 def test_a_few_numbers_that_claim_to_be_many_are_refused():

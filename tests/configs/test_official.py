@@ -155,7 +155,7 @@ def describe(cfg, model, optim):
         'seed': f'{seed.seed}, plus the number of the process',
         'random numbers': "numpy's and PyTorch's",
         'running statistics': 'averaged after every epoch' if
-        hooks == ['SyncBuffersHook'] else '',
+        'SyncBuffersHook' in hooks else '',
         'validation': {1: 'after every epoch'}[
             cfg.train_cfg.val_interval],
         'checkpoints': f'the last {kept.max_keep_ckpts} and the best',

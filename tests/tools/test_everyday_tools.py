@@ -81,7 +81,6 @@ def test_vis_locality(project, tmp_path, capsys):
     (MATRIX, ['CONFIG', 'pred.pkl'], 'a pickle of predictions can run code'),
     (PUBLISH, ['no.pth', 'WORK/a.pth'], "'no.pth' does not exist"),
     (DEMO, ['no.png', 'CONFIG', 'TRAINED'], "'no.png' does not exist"),
-    (DEMO, ['CONFIG', 'CONFIG', 'TRAINED'], 'is no image'),
     (LOCALITY, ['CONFIG', 'MERGED', 'WORK/a.png'], 'cannot be told apart'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
