@@ -36,9 +36,9 @@ from .resume import (
     check_start,
     find_start,
     finished,
-    load_training_state,
     newest_name,
 )
+from .training_state import load_training_state
 from .work_dir import check_unused, remove_checkpoints, reserved
 
 __all__ = ['LATEST', 'train']

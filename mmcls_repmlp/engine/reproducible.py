@@ -28,12 +28,14 @@ LENGTH = 'batches_per_epoch'
 
 def seed_all(*entropy: int) -> None:
     """Seed Python, numpy and PyTorch by a mix of whole numbers >= 0."""
-    torch.manual_seed(_seed_cpu(entropy))
+    seed = _seed_cpu(entropy)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _seed_cpu(entropy: Sequence[int]) -> int:
-    # Not torch.manual_seed, which goes on to devices that a data loader's
-    # process does not use.
+    # Not torch.manual_seed: it goes on to every kind of device, also in the
+    # processes of a data loader, which takes longer than all of this.
     words = np.random.SeedSequence(entropy).generate_state(8, np.uint32)
     seed = int.from_bytes(words[:2].tobytes(), 'little')
     random.seed(words.tobytes())
