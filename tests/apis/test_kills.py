@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mmcls_repmlp.apis.train import train
 from tests.helpers import ROOT, TINY
 from tests.tools.test_tools import run
 
@@ -65,21 +66,16 @@ def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
 
 def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
     work = tmp_path / 'work'
-
-    def train(epochs, *more, **limits):
-        return subprocess.run(
-            [sys.executable, ROOT / 'tools' / 'train.py', config,
-             '--work-dir', work, *more, '--cfg-options',
-             f'{CHECKPOINT}.by_epoch=True', f'train_cfg.max_epochs={epochs}'],
-            capture_output=True, text=True,
-            env={**os.environ, 'PYTHONPATH': str(ROOT)}, **limits)
-
-    assert train(1).returncode == 0
+    train(config, str(work), cfg_options={f'{CHECKPOINT}.by_epoch': True})
     before = (work / 'epoch_1.pth').read_bytes()
     limit = len(before) - 1  # more than any log
 
-    full = train(2, '--resume', preexec_fn=lambda: (
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
+    full = subprocess.run(
+        [sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
+         work, '--resume', '--cfg-options', f'{CHECKPOINT}.by_epoch=True',
+         'train_cfg.max_epochs=2'], capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)}, preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
     assert full.returncode == 1 and 'Traceback' not in full.stderr
     said = full.stderr.splitlines()[-1]
     assert "epoch_2.pth' cannot be written (File too large)" in said

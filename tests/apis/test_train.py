@@ -18,8 +18,9 @@ from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def seen(monkeypatch, tmp_path):
     """The config that a runner would be built of."""
+    monkeypatch.chdir(tmp_path)  # where the work dir goes
     configs = []
 
     class StoppedError(Exception):
