@@ -105,13 +105,17 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(parent)
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    lock = FileLock(folder / _LOCK)
     try:
-        with FileLock(folder / _LOCK):
-            contents = folder / 'new'
-            contents.mkdir()
-            yield contents
+        # Some network file systems know no locks; nothing is removed there.
+        with suppress(NotImplementedError):
+            lock.acquire()
+        contents = folder / 'new'
+        contents.mkdir()
+        yield contents
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def move_into_place(source: Path, target: Path) -> None:
@@ -135,5 +139,6 @@ def move_into_place(source: Path, target: Path) -> None:
 def _remove_leftovers(parent: Path) -> None:
     for folder in parent.glob(f'{_SCRATCH}*'):
         # Locked: its process lives. Not ours to touch: somebody else's.
-        with suppress(Timeout, OSError), FileLock(folder / _LOCK, timeout=0):
+        with suppress(Timeout, OSError, NotImplementedError), FileLock(
+                folder / _LOCK, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)

@@ -109,3 +109,15 @@ def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
     with atomic_write(link, force=True) as temporary:
         temporary.write_text('new')
     assert link.is_symlink() and target.read_text() == 'new'
+
+
+def test_without_locks_nothing_is_removed_and_all_is_written(
+        tmp_path, monkeypatch):
+    def unknown(self, *args, **kwargs):
+        raise NotImplementedError
+
+    (tmp_path / '.mmcls_repmlp-abc').mkdir()
+    monkeypatch.setattr('filelock.FileLock.acquire', unknown)
+    with atomic_write(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('new')
+    assert sorted(os.listdir(tmp_path)) == ['.mmcls_repmlp-abc', 'a.txt']

@@ -37,7 +37,7 @@ class KeyValue(DictAction):
                              f'{pair!r} is none')
             try:
                 super().__call__(parser, namespace, [pair], option_string)
-            except AssertionError as error:
+            except (AssertionError, RecursionError) as error:
                 parser.error(f'{option_string}: the value in {pair!r} cannot '
                              f'be read ({error})')
 
