@@ -7,7 +7,12 @@ from contextlib import suppress
 
 from mmcls_repmlp.errors import JobFailedError, UserError
 
-from .stops import TerminatedError, is_output_closed, stoppable
+from .stops import (
+    TerminatedError,
+    is_output_closed,
+    stop_behind,
+    stoppable,
+)
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
 # As shells count: 128 and the number of the signal.
@@ -50,17 +55,24 @@ def _outcome(name: str, job: Callable[[], object],
         job()
         is_output_closed()  # all is done, read or not
     except KeyboardInterrupt as stop:
-        _say(name, f'stopped: {stop}' if str(stop) else 'stopped')
-        return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
-    except UserError as error:
-        _say(name, f'error: {error}')
-        return USER_ERROR
+        return _stopped(name, stop)
     except Exception as error:
+        stop = stop_behind(error)
+        if stop is not None:
+            return _stopped(name, stop)
+        if isinstance(error, UserError):
+            _say(name, f'error: {error}')
+            return USER_ERROR
         if isinstance(error, BrokenPipeError) and is_output_closed():
             return PIPE_CLOSED
         _say(name, f'error: {describe(error, name)}')
         return FAILURE
     return DONE
+
+
+def _stopped(name: str, stop: KeyboardInterrupt) -> int:
+    _say(name, f'stopped: {stop}' if str(stop) else 'stopped')
+    return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
 
 
 def _say(name: str, message: str) -> None:

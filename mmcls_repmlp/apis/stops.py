@@ -16,6 +16,18 @@ class TerminatedError(KeyboardInterrupt):
     """The process was asked to end (SIGTERM); treated as Ctrl-C is."""
 
 
+def stop_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Find the stop that an error was made of, if any.
+
+    Some libraries catch whatever is raised in them and raise an error of
+    their own: mmengine, while it writes down a config.
+    """
+    behind = error.__context__
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__context__
+    return behind
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Turn SIGTERM into an exception, and let a log be cut off.

@@ -38,6 +38,7 @@ from .resume import (
     finished,
     newest_name,
 )
+from .stops import stop_behind
 from .training_state import load_training_state
 from .work_dir import check_unused, remove_checkpoints, reserved
 
@@ -151,6 +152,8 @@ def _run(runner: Runner) -> nn.Module:
         raise JobFailedError(
             f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
     except Exception as error:
+        if stop_behind(error):
+            raise stop_behind(error) from None
         raise JobFailedError(
             f'training failed in iteration {runner.iter + 1}: '
             f'{describe(error)}; {_what_is_left(runner.cfg)}') from error

@@ -30,3 +30,15 @@ def test_done_is_silent(capsys):
 def test_a_long_message_is_cut(capsys):
     outcome('tool', raising(RuntimeError('x' * 10**4)))
     assert len(capsys.readouterr().err) < 400
+
+
+@pytest.mark.parametrize('kind', [SyntaxError, UserError])
+def test_a_stop_that_a_library_swallowed_is_still_a_stop(capsys, kind):
+    def job():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:
+            raise kind('cannot be formatted')  # noqa: B904
+
+    assert outcome('tool', job) == 130
+    assert capsys.readouterr().err == 'tool: stopped\n'

@@ -245,7 +245,9 @@ def test_no_code_out_of_the_file_runs(
 def test_ctrl_c_ends_with_130(artefact, image):
     process = subprocess.Popen(
         [sys.executable, PREDICT, artefact, *[image] * 5000],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Shells let what they start in the background ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process.stdout.readline()
     time.sleep(.1)
     process.send_signal(signal.SIGINT)
