@@ -1,7 +1,7 @@
 # make demo    set up, then train, merge and test a model on real digits
 # make test    set up, then run all tests
 # make fuzz    set up, then try thousands of damaged checkpoints
-# make lint    set up, then check style
+# make lint    set up, then check format, imports and style
 # make clean   remove what these made
 # make test-processors   run all tests as lesser processors would: see
 #                        tests/processors.py; ARGUMENTS='-n 1 tests/ops'
@@ -31,6 +31,8 @@ fuzz: $(READY)
 	MUTANTS=$(MUTANTS) $(BIN)/python -m pytest tests/checkpoints/test_fuzz.py
 
 lint: $(READY)
+	$(BIN)/isort --check .
+	$(BIN)/yapf --diff --recursive --parallel .
 	$(BIN)/ruff check .
 
 clean:

@@ -35,8 +35,8 @@ def link(source: Path, target: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy a file, or a folder without what Python left in it."""
     if source.is_dir():
-        shutil.copytree(source, target,
-                        ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns('__pycache__'))
     else:
         shutil.copy(source, target)
 

@@ -37,13 +37,14 @@ class Comparison(NamedTuple):
     @property
     def top1(self) -> tuple[float, float]:
         """Accuracy of both forms in percent."""
-        return tuple(100 * float((out.argmax(1) == self.labels).double()
-                                 .mean()) for out in self.logits)
+        return tuple(100 *
+                     float((out.argmax(1) == self.labels).double().mean())
+                     for out in self.logits)
 
 
 @torch.inference_mode()
-def compare(trained: tuple[Path, Path],
-            merged: tuple[Path, Path]) -> Comparison:
+def compare(trained: tuple[Path, Path], merged: tuple[Path,
+                                                      Path]) -> Comparison:
     """Run both forms on all validation images, and time them.
 
     Args:
@@ -71,29 +72,32 @@ def _validation_images(config: Path,
                        model: nn.Module) -> tuple[Tensor, Tensor]:
     loader = Runner.build_dataloader(read_config(config).val_dataloader)
     batches = [model.data_preprocessor(batch) for batch in loader]
-    labels = [sample.gt_label.label for batch in batches
-              for sample in batch['data_samples']]
+    labels = [
+        sample.gt_label.label for batch in batches
+        for sample in batch['data_samples']
+    ]
     return torch.cat([batch['inputs'] for batch in batches]), torch.cat(labels)
 
 
 def table(comparison: Comparison) -> str:
     """Set both forms side by side."""
-    milliseconds = [1e3 * statistics.median(seconds)
-                    for seconds in comparison.seconds]
+    milliseconds = [
+        1e3 * statistics.median(seconds) for seconds in comparison.seconds
+    ]
     difference = (comparison.logits[0] - comparison.logits[1]).abs().max()
     rows = [
         ('', 'training form', 'deploy form'),
         ('top-1', *(f'{top1:.2f} %' for top1 in comparison.top1)),
         ('parameters', *(f'{n:,}' for n in comparison.params)),
         ('MACs', *(f'{n:,}' for n in comparison.macs)),
-        (f'latency, batch {comparison.batch_size}',
-         *(f'{ms:.2f} ms' for ms in milliseconds)),
+        (f'latency, batch {comparison.batch_size}', *(f'{ms:.2f} ms'
+                                                      for ms in milliseconds)),
     ]
     lines = [f'{name:20}{a:>16}{b:>16}' for name, a, b in rows]
     lines.insert(1, '-' * len(lines[0]))
     return '\n'.join([
-        *lines, '',
-        f'largest difference of a logit: {difference:.1e} '
+        *lines, '', f'largest difference of a logit: {difference:.1e} '
         f'(of {len(comparison.images)} images)',
         f'deploy form is {speedup(*comparison.seconds):.2f} times as fast '
-        '(median of alternating passes)'])
+        '(median of alternating passes)'
+    ])

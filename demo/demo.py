@@ -73,12 +73,11 @@ def _run(*command: str | Path) -> None:
     words = [str(word) for word in command]
     print(f'\n$ python {shlex.join(words)}', flush=True)
     lines = []
-    with subprocess.Popen(
-            [sys.executable, *words],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True) as process:
+    with subprocess.Popen([sys.executable, *words],
+                          cwd=ROOT,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
+                          text=True) as process:
         for line in process.stdout:
             lines.append(line)
             if any(part in line for part in _SHOWN):
@@ -91,8 +90,10 @@ def _run(*command: str | Path) -> None:
 
 def _training_curve() -> list[dict[str, float]]:
     logs = sorted((ROOT / WORK_DIR).glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for log in logs
-            for line in log.read_text().splitlines()]
+    return [
+        json.loads(line) for log in logs
+        for line in log.read_text().splitlines()
+    ]
 
 
 if __name__ == '__main__':

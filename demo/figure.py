@@ -41,28 +41,31 @@ def draw(comparison: Comparison, curve: list[dict[str, float]],
 def _draw_curve(axes: Axes, curve: list[dict[str, float]]) -> None:
     training = [row for row in curve if 'loss' in row]
     tested = [row for row in curve if 'accuracy/top1' in row]
-    per_epoch = max(row['step'] for row in training) / max(
-        row['step'] for row in tested)
+    per_epoch = max(row['step'] for row in training) / max(row['step']
+                                                           for row in tested)
     axes.plot([row['step'] / per_epoch for row in training],
-              [row['loss'] for row in training], color=_COLORS[0])
+              [row['loss'] for row in training],
+              color=_COLORS[0])
     axes.set(xlabel='epoch', ylabel='training loss', title='Training')
     axes.xaxis.get_major_locator().set_params(integer=True)
     accuracy = axes.twinx()
     accuracy.plot([row['step'] for row in tested],
                   [row['accuracy/top1'] for row in tested],
-                  color=_COLORS[1], marker='.')
+                  color=_COLORS[1],
+                  marker='.')
     accuracy.set_ylabel('validation top-1 (%)', color=_COLORS[1])
 
 
 def _draw_latency(axes: Axes, comparison: Comparison) -> None:
-    axes.boxplot(
-        [[1e3 * second for second in seconds]
-         for seconds in comparison.seconds],
-        tick_labels=[f'{form}\n{top1:.2f} %'
-                     for form, top1 in zip(_FORMS, comparison.top1)],
-        showfliers=False,
-        widths=0.5,
-        medianprops=dict(color=_COLORS[1]))
+    axes.boxplot([[1e3 * second for second in seconds]
+                  for seconds in comparison.seconds],
+                 tick_labels=[
+                     f'{form}\n{top1:.2f} %'
+                     for form, top1 in zip(_FORMS, comparison.top1)
+                 ],
+                 showfliers=False,
+                 widths=0.5,
+                 medianprops=dict(color=_COLORS[1]))
     axes.set_ylim(bottom=0)
     axes.set(ylabel='ms', title=f'Latency of {comparison.batch_size} images')
 
@@ -70,11 +73,13 @@ def _draw_latency(axes: Axes, comparison: Comparison) -> None:
 def _draw_digits(figure: SubFigure, comparison: Comparison) -> None:
     figure.suptitle('What the deploy form sees and says', fontsize='medium')
     step = len(comparison.images) // _DIGITS
-    for axes, i in zip(figure.subplots(1, _DIGITS),
-                       range(0, step * _DIGITS, step)):
+    for axes, i in zip(
+            figure.subplots(1, _DIGITS), range(0, step * _DIGITS, step)):
         score, said = comparison.logits[1][i].softmax(0).max(0)
         right = said == comparison.labels[i]
         axes.imshow(comparison.images[i].mean(0).numpy(), cmap='gray')
-        axes.set_title(f'{said} ({score:.0%})', fontsize='small',
-                       color='black' if right else 'red')
+        axes.set_title(
+            f'{said} ({score:.0%})',
+            fontsize='small',
+            color='black' if right else 'red')
         axes.axis('off')

@@ -46,8 +46,8 @@ def write_digits(folder: Path, classes: Sequence[int] = range(10)) -> Path:
             path = partial / split / str(digits.target[number])
             path.mkdir(parents=True, exist_ok=True)
             grey = np.round(digits.images[number] * (255 / 16))
-            Image.fromarray(grey.astype(np.uint8)).save(
-                path / f'{number:04}.png')
+            Image.fromarray(grey.astype(np.uint8)).save(path /
+                                                        f'{number:04}.png')
     partial.rename(folder)
     return folder
 
@@ -57,8 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', nargs='?', type=Path, default=DEFAULT_FOLDER)
     parser.add_argument(
-        '--classes', nargs='+', type=int, choices=range(10),
-        default=range(10), help='digits to write; default: all')
+        '--classes',
+        nargs='+',
+        type=int,
+        choices=range(10),
+        default=range(10),
+        help='digits to write; default: all')
     args = parser.parse_args(argv)
     folder = write_digits(args.folder, args.classes)
     count = sum(1 for _ in folder.rglob('*.png'))

@@ -18,13 +18,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.colors import ListedColormap
-from segmentation import (
-    Segmenter,
-    best_threshold_iou,
-    iou,
-    make_scenes,
-    train,
-)
+from segmentation import Segmenter, best_threshold_iou, iou, make_scenes, train
 from torch import Tensor
 
 from mmcls_repmlp import reparameterize
@@ -109,16 +103,19 @@ def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
         'true mask': (outcome.masks, dict(cmap=masks)),
         'training form': (outcome.before > 0, dict(cmap=masks)),
         'deploy form': (outcome.after > 0, dict(cmap=masks)),
-        'difference of logits': (difference, dict(
-            cmap='magma', vmin=0, vmax=float(difference.max()))),
+        'difference of logits': (difference,
+                                 dict(
+                                     cmap='magma',
+                                     vmin=0,
+                                     vmax=float(difference.max()))),
     }
     figure, axes = plt.subplots(
         _DRAWN, len(columns), figsize=(13, 4.1), layout='constrained')
     for column, (title, (values, style)) in zip(axes.T, columns.items()):
         column[0].set_title(title, fontsize='medium')
         for cell, value in zip(column, values):
-            shown = cell.imshow(value[0].numpy(), interpolation='nearest',
-                                **style)
+            shown = cell.imshow(
+                value[0].numpy(), interpolation='nearest', **style)
             cell.axis('off')
     figure.colorbar(shown, ax=axes, shrink=0.9, pad=0.01)
     with atomic_write(path, force) as temporary:

@@ -18,8 +18,8 @@ from mmcls_repmlp import RepMLPNet
 SIDE = 32  # pixels of a digit's side: the backbone's partition
 ROWS, COLS = 2, 4  # digits down and across
 TRAINING_DIGITS = 1400  # of 1797; the others are for testing
-_ARCH = dict(channels=(16, 32, 64), depths=(1, 1, 1),
-             sharesets_nums=(2, 8, 16))
+_ARCH = dict(
+    channels=(16, 32, 64), depths=(1, 1, 1), sharesets_nums=(2, 8, 16))
 _BATCH_SIZE = 8
 
 
@@ -33,7 +33,10 @@ class Segmenter(nn.Module):
     def __init__(self, channels: int = 32) -> None:
         super().__init__()
         self.backbone = RepMLPNet(
-            _ARCH, SIDE, in_channels=1, out_indices=(0, 1, 2),
+            _ARCH,
+            SIDE,
+            in_channels=1,
+            out_indices=(0, 1, 2),
             pad_to_multiple=True)
         self.lateral = nn.ModuleList(
             nn.Conv2d(c, channels, 1) for c in _ARCH['channels'])
@@ -43,8 +46,9 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits (N, 1, H, W) of foreground in images of any size."""
-        maps = [conv(out) for conv, out in zip(
-            self.lateral, self.backbone(images))]
+        maps = [
+            conv(out) for conv, out in zip(self.lateral, self.backbone(images))
+        ]
         top = maps.pop()
         while maps:
             finer = maps.pop()
@@ -80,8 +84,9 @@ def make_scenes(count: int, train: bool, seed: int) -> tuple[Tensor, Tensor]:
         picked[:, None], scale_factor=SIDE / picked.shape[-1],
         mode='bicubic').clamp(0, 1)  # (size, 1, SIDE, SIDE)
     polarity = (draw(size, 1, 1, 1) < 0.5).float() * 2 - 1
-    light = F.interpolate(draw(size, 1, 2, 2), size=SIDE, mode='bilinear',
-                          align_corners=True) - 0.5
+    light = F.interpolate(
+        draw(size, 1, 2, 2), size=SIDE, mode='bilinear',
+        align_corners=True) - 0.5
     noise = torch.randn(strokes.shape, generator=generator)
     images = polarity * (2 * strokes - 1) + light + 0.5 * noise
     return _scenes(images), _scenes((strokes > 0.5).float())
@@ -124,8 +129,9 @@ def iou(predicted: Tensor, masks: Tensor) -> float:
 
 def best_threshold_iou(images: Tensor, masks: Tensor) -> float:
     """IoU of the best that one threshold of brightness can do."""
-    return max(iou(sign * (images - at) > 0, masks)
-               for sign in (1, -1) for at in torch.linspace(-2, 2, 41))
+    return max(
+        iou(sign * (images - at) > 0, masks) for sign in (1, -1)
+        for at in torch.linspace(-2, 2, 41))
 
 
 @cache
@@ -139,5 +145,5 @@ def _resized(x: Tensor, like: Tensor) -> Tensor:
 
 def _scenes(digits: Tensor) -> Tensor:
     tiles = digits.view(-1, ROWS, COLS, SIDE, SIDE)
-    return tiles.permute(0, 1, 3, 2, 4).reshape(
-        -1, 1, ROWS * SIDE, COLS * SIDE)  # (N, 1, H, W)
+    return tiles.permute(0, 1, 3, 2, 4).reshape(-1, 1, ROWS * SIDE,
+                                                COLS * SIDE)  # (N, 1, H, W)

@@ -30,10 +30,9 @@ def check_versions() -> None:
         found = _installed_version(distributions)
         if found is None or not SpecifierSet(supported).contains(
                 found, prereleases=True):
-            raise ImportError(
-                f'mmcls_repmlp needs {name}{supported}, but '
-                f'{found or "none"} is installed: run '
-                f'pip install "{distributions[-1]}{supported}"')
+            raise ImportError(f'mmcls_repmlp needs {name}{supported}, but '
+                              f'{found or "none"} is installed: run '
+                              f'pip install "{distributions[-1]}{supported}"')
 
 
 @contextmanager

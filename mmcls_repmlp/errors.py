@@ -65,5 +65,5 @@ def shown(path: object, length: int = 60) -> str:
 
 def some(names: Sequence[object]) -> str:
     """Name the first few of many, for a message."""
-    return ', '.join(map(str, names[:_NAMED])) + (
-        ', ...' if names[_NAMED:] else '')
+    return ', '.join(map(str,
+                         names[:_NAMED])) + (', ...' if names[_NAMED:] else '')

@@ -16,8 +16,7 @@ from mmcls_repmlp.errors import UserError
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
 
 
-def check_suffix(path: str | Path, suffixes: Sequence[str],
-                 what: str) -> None:
+def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> None:
     """Refuse a file name whose suffix does not go with its contents.
 
     Args:
@@ -54,8 +53,8 @@ def check_writable(path: str | Path,
                         'and could not be got back: name another one')
     if Path(path).is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
-    nearest = next(folder for folder in Path(path).absolute().parents
-                   if folder.exists())
+    nearest = next(
+        folder for folder in Path(path).absolute().parents if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f'{str(path)!r} cannot be written: {str(nearest)!r} '
                         'is no folder that you may write to')

@@ -69,12 +69,12 @@ def project(tmp_path_factory, digits):
     folder = tmp_path_factory.mktemp('project')
     for name in ('', '_deploy'):
         base = _CONFIGS / f'repmlp-mini{name}_1xb64_digits-32px.py'
-        (folder / f'quick{name}.py').write_text(_QUICK.format(
-            base=str(base), data=str(digits), epochs=_EPOCHS))
-    made = Project(
-        folder, digits, folder / 'quick.py', folder / 'quick_deploy.py',
-        folder / 'work' / f'epoch_{_EPOCHS}.pth', folder / 'merged.pth',
-        folder / 'work')
+        (folder / f'quick{name}.py').write_text(
+            _QUICK.format(base=str(base), data=str(digits), epochs=_EPOCHS))
+    made = Project(folder, digits, folder / 'quick.py',
+                   folder / 'quick_deploy.py',
+                   folder / 'work' / f'epoch_{_EPOCHS}.pth',
+                   folder / 'merged.pth', folder / 'work')
     train(made.config, work_dir=str(made.work_dir), seed=0)
     reparameterize_checkpoint(
         made.config, made.trained, made.merged, report=lambda line: None)
@@ -91,8 +91,8 @@ def imagenet(tmp_path):
         for i in range(2):
             pixels = numbers.integers(0, 256, (300, 250, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / split / f'{i}.JPEG')
-        (tmp_path / 'meta' / f'{split}.txt').write_text(
-            '0.JPEG 3\n1.JPEG 14\n')
+        (tmp_path / 'meta' /
+         f'{split}.txt').write_text('0.JPEG 3\n1.JPEG 14\n')
     return tmp_path
 
 

@@ -16,13 +16,22 @@ TINY_CFG = dict(arch=TINY, img_size=32, out_indices=(2, ))
 # Three stages of the first paper's ResNet: four partitions per map in the
 # second stage, one in the third.
 TINY_RESNET_CFG = dict(
-    depth=(1, 2, 2), base_channels=4, img_size=64, partition_size=4,
-    reparam_conv_kernels=(1, 3), num_groups=2, reduction=2,
+    depth=(1, 2, 2),
+    base_channels=4,
+    img_size=64,
+    partition_size=4,
+    reparam_conv_kernels=(1, 3),
+    num_groups=2,
+    reduction=2,
     out_indices=(2, ))
 # Two stages of the first paper's pure MLP, four partitions and one.
 TINY_CIFAR_CFG = dict(
-    channels=(4, 8), depth=1, img_size=8, partition_size=4,
-    reparam_conv_kernels=(1, 3), out_indices=(1, ))
+    channels=(4, 8),
+    depth=1,
+    img_size=8,
+    partition_size=4,
+    reparam_conv_kernels=(1, 3),
+    out_indices=(1, ))
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:

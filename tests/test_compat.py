@@ -10,8 +10,11 @@ from mmcls_repmlp import compat
 
 @pytest.fixture
 def versions(monkeypatch):
-    found = dict(torch='2.13.0+cpu', mmengine='0.10.7', mmcls='1.0.0rc6',
-                 **{'mmcv-lite': '2.0.1'})
+    found = dict(
+        torch='2.13.0+cpu',
+        mmengine='0.10.7',
+        mmcls='1.0.0rc6',
+        **{'mmcv-lite': '2.0.1'})
 
     def version(name):
         if name not in found:
@@ -37,8 +40,8 @@ def test_supported_versions(versions):
     ('torch', '2.5.1', r'needs torch>=2.6, but 2.5.1'),
     ('mmcls', None, 'but none is installed'),
 ])
-def test_other_versions_are_refused_in_one_sentence(
-        versions, package, version, message):
+def test_other_versions_are_refused_in_one_sentence(versions, package, version,
+                                                    message):
     versions.pop(package)
     if version:
         versions[package] = version
@@ -58,7 +61,8 @@ def test_noise_is_silenced_and_nothing_else():
 
 def test_importing_the_package_prints_nothing():
     done = subprocess.run([sys.executable, '-c', 'import mmcls_repmlp'],
-                          capture_output=True, text=True)
+                          capture_output=True,
+                          text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
@@ -69,6 +73,7 @@ def test_what_mmengine_warns_of_as_it_runs_is_not_shown():
             'get_installed_path("mmcls"); dl_utils.mmcv_full_available(); '
             'warnings.warn("other", DeprecationWarning)')
     done = subprocess.run([sys.executable, '-c', code],
-                          capture_output=True, text=True)
-    assert re.findall(r'\w+Warning: .*', done.stderr) == [
-        'DeprecationWarning: other']
+                          capture_output=True,
+                          text=True)
+    assert re.findall(r'\w+Warning: .*',
+                      done.stderr) == ['DeprecationWarning: other']

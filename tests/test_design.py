@@ -6,12 +6,25 @@ import pytest
 from tests.helpers import ROOT
 
 # A module may import from floors below its own, and from its own folder.
-FLOORS = dict(errors=0, version=0, compat=1, files=1, jpeg=1, model_index=1,
-              ops=1, datasets=2, engine=2, evaluation=2, recipe=2,
-              models=3, checkpoints=4, deploy=4, apis=5)
+FLOORS = dict(
+    errors=0,
+    version=0,
+    compat=1,
+    files=1,
+    jpeg=1,
+    model_index=1,
+    ops=1,
+    datasets=2,
+    engine=2,
+    evaluation=2,
+    recipe=2,
+    models=3,
+    checkpoints=4,
+    deploy=4,
+    apis=5)
 PACKAGE = ROOT / 'mmcls_repmlp'
-MODULES = sorted(path for path in PACKAGE.rglob('*.py')
-                 if path != PACKAGE / '__init__.py')
+MODULES = sorted(
+    path for path in PACKAGE.rglob('*.py') if path != PACKAGE / '__init__.py')
 
 
 def imported(path):
@@ -36,8 +49,10 @@ def place(path):
 
 def violations(path):
     own = place(path)
-    return [name for name in imported(path) if not name or (
-        name[0] != own and FLOORS[name[0]] >= FLOORS[own])]
+    return [
+        name for name in imported(path)
+        if not name or (name[0] != own and FLOORS[name[0]] >= FLOORS[own])
+    ]
 
 
 @pytest.mark.parametrize('path', MODULES, ids=str)
@@ -51,8 +66,10 @@ def test_an_import_upwards_would_be_seen(tmp_path, monkeypatch):
     for line in ('from mmcls_repmlp.models import arch',
                  'from ..deploy import complexity', 'import mmcls_repmlp.apis',
                  'from .. import deploy'):
-        monkeypatch.setattr(type(path), 'read_text',
-                            lambda self, line=line: f'{text}\n{line}\n')
+        monkeypatch.setattr(
+            type(path),
+            'read_text',
+            lambda self, line=line: f'{text}\n{line}\n')
         assert len(violations(path)) == 1
 
 
@@ -62,8 +79,8 @@ def test_ops_need_torch_only():
             if isinstance(node, ast.Import):
                 assert {a.name.split('.')[0] for a in node.names} <= {'torch'}
             if isinstance(node, ast.ImportFrom) and not node.level:
-                assert node.module.split('.')[0] in (
-                    'torch', '__future__', 'collections')
+                assert node.module.split('.')[0] in ('torch', '__future__',
+                                                     'collections')
 
 
 def test_every_module_has_a_test_of_its_name():

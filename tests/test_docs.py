@@ -47,9 +47,11 @@ def test_every_tool_is_on_the_page_of_tools():
 
 def python(page):
     """Python of a page, but for what says that it needs more than is here."""
-    return [block for block in re.findall(
-        '```python\n(.*?)```', page.read_text(), re.DOTALL)
-        if not block.startswith('# needs ')]
+    return [
+        block for block in re.findall('```python\n(.*?)```', page.read_text(),
+                                      re.DOTALL)
+        if not block.startswith('# needs ')
+    ]
 
 
 def test_a_page_with_code_was_found():

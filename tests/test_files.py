@@ -6,12 +6,8 @@ import sys
 import pytest
 
 from mmcls_repmlp.errors import UserError
-from mmcls_repmlp.files import (
-    atomic_write,
-    check_suffix,
-    check_writable,
-    scratch_folder,
-)
+from mmcls_repmlp.files import (atomic_write, check_suffix, check_writable,
+                                scratch_folder)
 
 # Starts to write a file, and says so.
 WRITER = """
@@ -27,8 +23,10 @@ with atomic_write(sys.argv[1], force=True) as path:
 @pytest.fixture
 def writer(tmp_path):
     with subprocess.Popen(
-            [sys.executable, '-c', WRITER, str(tmp_path / 'a.txt')],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        [sys.executable, '-c', WRITER,
+         str(tmp_path / 'a.txt')],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b'writing\n'
         yield process
 
@@ -57,8 +55,9 @@ def test_a_failure_leaves_nothing_and_loses_nothing(tmp_path):
 @pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
 def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='file.*is no folder that you may '
-                       'write to'):
+    with pytest.raises(
+            UserError, match='file.*is no folder that you may '
+            'write to'):
         check_writable(tmp_path / path)
 
 
@@ -75,8 +74,10 @@ def test_suffixes_that_go_with_the_contents(path):
 
 @pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
 def test_suffixes_that_do_not(path):
-    with pytest.raises(UserError, match=f"'{path}' has the wrong suffix for a "
-                       'matrix: end it in .png or .csv'):
+    with pytest.raises(
+            UserError,
+            match=f"'{path}' has the wrong suffix for a "
+            'matrix: end it in .png or .csv'):
         check_suffix(path, ('.png', '.csv'), 'a matrix')
 
 
@@ -113,6 +114,7 @@ def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
 
 def test_without_locks_nothing_is_removed_and_all_is_written(
         tmp_path, monkeypatch):
+
     def unknown(self, *args, **kwargs):
         raise NotImplementedError
 

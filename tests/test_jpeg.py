@@ -24,6 +24,7 @@ def test_jpeg_files_without_an_end():
         assert not is_cut_off(content)
         assert not is_cut_off(content + b'\xff\xda and a film after it')
         assert not is_cut_off(content[:2] + b'\xff' + content[2:])
-        assert all(is_cut_off(content[:size])
-                   for size in (len(content) // 2, len(content) - 1))
+        assert all(
+            is_cut_off(content[:size])
+            for size in (len(content) // 2, len(content) - 1))
     assert not is_cut_off(encoded('PNG')[:50])  # told by its decoder

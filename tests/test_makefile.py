@@ -21,44 +21,55 @@ exec(sys.argv[1])' "$code"
 @pytest.fixture
 def make(tmp_path):
     """Run make where only these scripts are called like a Python."""
+
     def run(scripts, *arguments):
         for name, script in scripts.items():
             (tmp_path / name).write_text(f'#!/bin/sh\n{script}\n')
             (tmp_path / name).chmod(0o755)
-        return subprocess.run(
-            [shutil.which('make'), '-C', ROOT, '-B', '.venv/.ready',
-             *arguments], capture_output=True, text=True,
-            env={'PATH': str(tmp_path), 'PYTHONHOME': '/nowhere'})
+        return subprocess.run([
+            shutil.which('make'), '-C', ROOT, '-B', '.venv/.ready', *arguments
+        ],
+                              capture_output=True,
+                              text=True,
+                              env={
+                                  'PATH': str(tmp_path),
+                                  'PYTHONHOME': '/nowhere'
+                              })
+
     return run
 
 
 @pytest.mark.parametrize('first', NAMES)
 def test_the_first_that_runs_is_taken(make, first):
     at = NAMES.index(first)
-    done = make({**dict.fromkeys(NAMES[:at], SHIM),
-                 **dict.fromkeys(NAMES[at:], 'exit 0')}, '-n')
+    done = make(
+        {
+            **dict.fromkeys(NAMES[:at], SHIM),
+            **dict.fromkeys(NAMES[at:], 'exit 0')
+        }, '-n')
     assert done.returncode == 0 and not done.stderr
     assert f'{first} -m venv --clear .venv' in done.stdout.splitlines()
 
 
 def test_one_that_cannot_make_environments_is_passed_over(make):
-    done = make({'python3.11': 'case "$*" in *venv*) exit 1; esac',
-                 'python3.13': 'exit 0'}, '-n')
+    done = make(
+        {
+            'python3.11': 'case "$*" in *venv*) exit 1; esac',
+            'python3.13': 'exit 0'
+        }, '-n')
     assert 'python3.13 -m venv --clear .venv' in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize('version', [(2, 7, 18), (3, 10, 13), (3, 14, 0)])
 @pytest.mark.parametrize('arguments', [[], ['PYTHON=python9']])
-def test_another_version_is_refused_in_one_sentence(
-        make, version, arguments):
+def test_another_version_is_refused_in_one_sentence(make, version, arguments):
     name = arguments[0][len('PYTHON='):] if arguments else 'python3'
-    done = make({name: POSING.format(python=sys.executable,
-                                     version=version)}, *arguments)
+    done = make({name: POSING.format(python=sys.executable, version=version)},
+                *arguments)
     assert done.returncode == 2
     sentence, failed = done.stderr.splitlines()
-    assert sentence == (
-        'Python 3.11, 3.12 or 3.13 is needed, found '
-        f'{version[0]}.{version[1]}: set PYTHON=...')
+    assert sentence == ('Python 3.11, 3.12 or 3.13 is needed, found '
+                        f'{version[0]}.{version[1]}: set PYTHON=...')
     assert failed.startswith('make: ***')
 
 

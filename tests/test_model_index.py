@@ -11,12 +11,8 @@ from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.model import build_model
 from mmcls_repmlp.deploy import complexity
-from mmcls_repmlp.model_index import (
-    config_of,
-    indexed_models,
-    mim_root,
-    register_models,
-)
+from mmcls_repmlp.model_index import (config_of, indexed_models, mim_root,
+                                      register_models)
 from tests.helpers import ROOT
 
 MODELS = indexed_models()
@@ -49,8 +45,8 @@ def test_names_sources_and_tasks(model):
         assert first  # what the paper gives no accuracy for that was at hand
         return
     result, = model.results
-    assert result.dataset == (
-        'CIFAR-10' if 'cifar' in model.name else 'ImageNet-1k')
+    assert result.dataset == ('CIFAR-10'
+                              if 'cifar' in model.name else 'ImageNet-1k')
     assert result.task == 'Image Classification'
     assert 70 < result.metrics['Top 1 Accuracy'] < 95
     if model.weights is not None:
@@ -67,8 +63,8 @@ def test_mmcls_lists_them():
 def test_mmcls_builds_them_by_name():
     for name in ('repmlp-tiny_8xb32_in1k', 'repmlp-base_3rdparty_8xb64_in1k'):
         with torch.device('meta'):
-            model = mmcls.get_model(name, head=dict(num_classes=3),
-                                    device='meta')
+            model = mmcls.get_model(
+                name, head=dict(num_classes=3), device='meta')
         assert type(model.backbone) is RepMLPNet
         assert model.head.fc.out_features == 3
 

@@ -15,7 +15,8 @@ from tests.helpers import ROOT
 def test_public_names():
     assert {*mmcls_repmlp.__all__} == {
         'RepMLPNet', 'RepMLPBlock', 'fuse_for_inference', 'reparameterize',
-        'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', '__version__'}
+        'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', '__version__'
+    }
     assert all(hasattr(mmcls_repmlp, name) for name in mmcls_repmlp.__all__)
     assert re.fullmatch(r'\d+\.\d+\.\d+', mmcls_repmlp.__version__)
 
@@ -31,7 +32,8 @@ def test_ours_is_registered_whatever_is_imported_first(first):
             'from mmcls.registry import MODELS; '
             'print(MODELS.get("RepMLPNet").__module__)')
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
-                          capture_output=True, text=True)
+                          capture_output=True,
+                          text=True)
     assert done.stdout == 'mmcls_repmlp.models.repmlpnet\n', done.stderr
 
 
@@ -42,17 +44,26 @@ def examples(page):
 def test_the_examples_we_were_handed_run_as_written():
     # The page's two examples, in its words, after importing the plugin.
     from mmcls.models import build_backbone, build_classifier
-    backbone_cfg = dict(type='RepMLPNet', arch='B', img_size=224,
-                        reparam_conv_kernels=(1, 3), deploy=False)
+    backbone_cfg = dict(
+        type='RepMLPNet',
+        arch='B',
+        img_size=224,
+        reparam_conv_kernels=(1, 3),
+        deploy=False)
     with torch.device('meta'):
         backbone = build_backbone(backbone_cfg)
         backbone.switch_to_deploy()
-        classifier = build_classifier(dict(
-            type='ImageClassifier', backbone=backbone_cfg,
-            neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=1000, in_channels=768,
-                      loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
-                      topk=(1, 5))))
+        classifier = build_classifier(
+            dict(
+                type='ImageClassifier',
+                backbone=backbone_cfg,
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(
+                    type='LinearClsHead',
+                    num_classes=1000,
+                    in_channels=768,
+                    loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
+                    topk=(1, 5))))
         classifier.backbone.switch_to_deploy()
     assert backbone.deploy and classifier.backbone.deploy
 
@@ -62,7 +73,9 @@ def test_the_examples_of_the_readme_run():
     found = examples(ROOT / 'README.md')
     assert len(found) >= 2
     for example in found:
-        done = subprocess.run([sys.executable, '-W', 'error::UserWarning',
-                               '-c', example], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, '-W', 'error::UserWarning', '-c', example],
+            capture_output=True,
+            text=True)
         assert done.returncode == 0, done.stderr
         assert not done.stderr

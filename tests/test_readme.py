@@ -9,10 +9,11 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT
 
 README = (ROOT / 'README.md').read_text()
-COMMANDS = [line.split('#')[0].strip()
-            for block in re.findall('```bash\n(.*?)```', README, re.DOTALL)
-            for line in block.splitlines()]
-
+COMMANDS = [
+    line.split('#')[0].strip()
+    for block in re.findall('```bash\n(.*?)```', README, re.DOTALL)
+    for line in block.splitlines()
+]
 
 PYTHON = [command for command in COMMANDS if command.startswith('python ')]
 
@@ -22,10 +23,12 @@ def test_every_command_is_run_by_a_test_or_by_the_demo():
     assert tools == [
         'tools/train.py', 'tools/convert_models/reparameterize_model.py',
         'tools/test.py', 'tools/analysis_tools/benchmark.py',
-        'tools/deployment/export.py', 'tools/deployment/predict.py']
+        'tools/deployment/export.py', 'tools/deployment/predict.py'
+    ]
     # The make targets and the installation are run by whoever runs this.
     assert {*COMMANDS} - {*PYTHON} == {
-        'make demo', 'make test', 'pip install -e .'}
+        'make demo', 'make test', 'pip install -e .'
+    }
     makefile = (ROOT / 'Makefile').read_text()
     assert 'demo: $(READY)' in makefile and 'test: $(READY)' in makefile
 
@@ -56,14 +59,15 @@ def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
     train, convert, test = PYTHON[:3]
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data' / 'imagenet').symlink_to(imagenet)
-    quick = [f'{loader}_dataloader.{option}'
-             for loader in ('train', 'val', 'test')
-             for option in ('num_workers=0', 'persistent_workers=False',
-                            'pin_memory=False', 'batch_size=2')]
-    assert run(train, '--no-validate', '--cfg-options', *[
-        q for q in quick if not q.startswith('val')],
-        'train_cfg.max_epochs=1', 'param_scheduler=[]',
-        'default_hooks.checkpoint.save_optimizer=False') == 0
+    quick = [
+        f'{loader}_dataloader.{option}' for loader in ('train', 'val', 'test')
+        for option in ('num_workers=0', 'persistent_workers=False',
+                       'pin_memory=False', 'batch_size=2')
+    ]
+    assert run(train, '--no-validate', '--cfg-options',
+               *[q for q in quick if not q.startswith('val')],
+               'train_cfg.max_epochs=1', 'param_scheduler=[]',
+               'default_hooks.checkpoint.save_optimizer=False') == 0
     trained = tmp_path / 'work_dirs/repmlp-base_8xb64_in1k/epoch_1.pth'
     trained.rename(trained.with_name('epoch_300.pth'))
     assert run(convert) == 0

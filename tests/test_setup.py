@@ -29,12 +29,16 @@ def installed(tmp_path_factory):
     for name in files:
         shutil.copy(ROOT / name, source)
     for name in ('mmcls_repmlp', 'configs', 'tools', 'demo', 'requirements'):
-        shutil.copytree(ROOT / name, source / name, ignore=(
-            shutil.ignore_patterns('__pycache__', '.mim')))
-    subprocess.run(
-        [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps',
-         '--no-build-isolation', '--disable-pip-version-check', '-w', out,
-         source], check=True)
+        shutil.copytree(
+            ROOT / name,
+            source / name,
+            ignore=(shutil.ignore_patterns('__pycache__', '.mim')))
+    subprocess.run([
+        sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps',
+        '--no-build-isolation', '--disable-pip-version-check', '-w', out,
+        source
+    ],
+                   check=True)
     wheel, = out.glob('*.whl')
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(out / 'site')
@@ -45,25 +49,32 @@ def test_configs_and_tools_are_inside_as_mim_expects(installed):
     mim = installed / 'mmcls_repmlp' / '.mim'
     assert (mim / 'model-index.yml').is_file()
     assert (mim / 'tools' / 'train.py').is_file()
-    assert {path.relative_to(mim) for path in mim.rglob('*.py')} == {
-        path.relative_to(ROOT) for name in ('configs', 'tools', 'demo')
-        for path in (ROOT / name).rglob('*.py')}
+    assert {path.relative_to(mim)
+            for path in mim.rglob('*.py')} == {
+                path.relative_to(ROOT)
+                for name in ('configs', 'tools', 'demo')
+                for path in (ROOT / name).rglob('*.py')
+            }
     assert not [*mim.rglob('__pycache__')]
 
 
 def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):
     metadata, = installed.glob('*.dist-info/METADATA')
     said, = re.findall('^Requires-Python: (.*)', metadata.read_text(), re.M)
-    assert [f'3.{minor}' for minor in range(8, 17)
-            if f'3.{minor}' in SpecifierSet(said)] == [
-                '3.10', '3.11', '3.12', '3.13']
+    assert [
+        f'3.{minor}' for minor in range(8, 17)
+        if f'3.{minor}' in SpecifierSet(said)
+    ] == ['3.10', '3.11', '3.12', '3.13']
 
 
 def test_models_are_found_without_the_clone(installed, tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', CODE], cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': str(installed)},
-        capture_output=True, text=True)
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', CODE],
+                          cwd=tmp_path,
+                          env={
+                              **os.environ, 'PYTHONPATH': str(installed)
+                          },
+                          capture_output=True,
+                          text=True)
     root, names, *_, module = done.stdout.splitlines()
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()

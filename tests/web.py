@@ -45,8 +45,8 @@ def serve() -> Iterator[Web]:
             self.send_header('Content-Length', str(len(content)))
             self.end_headers()
             half = len(content) // 2
-            self.wfile.write(content[:half] if self.path in web.cut_off
-                             else content)
+            self.wfile.write(content[:half] if self.path in
+                             web.cut_off else content)
 
         def log_message(self, *args) -> None:
             pass

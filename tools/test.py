@@ -5,12 +5,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (
-    add_config_and_checkpoint,
-    add_runner_arguments,
-    adopt_local_rank,
-    run_tool,
-)
+from mmcls_repmlp.apis.cli import (add_config_and_checkpoint,
+                                   add_runner_arguments, adopt_local_rank,
+                                   run_tool)
 from mmcls_repmlp.apis.options import KeyValue
 from mmcls_repmlp.apis.test import METRICS, OUT_ITEMS, test
 
@@ -39,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='what to write: predictions (.pkl, the default) or metrics '
         '(.json, .yaml, .pkl)')
     parser.add_argument(
-        '--force', action='store_true',
+        '--force',
+        action='store_true',
         help='replace the file of --out, and pictures in --show-dir')
     parser.add_argument(
         '--show-dir', help='folder for images with their predictions')

@@ -5,11 +5,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (
-    add_runner_arguments,
-    adopt_local_rank,
-    run_tool,
-)
+from mmcls_repmlp.apis.cli import (add_runner_arguments, adopt_local_rank,
+                                   run_tool)
 from mmcls_repmlp.apis.train import LATEST, train
 
 
@@ -40,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='read all images before the first step, and name those that '
         'cannot be read')
     parser.add_argument(
-        '--force', action='store_true',
+        '--force',
+        action='store_true',
         help='remove checkpoints of another training in the work folder')
     args = parser.parse_args(argv)
     adopt_local_rank(args.local_rank)

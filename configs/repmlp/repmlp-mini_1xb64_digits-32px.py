@@ -5,7 +5,8 @@ model = dict(
     backbone=dict(
         type='RepMLPNet',
         arch=dict(
-            channels=(32, 64, 128), depths=(1, 2, 1),
+            channels=(32, 64, 128),
+            depths=(1, 2, 1),
             sharesets_nums=(2, 8, 32)),
         img_size=32,
         out_indices=(2, ),
@@ -43,6 +44,5 @@ val_cfg = dict()
 test_cfg = dict()
 
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(interval=1, max_keep_ckpts=1))
+    logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1))
 randomness = dict(seed=0)

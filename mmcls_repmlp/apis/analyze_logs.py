@@ -62,7 +62,8 @@ def analyze_logs(logs: Sequence[str | Path],
         check_writable(out, force)
     read = [read_log(log) for log in logs]
     keys = list(keys) or [
-        key for key, curve in read[0].items() if _is_telling(key, curve)]
+        key for key, curve in read[0].items() if _is_telling(key, curve)
+    ]
     for log, curves in zip(logs, read):
         for key in keys:
             if key not in curves:
@@ -98,8 +99,9 @@ def read_log(path: str | Path) -> dict[str, Curve]:
         unit = 'epoch' if evaluated and by_epoch else 'iteration'
         for key, value in row.items():
             # The times of training say more than those of evaluation.
-            if key in _COUNTERS or (evaluated and key in _TIMES) or not (
-                    isinstance(value, (int, float))):
+            if key in _COUNTERS or (evaluated
+                                    and key in _TIMES) or not (isinstance(
+                                        value, (int, float))):
                 continue
             curve = curves.setdefault(key, Curve([], [], unit, evaluated))
             curve.steps.append(row['step'])
@@ -136,8 +138,8 @@ def _is_telling(key: str, curve: Curve) -> bool:
     return 'loss' in key or curve.evaluated
 
 
-def summary(name: str, shown: dict[str, Curve],
-            curves: dict[str, Curve]) -> str:
+def summary(name: str, shown: dict[str, Curve], curves: dict[str,
+                                                             Curve]) -> str:
     """Say the best and the last value of curves, and how long it took.
 
     Args:
@@ -161,8 +163,9 @@ def summary(name: str, shown: dict[str, Curve],
             line += f', best {best:.4g} ({curve.unit} {at})'
         lines.append(line)
     if 'time' in curves:
-        whole, data = (statistics.median(curves[key].values)
-                       if key in curves else 0. for key in _TIMES)
+        whole, data = (
+            statistics.median(curves[key].values) if key in curves else 0.
+            for key in _TIMES)
         lines.append(f'  time per iteration: {whole:.4f} s, of which '
                      f'{data:.4f} s waiting for data (medians)')
     return '\n'.join(lines)
@@ -182,8 +185,11 @@ def _draw(names: Sequence[str], logs: Sequence[dict[str, Curve]],
 def _draw_panel(axes: Axes, key: str, names: Sequence[str],
                 curves: Sequence[Curve]) -> None:
     for name, curve in zip(names, curves):
-        axes.plot(curve.steps, curve.values, label=name,
-                  marker='.' if curve.evaluated else None)
+        axes.plot(
+            curve.steps,
+            curve.values,
+            label=name,
+            marker='.' if curve.evaluated else None)
     axes.set(xlabel=curves[0].unit, ylabel=key)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)

@@ -99,9 +99,11 @@ def benchmark(first: str,
     report(environment())
     peak = matmul_gflops(getattr(torch, dtype))
     report(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
-    rows = [row for img_size, batch in product(img_sizes, batches)
-            for row in _compare((first, second), arch, img_size, batch,
-                                dtype, rounds, peak)]
+    rows = [
+        row for img_size, batch in product(img_sizes, batches)
+        for row in _compare((
+            first, second), arch, img_size, batch, dtype, rounds, peak)
+    ]
     report(table(rows))
     if out_dir is not None:
         _write_csv(rows, Path(out_dir, 'benchmark.csv'))
@@ -113,11 +115,15 @@ def benchmark(first: str,
 def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
              dtype: str, rounds: int, peak: float) -> Iterator[Row]:
     images = torch.randn(
-        batch, 3, img_size, img_size,
+        batch,
+        3,
+        img_size,
+        img_size,
         generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
     with user_errors('the model cannot be built'):
-        runs = [build_contestant(name, arch, img_size, images)
-                for name in names]
+        runs = [
+            build_contestant(name, arch, img_size, images) for name in names
+        ]
     bar = ProgressBar(rounds, file=sys.stderr)
     seconds = [], []
     for pair in alternate(*runs, rounds=rounds, warm_up=2):
@@ -149,15 +155,16 @@ def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """Set the rows below each other."""
-    lines = [f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
-             f'{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}']
+    lines = [
+        f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
+        f'{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
+    ]
     for row in rows:
         memory = '' if row.peak_mib is None else f'{row.peak_mib:.0f}'
-        lines.append(
-            f'{row.name:20}{row.img_size:5}{row.batch:6}'
-            f'{row.milliseconds:10.1f}{row.ratio:7.2f}'
-            f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
-            f'{row.peak_share:8.0%}{memory:>8}')
+        lines.append(f'{row.name:20}{row.img_size:5}{row.batch:6}'
+                     f'{row.milliseconds:10.1f}{row.ratio:7.2f}'
+                     f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
+                     f'{row.peak_share:8.0%}{memory:>8}')
     return '\n'.join(lines)
 
 
@@ -195,9 +202,13 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
         key = 'img_size' if len({r.img_size for r in own}) > 1 else 'batch'
         lines.plot([getattr(row, key) for row in own],
                    [row.milliseconds / row.batch for row in own],
-                   marker='o', label=name)
-        lines.set(xlabel=key, ylabel='ms per image', ylim=(0, None),
-                  title='cost against size')
+                   marker='o',
+                   label=name)
+        lines.set(
+            xlabel=key,
+            ylabel='ms per image',
+            ylim=(0, None),
+            title='cost against size')
     bars.set(ylabel='images/s', title=f'{rows[0].arch}, {rows[0].dtype}')
     for axes in (bars, lines):
         axes.legend()
@@ -207,10 +218,14 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
 
 
 def _draw_bars(axes: Any, rows: Sequence[Row], i: int, count: int) -> None:
-    places = [x + (i - (count - 1) / 2) * 0.8 / count
-              for x in range(len(rows))]
-    drawn = axes.bar(places, [row.images_per_second for row in rows],
-                     width=0.8 / count, label=rows[0].name)
+    places = [
+        x + (i - (count - 1) / 2) * 0.8 / count for x in range(len(rows))
+    ]
+    drawn = axes.bar(
+        places, [row.images_per_second for row in rows],
+        width=0.8 / count,
+        label=rows[0].name)
     axes.bar_label(drawn, [f'{row.ratio:.2f}x' for row in rows])
-    axes.set_xticks(range(len(rows)),
-                    [f'{row.img_size} px, batch {row.batch}' for row in rows])
+    axes.set_xticks(
+        range(len(rows)),
+        [f'{row.img_size} px, batch {row.batch}' for row in rows])

@@ -98,10 +98,10 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
            f'{"forward and backward" if train else "inference"}')
     rows = []
     for name, batch in product(names, batches):
-        times = zip(*alternate(
-            *_runs(LAYERS[name], batch, train), rounds=rounds))
-        row = FcRow(name, batch, *(
-            1e3 * statistics.median(seconds) for seconds in times))
+        times = zip(
+            *alternate(*_runs(LAYERS[name], batch, train), rounds=rounds))
+        row = FcRow(name, batch,
+                    *(1e3 * statistics.median(seconds) for seconds in times))
         report(f'{name:12}{batch:6}{row.published:11.2f}{row.products:10.2f}'
                f'{row.convolution:13.2f}{row.chosen:9.2f}'
                f'{row.published / row.chosen:7.2f}')
@@ -130,4 +130,5 @@ def _runs(layer: Layer, batch: int,
                 out = compute(x, weight, bias).contiguous()
                 if train:
                     torch.autograd.grad(out.sum(), (x, weight, bias))
+
         yield run

@@ -7,12 +7,7 @@ from contextlib import suppress
 
 from mmcls_repmlp.errors import JobFailedError, UserError
 
-from .stops import (
-    TerminatedError,
-    is_output_closed,
-    stop_behind,
-    stoppable,
-)
+from .stops import TerminatedError, is_output_closed, stop_behind, stoppable
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
 # As shells count: 128 and the number of the signal.

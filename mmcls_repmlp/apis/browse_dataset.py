@@ -26,11 +26,17 @@ from .pictures import READABLE, check_folder, side_by_side
 
 PHASES = ('train', 'val', 'test')
 # Which of the pictures along a pipeline are shown.
-MODES = {'transformed': slice(-1, None), 'original': slice(0, 1),
-         'concat': slice(None), 'pipeline': slice(None)}
+MODES = {
+    'transformed': slice(-1, None),
+    'original': slice(0, 1),
+    'concat': slice(None),
+    'pipeline': slice(None)
+}
 _FIRST_AND_LAST = 'concat'
-_CAPTION = dict(colors='white', vertical_alignments='bottom',
-                bboxes=dict(facecolor='black', alpha=0.5, boxstyle='Round'))
+_CAPTION = dict(
+    colors='white',
+    vertical_alignments='bottom',
+    bboxes=dict(facecolor='black', alpha=0.5, boxstyle='Round'))
 _LETTERS = 7 / READABLE  # as part of the height
 
 
@@ -90,7 +96,8 @@ def browse_dataset(config: str | Path,
         return [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
             for i in track_iter_progress(
-                picks.round().astype(int).tolist(), file=sys.stderr)]
+                picks.round().astype(int).tolist(), file=sys.stderr)
+        ]
 
 
 def _recording(dataset: Config, cfg: Config) -> Dataset:
@@ -124,8 +131,8 @@ class _Recorder(Compose):
 def _picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     image, norm = np.array(data['img']), data.get('img_norm_cfg')
     if norm is not None:
-        image = mmcv.imdenormalize(image, norm['mean'], norm['std'],
-                                   to_bgr=norm['to_rgb'])
+        image = mmcv.imdenormalize(
+            image, norm['mean'], norm['std'], to_bgr=norm['to_rgb'])
     image = np.clip(np.round(image), 0, 255).astype(np.uint8)
     if image.ndim == 2 or image.shape[2] == 1:
         return mmcv.gray2rgb(image.reshape(image.shape[:2]))
@@ -140,10 +147,11 @@ def _draw(visualizer: ClsVisualizer, sample: Sample, mode: str,
     row, starts = side_by_side([picture for _, picture in steps])
     if len(steps) > 1:
         visualizer.set_image(row)
-        visualizer.draw_texts(
-            [name for name, _ in steps],
-            np.array([(x + 6, row.shape[0] - 6) for x in starts]),
-            font_sizes=_LETTERS * row.shape[0], **_CAPTION)
+        visualizer.draw_texts([name for name, _ in steps],
+                              np.array([(x + 6, row.shape[0] - 6)
+                                        for x in starts]),
+                              font_sizes=_LETTERS * row.shape[0],
+                              **_CAPTION)
         row = visualizer.get_image()
     shown = ClsDataSample()
     if sample.label is not None:

@@ -5,12 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from mmcv.transforms import LoadImageFromFile as ReadsImages
-from mmengine.dist import (
-    all_gather_object,
-    get_rank,
-    get_world_size,
-    is_main_process,
-)
+from mmengine.dist import (all_gather_object, get_rank, get_world_size,
+                           is_main_process)
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
@@ -47,14 +43,14 @@ def check_images(runner: Runner) -> None:
             images = _Images(part)
             count += len(images)
             faults += _faults(images, loader.num_workers)
-    faults = list(dict.fromkeys(
-        fault for share in all_gather_object(faults) for fault in share))
+    faults = list(
+        dict.fromkeys(
+            fault for share in all_gather_object(faults) for fault in share))
     if faults:
         more = len(faults) - _NAMED
-        raise JobFailedError(
-            f'{len(faults)} images cannot be read: '
-            + '; '.join(faults[:_NAMED])
-            + (f'; and {more} more' if more > 0 else ''))
+        raise JobFailedError(f'{len(faults)} images cannot be read: ' +
+                             '; '.join(faults[:_NAMED]) +
+                             (f'; and {more} more' if more > 0 else ''))
     print_log(f'{count} images can be read', 'current')
 
 
@@ -64,11 +60,11 @@ class _Images(Dataset):
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         steps = getattr(dataset.pipeline, 'transforms', ())
-        self.reader = next((step for step in steps
-                            if isinstance(step, ReadsImages)), None)
+        self.reader = next(
+            (step for step in steps if isinstance(step, ReadsImages)), None)
         self.places: Sequence[int] = range(
-            get_rank(), len(dataset), get_world_size()
-        ) if self.reader is not None else ()
+            get_rank(), len(dataset),
+            get_world_size()) if self.reader is not None else ()
 
     def __len__(self) -> int:
         return len(self.places)
@@ -92,7 +88,9 @@ def _faults(images: _Images, workers: int) -> Iterator[str]:
     if not len(images):
         return
     loader = DataLoader(images, _BATCH, num_workers=workers, collate_fn=list)
-    progress = (track_iter_progress((loader, len(loader)), file=sys.stderr)
-                if is_main_process() else loader)
+    progress = (
+        track_iter_progress(
+            (loader,
+             len(loader)), file=sys.stderr) if is_main_process() else loader)
     for batch in progress:
         yield from filter(None, batch)

@@ -71,8 +71,10 @@ def check_start_classes(runner: Runner, learnt: Sequence[str],
         raise ConfigError(f'{message}: resume with the data that it was '
                           'trained on, or start from its weights with '
                           'load_from')
-    print_log(f'{message}: the head starts from weights for others',
-              logger='current', level=logging.WARNING)
+    print_log(
+        f'{message}: the head starts from weights for others',
+        logger='current',
+        level=logging.WARNING)
 
 
 def _check_head(count: int | None, names: Sequence[str]) -> None:

@@ -18,8 +18,8 @@ from .options import KeyValue
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
-def run_tool(parser: argparse.ArgumentParser,
-             job: Callable[[], object]) -> int:
+def run_tool(parser: argparse.ArgumentParser, job: Callable[[],
+                                                            object]) -> int:
     """Run a job and turn its outcome into an exit code.
 
     Whatever happens is one sentence for the user; the traceback of what was
@@ -118,15 +118,19 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 class _Size(argparse.Action):
 
-    def __call__(self, parser: argparse.ArgumentParser,
-                 namespace: argparse.Namespace, values: Sequence[int],
+    def __call__(self,
+                 parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace,
+                 values: Sequence[int],
                  option_string: str | None = None) -> None:
         if len(values) > 2 or min(values) < 1:
             parser.error(f'{option_string} takes one or two positive numbers')
         setattr(namespace, self.dest, (values[0], values[-1]))
 
 
-def add_size(parser: argparse.ArgumentParser, name: str, what: str,
+def add_size(parser: argparse.ArgumentParser,
+             name: str,
+             what: str,
              required: bool = False) -> None:
     """Add an option that takes a height and a width, or one for both.
 
@@ -137,7 +141,11 @@ def add_size(parser: argparse.ArgumentParser, name: str, what: str,
         required: Whether it must be given. Defaults to False.
     """
     parser.add_argument(
-        name, nargs='+', type=int, action=_Size, metavar='PIXELS',
+        name,
+        nargs='+',
+        type=int,
+        action=_Size,
+        metavar='PIXELS',
         required=required,
         help=f'height and width {what}; one number stands for both')
 

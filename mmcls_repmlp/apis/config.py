@@ -78,8 +78,10 @@ def set_work_dir(config: Config, path: str | Path,
     An argument goes before the config's own, and that before a folder named
     after the config file.
     """
-    config.work_dir = str(work_dir or config.get('work_dir') or os.path.join(
-        'work_dirs', Path(path).stem))
+    config.work_dir = str(
+        work_dir or config.get('work_dir')
+        or os.path.join('work_dirs',
+                        Path(path).stem))
 
 
 def set_loader_defaults(config: Config) -> None:

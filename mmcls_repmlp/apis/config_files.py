@@ -29,9 +29,11 @@ def explain(path: str | Path, error: BaseException) -> str:
     if isinstance(error, KeyError) and str(error.args[0]).isidentifier():
         cause = f'{cause} is defined nowhere'
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames
-             if Path(frame.filename).suffix == '.py'
-             and Path(frame.filename).absolute() == Path(path).absolute()]
+    lines = [
+        frame.lineno for frame in frames
+        if Path(frame.filename).suffix == '.py'
+        and Path(frame.filename).absolute() == Path(path).absolute()
+    ]
     return f'{cause} (line {lines[-1]})' if lines else cause
 
 
@@ -50,8 +52,8 @@ def refuse_circle(path: str | Path, above: tuple[Path, ...] = ()) -> None:
     path = Path(path).resolve()
     if path in above:
         circle = [*above[above.index(path):], path]
-        raise RecursionError('it includes itself through _base_: '
-                             + ' -> '.join(file.name for file in circle))
+        raise RecursionError('it includes itself through _base_: ' +
+                             ' -> '.join(file.name for file in circle))
     try:
         places = _bases(path)
     except Exception:
@@ -77,8 +79,10 @@ def _faults(path: Path) -> Iterator[str]:
 def _bases(path: Path) -> list[Path]:
     if path.suffix == '.py':
         compile(path.read_bytes(), str(path), 'exec')  # tells the line
-    return [Path(Config._get_cfg_path(base, str(path))[0]).resolve()
-            for base in Config._get_base_files(str(path))]
+    return [
+        Path(Config._get_cfg_path(base, str(path))[0]).resolve()
+        for base in Config._get_base_files(str(path))
+    ]
 
 
 def _told(path: Path, error: Exception) -> str:

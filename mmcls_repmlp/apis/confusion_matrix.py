@@ -89,8 +89,9 @@ def confusion_matrix(config: str | Path,
 def _count(model: nn.Module, loader: DataLoader) -> Tensor:
     metric = ConfusionMatrix()
     for batch in batches(loader):
-        metric.process(batch, [
-            sample.cpu().to_dict() for sample in model.test_step(batch)])
+        metric.process(
+            batch,
+            [sample.cpu().to_dict() for sample in model.test_step(batch)])
     result = metric.evaluate(len(loader.dataset))
     return result['confusion_matrix/result']
 
@@ -106,9 +107,12 @@ def _describe(matrix: Tensor, classes: Sequence[str]) -> str:
     if len(classes) <= _PRINTABLE:
         width = max(*map(len, classes), len(str(int(matrix.max())))) + 1
         lines += ['true class in rows, predicted class in columns:']
-        lines += [''.join(f'{cell:>{width}}' for cell in row) for row in [
-            ['', *classes], *([name, *counts] for name, counts in zip(
-                classes, matrix.tolist()))]]
+        lines += [
+            ''.join(f'{cell:>{width}}' for cell in row)
+            for row in [['', *classes], *(
+                [name, *counts]
+                for name, counts in zip(classes, matrix.tolist()))]
+        ]
     wrong = matrix.clone().fill_diagonal_(0).flatten()
     times, places = wrong.topk(min(_WORST, len(wrong)))
     for n, place in zip(times.tolist(), places.tolist()):
@@ -123,8 +127,8 @@ def _write_csv(matrix: Tensor, classes: Sequence[str], path: Path) -> None:
     with open(path, 'w', newline='') as file:
         rows = csv.writer(file)
         rows.writerow(['true \\ predicted', *classes])
-        rows.writerows([name, *counts] for name, counts in zip(
-            classes, matrix.tolist()))
+        rows.writerows([name, *counts]
+                       for name, counts in zip(classes, matrix.tolist()))
 
 
 def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
@@ -135,7 +139,9 @@ def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
         # matplotlib asks the tensor for an array as numpy 2 does it.
         warnings.filterwarnings('ignore', '__array__', DeprecationWarning)
         figure = ConfusionMatrix.plot(
-            matrix, include_values=values and readable, classes=list(classes),
+            matrix,
+            include_values=values and readable,
+            classes=list(classes),
             show=False)
     if not readable:
         figure.axes[0].set(xticks=[], yticks=[])

@@ -30,9 +30,10 @@ def open_loader(cfg: Config, phase: str) -> DataLoader:
     """
     loader = loader_config(cfg, phase)
     check_annotation_files(loader.dataset)
-    with user_errors(f'the {phase} data of the config'
-                     f'{described(loader.dataset)} cannot be read'
-                     ), data_errors(cfg, phase):
+    with user_errors(
+            f'the {phase} data of the config'
+            f'{described(loader.dataset)} cannot be read'), data_errors(
+                cfg, phase):
         built = Runner.build_dataloader(loader)
     check_samples(built.dataset, f'the {phase} data set')
     return built

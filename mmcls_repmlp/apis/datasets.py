@@ -25,8 +25,8 @@ def parts(dataset: Dataset) -> Iterator[Dataset]:
 def inside(dataset: Dataset) -> list[Dataset]:
     """Name the data sets that one is made of; none if it holds the data."""
     single = getattr(dataset, 'dataset', None)
-    return list(getattr(dataset, 'datasets', ())) or (
-        [] if single is None else [single])
+    return list(getattr(dataset, 'datasets',
+                        ())) or ([] if single is None else [single])
 
 
 def check_samples(dataset: Dataset, what: str) -> None:
@@ -36,8 +36,10 @@ def check_samples(dataset: Dataset, what: str) -> None:
         ConfigError: If it is empty.
     """
     if not len(dataset):
-        files = [part.ann_file for part in parts(dataset)
-                 if getattr(part, 'ann_file', '')]
+        files = [
+            part.ann_file for part in parts(dataset)
+            if getattr(part, 'ann_file', '')
+        ]
         where = f' (its list is {files[0]!r})' if files else ''
         raise ConfigError(f'{what} is empty{where}: there is nothing to do')
 
@@ -63,8 +65,9 @@ def check_annotation_files(dataset: Any) -> None:
     """
     if isinstance(dataset, Mapping):
         path = dataset.get('ann_file')
-        if isinstance(path, (str, PurePath)) and PurePath(
-                path).suffix.lower() in _RUN_CODE:
+        if isinstance(
+                path,
+            (str, PurePath)) and PurePath(path).suffix.lower() in _RUN_CODE:
             raise ConfigError(
                 f'ann_file {str(path)!r} is not read, because a file of that '
                 'kind can run code: write the annotations as .json or .txt')

@@ -27,14 +27,22 @@ from .served_images import some_images
 
 INT8 = 'int8'
 # What weights are kept in; int8 files are made of float32 ones.
-PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16,
-              'bf16': torch.bfloat16, INT8: torch.float32}
+PRECISIONS = {
+    'fp32': torch.float32,
+    'fp16': torch.float16,
+    'bf16': torch.bfloat16,
+    INT8: torch.float32
+}
 # Where a precision is not to be had: what the runtime lacks on a CPU.
-_WITHOUT = {('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
-            ('.xml', 'bf16'): 'OpenVINO uses bf16 by itself where it can',
-            ('.xml', 'fp16'): 'OpenVINO chooses its precision by itself',
-            **{(suffix, INT8): 'only .onnx files can be quantized here'
-               for suffix in ('.xml', '.pt2', '.pt')}}
+_WITHOUT = {
+    ('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
+    ('.xml', 'bf16'): 'OpenVINO uses bf16 by itself where it can',
+    ('.xml', 'fp16'): 'OpenVINO chooses its precision by itself',
+    **{
+        (suffix, INT8): 'only .onnx files can be quantized here'
+        for suffix in ('.xml', '.pt2', '.pt')
+    }
+}
 
 
 def export_checkpoint(config: str | Path,
@@ -104,10 +112,11 @@ def export_checkpoint(config: str | Path,
                f'{card["pipeline"]}')
     report(f'[3/3] writing {out} and running it')
     if precision == INT8:
-        return write_int8(served, model, cfg, out, input_shape, calibrate,
-                          {**card, 'precision': precision,
-                           'verified_on': 'all images of the test data'},
-                          force, report)
+        return write_int8(
+            served, model, cfg, out, input_shape, calibrate, {
+                **card, 'precision': precision,
+                'verified_on': 'all images of the test data'
+            }, force, report)
     return _write_float(served, model, cfg, out, input_shape, precision, card,
                         force, report)
 
@@ -127,9 +136,11 @@ def _write_float(served: Served, model: nn.Module, cfg: Config,
     count = sum(map(len, images))
     verified_on = (f'{count} images of the test data, against fp32'
                    if count else 'random images')
-    difference = export_model(
-        served, out, input_shape, force, reference, images,
-        {**card, 'precision': precision, 'verified_on': verified_on})
+    difference = export_model(served, out, input_shape, force, reference,
+                              images, {
+                                  **card, 'precision': precision,
+                                  'verified_on': verified_on
+                              })
     report(f'      largest relative difference: {difference:.2e} on '
            f'{verified_on}')
     return difference
@@ -144,8 +155,12 @@ def _served(model: nn.Module, with_preprocess: bool,
     if not with_preprocess:
         return Served(fused)
     mean, std = _normalisation(model, input_shape[0])
-    return Served(fused, mean, std, reverse_channels=not (
-        model.data_preprocessor.to_rgb or input_shape[0] == 1))
+    return Served(
+        fused,
+        mean,
+        std,
+        reverse_channels=not (model.data_preprocessor.to_rgb
+                              or input_shape[0] == 1))
 
 
 def _normalisation(model: nn.Module,
@@ -159,8 +174,7 @@ def _normalisation(model: nn.Module,
 
 
 def _card(model: nn.Module, cfg: Config, checkpoint: Any,
-          input_shape: tuple[int, int, int],
-          served: Served) -> dict[str, Any]:
+          input_shape: tuple[int, int, int], served: Served) -> dict[str, Any]:
     mean, std = _normalisation(model, input_shape[0])
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     if any(side % divisor for side in input_shape[1:]):

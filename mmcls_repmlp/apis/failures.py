@@ -21,8 +21,10 @@ def describe(error: BaseException) -> str:
         text = ('there is not enough memory, smaller batches (batch_size) or '
                 f'images need less ({text or "no more is known"})')
     elif isinstance(error, OSError) and error.strerror:
-        names = [repr(str(name)) for name in (error.filename, error.filename2)
-                 if name is not None]
+        names = [
+            repr(str(name)) for name in (error.filename, error.filename2)
+            if name is not None
+        ]
         text = ': '.join([error.strerror, *names])
     elif isinstance(error, KeyError) and ' ' in text:
         text = str(error.args[0])  # a sentence, which KeyError would quote
@@ -36,9 +38,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Say whether memory has run out, of the machine or of a device."""
     # On a CPU PyTorch has no class for it, only a text.
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError)
-        and ("can't allocate memory" in str(error)
-             or 'not enough memory' in str(error)))
+        isinstance(error, RuntimeError) and
+        ("can't allocate memory" in str(error)
+         or 'not enough memory' in str(error)))
 
 
 def keep_traceback(error: BaseException, name: str) -> str:
@@ -65,9 +67,11 @@ def keep_traceback(error: BaseException, name: str) -> str:
 def _log_file() -> Path | None:
     if not MMLogger._instance_dict:  # asking for it would make one
         return None
-    paths = [handler.baseFilename
-             for handler in MMLogger.get_current_instance().handlers
-             if isinstance(handler, logging.FileHandler)]
+    paths = [
+        handler.baseFilename
+        for handler in MMLogger.get_current_instance().handlers
+        if isinstance(handler, logging.FileHandler)
+    ]
     return Path(paths[-1]) if paths else None
 
 

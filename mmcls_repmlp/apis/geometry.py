@@ -41,8 +41,9 @@ def recorded_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
     init_default_scope(cfg.default_scope)
     with user_errors('the test pipeline of the config cannot be built'):
         steps = [TRANSFORMS.build(setting) for setting in settings]
-    if not any(isinstance(step, mmcv_transforms.LoadImageFromFile)
-               for step in steps):
+    if not any(
+            isinstance(step, mmcv_transforms.LoadImageFromFile)
+            for step in steps):
         return 'the test data of the config are no image files'
     recorded = [step for transform in steps for step in _recorded(transform)]
     try:
@@ -60,8 +61,10 @@ def _recorded(transform: Any) -> list[Step]:
     record = _RECORDS.get(type(transform))
     if record is None:
         raise _refusal(f'{type(transform).__name__} is not known to it')
-    return [dict(type=type(transform).__name__, **step)
-            for step in record(transform)]
+    return [
+        dict(type=type(transform).__name__, **step)
+        for step in record(transform)
+    ]
 
 
 def _refusal(reason: str) -> ConfigError:
@@ -80,13 +83,15 @@ def _load(transform: mmcv_transforms.LoadImageFromFile) -> list[Step]:
 
 
 def _attributes(*names: str) -> Callable[[Any], list[Step]]:
-    return lambda transform: [
-        {name: _plain(getattr(transform, name)) for name in names}]
+    return lambda transform: [{
+        name: _plain(getattr(transform, name))
+        for name in names
+    }]
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, Sequence) and not isinstance(
-        value, str) else value
+    return list(value) if isinstance(
+        value, Sequence) and not isinstance(value, str) else value
 
 
 def _pad(transform: mmcv_transforms.Pad) -> list[Step]:
@@ -106,8 +111,8 @@ def _crop(transform: mmcv_transforms.CenterCrop) -> list[Step]:
 _RECORDS: dict[type, Callable[[Any], list[Step]]] = {
     mmcv_transforms.LoadImageFromFile: _load,
     LoadImageFromFile: _load,
-    mmcv_transforms.Resize: _attributes(
-        'scale', 'scale_factor', 'keep_ratio', *_RESIZING),
+    mmcv_transforms.Resize: _attributes('scale', 'scale_factor', 'keep_ratio',
+                                        *_RESIZING),
     mmcls_transforms.ResizeEdge: _attributes('scale', 'edge', *_RESIZING),
     mmcv_transforms.CenterCrop: _crop,
     mmcv_transforms.Pad: _pad,

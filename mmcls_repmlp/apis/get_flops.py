@@ -49,8 +49,10 @@ def get_flops(config: str | Path,
         with user_errors('the model cannot be merged'):
             models['deploy'] = reparameterize(model)
     channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    counts = {form: complexity(model, (channels, height, width))
-              for form, model in models.items()}
+    counts = {
+        form: complexity(model, (channels, height, width))
+        for form, model in models.items()
+    }
     report(f'one image of {height}x{width}; MACs are what papers call FLOPs')
     for form, count in counts.items():
         report(f'{form + " form":14}{count.params / 1e6:9.3f} M params'

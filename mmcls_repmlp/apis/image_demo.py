@@ -31,16 +31,16 @@ _SCALE = 224  # a picture of this height has letters of the size below
 _LETTERS, _PITCH, _MARGIN = 8, 7, 8
 
 
-def classify_image(image: str | Path,
-                   config: str | Path,
-                   checkpoint: str | Path,
-                   out: str | Path | None = None,
-                   device: str = 'cpu',
-                   key: str | None = None,
-                   cfg_options: Mapping[str, Any] | None = None,
-                   force: bool = False,
-                   report: Callable[[str], None] = print
-                   ) -> list[tuple[str, float]]:
+def classify_image(
+        image: str | Path,
+        config: str | Path,
+        checkpoint: str | Path,
+        out: str | Path | None = None,
+        device: str = 'cpu',
+        key: str | None = None,
+        cfg_options: Mapping[str, Any] | None = None,
+        force: bool = False,
+        report: Callable[[str], None] = print) -> list[tuple[str, float]]:
     """Classify an image as the config's test pipeline prepares it.
 
     Args:
@@ -106,8 +106,10 @@ def _predict(model: nn.Module, dataset: Config,
         if dataset.pipeline[0].type != LoadImageFromFile.__name__:
             # Data sets that hold pixels, such as CIFAR10, hold RGB.
             pixels = _read(image)
-            data |= dict(img=pixels, img_shape=pixels.shape[:2],
-                         ori_shape=pixels.shape[:2])
+            data |= dict(
+                img=pixels,
+                img_shape=pixels.shape[:2],
+                ori_shape=pixels.shape[:2])
         sample = Compose(steps)(data)
         predicted, = model.test_step(default_collate([sample]))
     return predicted.cpu()
@@ -116,8 +118,9 @@ def _predict(model: nn.Module, dataset: Config,
 def _classes_of(dataset: Config) -> tuple[str, ...]:
     # Lazy: what the data set knows of itself, without looking for its files.
     with user_errors('the test data set of the config cannot be built'):
-        return build_dataset({**dataset, 'lazy_init': True}).metainfo.get(
-            'classes') or ()
+        return build_dataset({
+            **dataset, 'lazy_init': True
+        }).metainfo.get('classes') or ()
 
 
 def _draw(pixels: np.ndarray, predicted: ClsDataSample, names: Sequence[str],
@@ -126,16 +129,23 @@ def _draw(pixels: np.ndarray, predicted: ClsDataSample, names: Sequence[str],
     pixels = readable(pixels)
     height, width = pixels.shape[:2]
     scale = height / _SCALE
-    names = [_name(label, names)
-             for label in range(len(predicted.pred_label.score))]
+    names = [
+        _name(label, names)
+        for label in range(len(predicted.pred_label.score))
+    ]
     letters = len('Prediction: 123, 0.00 ()') + max(
         len(names[label]) for label in predicted.pred_label.label)
     column = white(height, round((letters * _PITCH + 2 * _MARGIN) * scale))
     visualizer = ClsVisualizer()
     visualizer.dataset_meta = dict(classes=names)
     visualizer.add_datasample(
-        '', np.hstack([pixels, column]), predicted, draw_gt=False,
-        out_file=str(path), text_cfg=dict(
+        '',
+        np.hstack([pixels, column]),
+        predicted,
+        draw_gt=False,
+        out_file=str(path),
+        text_cfg=dict(
             positions=np.array([(width + _MARGIN * scale, _MARGIN * scale)]),
-            font_sizes=_LETTERS * scale, colors='black',
+            font_sizes=_LETTERS * scale,
+            colors='black',
             bboxes=dict(facecolor='none', edgecolor='none')))

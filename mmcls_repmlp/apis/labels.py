@@ -114,9 +114,10 @@ def _relabel(dataset: Dataset, own: Sequence[str],
              learnt: Sequence[str]) -> None:
     odd = [name for name in own if learnt.count(name) != 1]
     if odd and _spelled_otherwise(dataset, own, learnt):
-        print_log(f'{len(odd)} of the {len(own)} classes have other names in '
-                  f'the checkpoint ({some(odd)}): labels are taken as they '
-                  'are', 'current', logging.WARNING)
+        print_log(
+            f'{len(odd)} of the {len(own)} classes have other names in '
+            f'the checkpoint ({some(odd)}): labels are taken as they '
+            'are', 'current', logging.WARNING)
         return
     if odd:
         raise ConfigError(
@@ -171,11 +172,13 @@ def outputs_of(model: nn.Module) -> int | None:
 
 def names_of(dataset: Dataset | None) -> tuple[str, ...]:
     """Name the classes of a data set; empty if it does not say."""
-    return tuple(map(str, getattr(dataset, 'metainfo', {}).get('classes')
-                     or ()))
+    return tuple(
+        map(str,
+            getattr(dataset, 'metainfo', {}).get('classes') or ()))
 
 
 def verifies_pairs(loop: Any) -> bool:
     """Tell whether a loop of a runner compares pairs, whatever the labels."""
-    return all(isinstance(metric, PairVerification)
-               for metric in loop.evaluator.metrics)
+    return all(
+        isinstance(metric, PairVerification)
+        for metric in loop.evaluator.metrics)

@@ -9,11 +9,13 @@ from mmcls_repmlp.errors import UserError
 
 # By launcher: the program, and what mmengine reads of what it sets.
 _STARTED = {
-    'pytorch': ('torchrun --nproc_per_node=NUMBER', (
-        'RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')),
+    'pytorch': ('torchrun --nproc_per_node=NUMBER',
+                ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR',
+                 'MASTER_PORT')),
     'slurm': ('srun', ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST')),
     'mpi': ('mpirun', ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_LOCAL_RANK',
-                       'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'))}
+                       'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'))
+}
 _WORDS = ('MASTER_ADDR', 'SLURM_NODELIST')  # the others are numbers
 
 
@@ -33,8 +35,10 @@ def check_launcher(launcher: str) -> None:
         raise UserError(f'launcher {launcher!r} is unknown: choose from none, '
                         f'{", ".join(_STARTED)}')
     program, names = _STARTED[launcher]
-    wrong = [f'{name}={os.environ[name]}' if name in os.environ else name
-             for name in names if not _usable(name)]
+    wrong = [
+        f'{name}={os.environ[name]}' if name in os.environ else name
+        for name in names if not _usable(name)
+    ]
     if wrong:
         raise UserError(
             f'--launcher {launcher} is for processes that {program} starts, '

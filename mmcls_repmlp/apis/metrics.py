@@ -35,8 +35,9 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
         kind = type(metric)
         if kind not in (Accuracy, SingleLabelMetric):
             continue
-        with user_errors(f'the metric {kind.__name__} cannot be computed for '
-                         f'{outputs} classes', RuntimeError, IndexError):
+        with user_errors(
+                f'the metric {kind.__name__} cannot be computed for '
+                f'{outputs} classes', RuntimeError, IndexError):
             _check_topk(metric, outputs)
             trial = copy.deepcopy(metric)
             trial.process({}, [sample])

@@ -13,12 +13,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    class_names,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import (class_names, load_strictly,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.models.compatibility import is_merged
 

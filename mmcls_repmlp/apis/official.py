@@ -9,28 +9,16 @@ import torch
 from mmcls.registry import MODELS
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (
-    convert_to_mmcls,
-    convert_to_official,
-    read_checkpoint,
-    recognize,
-    state_dict_of,
-    write_checkpoint,
-)
-from mmcls_repmlp.checkpoints.official import (
-    BACKBONES,
-    NAMES,
-    RESNET_NAMES,
-    Names,
-)
+from mmcls_repmlp.checkpoints import (convert_to_mmcls, convert_to_official,
+                                      read_checkpoint, recognize,
+                                      state_dict_of, write_checkpoint)
+from mmcls_repmlp.checkpoints.official import (BACKBONES, NAMES, RESNET_NAMES,
+                                               Names)
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.files import check_writable
 from mmcls_repmlp.models import Arch, resolve_arch
-from mmcls_repmlp.models.compatibility import (
-    explain_mismatch,
-    find_mismatch,
-    is_merged,
-)
+from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
+                                               is_merged)
 from mmcls_repmlp.version import __version__
 
 from .config import read_config
@@ -96,8 +84,9 @@ def convert_from_official(src: str | Path,
     names = _names_of(weights)
     try:
         converted = convert_to_mmcls(weights, names)
-        found = (_identify_repmlpnet(converted, img_size)
-                 if names is NAMES else _identify_resnet(converted))
+        found = (
+            _identify_repmlpnet(converted, img_size)
+            if names is NAMES else _identify_resnet(converted))
     except CheckpointError as error:
         raise CheckpointError(
             f'checkpoint {str(src)!r} is no official {BACKBONES[names]}: '
@@ -113,12 +102,11 @@ def convert_from_official(src: str | Path,
     return found
 
 
-def convert_to_official_file(
-        src: str | Path,
-        dst: str | Path,
-        key: str | None = None,
-        force: bool = False,
-        report: Callable[[str], None] = print) -> None:
+def convert_to_official_file(src: str | Path,
+                             dst: str | Path,
+                             key: str | None = None,
+                             force: bool = False,
+                             report: Callable[[str], None] = print) -> None:
     """Convert a checkpoint of mmcls to a plain official state dict.
 
     Args:
@@ -162,9 +150,11 @@ def _identify_repmlpnet(weights: Mapping[str, Tensor],
     details = (f'{_form(weights)}: channels {arch.channels}, depths '
                f'{arch.depths}, sharesets {arch.sharesets_nums}, images of '
                f'{height}x{width}, {found.num_classes or "no"} classes')
-    configs = [published.config for published in published_models(
-        'RepMLPNet', found.deploy, arch)
-        if not find_mismatch(published.weights, weights)]
+    configs = [
+        published.config
+        for published in published_models('RepMLPNet', found.deploy, arch)
+        if not find_mismatch(published.weights, weights)
+    ]
     return Identified(found.name, details, found.classifier(), configs, arch)
 
 
@@ -186,10 +176,10 @@ def _next_step(found: Identified, dst: str | Path) -> str:
         return ('next: no config here is for this model; write one with '
                 f'model=dict(backbone={found.model["backbone"]}, ...)')
     first, *others = found.configs
-    return '\n'.join(
-        [f'next: python tools/test.py {first} {dst} --metrics accuracy',
-         *(f'      or with {other}, see docs/model_zoo.md'
-           for other in others)])
+    return '\n'.join([
+        f'next: python tools/test.py {first} {dst} --metrics accuracy',
+        *(f'      or with {other}, see docs/model_zoo.md' for other in others)
+    ])
 
 
 def _closest(weights: Mapping[str, Tensor], names: Names) -> str:

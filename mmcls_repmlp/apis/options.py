@@ -15,10 +15,10 @@ from mmcls_repmlp.errors import ConfigError
 
 # What mmengine's runner and the tools read from a config, beside what the
 # runner takes as arguments and the config has.
-_KNOWN = (
-    'activation_checkpointing', 'auto_scale_lr', 'compile', 'custom_imports',
-    'data_preprocessor', 'efficient_conv_bn_eval', 'find_unused_parameters',
-    'model_wrapper_cfg', 'sync_bn', 'tta_model', 'tta_pipeline')
+_KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
+          'custom_imports', 'data_preprocessor', 'efficient_conv_bn_eval',
+          'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+          'tta_model', 'tta_pipeline')
 # How alike a key is, as difflib counts, that was meant.
 _ALIKE, _RATHER_ALIKE = 0.85, 0.6
 
@@ -26,8 +26,10 @@ _ALIKE, _RATHER_ALIKE = 0.85, 0.6
 class KeyValue(DictAction):
     """Reads KEY=VALUE pairs as mmengine does, and refuses others in words."""
 
-    def __call__(self, parser: argparse.ArgumentParser,
-                 namespace: argparse.Namespace, values: Sequence[str],
+    def __call__(self,
+                 parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace,
+                 values: Sequence[str],
                  option_string: str | None = None) -> None:
         """Add the pairs to those read before."""
         for pair in values:
@@ -96,13 +98,16 @@ def _check_replaced(key: str, steps: Sequence[str], old: Any,
 
 def _doubt(key: str, step: str, path: str, place: Mapping) -> None:
     known = {*place} if path else {
-        *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN}
-    near = difflib.get_close_matches(
-        step, [*map(str, known)], 1, _ALIKE if path else _RATHER_ALIKE)
+        *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN
+    }
+    near = difflib.get_close_matches(step, [*map(str, known)], 1,
+                                     _ALIKE if path else _RATHER_ALIKE)
     # Below the top, classes take more settings than a config lists, and
     # refuse what they do not take when they are built.
     if step in known or (path and not near):
         return
-    print(f'warning: --cfg-options {key}: {path or "the config"} has no '
-          f'{step!r}{"" if path else ", and nothing reads it"}'
-          + (f'; did you mean {near[0]!r}?' if near else ''), file=sys.stderr)
+    print(
+        f'warning: --cfg-options {key}: {path or "the config"} has no '
+        f'{step!r}{"" if path else ", and nothing reads it"}' +
+        (f'; did you mean {near[0]!r}?' if near else ''),
+        file=sys.stderr)

@@ -29,8 +29,7 @@ def readable(image: np.ndarray) -> np.ndarray:
     return mmcv.imrescale(image, factor, interpolation='nearest')
 
 
-def side_by_side(
-        images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
+def side_by_side(images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
     """Set images in a row, all of the height of the highest.
 
     Args:

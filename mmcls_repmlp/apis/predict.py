@@ -55,8 +55,8 @@ def predict(artefact: str | Path,
             failures.append(str(error))
     if failures:
         more = len(failures) - _NAMED
-        raise JobFailedError('; '.join(failures[:_NAMED]) + (
-            f'; and {more} more' if more > 0 else ''))
+        raise JobFailedError('; '.join(failures[:_NAMED]) +
+                             (f'; and {more} more' if more > 0 else ''))
 
 
 def _pipeline(artefact: str | Path,
@@ -90,8 +90,9 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
         image = image[::-1]
     if card['input'] == RAW:
         return image
-    mean, std = (np.array(card[key], np.float32)[:, None, None]
-                 for key in ('mean', 'std'))
+    mean, std = (
+        np.array(card[key], np.float32)[:, None, None]
+        for key in ('mean', 'std'))
     with np.errstate(all='ignore'):  # what it gives is checked
         return (image.astype(np.float32) - mean) / std
 

@@ -11,17 +11,13 @@ from typing import Any
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (
-    check_fit,
-    local_file,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
+                                      state_dict_of)
 from mmcls_repmlp.errors import CheckpointError, ConfigError
 
 
-def fetch_pretrained(model_cfg: MutableMapping
-                     ) -> dict[str, dict[str, Tensor]]:
+def fetch_pretrained(
+        model_cfg: MutableMapping) -> dict[str, dict[str, Tensor]]:
     """Read all that a model starts from, safely, before it is built.
 
     Every Pretrained of the config, wherever it stands, is made to name a file
@@ -54,8 +50,7 @@ def fetch_pretrained(model_cfg: MutableMapping
 
 
 def check_pretrained(model: nn.Module,
-                     checkpoints: Mapping[str, Mapping[str, Tensor]]
-                     ) -> None:
+                     checkpoints: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Make sure that each module is filled exactly by what it starts from.
 
     Args:
@@ -101,5 +96,7 @@ def _below(prefix: str | None,
     if not prefix:
         return weights
     prefix = prefix.removesuffix('.') + '.'
-    return {key.removeprefix(prefix): value
-            for key, value in weights.items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value
+        for key, value in weights.items() if key.startswith(prefix)
+    }

@@ -12,22 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (
-    CHECKPOINT_SUFFIXES,
-    classes_meta,
-    local_file,
-    meta_of,
-    read_checkpoint,
-    state_dict_of,
-    write_checkpoint,
-)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
+                                      local_file, meta_of, read_checkpoint,
+                                      state_dict_of, write_checkpoint)
 from mmcls_repmlp.errors import CheckpointError, JobFailedError
-from mmcls_repmlp.files import (
-    check_suffix,
-    check_writable,
-    move_into_place,
-    scratch_folder,
-)
+from mmcls_repmlp.files import (check_suffix, check_writable, move_into_place,
+                                scratch_folder)
 
 _KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8
@@ -77,23 +67,30 @@ def publish_model(src: str | Path,
         final = _hashed_name(Path(dst), draft)
         check_writable(final, force, src)
         move_into_place(draft, final)
-    before, after = (path.stat().st_size / _MIB
-                     for path in (local_file(src), final))
+    before, after = (
+        path.stat().st_size / _MIB for path in (local_file(src), final))
     report(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
     return final
 
 
 def _meta(content: Any) -> dict[str, Any]:
     meta = meta_of(content)
-    return {**{key: meta[key] for key in _KEPT
-               if isinstance(meta.get(key), str)}, **classes_meta(content)}
+    return {
+        **{
+            key: meta[key]
+            for key in _KEPT if isinstance(meta.get(key), str)
+        },
+        **classes_meta(content)
+    }
 
 
 def _compact(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop what else the tensors' memory may hold, and its layout."""
-    return {sys.intern(key): value.detach().clone(
-        memory_format=torch.contiguous_format)
-        for key, value in state_dict.items()}
+    return {
+        sys.intern(key): value.detach().clone(
+            memory_format=torch.contiguous_format)
+        for key, value in state_dict.items()
+    }
 
 
 def _plain(value: Any, seen: Iterator[int], depth: int = 0) -> Any:
@@ -111,8 +108,10 @@ def _plain(value: Any, seen: Iterator[int], depth: int = 0) -> Any:
     if isinstance(value, str):
         return sys.intern(str(value))
     if isinstance(value, Mapping):
-        return {_plain(key, seen, depth + 1): _plain(item, seen, depth + 1)
-                for key, item in value.items()}
+        return {
+            _plain(key, seen, depth + 1): _plain(item, seen, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         kind = tuple if isinstance(value, tuple) else list
         return kind(_plain(item, seen, depth + 1) for item in value)

@@ -60,7 +60,8 @@ def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
          for deploy in (False, True)
          for published in published_models(backbone, deploy)
          if (mismatch := find_mismatch(published.weights, weights))),
-        key=lambda candidate: candidate[0], default=(0, 'none', ''))
+        key=lambda candidate: candidate[0],
+        default=(0, 'none', ''))
     if count >= len(weights) / 2:
         return f'closest is {name}, but most entries differ from its own'
     return (f'closest is {name}, which differs in {count} of {len(weights)} '
@@ -68,8 +69,8 @@ def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
 
 
 def _size(mismatch: Mismatch) -> int:
-    return (len(mismatch.missing) + len(mismatch.unexpected)
-            + len(mismatch.misshaped))
+    return (len(mismatch.missing) + len(mismatch.unexpected) +
+            len(mismatch.misshaped))
 
 
 def _as_typed(path: Path) -> Path:

@@ -38,14 +38,9 @@ class Scores(NamedTuple):
     drift: float
 
 
-def write_int8(served: Served,
-               model: nn.Module,
-               cfg: Config,
-               out: str | Path,
-               input_shape: tuple[int, int, int],
-               calibrate: str | Path,
-               card: Mapping[str, Any],
-               force: bool,
+def write_int8(served: Served, model: nn.Module, cfg: Config, out: str | Path,
+               input_shape: tuple[int, int, int], calibrate: str | Path,
+               card: Mapping[str, Any], force: bool,
                report: Callable[[str], None]) -> float:
     """Write an int8 ONNX file if it is nearly as accurate as the float one.
 
@@ -81,12 +76,12 @@ def write_int8(served: Served,
         exact, small = folder / 'float32' / 'f.onnx', folder / out.name
         export_model(served, exact, input_shape)
         with quietly():
-            quantize_onnx(exact, small, (
-                images for images, _ in islice(served_batches(
-                    calibration, model, served.raw), CALIBRATION_BATCHES)))
-        scores = _score(load_artefact(exact), load_exact(small),
-                        load_artefact(small),
-                        served_batches(test, model, served.raw))
+            quantize_onnx(exact, small, (images for images, _ in islice(
+                served_batches(calibration, model, served.raw),
+                CALIBRATION_BATCHES)))
+        scores = _score(
+            load_artefact(exact), load_exact(small), load_artefact(small),
+            served_batches(test, model, served.raw))
         report(f'      top-1 on the test data: {scores.float32:.2f} % in '
                f'float32, {scores.exact:.2f} % in int8, the same on every '
                f'processor; as optimised here {scores.optimised:.2f} %')
@@ -112,7 +107,8 @@ def _calibration(cfg: Config, folder: str | Path) -> DataLoader:
     cfg = copy.deepcopy(cfg)
     loader = cfg.test_dataloader
     loader.dataset = dict(
-        type='CustomDataset', data_root=str(folder),
+        type='CustomDataset',
+        data_root=str(folder),
         pipeline=loader.dataset.pipeline)
     # Shuffled, so that the first batches hold images of every class.
     loader.sampler = dict(type='DefaultSampler', shuffle=True, seed=0)
@@ -128,11 +124,13 @@ def _score(float32: Run, exact: Run, optimised: Run,
     hits: list[np.ndarray] = []
     drift = 0.
     for images, labels in batches:
-        whole, integer, quick = (run(images)
-                                 for run in (float32, exact, optimised))
-        hits.append(np.stack([out.argmax(1) == labels
-                              for out in (whole, integer, quick)]))
-        drift = max(drift, float(
-            np.abs(integer - quick).max() / np.abs(integer).max()))
+        whole, integer, quick = (
+            run(images) for run in (float32, exact, optimised))
+        hits.append(
+            np.stack(
+                [out.argmax(1) == labels for out in (whole, integer, quick)]))
+        drift = max(
+            drift,
+            float(np.abs(integer - quick).max() / np.abs(integer).max()))
     top1 = 100 * np.concatenate(hits, axis=1).mean(1)
     return Scores(*map(float, top1), drift)

@@ -67,11 +67,13 @@ def rehearse(runner: Runner,
 
 @contextmanager
 def _on_a_copy(runner: Runner) -> Iterator[None]:
-    kept = {name: getattr(runner, name) for name in (
-        'model', 'optim_wrapper', 'param_schedulers')}
+    kept = {
+        name: getattr(runner, name)
+        for name in ('model', 'optim_wrapper', 'param_schedulers')
+    }
     states = random.getstate(), np.random.get_state()
-    devices = ([torch.cuda.current_device()] if torch.cuda.is_available()
-               else [])
+    devices = ([torch.cuda.current_device()]
+               if torch.cuda.is_available() else [])
     # What is worth a warning is said when it counts.
     runner.logger.disabled = True
     try:
@@ -100,8 +102,8 @@ def _explained(what: str, model: nn.Module | None = None) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise ConfigError(f'{what}{_place(error, model)}: {describe(error)}'
-                          ) from error
+        raise ConfigError(
+            f'{what}{_place(error, model)}: {describe(error)}') from error
 
 
 def _check_optimizer(cfg: Any) -> None:
@@ -118,7 +120,9 @@ def _check_optimizer(cfg: Any) -> None:
 def _place(error: Exception, model: nn.Module | None) -> str:
     """Name the innermost module of the model that an error came from."""
     names = {} if model is None else {
-        id(module): name for name, module in model.named_modules() if name}
+        id(module): name
+        for name, module in model.named_modules() if name
+    }
     place, trace = '', error.__traceback__
     while trace is not None:
         owner = trace.tb_frame.f_locals.get('self')
@@ -143,8 +147,8 @@ def _smallest(loader: DataLoader) -> int:
     """Take one image where the last batch of an epoch has only one."""
     batches = loader.batch_sampler
     size = min(2, getattr(batches, 'batch_size', 2))
-    rest = len(getattr(batches, 'sampler', ())) % getattr(
-        batches, 'batch_size', 1)
+    rest = len(getattr(batches, 'sampler',
+                       ())) % getattr(batches, 'batch_size', 1)
     if rest and not getattr(batches, 'drop_last', False):
         size = min(size, rest)
     return min(size, len(loader.dataset))
@@ -170,8 +174,13 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
     loader = loop.dataloader
     with _explained('the val data of the config cannot be prepared'):
         # Folders are sorted by class: two of one class, one of another.
-        batch = _batch(loader, sorted({0, min(1, len(loader.dataset) - 1),
-                                       len(loader.dataset) - 1}))
+        batch = _batch(
+            loader,
+            sorted(
+                {0,
+                 min(1,
+                     len(loader.dataset) - 1),
+                 len(loader.dataset) - 1}))
     with _explained('a validation step of the config fails', model):
         model.eval()
         with torch.no_grad(), autocast(enabled=loop.fp16):
@@ -182,8 +191,10 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
 
 def _evaluate(loop: ValLoop, batch: Any, outputs: Any) -> dict[str, Any]:
     evaluator = copy.deepcopy(loop.evaluator)
-    evaluator.metrics = [metric for metric in evaluator.metrics
-                         if not isinstance(metric, DumpResults)]
+    evaluator.metrics = [
+        metric for metric in evaluator.metrics
+        if not isinstance(metric, DumpResults)
+    ]
     for _ in range(_REPEATS):
         evaluator.process(data_samples=outputs, data_batch=batch)
     return evaluator.evaluate(_REPEATS * len(outputs) * get_world_size())

@@ -11,25 +11,12 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (
-    CHECKPOINT_SUFFIXES,
-    classes_meta,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-    write_checkpoint,
-)
-from mmcls_repmlp.deploy import (
-    Complexity,
-    complexity,
-    largest_difference,
-    reparameterize,
-)
-from mmcls_repmlp.errors import (
-    CheckpointError,
-    ConfigError,
-    JobFailedError,
-)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
+                                      load_strictly, read_checkpoint,
+                                      state_dict_of, write_checkpoint)
+from mmcls_repmlp.deploy import (Complexity, complexity, largest_difference,
+                                 reparameterize)
+from mmcls_repmlp.errors import CheckpointError, ConfigError, JobFailedError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.version import __version__
@@ -96,8 +83,8 @@ def reparameterize_checkpoint(
     report(f'[4/5] verifying on a random batch of {_BATCH} images of '
            f'{shape[1]}x{shape[2]}')
     difference = _verify(model, merged, shape)
-    conversion = Conversion(
-        difference, complexity(model, shape), complexity(merged, shape))
+    conversion = Conversion(difference, complexity(model, shape),
+                            complexity(merged, shape))
     report(_describe(conversion))
     report(f'[5/5] writing {dst}')
     write_checkpoint(_envelope(merged, cfg, checkpoint), dst, force)
@@ -131,8 +118,10 @@ def _training_config(config: str | Path,
 
 def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
           src: str | Path) -> None:
-    dtypes = {value.dtype for value in state_dict.values()
-              if value.is_floating_point()}
+    dtypes = {
+        value.dtype
+        for value in state_dict.values() if value.is_floating_point()
+    }
     if len(dtypes) == 1:
         model.to(*dtypes)  # so that the result is written as it was read
     try:
@@ -151,8 +140,8 @@ def _input_shape(cfg: Config, model: nn.Module) -> tuple[int, int, int]:
     return cfg.model.backbone.get('in_channels', 3), height, width
 
 
-def _verify(model: nn.Module, merged: nn.Module,
-            shape: tuple[int, int, int]) -> float:
+def _verify(model: nn.Module, merged: nn.Module, shape: tuple[int, int,
+                                                              int]) -> float:
     generator = torch.Generator().manual_seed(_SEED)
     batch = torch.randn(_BATCH, *shape, generator=generator)
     difference = largest_difference(model, merged, batch)
@@ -183,9 +172,12 @@ def _envelope(merged: nn.Module, cfg: Config,
 
 
 def _describe(conversion: Conversion) -> str:
-    rows = [f'      {name:13} {c.params:13,} params {c.macs:16,} MACs'
-            for name, c in (('training form', conversion.before),
-                            ('deploy form', conversion.after))]
+    rows = [
+        f'      {name:13} {c.params:13,} params {c.macs:16,} MACs'
+        for name, c in (('training form', conversion.before),
+                        ('deploy form', conversion.after))
+    ]
     return '\n'.join([
         '      outputs agree: largest relative difference '
-        f'{conversion.difference:.2e}', *rows])
+        f'{conversion.difference:.2e}', *rows
+    ])

@@ -10,15 +10,10 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    CHECKPOINT_SUFFIXES,
-    classes_meta,
-    load_strictly,
-    read_checkpoint,
-    resized_state_dict,
-    state_dict_of,
-    write_checkpoint,
-)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
+                                      load_strictly, read_checkpoint,
+                                      resized_state_dict, state_dict_of,
+                                      write_checkpoint)
 from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
 from mmcls_repmlp.files import check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPNet
@@ -76,18 +71,20 @@ def resize_checkpoint(config: str | Path,
     new_cfg = _for_size(cfg, to)
     target = _repmlpnet(new_cfg, config).to(next(source.parameters()).dtype)
     _check_sizes(source, target)
-    report('[3/4] resizing fc3, stage by stage: ' + ', '.join(
-        f'{_by(a)} to {_by(b)}' for a, b in zip(*map(_sizes, (
-            source, target)))))
+    report('[3/4] resizing fc3, stage by stage: ' +
+           ', '.join(f'{_by(a)} to {_by(b)}'
+                     for a, b in zip(*map(_sizes, (source, target)))))
     if source.backbone.deploy:
         report(_BLURRED)
     load_strictly(target, resized_state_dict(source, target), src)
     _run_once(target, new_cfg)
     report(f'[4/4] writing {dst}')
-    meta = dict(cfg=new_cfg.pretty_text, mmcls_repmlp_version=__version__,
-                **classes_meta(checkpoint))
-    write_checkpoint(dict(meta=meta, state_dict=target.state_dict()), dst,
-                     force)
+    meta = dict(
+        cfg=new_cfg.pretty_text,
+        mmcls_repmlp_version=__version__,
+        **classes_meta(checkpoint))
+    write_checkpoint(
+        dict(meta=meta, state_dict=target.state_dict()), dst, force)
     report(f'      use it with {_SIZE}={new_cfg.model.backbone.img_size} and '
            'a pipeline that gives such images; fine-tune before you rely on '
            'it')
@@ -120,8 +117,8 @@ def _check_sizes(source: nn.Module, target: nn.Module) -> None:
 
 
 def _run_once(model: nn.Module, cfg: Config) -> None:
-    shape = (cfg.model.backbone.get('in_channels', 3),
-             *model.backbone.img_size)
+    shape = (cfg.model.backbone.get('in_channels',
+                                    3), *model.backbone.img_size)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(1, *shape, generator=generator)
     with torch.no_grad():

@@ -9,13 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (
-    check_fit,
-    local_file,
-    meta_of,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.engine import LENGTH
 from mmcls_repmlp.errors import CheckpointError
 
@@ -69,8 +64,9 @@ def find_start(cfg: Config, resume: str | None) -> Start:
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or LATEST
     if resume is not None:
-        start = (_newest(cfg) if resume == LATEST else
-                 Start(resume, read_checkpoint(resume), resumes=True))
+        start = (
+            _newest(cfg) if resume == LATEST else Start(
+                resume, read_checkpoint(resume), resumes=True))
     elif cfg.get('load_from'):
         start = Start(cfg.load_from, read_checkpoint(cfg.load_from))
     else:
@@ -81,9 +77,11 @@ def find_start(cfg: Config, resume: str | None) -> Start:
         _check_training_state(start)
         _take_seed(cfg, start)
         if LENGTH not in meta_of(start.content):
-            return replace(start, said=f'{start.said or start.source}: saved '
-                           'by another hook, so that the training goes on, '
-                           'but with other random numbers')
+            return replace(
+                start,
+                said=f'{start.said or start.source}: saved '
+                'by another hook, so that the training goes on, '
+                'but with other random numbers')
     return start
 
 
@@ -98,9 +96,13 @@ def _newest(cfg: Config) -> Start:
             unread.append((path, error))
             continue
         skipped = ', '.join(path.name for path, _ in unread)
-        return Start(str(path), content, True, newest=True, said=(
-            f'resuming from {path}, the newest whole checkpoint'
-            + (f'; passed over as damaged: {skipped}' if unread else '')))
+        return Start(
+            str(path),
+            content,
+            True,
+            newest=True,
+            said=(f'resuming from {path}, the newest whole checkpoint' +
+                  (f'; passed over as damaged: {skipped}' if unread else '')))
     if unread:
         raise CheckpointError(
             f'none of the {len(unread)} checkpoints in '
@@ -147,10 +149,9 @@ def finished(runner: Runner, start: Start) -> str:
     if not start.resumes:
         return ''
     loop, meta = runner.train_loop, meta_of(start.content)
-    done, wanted, unit = (
-        (meta['iter'], loop.max_iters, 'iterations')
-        if isinstance(loop, IterBasedTrainLoop) else
-        (meta['epoch'], loop.max_epochs, 'epochs'))
+    done, wanted, unit = ((meta['iter'], loop.max_iters, 'iterations')
+                          if isinstance(loop, IterBasedTrainLoop) else
+                          (meta['epoch'], loop.max_epochs, 'epochs'))
     return '' if done < wanted else (
         f'{start.source} is a finished training, of {done} {unit} where '
         f'train_cfg wants {wanted}: nothing is left to do')

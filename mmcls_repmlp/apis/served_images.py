@@ -35,8 +35,8 @@ def served_batches(loader: DataLoader, model: nn.Module,
         ImageError: If an image cannot be read.
     """
     for batch in loader:
-        labels = np.array([int(sample.gt_label.label)
-                           for sample in batch['data_samples']])
+        labels = np.array(
+            [int(sample.gt_label.label) for sample in batch['data_samples']])
         images = batch['inputs']
         if not raw:
             images = model.data_preprocessor(batch)['inputs'].float()

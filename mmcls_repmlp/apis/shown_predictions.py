@@ -48,8 +48,11 @@ class ShowPredictions(Hook):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
             name = self._name(sample)
             runner.visualizer.add_datasample(
-                name, image=pixels, data_sample=sample,
-                rescale_factor=self.scale, out_file=str(self.folder / name))
+                name,
+                image=pixels,
+                data_sample=sample,
+                rescale_factor=self.scale,
+                out_file=str(self.folder / name))
 
     def _name(self, sample: ClsDataSample) -> str:
         place, path = sample.get('sample_idx', 0), sample.get('img_path')
@@ -64,6 +67,8 @@ class ShowPredictions(Hook):
 
 
 def _root(dataset: Dataset) -> str:
-    folders = [getattr(part, 'img_prefix', None) or getattr(
-        part, 'data_root', '') for part in parts(dataset)]
+    folders = [
+        getattr(part, 'img_prefix', None) or getattr(part, 'data_root', '')
+        for part in parts(dataset)
+    ]
     return os.path.commonpath([os.path.abspath(each) for each in folders])

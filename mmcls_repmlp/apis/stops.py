@@ -35,12 +35,12 @@ def stoppable() -> Iterator[None]:
     Not where several processes work together: one that waits for the others
     would not hear of it.
     """
+
     def stop(*_: object) -> None:
         raise TerminatedError
 
     alone = int(os.environ.get('WORLD_SIZE', 1)) == 1
-    listens = alone and (
-        threading.current_thread() is threading.main_thread())
+    listens = alone and (threading.current_thread() is threading.main_thread())
     before = signal.signal(signal.SIGTERM, stop) if listens else None
     # Who reads the log may go (`| head`); a training goes on.
     loud, logging.raiseExceptions = logging.raiseExceptions, False

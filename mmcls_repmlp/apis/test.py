@@ -15,23 +15,13 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    class_names,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import (class_names, load_strictly,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_writable
 
-from .config import (
-    build_loop,
-    build_runner,
-    read_config,
-    set_launcher,
-    set_loader_defaults,
-    set_work_dir,
-)
+from .config import (build_loop, build_runner, read_config, set_launcher,
+                     set_loader_defaults, set_work_dir)
 from .labels import match_loop, outputs_of
 from .metrics import check_metrics
 from .model import unwrapped
@@ -40,11 +30,15 @@ from .shown_predictions import ShowPredictions
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 OUT_ITEMS = ('pred', 'metrics')
-_SUFFIXES = {'pred': ('.pkl', '.pickle'),
-             'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')}
+_SUFFIXES = {
+    'pred': ('.pkl', '.pickle'),
+    'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')
+}
 # Which options the mmcls metric behind a name takes.
-_OPTIONS = {'Accuracy': ('topk', 'thrs'),
-            'SingleLabelMetric': ('thrs', 'average', 'num_classes')}
+_OPTIONS = {
+    'Accuracy': ('topk', 'thrs'),
+    'SingleLabelMetric': ('thrs', 'average', 'num_classes')
+}
 
 
 def test(config: str | Path,
@@ -189,7 +183,8 @@ def _enable_tta(cfg: Config) -> None:
     if 'tta_pipeline' not in cfg:
         flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
         cfg.tta_pipeline = copy.deepcopy(pipeline[:-1]) + [
-            dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])]
+            dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
+        ]
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 

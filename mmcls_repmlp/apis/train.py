@@ -17,27 +17,14 @@ from mmcls_repmlp.errors import JobFailedError, UserError
 
 from .check_data import check_images
 from .classes import check_classes, check_start_classes
-from .config import (
-    build_loop,
-    build_runner,
-    data_errors,
-    read_config,
-    set_launcher,
-    set_loader_defaults,
-    set_work_dir,
-    user_errors,
-)
+from .config import (build_loop, build_runner, data_errors, read_config,
+                     set_launcher, set_loader_defaults, set_work_dir,
+                     user_errors)
 from .failures import describe
 from .pretrained import check_pretrained, fetch_pretrained
 from .rehearsal import rehearse
-from .resume import (
-    LATEST,
-    Start,
-    check_start,
-    find_start,
-    finished,
-    newest_name,
-)
+from .resume import (LATEST, Start, check_start, find_start, finished,
+                     newest_name)
 from .stops import stop_behind
 from .training_state import load_training_state
 from .work_dir import check_unused, remove_checkpoints, reserved
@@ -181,7 +168,8 @@ def _seed_training(runner: Runner) -> None:
     with data_errors(runner.cfg, 'train'), user_errors(
             'the train loop of the config cannot be built'):
         loader = runner.build_dataloader(
-            runner._train_dataloader, seed=runner.seed,
+            runner._train_dataloader,
+            seed=runner.seed,
             diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
     seed_loader(loader, runner.seed)
     runner._train_dataloader = loader

@@ -17,8 +17,10 @@ from .resume import Start
 
 # Of an optimizer's options those that say how it computes, not what, and come
 # and go with PyTorch's versions.
-_HOW = {'capturable', 'decoupled_weight_decay', 'differentiable', 'foreach',
-        'fused', 'maximize', 'params'}
+_HOW = {
+    'capturable', 'decoupled_weight_decay', 'differentiable', 'foreach',
+    'fused', 'maximize', 'params'
+}
 
 
 def load_training_state(runner: Runner, start: Start) -> None:
@@ -34,9 +36,8 @@ def load_training_state(runner: Runner, start: Start) -> None:
     """
     saved = start.content['optimizer']
     wrapper = runner.optim_wrapper
-    pairs = ([(wrapper, saved)]
-             if not isinstance(wrapper, OptimWrapperDict) else
-             [(part, saved.get(name)) for name, part in wrapper.items()])
+    pairs = ([(wrapper, saved)] if not isinstance(wrapper, OptimWrapperDict)
+             else [(part, saved.get(name)) for name, part in wrapper.items()])
     for part, state in pairs:
         difference = _difference(part.optimizer, state)
         if difference:
@@ -50,9 +51,11 @@ def _difference(optimizer: Optimizer, saved: Any) -> str:
         groups = saved['param_groups']
         sizes = [[len(group['params']) for group in side]
                  for side in (optimizer.param_groups, groups)]
-        options = [{name for group in side for name in group
-                    if not name.startswith('initial_')} - _HOW
-                   for side in (optimizer.param_groups, groups)]
+        options = [{
+            name
+            for group in side
+            for name in group if not name.startswith('initial_')
+        } - _HOW for side in (optimizer.param_groups, groups)]
     except (TypeError, KeyError, AttributeError):
         return 'it has no parameter groups'
     if options[0] != options[1]:
@@ -60,8 +63,10 @@ def _difference(optimizer: Optimizer, saved: Any) -> str:
     if sizes[0] != sizes[1]:
         return f'{len(sizes[1])} groups of {sum(sizes[1])} parameters, not ' \
                f'{len(sizes[0])} of {sum(sizes[0])}'
-    flags = [side[0].get('decoupled_weight_decay', False)
-             for side in (optimizer.param_groups, groups)]
+    flags = [
+        side[0].get('decoupled_weight_decay', False)
+        for side in (optimizer.param_groups, groups)
+    ]
     return '' if flags[0] == flags[1] else 'other decoupled_weight_decay'
 
 
@@ -70,9 +75,8 @@ def _check_schedules(runner: Runner, start: Start) -> None:
         'param_schedulers')
     if saved is None or not isinstance(ours, list):
         return
-    if len(ours) != len(saved) or any(
-            {*schedule.state_dict()} != {*state}
-            for schedule, state in zip(ours, saved)):
+    if len(ours) != len(saved) or any({*schedule.state_dict()} != {*state}
+                                      for schedule, state in zip(ours, saved)):
         raise _other(start, 'schedule', 'param_scheduler')
 
 

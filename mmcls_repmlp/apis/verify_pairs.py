@@ -60,8 +60,10 @@ def verify_pairs(config: str | Path,
     cfg = read_config(config, cfg_options)
     loader = loader_config(cfg, 'test')
     if folder is not None:
-        loader.dataset = dict(type='CustomDataset', data_root=str(folder),
-                              pipeline=loader.dataset.pipeline)
+        loader.dataset = dict(
+            type='CustomDataset',
+            data_root=str(folder),
+            pipeline=loader.dataset.pipeline)
     model = fill_model(cfg, checkpoint, device, key=key)[0]
     found = verify(*_embed(model, cfg), max_pairs)
     report(_describe(found))
@@ -79,8 +81,9 @@ def _embed(model: nn.Module, cfg: Config) -> tuple[Tensor, Tensor]:
         data = model.data_preprocessor(batch)
         feats = model.head.pre_logits(model.extract_feat(data['inputs']))
         embeddings.append(feats.flatten(1).cpu())  # (N, D)
-        labels += [int(sample.gt_label.label)
-                   for sample in data['data_samples']]
+        labels += [
+            int(sample.gt_label.label) for sample in data['data_samples']
+        ]
     return torch.cat(embeddings), torch.tensor(labels)
 
 
@@ -99,14 +102,20 @@ def _draw(found: Verification, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
     curve = found.roc
     chance = torch.logspace(-5, 0, 50)
-    axes.plot(curve.false_rate, curve.true_rate, drawstyle='steps-post',
-              label=f'area {curve.area:.4f}')
+    axes.plot(
+        curve.false_rate,
+        curve.true_rate,
+        drawstyle='steps-post',
+        label=f'area {curve.area:.4f}')
     axes.plot(chance, chance, ':', color='grey', label='by chance')
     # Fewer false alarms than one among all pairs cannot be seen.
-    axes.set(xlabel='different identities taken for one', xscale='log',
-             ylabel='one identity recognised', xlim=(2 / found.pairs, 1),
-             ylim=(0, 1.01),
-             title=f'{found.pairs} pairs, accuracy {found.accuracy:.2%}')
+    axes.set(
+        xlabel='different identities taken for one',
+        xscale='log',
+        ylabel='one identity recognised',
+        xlim=(2 / found.pairs, 1),
+        ylim=(0, 1.01),
+        title=f'{found.pairs} pairs, accuracy {found.accuracy:.2%}')
     axes.grid(alpha=0.3)
     axes.legend(loc='lower right')
     figure.savefig(path, format='png', dpi=120)

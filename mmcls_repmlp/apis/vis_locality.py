@@ -102,9 +102,11 @@ def _title(content: Any, source: str | Path) -> str:
 
 
 def _describe(found: Locality) -> str:
-    shares = [float(weights[found.window].square().sum()
-                    / weights.square().sum()).__format__('.0%')
-              for weights in (found.before, found.after)]
+    shares = [
+        float(weights[found.window].square().sum() /
+              weights.square().sum()).__format__('.0%')
+        for weights in (found.before, found.after)
+    ]
     k = found.kernel_size
     return (f'{shares[0]} of the sum of squared weights lies within '
             f'{k}x{k} before merging, {shares[1]} after')
@@ -124,14 +126,21 @@ def _draw(found: Sequence[Locality], titles: Sequence[str],
     for (axes, _), title in zip(panels, titles):
         if many:
             axes.set_title(title)
-    figure.colorbar(image, ax=[axes for pair in panels for axes in pair],
-                    label='log$_{10}$ |weight|', shrink=0.9, extend='min')
+    figure.colorbar(
+        image,
+        ax=[axes for pair in panels for axes in pair],
+        label='log$_{10}$ |weight|',
+        shrink=0.9,
+        extend='min')
     figure.suptitle(
         f'How output ({first.position[0]}, {first.position[1]}) of fc3 weighs '
         f'its {size[0]}x{size[1]} inputs\nblock {block}, shareset '
         f'{first.shareset}' + ('' if many else f', {titles[0]}'))
-    figure.legend(*panels[0][0].get_legend_handles_labels(), ncols=2,
-                  loc='outside lower center', frameon=False)
+    figure.legend(
+        *panels[0][0].get_legend_handles_labels(),
+        ncols=2,
+        loc='outside lower center',
+        frameon=False)
     return figure
 
 
@@ -149,24 +158,39 @@ def _panels(size: tuple[int, int],
 
 
 def _scale(found: Sequence[Locality]) -> Normalize:
-    every = torch.cat([weights.abs().log10().flatten() for each in found
-                       for weights in (each.before, each.after)])
+    every = torch.cat([
+        weights.abs().log10().flatten() for each in found
+        for weights in (each.before, each.after)
+    ])
     every = every[every.isfinite()]  # a weight may be 0
     return Normalize(float(every.quantile(_DIM)), float(every.max()))
 
 
 def _draw_map(axes: Axes, weights: Tensor, found: Locality,
               scale: Normalize) -> AxesImage:
-    image = axes.imshow(weights.abs().log10().clamp_min(scale.vmin).numpy(),
-                        cmap='magma', norm=scale)
+    image = axes.imshow(
+        weights.abs().log10().clamp_min(scale.vmin).numpy(),
+        cmap='magma',
+        norm=scale)
     (rows, columns), k = found.window, found.kernel_size
-    axes.add_patch(Rectangle(
-        (columns.start - 0.5, rows.start - 0.5),
-        columns.stop - columns.start, rows.stop - rows.start,
-        fill=False, lw=2, color=_FRAME, clip_on=False,
-        label=f'reach of the {k}x{k} convolution'))
+    axes.add_patch(
+        Rectangle((columns.start - 0.5, rows.start - 0.5),
+                  columns.stop - columns.start,
+                  rows.stop - rows.start,
+                  fill=False,
+                  lw=2,
+                  color=_FRAME,
+                  clip_on=False,
+                  label=f'reach of the {k}x{k} convolution'))
     mark = min(7, max(2.5, _MARK / max(weights.shape)))
-    axes.plot(found.position[1], found.position[0], 'x', color=_FRAME, ms=mark,
-              mew=mark / 3.5, ls='', label='the output itself')
+    axes.plot(
+        found.position[1],
+        found.position[0],
+        'x',
+        color=_FRAME,
+        ms=mark,
+        mew=mark / 3.5,
+        ls='',
+        label='the output itself')
     axes.set(xticks=[], yticks=[])
     return image

@@ -33,15 +33,16 @@ def saved_checkpoints(cfg: Config) -> list[tuple[int, Path]]:
     See :func:`mmcls_repmlp.engine.numbered_checkpoints`.
     """
     hook = hook_config(cfg)
-    template = hook.get('filename_tmpl') or (
-        'epoch_{}.pth' if hook.get('by_epoch', True) else 'iter_{}.pth')
+    template = hook.get('filename_tmpl') or ('epoch_{}.pth' if hook.get(
+        'by_epoch', True) else 'iter_{}.pth')
     return numbered_checkpoints(folder_of(cfg), template)
 
 
 def folder_of(cfg: Config) -> Path:
     """Name the folder of a config's checkpoints."""
-    return checkpoint_folder(os.path.abspath(cfg.work_dir),
-                             hook_config(cfg).get('out_dir'))
+    return checkpoint_folder(
+        os.path.abspath(cfg.work_dir),
+        hook_config(cfg).get('out_dir'))
 
 
 def check_unused(cfg: Config, step: int | None) -> None:
@@ -65,8 +66,10 @@ def check_unused(cfg: Config, step: int | None) -> None:
 
 
 def _after(cfg: Config, step: int | None) -> list[Path]:
-    return [path for number, path in saved_checkpoints(cfg)
-            if step is None or number > step]
+    return [
+        path for number, path in saved_checkpoints(cfg)
+        if step is None or number > step
+    ]
 
 
 def remove_checkpoints(cfg: Config, step: int | None) -> None:

@@ -107,14 +107,15 @@ def _not_fetched(url: str, error: Exception) -> CheckpointError:
 
 def _receive(url: str, path: Path) -> None:
     # Letters that an address may not have, such as umlauts, are encoded.
-    request = Request(quote(url, safe=punctuation),
-                      headers={'User-Agent': 'mmcls_repmlp'})
-    with urlopen(request, timeout=_SECONDS) as answer, open(
-            path, 'wb') as file:
+    request = Request(
+        quote(url, safe=punctuation), headers={'User-Agent': 'mmcls_repmlp'})
+    with urlopen(
+            request, timeout=_SECONDS) as answer, open(path, 'wb') as file:
         length = int(answer.headers.get('Content-Length') or 0)
         console = Console(file=sys.stderr)
-        with wrap_file(answer, length, description=path.name,
-                       console=console) as source:
+        with wrap_file(
+                answer, length, description=path.name,
+                console=console) as source:
             shutil.copyfileobj(source, file)
     received = path.stat().st_size
     if length and received != length:

@@ -22,9 +22,10 @@ def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
     """
     mismatch = find_mismatch(model.state_dict(), state_dict)
     if mismatch:
-        raise CheckpointError(shortened(
-            f'checkpoint {shown(source)} does not fit the model: '
-            f'{explain_mismatch(mismatch)} ({mismatch})', _LONGEST))
+        raise CheckpointError(
+            shortened(
+                f'checkpoint {shown(source)} does not fit the model: '
+                f'{explain_mismatch(mismatch)} ({mismatch})', _LONGEST))
 
 
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],

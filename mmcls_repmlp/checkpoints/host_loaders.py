@@ -24,8 +24,8 @@ from .weights import state_dict_of
 Loader = Callable[..., Any]
 _LOCAL = ''
 # Where a checkpoint carries a config, which mmengine would execute.
-_CONFIGS = (('meta', 'config'), ('meta', 'cfg'),
-            ('message_hub', 'runtime_info', 'cfg'))
+_CONFIGS = (('meta', 'config'), ('meta', 'cfg'), ('message_hub',
+                                                  'runtime_info', 'cfg'))
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 
 
@@ -55,8 +55,8 @@ def make_loading_safe() -> None:
     storage, such as s3://, keeps reading it, weights only.
     """
     for prefix, load in list(CheckpointLoader._schemes.items()):
-        safe = (load_safely if prefix in (_LOCAL, *WEB) else
-                _weights_only(load))
+        safe = (
+            load_safely if prefix in (_LOCAL, *WEB) else _weights_only(load))
         CheckpointLoader.register_scheme(prefix, safe, force=True)
     # What torchvision://, openmmlab:// and mmcls:// come to.
     mmengine_checkpoint.load_from_http = load_safely

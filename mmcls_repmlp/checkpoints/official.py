@@ -74,12 +74,15 @@ def convert_to_official(state_dict: Mapping[str, T],
 
 def _rename(state_dict: Mapping[str, T], names: Names,
             whose: str) -> dict[str, T]:
-    rules = [(re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)')
-                         + r'(\.[\w.]+)'), new) for old, new in names]
+    rules = [(
+        re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)') + r'(\.[\w.]+)'),
+        new) for old, new in names]
     renamed = {}
     for key, value in state_dict.items():
-        match, new = next(((m, new) for pattern, new in rules
-                           if (m := pattern.fullmatch(key))), (None, ''))
+        match, new = next(
+            ((m, new)
+             for pattern, new in rules if (m := pattern.fullmatch(key))),
+            (None, ''))
         if match is None:
             raise CheckpointError(f'{key!r} is no parameter of the {whose}')
         *numbers, rest = match.groups()

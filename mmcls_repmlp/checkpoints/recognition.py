@@ -46,8 +46,9 @@ class Recognized:
     @property
     def variant(self) -> str | None:
         """Name of a published variant, None for any other."""
-        return next((name for name, arch in ARCH_ZOO.items()
-                     if arch == self.arch), None)
+        return next(
+            (name for name, arch in ARCH_ZOO.items() if arch == self.arch),
+            None)
 
     @property
     def name(self) -> str:
@@ -70,11 +71,14 @@ class Recognized:
 
     def classifier(self) -> dict[str, Any]:
         """Config of the whole model; without head if there is none."""
-        model = dict(type='ImageClassifier', backbone=self.backbone(),
-                     neck=dict(type='GlobalAveragePooling'))
+        model = dict(
+            type='ImageClassifier',
+            backbone=self.backbone(),
+            neck=dict(type='GlobalAveragePooling'))
         if self.num_classes is not None:
             model['head'] = dict(
-                type='LinearClsHead', num_classes=self.num_classes,
+                type='LinearClsHead',
+                num_classes=self.num_classes,
                 in_channels=self.arch.channels[-1])
         return model
 
@@ -116,21 +120,24 @@ def _recognize(weights: Mapping[str, Tensor],
     channels = [len(weights[f'{b}.norm1.weight']) for b in blocks]
     rows, areas = zip(*(weights[f'{b}.repmlp_block.fc3.weight'].shape[:2]
                         for b in blocks))
-    hidden = [len(weights[f'{b}.repmlp_block.gp.conv1.conv.weight'])
-              for b in blocks]
-    arch = resolve_arch(dict(
-        channels=channels,
-        depths=depths,
-        sharesets_nums=[row // area for row, area in zip(rows, areas)],
-        globalperceptron_divisor=_gate_divisor(channels, hidden)))
+    hidden = [
+        len(weights[f'{b}.repmlp_block.gp.conv1.conv.weight']) for b in blocks
+    ]
+    arch = resolve_arch(
+        dict(
+            channels=channels,
+            depths=depths,
+            sharesets_nums=[row // area for row, area in zip(rows, areas)],
+            globalperceptron_divisor=_gate_divisor(channels, hidden)))
     embedding = weights['backbone.patch_embed.projection.weight'].shape
     head = weights.get('head.fc.weight')
-    return Recognized(
-        arch, _image_size(areas, tuple(embedding[2:]), img_size),
-        embedding[1], tuple(embedding[2:]),
-        tuple(sorted({int(m[3]) for m in found if m[3]})),
-        f'{blocks[0]}.repmlp_block.fc3.bias' in weights,
-        None if head is None else len(head))
+    return Recognized(arch, _image_size(areas, tuple(embedding[2:]),
+                                        img_size), embedding[1],
+                      tuple(embedding[2:]),
+                      tuple(sorted({int(m[3])
+                                    for m in found if m[3]})),
+                      f'{blocks[0]}.repmlp_block.fc3.bias' in weights,
+                      None if head is None else len(head))
 
 
 def _depths(places: set[tuple[int, int]]) -> list[int]:

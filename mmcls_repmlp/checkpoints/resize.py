@@ -25,8 +25,8 @@ def resized_state_dict(source: nn.Module,
     for name, block in source.named_modules():
         if isinstance(block, RepMLPBlock):
             sizes = block.partition_size, blocks[name].partition_size
-            for key, resize in (('weight', resize_fc),
-                                ('bias', resize_fc_bias)):
+            for key, resize in (('weight', resize_fc), ('bias',
+                                                        resize_fc_bias)):
                 full = f'{name}.fc3.{key}'.removeprefix('.')
                 if full in weights:
                     weights[full] = resize(weights[full], *sizes)

@@ -8,27 +8,20 @@ from pickle import UnpicklingError
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .numpy_numbers import (
-    NumberArray,
-    NumberType,
-    no_bytes,
-    number,
-    number_array,
-)
+from .numpy_numbers import (NumberArray, NumberType, no_bytes, number,
+                            number_array)
 
 # All that mmengine's checkpoints hold beyond tensors and plain containers: the
 # message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy
 # numbers, such as a best score. None of these runs code when it is rebuilt.
 # Both module names of numpy's functions occur, old and new, in files.
-_NUMPY = [
-    (NumberArray, 'numpy.ndarray'), NumberArray,
-    (NumberType, 'numpy.dtype'), NumberType,
-    (no_bytes, 'builtins.bytes'),
-    *((function, f'numpy.{package}.multiarray.{name}')
-      for function, name in ((number_array, '_reconstruct'),
-                             (number, 'scalar'))
-      for package in ('core', '_core'))
-]
+_NUMPY = [(NumberArray, 'numpy.ndarray'), NumberArray,
+          (NumberType, 'numpy.dtype'), NumberType,
+          (no_bytes, 'builtins.bytes'),
+          *((function, f'numpy.{package}.multiarray.{name}')
+            for function, name in ((number_array, '_reconstruct'),
+                                   (number, 'scalar'))
+            for package in ('core', '_core'))]
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
 

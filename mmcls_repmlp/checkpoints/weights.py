@@ -63,8 +63,8 @@ def state_dict_of(checkpoint: Any,
     return weights
 
 
-def _weight_sets(content: Any, depth: int = 2
-                 ) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+def _weight_sets(content: Any,
+                 depth: int = 2) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
     """Find what has tensors by name, by its own dotted name."""
     if not isinstance(content, Mapping):
         return
@@ -79,10 +79,11 @@ def _weight_sets(content: Any, depth: int = 2
 
 def _is_weights(content: Mapping) -> bool:
     # States of random number generators are tensors too, but of integers.
-    return all(isinstance(name, str) and isinstance(value, Tensor)
-               for name, value in content.items()) and any(
-        value.is_floating_point() or value.is_complex()
-        or value.is_quantized for value in content.values())
+    return all(
+        isinstance(name, str) and isinstance(value, Tensor)
+        for name, value in content.items()) and any(
+            value.is_floating_point() or value.is_complex()
+            or value.is_quantized for value in content.values())
 
 
 def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
@@ -92,17 +93,18 @@ def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
         if key not in sets:
             raise CheckpointError(
                 f'checkpoint {shown(source)} holds no state dict under '
-                f'{key!r}: ' + (f'choose from {names}' if names else
-                                'leave the key out'))
+                f'{key!r}: ' +
+                (f'choose from {names}' if names else 'leave the key out'))
         return sets[key]
     if not sets:
         raise CheckpointError(
             f'checkpoint {shown(source)} holds no state dict: expected '
             "tensors by name, alone or under a key such as 'state_dict'")
     if set(sets) == {_AVERAGED, _RAW}:
-        print_log(f'{shown(source)}: taking {_AVERAGED!r}, which mmengine '
-                  f'averaged; {_RAW!r} holds the weights as they were trained',
-                  logger='current')
+        print_log(
+            f'{shown(source)}: taking {_AVERAGED!r}, which mmengine '
+            f'averaged; {_RAW!r} holds the weights as they were trained',
+            logger='current')
         return sets[_AVERAGED]
     if len(sets) > 1:
         raise CheckpointError(
@@ -114,16 +116,22 @@ def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
 
 def _unwrapped(weights: Mapping[str, Tensor],
                source: str | Path) -> dict[str, Tensor]:
-    names = {name: '.'.join(part for part in name.split('.')
-                            if part not in _WRAPPERS) for name in weights}
+    names = {
+        name: '.'.join(
+            part for part in name.split('.') if part not in _WRAPPERS)
+        for name in weights
+    }
     while True:
         rest = [name for name in names.values() if name not in _COUNTERS]
-        outer = next((prefix for prefix in _OUTER if rest and all(
-            name.startswith(prefix) for name in rest)), None)
+        outer = next(
+            (prefix for prefix in _OUTER
+             if rest and all(name.startswith(prefix) for name in rest)), None)
         if outer is None:
             break
-        names = {old: name.removeprefix(outer)
-                 for old, name in names.items() if name not in _COUNTERS}
+        names = {
+            old: name.removeprefix(outer)
+            for old, name in names.items() if name not in _COUNTERS
+        }
     if len(set(names.values())) < len(names):
         raise CheckpointError(
             f'checkpoint {shown(source)} holds the same weights inside and '
@@ -133,8 +141,10 @@ def _unwrapped(weights: Mapping[str, Tensor],
 
 def _check_size(weights: Mapping[str, Tensor], source: str | Path) -> None:
     claimed = sum(w.numel() * w.element_size() for w in weights.values())
-    held = sum({storage.data_ptr(): storage.nbytes() for storage in map(
-        _storage, weights.values()) if storage is not None}.values())
+    held = sum({
+        storage.data_ptr(): storage.nbytes()
+        for storage in map(_storage, weights.values()) if storage is not None
+    }.values())
     if claimed > max(_TIMES * held, _HARMLESS):
         raise CheckpointError(
             f'checkpoint {shown(source)} was not loaded, its weights claim '
@@ -153,14 +163,13 @@ def _unusable(weight: Tensor) -> str | None:
         return ('has no numbers, only a shape: save the model when it is not '
                 f'on the device {weight.device.type!r}')
     if (weight.layout != torch.strided or weight.is_quantized
-            or weight.is_nested or type(weight) not in (
-                Tensor, nn.Parameter)):
+            or weight.is_nested or type(weight) not in (Tensor, nn.Parameter)):
         return ('is no plain tensor (sparse, quantized, nested or of a class '
                 'of its own): save it as a dense one')
     if weight.is_complex():
         return 'is complex: save real weights'
-    if weight.is_floating_point() and not (
-            _is_finite(weight) or _is_mask(weight)):
+    if weight.is_floating_point() and not (_is_finite(weight)
+                                           or _is_mask(weight)):
         return ('has infinite or undefined numbers: take an earlier '
                 'checkpoint, before the training diverged')
     return None

@@ -3,5 +3,7 @@ from .folders import CustomDataset, FoldersOfImages, ImageNet, ImageNet21k
 from .loading import LoadImageFromFile
 from .relabel import MapLabels
 
-__all__ = ['CustomDataset', 'FoldersOfImages', 'ImageNet', 'ImageNet21k',
-           'LoadImageFromFile', 'MapLabels']
+__all__ = [
+    'CustomDataset', 'FoldersOfImages', 'ImageNet', 'ImageNet21k',
+    'LoadImageFromFile', 'MapLabels'
+]

@@ -51,19 +51,24 @@ class FoldersOfImages:
         """
         if self.ann_file:
             samples = read_annotations(
-                self.ann_file, None if self.CLASSES is None else
-                len(self.CLASSES))
+                self.ann_file,
+                None if self.CLASSES is None else len(self.CLASSES))
         else:
             samples = self._find_samples()
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
-        return [dict(img_path=backend.join_path(self.img_prefix, name),
-                     gt_label=label) for name, label in samples]
+        return [
+            dict(
+                img_path=backend.join_path(self.img_prefix, name),
+                gt_label=label) for name, label in samples
+        ]
 
     def _find_samples(self) -> list[tuple[str, int]]:
         names = self._list('', list_file=False)
         labels = self._labels(names)
-        images, left_out = [], [name for name in self._list('', list_dir=False)
-                                if self.is_valid_file(name)]
+        images, left_out = [], [
+            name for name in self._list('', list_dir=False)
+            if self.is_valid_file(name)
+        ]
         for folder, label in labels.items():
             for file in self._files(folder):
                 path = f'{folder}/{file}'
@@ -79,8 +84,9 @@ class FoldersOfImages:
 
     def _list(self, folder: str, **options: bool) -> list[str]:
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
-        return _shown(backend.list_dir_or_file(
-            backend.join_path(self.img_prefix, folder), **options))
+        return _shown(
+            backend.list_dir_or_file(
+                backend.join_path(self.img_prefix, folder), **options))
 
     def _files(self, folder: str) -> list[str]:
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
@@ -89,9 +95,10 @@ class FoldersOfImages:
         # mmengine passes over links to what is not there; those are images
         # that cannot be read.
         top = backend.join_path(self.img_prefix, folder)
-        return _shown(os.path.relpath(os.path.join(place, file), top)
-                      for place, _, files in os.walk(top, followlinks=True)
-                      for file in files)
+        return _shown(
+            os.path.relpath(os.path.join(place, file), top)
+            for place, _, files in os.walk(top, followlinks=True)
+            for file in files)
 
     def _labels(self, names: Sequence[str]) -> dict[str, int]:
         classes = [str(name) for name in self.CLASSES or ()]
@@ -106,10 +113,11 @@ class FoldersOfImages:
                 'name the subfolders in classes, in the order of the labels')
         if classes != list(names):
             missing = [name for name in classes if name not in names]
-            print_log(f'{len(names)} subfolders of {self.img_prefix!r} get '
-                      f'the labels that the {len(classes)} classes given have '
-                      f'(no subfolder: {some(missing) or "none"})', 'current',
-                      logging.WARNING)
+            print_log(
+                f'{len(names)} subfolders of {self.img_prefix!r} get '
+                f'the labels that the {len(classes)} classes given have '
+                f'(no subfolder: {some(missing) or "none"})', 'current',
+                logging.WARNING)
         return {name: classes.index(name) for name in names}
 
     def _report(self, labels: dict[str, int], images: list[tuple[str, int]],
@@ -119,14 +127,16 @@ class FoldersOfImages:
             raise RuntimeError(f'there is no image in its {len(labels)} '
                                f'subfolders: images end in {suffixes}')
         if left_out:
-            print_log(f'{len(left_out)} files in {self.img_prefix!r} are left '
-                      f'out ({some(left_out)}): images are in subfolders and '
-                      f'end in {suffixes}', 'current', logging.WARNING)
+            print_log(
+                f'{len(left_out)} files in {self.img_prefix!r} are left '
+                f'out ({some(left_out)}): images are in subfolders and '
+                f'end in {suffixes}', 'current', logging.WARNING)
         full = {label for _, label in images}
         empty = [name for name, label in labels.items() if label not in full]
         if empty:
-            print_log(f'{len(empty)} subfolders of {self.img_prefix!r} hold '
-                      f'no image ({some(empty)})', 'current', logging.WARNING)
+            print_log(
+                f'{len(empty)} subfolders of {self.img_prefix!r} hold '
+                f'no image ({some(empty)})', 'current', logging.WARNING)
 
     def _compat_classes(self, metainfo: dict | None,
                         classes: str | Sequence[str] | None) -> dict:
@@ -136,8 +146,10 @@ class FoldersOfImages:
 
 
 def _shown(paths: Iterable[str]) -> list[str]:
-    return sorted(path for path in paths if not any(
-        map(is_hidden, path.replace('\\', '/').split('/'))))
+    return sorted(
+        path for path in paths
+        if not any(map(is_hidden,
+                       path.replace('\\', '/').split('/'))))
 
 
 @DATASETS.register_module(force=True)

@@ -45,16 +45,16 @@ class LoadImageFromFile(_LoadImageFromFile):
 
     def _read(self, path: str) -> np.ndarray:
         if self.file_client_args is not None:
-            content = fileio.FileClient.infer_client(
-                self.file_client_args, path).get(path)
+            content = fileio.FileClient.infer_client(self.file_client_args,
+                                                     path).get(path)
         else:
             content = fileio.get(path, backend_args=self.backend_args)
         if not content:
             raise ValueError('the file is empty')
         if is_cut_off(content):
             raise ValueError('the file is cut off')
-        image = mmcv.imfrombytes(content, flag=self.color_type,
-                                 backend=self.imdecode_backend)
+        image = mmcv.imfrombytes(
+            content, flag=self.color_type, backend=self.imdecode_backend)
         if image is None:
             raise ValueError('it is damaged, or in no format known here')
         return image

@@ -19,9 +19,10 @@ class MapLabels:
         """Replace ``gt_label``, an int, or a list of them."""
         old = results.get('gt_label')
         if old is not None:
-            results['gt_label'] = (
-                [self.labels[label] for label in old]
-                if isinstance(old, (list, tuple)) else self.labels[old])
+            results['gt_label'] = ([self.labels[label]
+                                    for label in old] if isinstance(
+                                        old,
+                                        (list, tuple)) else self.labels[old])
         return results
 
     def __repr__(self) -> str:

@@ -8,16 +8,29 @@ import cv2
 # Suffixes, and the one by which OpenCV knows their format. Files are read by
 # what they hold; the suffix only tells images from other files.
 _FORMATS = {
-    '.jpg': '.jpg', '.jpeg': '.jpg', '.jpe': '.jpg', '.jfif': '.jpg',
-    '.png': '.png', '.bmp': '.bmp', '.dib': '.bmp', '.webp': '.webp',
-    '.tif': '.tiff', '.tiff': '.tiff', '.gif': '.gif', '.ppm': '.ppm',
-    '.pgm': '.pgm', '.pbm': '.pbm', '.pnm': '.pnm', '.jp2': '.jp2',
-    '.avif': '.avif'}
+    '.jpg': '.jpg',
+    '.jpeg': '.jpg',
+    '.jpe': '.jpg',
+    '.jfif': '.jpg',
+    '.png': '.png',
+    '.bmp': '.bmp',
+    '.dib': '.bmp',
+    '.webp': '.webp',
+    '.tif': '.tiff',
+    '.tiff': '.tiff',
+    '.gif': '.gif',
+    '.ppm': '.ppm',
+    '.pgm': '.pgm',
+    '.pbm': '.pbm',
+    '.pnm': '.pnm',
+    '.jp2': '.jp2',
+    '.avif': '.avif'
+}
 # Folders that file managers, network drives and version control leave behind,
 # beside all whose names start with a dot.
-_NO_CLASSES = frozenset((
-    '__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
-    '$RECYCLE.BIN', 'System Volume Information', 'lost+found'))
+_NO_CLASSES = frozenset(
+    ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
+     '$RECYCLE.BIN', 'System Volume Information', 'lost+found'))
 
 
 @lru_cache(maxsize=1)

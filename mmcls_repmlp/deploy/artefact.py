@@ -13,10 +13,18 @@ from .card import card_of, check_parts
 from .readers import Loaded
 
 # What runs a format, and the package it comes in.
-RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch',
-            '.pt': 'torch'}
-_READERS = {'.onnx': 'onnx', '.xml': 'openvino', '.pt2': 'pt2',
-            '.pt': 'torchscript'}
+RUNTIMES = {
+    '.onnx': 'onnxruntime',
+    '.xml': 'openvino',
+    '.pt2': 'torch',
+    '.pt': 'torch'
+}
+_READERS = {
+    '.onnx': 'onnx',
+    '.xml': 'openvino',
+    '.pt2': 'pt2',
+    '.pt': 'torchscript'
+}
 _WRITERS = {'.onnx': ('onnx', 'onnxscript')}
 
 
@@ -28,8 +36,9 @@ def missing_packages(suffix: str, to_write: bool = True) -> list[str]:
         to_write: Whether files are to be written, not only run. Defaults to
             True.
     """
-    needed = [RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write
-                                  else ())]
+    needed = [
+        RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write else ())
+    ]
     return [name for name in needed if find_spec(name) is None]
 
 
@@ -72,8 +81,8 @@ class Run:
             JobFailedError: If it cannot be computed.
         """
         images = np.ascontiguousarray(images)
-        if self.shape is not None and (
-                images.shape[1:] != self.shape or images.dtype != self.dtype):
+        if self.shape is not None and (images.shape[1:] != self.shape
+                                       or images.dtype != self.dtype):
             wanted = ', '.join(['N', *map(str, self.shape)])
             raise InputError(
                 f'{str(self._path)!r} takes {self.dtype} images of shape '

@@ -20,8 +20,12 @@ LOGITS, EMBEDDING = 'logits', 'embedding'
 _LARGEST = 2**26  # bytes; a card names classes and little else
 _SIDE = 2**16
 # What a file of each suffix may consist of, after its name without suffix.
-_PARTS = {'.onnx': ('.onnx', '.onnx.data'), '.xml': ('.bin', '.xml'),
-          '.pt2': ('.pt2', ), '.pt': ('.pt', )}
+_PARTS = {
+    '.onnx': ('.onnx', '.onnx.data'),
+    '.xml': ('.bin', '.xml'),
+    '.pt2': ('.pt2', ),
+    '.pt': ('.pt', )
+}
 _OPTIONAL = '.onnx.data'
 _DIGEST = re.compile(r'[0-9a-f]{64}')
 _CHUNK = 2**20
@@ -39,16 +43,18 @@ def parts_of(path: str | Path) -> list[Path]:
         The weights first, so that what names them is never without them.
     """
     path = Path(path)
-    return sorted((path.with_suffix(suffix)
-                   for suffix in _PARTS[path.suffix]), key=path.__eq__)
+    return sorted((path.with_suffix(suffix) for suffix in _PARTS[path.suffix]),
+                  key=path.__eq__)
 
 
 def digests(path: str | Path) -> dict[str, str]:
     """Compute the SHA-256 of each part of a file, by its suffixes."""
     path = Path(path)
-    return {suffix: _digest(path.with_suffix(suffix))
-            for suffix in _PARTS[path.suffix]
-            if suffix != _OPTIONAL or path.with_suffix(suffix).exists()}
+    return {
+        suffix: _digest(path.with_suffix(suffix))
+        for suffix in _PARTS[path.suffix]
+        if suffix != _OPTIONAL or path.with_suffix(suffix).exists()
+    }
 
 
 def check_parts(path: str | Path) -> None:

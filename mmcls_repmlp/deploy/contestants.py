@@ -24,8 +24,8 @@ FORMS = ('train-step', 'train-form', 'deploy', 'fused', 'compiled', 'onnx',
 _SEED = 0
 
 
-def build_contestant(name: str, arch: str, img_size: int, images: Tensor
-                     ) -> Callable[[], Any]:
+def build_contestant(name: str, arch: str, img_size: int,
+                     images: Tensor) -> Callable[[], Any]:
     """Build something to time, with the same weights whatever it is.
 
     Args:
@@ -76,8 +76,10 @@ def _mmcls(arch: str, img_size: int, ours: RepMLPNet,
            deploy: bool) -> nn.Module:
     stages = resolve_arch(arch)
     model = MmclsRepMLPNet(
-        {key: list(getattr(stages, key))
-         for key in ('channels', 'depths', 'sharesets_nums')},
+        {
+            key: list(getattr(stages, key))
+            for key in ('channels', 'depths', 'sharesets_nums')
+        },
         img_size=img_size,
         out_indices=ours.out_indices,
         reparam_conv_kernels=(1, 3),
@@ -118,8 +120,12 @@ def _exported(model: nn.Module, form: str,
         warnings.simplefilter('ignore')
         path = Path(folder, 'model.onnx')
         # The batch is fixed, as rc6's own graph cannot have another.
-        torch.onnx.export(module, (images, ), path, dynamo=True,
-                          external_data=False, verbose=False)
+        torch.onnx.export(
+            module, (images, ),
+            path,
+            dynamo=True,
+            external_data=False,
+            verbose=False)
         if form == 'openvino':
             import openvino
             compiled = openvino.Core().compile_model(str(path), 'CPU')

@@ -14,11 +14,7 @@ import torch
 from torch import Tensor
 
 from mmcls_repmlp.errors import JobFailedError, UserError
-from mmcls_repmlp.files import (
-    check_writable,
-    move_into_place,
-    scratch_folder,
-)
+from mmcls_repmlp.files import check_writable, move_into_place, scratch_folder
 
 from .artefact import check_format, load_artefact
 from .card import card_of, digests, parts_of
@@ -30,8 +26,7 @@ _SEED = 0
 # Difference allowed, of the largest logit. Half precisions round otherwise in
 # every runtime.
 _ALLOWED = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 2e-1}
-_SHORT = {torch.float32: 'fp32', torch.float16: 'fp16',
-          torch.bfloat16: 'bf16'}
+_SHORT = {torch.float32: 'fp32', torch.float16: 'fp16', torch.bfloat16: 'bf16'}
 
 
 def export_model(model: Served,
@@ -88,9 +83,9 @@ def _verified(written: Path, model: Served, reference: Served | None,
         # On CPUs ONNX Runtime computes half precision in float32, where
         # nothing overflows; elsewhere it does not.
         runs.append(lambda images: model(torch.from_numpy(images)).numpy())
-    difference = max(largest_difference_of(
-        run, reference or model, batches, _SHORT[model.dtype])
-        for run in runs)
+    difference = max(
+        largest_difference_of(run, reference or model, batches, _SHORT[
+            model.dtype]) for run in runs)
     allowed = _ALLOWED[model.dtype]
     if not difference <= allowed:
         raise JobFailedError(
@@ -112,7 +107,9 @@ def check_export(path: str | Path, force: bool = False) -> None:
         check_writable(target, force)
 
 
-def put_in_place(written: Path, path: Path, card: Mapping[str, Any] | None,
+def put_in_place(written: Path,
+                 path: Path,
+                 card: Mapping[str, Any] | None,
                  force: bool = False) -> None:
     """Move a file that was prepared, with all its parts, to where it belongs.
 
@@ -138,8 +135,8 @@ def put_in_place(written: Path, path: Path, card: Mapping[str, Any] | None,
             move_into_place(part, path.with_name(part.name))
 
 
-def write_model(model: Served, path: Path,
-                input_shape: tuple[int, int, int]) -> None:
+def write_model(model: Served, path: Path, input_shape: tuple[int, int,
+                                                              int]) -> None:
     """Write a model in the format of a suffix, unchecked.
 
     Raises:
@@ -156,21 +153,25 @@ def write_model(model: Served, path: Path,
                              f'choose another format ({line})') from error
 
 
-def _traced(model: Served, input_shape: tuple[int, int, int]
-            ) -> dict[str, Any]:
+def _traced(model: Served, input_shape: tuple[int, int,
+                                              int]) -> dict[str, Any]:
     batch = torch.export.Dim('batch')
-    return dict(args=(_batch(2, input_shape, model.raw), ),
-                dynamic_shapes=({0: batch}, ))
+    return dict(
+        args=(_batch(2, input_shape, model.raw), ),
+        dynamic_shapes=({
+            0: batch
+        }, ))
 
 
-def _program(model: Served, input_shape: tuple[int, int, int]
-             ) -> torch.export.ExportedProgram:
+def _program(
+        model: Served,
+        input_shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
     with torch.no_grad():
         return torch.export.export(model, **_traced(model, input_shape))
 
 
-def _write_onnx(model: Served, path: Path,
-                input_shape: tuple[int, int, int]) -> None:
+def _write_onnx(model: Served, path: Path, input_shape: tuple[int, int,
+                                                              int]) -> None:
     with torch.no_grad():
         # From the model, not its program: dimensions keep their names.
         program = torch.onnx.export(
@@ -205,8 +206,12 @@ def _write_torchscript(model: Served, path: Path,
     sized_script(traced, input_shape, images.dtype).save(path)
 
 
-_WRITERS = {'.onnx': _write_onnx, '.xml': _write_openvino,
-            '.pt2': _write_exported_program, '.pt': _write_torchscript}
+_WRITERS = {
+    '.onnx': _write_onnx,
+    '.xml': _write_openvino,
+    '.pt2': _write_exported_program,
+    '.pt': _write_torchscript
+}
 
 
 def largest_difference_of(run: Compute, model: Served,
@@ -239,11 +244,12 @@ def largest_difference_of(run: Compute, model: Served,
         if actual.shape != expected.shape:
             return float('inf')
         count += len(images)
-        lost += int((~np.isfinite(actual)).reshape(len(images), -1)
-                    .any(1).sum())
+        lost += int((~np.isfinite(actual)).reshape(len(images),
+                                                   -1).any(1).sum())
         if not lost:
             difference = np.abs(actual - expected).max() / max(
-                np.abs(expected).max(), np.finfo(np.float32).tiny)
+                np.abs(expected).max(),
+                np.finfo(np.float32).tiny)
             largest = max(largest, float(difference))
     if lost:
         raise JobFailedError(
@@ -254,8 +260,10 @@ def largest_difference_of(run: Compute, model: Served,
 
 
 _DEFECT = 'the runtime computes otherwise, so choose another format'
-_REMEDIES = {'fp16': 'activations overflow, as fp16 ends at 65504, so export '
-             'with --precision bf16 or fp32'}
+_REMEDIES = {
+    'fp16': 'activations overflow, as fp16 ends at 65504, so export '
+    'with --precision bf16 or fp32'
+}
 
 
 def _random_batches(input_shape: tuple[int, int, int],
@@ -267,8 +275,8 @@ def _batch(size: int, input_shape: tuple[int, int, int], raw: bool) -> Tensor:
     generator = torch.Generator().manual_seed(_SEED)
     shape = (size, *input_shape)
     if raw:
-        return torch.randint(256, shape, dtype=torch.uint8,
-                             generator=generator)
+        return torch.randint(
+            256, shape, dtype=torch.uint8, generator=generator)
     return torch.randn(shape, generator=generator)
 
 

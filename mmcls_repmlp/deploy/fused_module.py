@@ -50,5 +50,5 @@ def check_kinds(model: nn.Module, kinds: Mapping[str, type]) -> None:
 
 def frozen(affine: Affine) -> tuple[nn.Parameter, nn.Parameter]:
     """Make weight and bias parameters, in float64, without gradients."""
-    return tuple(nn.Parameter(t.detach().double(), requires_grad=False)
-                 for t in affine)
+    return tuple(
+        nn.Parameter(t.detach().double(), requires_grad=False) for t in affine)

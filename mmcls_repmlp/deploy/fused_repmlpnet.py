@@ -17,25 +17,15 @@ from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.batch_norm import (
-    fold_bn,
-    fold_conv_module,
-    linear_weights,
-    norm_scale_shift,
-)
+from mmcls_repmlp.models.batch_norm import (fold_bn, fold_conv_module,
+                                            linear_weights, norm_scale_shift)
 from mmcls_repmlp.models.hierarchy import stage_outputs
 from mmcls_repmlp.models.layers import ConvFFN, GlobalPerceptron, PatchEmbed
 from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from mmcls_repmlp.models.repmlpnet import RepMLPNet
-from mmcls_repmlp.ops import (
-    crop_padding,
-    fold_input_scale_shift,
-    pad_below_and_right,
-    partition,
-    pointwise_ffn,
-    shareset_fc,
-    unpartition,
-)
+from mmcls_repmlp.ops import (crop_padding, fold_input_scale_shift,
+                              pad_below_and_right, partition, pointwise_ffn,
+                              shareset_fc, unpartition)
 from mmcls_repmlp.ops.fusion import Affine
 
 from .fused_module import FusedModule, check_kinds, frozen
@@ -68,14 +58,17 @@ class FusedConv(nn.Module):
 
 # What FusedUnit computes in their place.
 _PARTS = {
-    '': RepMLPNetUnit, 'drop_path': DropPath, 'repmlp_block': RepMLPBlock,
+    '': RepMLPNetUnit,
+    'drop_path': DropPath,
+    'repmlp_block': RepMLPBlock,
     'repmlp_block.gp': GlobalPerceptron,
     'repmlp_block.gp.global_avgpool': nn.AdaptiveAvgPool2d,
     'repmlp_block.gp.conv1': ConvModule,
     'repmlp_block.gp.conv1.activate': nn.ReLU,
     'repmlp_block.gp.conv2': ConvModule,
     'repmlp_block.gp.conv2.activate': nn.Sigmoid,
-    'ffn_block': ConvFFN, 'ffn_block.act': nn.GELU,
+    'ffn_block': ConvFFN,
+    'ffn_block.act': nn.GELU,
 }
 
 
@@ -96,15 +89,15 @@ class FusedUnit(nn.Module):
         self.num_sharesets = block.num_sharesets
         self.partition_size = block.partition_size
         scale, shift = norm_scale_shift(unit.norm1, 'norm1')
-        self.scale, self.shift = frozen(
-            (scale.view(-1, 1, 1), shift.view(-1, 1, 1)))
+        self.scale, self.shift = frozen((scale.view(-1, 1,
+                                                    1), shift.view(-1, 1, 1)))
         self.fc3_weight, self.fc3_bias = frozen(_merged(block))
         self.gate = nn.ParameterList(
             parameter for layer in (block.gp.conv1, block.gp.conv2)
             for parameter in frozen(linear_weights(layer.conv, 'gp')))
         first = fold_conv_module(ffn.ffn_fc1, 'ffn_fc1')
-        first = fold_input_scale_shift(
-            *first, *norm_scale_shift(unit.norm2, 'norm2'))
+        first = fold_input_scale_shift(*first,
+                                       *norm_scale_shift(unit.norm2, 'norm2'))
         self.ffn1_weight, self.ffn1_bias = frozen(first)
         self.ffn2_weight, self.ffn2_bias = frozen(
             fold_conv_module(ffn.ffn_fc2, 'ffn_fc2'))
@@ -140,13 +133,15 @@ class FusedRepMLPNet(FusedModule):
     def __init__(self, backbone: RepMLPNet, final_norm: bool = True) -> None:
         super().__init__()
         embed = backbone.patch_embed
-        check_kinds(backbone, {'patch_embed': PatchEmbed,
-                               'patch_embed.act': nn.ReLU})
+        check_kinds(backbone, {
+            'patch_embed': PatchEmbed,
+            'patch_embed.act': nn.ReLU
+        })
         self.partition_grid = backbone.partition_grid
         self.pad_to_multiple = backbone.pad_to_multiple
         self.adaptive_padding = copy.deepcopy(embed.adaptive_padding)
-        self.patch_embed = FusedConv(
-            embed.projection, embed.norm, True, 'patch_embed')
+        self.patch_embed = FusedConv(embed.projection, embed.norm, True,
+                                     'patch_embed')
         self.stages = nn.ModuleList(
             nn.Sequential(*map(FusedUnit, stage)) for stage in backbone.stages)
         self.downsample_layers = nn.ModuleList(
@@ -157,8 +152,8 @@ class FusedRepMLPNet(FusedModule):
         self.final = nn.ParameterList()
         if final_norm and not isinstance(backbone.final_norm, nn.Identity):
             scale, shift = norm_scale_shift(backbone.final_norm, 'final_norm')
-            self.final.extend(frozen(
-                (scale.view(-1, 1, 1), shift.view(-1, 1, 1))))
+            self.final.extend(
+                frozen((scale.view(-1, 1, 1), shift.view(-1, 1, 1))))
         self._finish(next(backbone.parameters()))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -16,11 +16,8 @@ from mmcls.models.necks import GlobalAveragePooling, LinearReduction
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.batch_norm import (
-    fold_bn,
-    linear_weights,
-    norm_scale_shift,
-)
+from mmcls_repmlp.models.batch_norm import (fold_bn, linear_weights,
+                                            norm_scale_shift)
 from mmcls_repmlp.models.obstacles import check_free
 from mmcls_repmlp.models.repmlp_cifar import RepMLPCifarNet
 from mmcls_repmlp.models.repmlp_resnet import RepMLPResNet

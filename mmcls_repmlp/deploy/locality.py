@@ -47,12 +47,16 @@ class Locality:
 
 def repmlp_blocks(model: nn.Module) -> dict[str, RepMLPBlock]:
     """Find the RepMLP blocks of a model, by name, in order."""
-    return {name: module for name, module in model.named_modules()
-            if isinstance(module, RepMLPBlock)}
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, RepMLPBlock)
+    }
 
 
 @torch.no_grad()
-def locality(block: RepMLPBlock, position: Position | None = None,
+def locality(block: RepMLPBlock,
+             position: Position | None = None,
              shareset: int = 0) -> Locality:
     """Read one output's weights before and after merging; changes nothing.
 
@@ -88,11 +92,11 @@ def locality(block: RepMLPBlock, position: Position | None = None,
                     *(weight[row].reshape(size) for weight in (before, after)))
 
 
-def _check_index(name: str, index: tuple[int, ...],
-                 size: tuple[int, ...]) -> None:
+def _check_index(name: str, index: tuple[int, ...], size: tuple[int,
+                                                                ...]) -> None:
     if not all(0 <= at < end for at, end in zip(index, size)):
-        at, last = (' '.join(map(str, numbers)) for numbers in (
-            index, [end - 1 for end in size]))
+        at, last = (' '.join(map(str, numbers))
+                    for numbers in (index, [end - 1 for end in size]))
         start = ' '.join('0' * len(size))
         raise ValueError(f'there is no {name} {at}: choose from {start} to '
                          f'{last}')

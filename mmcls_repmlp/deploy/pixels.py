@@ -26,11 +26,20 @@ _IGNORE = '_ignore_orientation'
 COLORS = ('color', 'grayscale', f'color{_IGNORE}', f'grayscale{_IGNORE}')
 # Names of filters in opencv and Pillow.
 FILTERS = {
-    _CV2: dict(nearest='INTER_NEAREST', bilinear='INTER_LINEAR',
-               bicubic='INTER_CUBIC', area='INTER_AREA',
-               lanczos='INTER_LANCZOS4'),
-    _PILLOW: dict(nearest='NEAREST', bilinear='BILINEAR', bicubic='BICUBIC',
-                  box='BOX', lanczos='LANCZOS', hamming='HAMMING')}
+    _CV2: dict(
+        nearest='INTER_NEAREST',
+        bilinear='INTER_LINEAR',
+        bicubic='INTER_CUBIC',
+        area='INTER_AREA',
+        lanczos='INTER_LANCZOS4'),
+    _PILLOW: dict(
+        nearest='NEAREST',
+        bilinear='BILINEAR',
+        bicubic='BICUBIC',
+        box='BOX',
+        lanczos='LANCZOS',
+        hamming='HAMMING')
+}
 EDGES = ('short', 'long', 'width', 'height')
 # Behind transparent grey images, as mmcv has it.
 _CANVAS = (124, 117, 104)
@@ -54,8 +63,10 @@ def read_pixels(path: str | Path,
     try:
         image: Any = Path(path).read_bytes()
         for step in pipeline:
-            settings = {key: value for key, value in step.items()
-                        if key != 'type'}
+            settings = {
+                key: value
+                for key, value in step.items() if key != 'type'
+            }
             image = _STEPS[step['type']](image, **settings)
     except UserError:
         raise
@@ -77,8 +88,7 @@ def _opencv() -> ModuleType:
     return cv2
 
 
-def _decode(data: bytes, color_type: str,
-            imdecode_backend: str) -> np.ndarray:
+def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
     if not data:
         raise ValueError('it is empty')
     if is_cut_off(data):  # before version 5, OpenCV fills in grey
@@ -86,8 +96,9 @@ def _decode(data: bytes, color_type: str,
     if imdecode_backend == _PILLOW:
         return _decode_by_pillow(data, color_type)
     cv2 = _opencv()
-    flags = (cv2.IMREAD_COLOR if color_type.startswith('color')
-             else cv2.IMREAD_GRAYSCALE)
+    flags = (
+        cv2.IMREAD_COLOR
+        if color_type.startswith('color') else cv2.IMREAD_GRAYSCALE)
     if color_type.endswith(_IGNORE):
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -114,8 +125,8 @@ def _to_size(image: np.ndarray, size: tuple[int, int], backend: str,
              interpolation: str) -> np.ndarray:
     name = FILTERS[backend][interpolation]
     if backend == _PILLOW:
-        return np.array(Image.fromarray(image).resize(
-            size, Image.Resampling[name]))
+        return np.array(
+            Image.fromarray(image).resize(size, Image.Resampling[name]))
     cv2 = _opencv()
     return cv2.resize(image, size, interpolation=getattr(cv2, name))
 
@@ -127,23 +138,24 @@ def _resize(image: np.ndarray, scale: Sequence[int] | None,
     if scale is None:
         scale = _scaled((width, height), scale_factor)
     if keep_ratio:
-        factor = min(max(scale) / max(height, width),
-                     min(scale) / min(height, width))
+        factor = min(
+            max(scale) / max(height, width),
+            min(scale) / min(height, width))
         scale = _scaled((width, height), (factor, factor))
     return _to_size(image, tuple(scale), backend, interpolation)
 
 
-def _scaled(size: Sequence[int],
-            factors: Sequence[float]) -> tuple[int, ...]:
-    return tuple(int(side * factor + 0.5)
-                 for side, factor in zip(size, factors))
+def _scaled(size: Sequence[int], factors: Sequence[float]) -> tuple[int, ...]:
+    return tuple(
+        int(side * factor + 0.5) for side, factor in zip(size, factors))
 
 
 def _resize_edge(image: np.ndarray, scale: int, edge: str, backend: str,
                  interpolation: str) -> np.ndarray:
     height, width = image.shape[:2]
-    if edge == 'width' or (edge == 'short' and width < height) or (
-            edge == 'long' and width > height):
+    if edge == 'width' or (edge == 'short'
+                           and width < height) or (edge == 'long'
+                                                   and width > height):
         size = scale, int(scale * height / width)
     else:
         size = int(scale * width / height), scale
@@ -152,8 +164,8 @@ def _resize_edge(image: np.ndarray, scale: int, edge: str, backend: str,
 
 def _center_crop(image: np.ndarray, crop_size: Sequence[int]) -> np.ndarray:
     height, width = image.shape[:2]
-    crop_width, crop_height = min(crop_size[0], width), min(
-        crop_size[1], height)
+    crop_width, crop_height = min(crop_size[0],
+                                  width), min(crop_size[1], height)
     top = round((height - crop_height) / 2)
     left = round((width - crop_width) / 2)
     return image[top:top + crop_height, left:left + crop_width]
@@ -176,8 +188,12 @@ def _pad(image: np.ndarray, size: Sequence[int] | None,
 
 
 _STEPS: Mapping[str, Callable[..., np.ndarray]] = {
-    'LoadImageFromFile': _decode, 'Resize': _resize,
-    'ResizeEdge': _resize_edge, 'CenterCrop': _center_crop, 'Pad': _pad}
+    'LoadImageFromFile': _decode,
+    'Resize': _resize,
+    'ResizeEdge': _resize_edge,
+    'CenterCrop': _center_crop,
+    'Pad': _pad
+}
 
 
 def _is_pair(value: Any) -> bool:
@@ -188,10 +204,9 @@ def _is_pair(value: Any) -> bool:
 def _is_resize(step: Mapping[str, Any]) -> bool:
     factor = step['scale_factor']
     return type(step['keep_ratio']) is bool and _is_filter(step) and (
-        _is_pair(step['scale']) or (
-            step['scale'] is None and isinstance(factor, list)
-            and len(factor) == 2
-            and all(is_number(f) and 0 < f < 2**16 for f in factor)))
+        _is_pair(step['scale']) or
+        (step['scale'] is None and isinstance(factor, list) and len(factor)
+         == 2 and all(is_number(f) and 0 < f < 2**16 for f in factor)))
 
 
 def _is_filter(step: Mapping[str, Any]) -> bool:
@@ -203,21 +218,20 @@ def _is_pad(step: Mapping[str, Any]) -> bool:
         step[name] for name in ('size', 'size_divisor', 'pad_val'))
     return type(step['pad_to_square']) is bool and (
         type(value) is int and 0 <= value <= 255) and (
-            size is None or _is_pair(size)) and (
-                divisor is None or is_side(divisor))
+            size is None or _is_pair(size)) and (divisor is None
+                                                 or is_side(divisor))
 
 
 _CHECKS: Mapping[str, tuple[set[str], Callable[[Mapping], bool]]] = {
-    'LoadImageFromFile': (
-        {'color_type', 'imdecode_backend'},
-        lambda step: step['color_type'] in COLORS
-        and step['imdecode_backend'] in FILTERS),
-    'Resize': ({'scale', 'scale_factor', 'keep_ratio', 'backend',
-                'interpolation'}, _is_resize),
-    'ResizeEdge': (
-        {'scale', 'edge', 'backend', 'interpolation'},
-        lambda step: is_side(step['scale']) and step['edge'] in EDGES
-        and _is_filter(step)),
+    'LoadImageFromFile': ({'color_type',
+                           'imdecode_backend'}, lambda step: step['color_type']
+                          in COLORS and step['imdecode_backend'] in FILTERS),
+    'Resize': ({
+        'scale', 'scale_factor', 'keep_ratio', 'backend', 'interpolation'
+    }, _is_resize),
+    'ResizeEdge': ({'scale', 'edge', 'backend',
+                    'interpolation'}, lambda step: is_side(step['scale']) and
+                   step['edge'] in EDGES and _is_filter(step)),
     'CenterCrop': ({'crop_size'}, lambda step: _is_pair(step['crop_size'])),
     'Pad': ({'size', 'size_divisor', 'pad_to_square', 'pad_val'}, _is_pad),
 }
@@ -232,7 +246,7 @@ def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
     for position, step in enumerate(pipeline):
         kind = step.get('type')
         if not isinstance(kind, str) or kind not in _CHECKS or (
-                (kind == 'LoadImageFromFile') != (position == 0)):
+            (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
         names, is_right = _CHECKS[kind]
         try:

@@ -36,12 +36,8 @@ def quantize_onnx(source: Path, target: Path,
     Raises:
         JobFailedError: If a product could saturate.
     """
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    from onnxruntime.quantization import (CalibrationDataReader, QuantFormat,
+                                          QuantType, quantize_static)
 
     class Reader(CalibrationDataReader):
 
@@ -96,5 +92,6 @@ def load_exact(path: Path) -> Run:
         onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
     session = onnxruntime.InferenceSession(
         str(path), options, providers=['CPUExecutionProvider'])
-    return Run(Loaded(lambda images: session.run(
-        None, {'images': images})[0], None, None), path)
+    return Run(
+        Loaded(lambda images: session.run(None, {'images': images})[0], None,
+               None), path)

@@ -12,12 +12,8 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.mergeable import (
-    Mergeable,
-    adopt_all,
-    check_mergeable,
-    plan_merging,
-)
+from mmcls_repmlp.models.mergeable import (Mergeable, adopt_all,
+                                           check_mergeable, plan_merging)
 
 
 def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
@@ -53,9 +49,10 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
     before = set(model.state_dict())
     _merge(model)
     if set(model.state_dict()) == before:
-        warnings.warn('nothing to merge: the model has no part with '
-                      'switch_to_deploy, or is in deploy form already',
-                      stacklevel=2)
+        warnings.warn(
+            'nothing to merge: the model has no part with '
+            'switch_to_deploy, or is in deploy form already',
+            stacklevel=2)
     return model
 
 

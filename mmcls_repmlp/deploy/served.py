@@ -30,14 +30,14 @@ class Served(nn.Module):
         self.model = model
         self.dtype = next(model.parameters()).dtype
         # The name of what comes out, see FusedClassifier.
-        self.output = 'embedding' if getattr(
-            model, 'unit', False) else 'logits'
+        self.output = 'embedding' if getattr(model, 'unit',
+                                             False) else 'logits'
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
         if self.raw:
             self.register_buffer('scale', 1 / _per_channel(std))
-            self.register_buffer(
-                'shift', -_per_channel(mean) / _per_channel(std))
+            self.register_buffer('shift',
+                                 -_per_channel(mean) / _per_channel(std))
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -85,8 +85,7 @@ class _Sized(nn.Module):
         return self.model(images)
 
 
-def sized_script(traced: torch.jit.ScriptModule,
-                 input_shape: Sequence[int],
+def sized_script(traced: torch.jit.ScriptModule, input_shape: Sequence[int],
                  dtype: torch.dtype) -> torch.jit.ScriptModule:
     """Make a traced model refuse images that it was not traced for.
 
@@ -99,6 +98,6 @@ def sized_script(traced: torch.jit.ScriptModule,
         A script whose ``size`` and ``dtype`` say what it takes.
     """
     sizes = ', '.join(map(str, input_shape))
-    return torch.jit.script(_Sized(
-        traced, list(input_shape), dtype,
-        f'this file takes {dtype} images of shape (N, {sizes}) only'))
+    return torch.jit.script(
+        _Sized(traced, list(input_shape), dtype,
+               f'this file takes {dtype} images of shape (N, {sizes}) only'))

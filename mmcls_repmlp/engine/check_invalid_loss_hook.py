@@ -43,13 +43,16 @@ class CheckInvalidLossHook(Hook):
         self.patience = patience
         self.first = _NEVER  # iteration that the loss is invalid from
 
-    def after_train_iter(self, runner: Runner, batch_idx: int,
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
                          data_batch: Any = None,
                          outputs: dict[str, Any] | None = None) -> None:
         """Look at the losses of an iteration."""
         hub = runner.message_hub
-        valid = all(math.isfinite(hub.get_scalar(f'train/{name}').current())
-                    for name in outputs or () if 'loss' in name)
+        valid = all(
+            math.isfinite(hub.get_scalar(f'train/{name}').current())
+            for name in outputs or () if 'loss' in name)
         now = runner.iter + 1
         if not valid:
             self.first = min(self.first, now)

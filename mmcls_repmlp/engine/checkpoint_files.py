@@ -34,7 +34,9 @@ class WholeFilesBackend(LocalBackend):
             raise JobFailedError(f'{str(filepath)!r} cannot be written '
                                  f'({error.strerror or error})') from error
 
-    def put_text(self, obj: str, filepath: str | Path,
+    def put_text(self,
+                 obj: str,
+                 filepath: str | Path,
                  encoding: str = 'utf-8') -> None:
         """Write text to a file in the same way."""
         self.put(obj.encode(encoding), filepath)
@@ -60,9 +62,10 @@ def numbered_checkpoints(
             continue
         start, end = name.split('{}')
         pattern = re.compile(f'{re.escape(start)}([0-9]+){re.escape(end)}')
-        matches = [(int(match[1]), path) for path in Path(folder).glob('*')
-                   if (match := pattern.fullmatch(path.name))
-                   and path.is_file()]
+        matches = [
+            (int(match[1]), path) for path in Path(folder).glob('*')
+            if (match := pattern.fullmatch(path.name)) and path.is_file()
+        ]
         found += sorted(matches, reverse=True)
     return found
 

@@ -50,9 +50,11 @@ class CheckpointHook(hooks.CheckpointHook):
             self.backend_args = dict(backend=WHOLE_FILES)
         if self.save_best:
             # Of a folder that was copied, the best in the copy is ours.
-            self._best = {key: path and self.file_backend.join_path(
-                self.out_dir, os.path.basename(path))
-                for key, path in self._best.items()}
+            self._best = {
+                key: path and self.file_backend.join_path(
+                    self.out_dir, os.path.basename(path))
+                for key, path in self._best.items()
+            }
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict[str, Any]) -> None:
@@ -68,10 +70,14 @@ class CheckpointHook(hooks.CheckpointHook):
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
-            self.out_dir, name, self.file_client_args,
+            self.out_dir,
+            name,
+            self.file_client_args,
             save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta,
-            by_epoch=self.by_epoch, backend_args=self.backend_args,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
             **self.args)
         if is_main_process():
             WholeFilesBackend().put_text(
@@ -84,8 +90,9 @@ class CheckpointHook(hooks.CheckpointHook):
         outdated = self.keep_ckpt_ids[:-self.max_keep_ckpts]
         self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts:]
         for step in outdated:
-            self._remove(self.file_backend.join_path(
-                self.out_dir, self.filename_tmpl.format(step)))
+            self._remove(
+                self.file_backend.join_path(self.out_dir,
+                                            self.filename_tmpl.format(step)))
 
     def _save_best_checkpoint(self, runner: Runner,
                               metrics: Mapping[str, Any]) -> None:
@@ -128,8 +135,8 @@ class CheckpointHook(hooks.CheckpointHook):
 
         SyncBuffersHook does so after every epoch, not in the middle of one.
         """
-        if not self.by_epoch and any(isinstance(hook, SyncBuffersHook)
-                                     for hook in runner.hooks):
+        if not self.by_epoch and any(
+                isinstance(hook, SyncBuffersHook) for hook in runner.hooks):
             all_reduce_params(runner.model.buffers(), op='mean')
 
 
@@ -139,10 +146,14 @@ def check_finite(model: nn.Module) -> None:
     Raises:
         JobFailedError: If a parameter is not finite, or a buffer is NaN.
     """
-    bad = [name for name, value in model.named_parameters()
-           if not torch.isfinite(value).all()]
-    bad += [name for name, value in model.named_buffers()
-            if torch.isnan(value).any()]
+    bad = [
+        name for name, value in model.named_parameters()
+        if not torch.isfinite(value).all()
+    ]
+    bad += [
+        name for name, value in model.named_buffers()
+        if torch.isnan(value).any()
+    ]
     if bad:
         raise JobFailedError(
             f'{len(bad)} of the weights are not finite any more, '

@@ -102,7 +102,9 @@ def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for group in groups:
         options = {k: v for k, v in group.items() if k != 'params'}
         same = next((m for m in merged if options == {
-            k: v for k, v in m.items() if k != 'params'}), None)
+            k: v
+            for k, v in m.items() if k != 'params'
+        }), None)
         if same is None:
             merged.append({**group, 'params': [*group['params']]})
         else:

@@ -56,8 +56,8 @@ class SeededIndices(Sequence):
             batch.
     """
 
-    def __init__(self, indices: Sequence[int],
-                 entropy: tuple[int, ...]) -> None:
+    def __init__(self, indices: Sequence[int], entropy: tuple[int,
+                                                              ...]) -> None:
         self.indices = indices
         self.entropy = entropy
 
@@ -153,7 +153,9 @@ class DistSamplerSeedHook(hooks.DistSamplerSeedHook):
                 batches, SeededBatches) and self.saved_length == len(loader):
             batches.skip = runner.iter - runner.epoch * len(loader)
 
-    def before_train_iter(self, runner: Runner, batch_idx: int,
+    def before_train_iter(self,
+                          runner: Runner,
+                          batch_idx: int,
                           data_batch: Any = None) -> None:
         """Seed what is drawn for a whole batch, and in the model."""
         seed_all(_ITERATION, runner.seed, runner.iter)

@@ -84,15 +84,16 @@ def verify(embeddings: Tensor,
     first, second, same = sample_pairs(labels, max_pairs, seed)
     units = torch.nn.functional.normalize(embeddings.double())
     cosine = (units[first] * units[second]).sum(1)  # (P,)
-    scores = torch.stack([_judge(cosine, same, fold)
-                          for fold in range(_FOLDS)])
+    scores = torch.stack(
+        [_judge(cosine, same, fold) for fold in range(_FOLDS)])
     accuracy, threshold = scores.unbind(1)
     return Verification(
-        float(accuracy.mean()), float(accuracy.std()),
-        float(threshold.mean()), roc_curve(cosine, same), len(same))
+        float(accuracy.mean()), float(accuracy.std()), float(threshold.mean()),
+        roc_curve(cosine, same), len(same))
 
 
-def sample_pairs(labels: Tensor, max_pairs: int,
+def sample_pairs(labels: Tensor,
+                 max_pairs: int,
                  seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Draw as many pairs of one identity as of two, none of them twice.
 
@@ -109,8 +110,10 @@ def sample_pairs(labels: Tensor, max_pairs: int,
         InputError: If there are not ten pairs of either kind.
     """
     generator = torch.Generator().manual_seed(seed)
-    same = torch.cat([torch.combinations(torch.where(labels == label)[0])
-                      for label in labels.unique()])
+    same = torch.cat([
+        torch.combinations(torch.where(labels == label)[0])
+        for label in labels.unique()
+    ])
     count = min(len(same), max_pairs // 2)
     different = _different_pairs(labels, count, generator)
     count = min(count, len(different))
@@ -133,8 +136,8 @@ def _different_pairs(labels: Tensor, count: int,
     if len(labels)**2 < 8 * count:
         drawn = torch.combinations(torch.arange(len(labels)))
     else:
-        drawn = torch.randint(len(labels), (4 * count, 2),
-                              generator=generator).sort(1).values
+        drawn = torch.randint(
+            len(labels), (4 * count, 2), generator=generator).sort(1).values
         drawn = drawn.unique(dim=0)
     first, second = drawn.unbind(1)
     return _shuffled(drawn[labels[first] != labels[second]], generator)
@@ -220,16 +223,19 @@ class PairVerification(BaseMetric):
             if 'embedding' not in sample:
                 raise InputError('PairVerification needs embeddings: use a '
                                  'head that gives them, AMSoftmaxClsHead')
-            self.results.append((sample['embedding'].cpu(),
-                                 int(sample['gt_label']['label'])))
+            self.results.append(
+                (sample['embedding'].cpu(), int(sample['gt_label']['label'])))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute percentages: accuracy, area, and true at false rates."""
         embeddings, labels = zip(*results)
-        found = verify(torch.stack(embeddings), torch.tensor(labels),
-                       self.max_pairs, self.seed)
-        rates = {f'true_rate_at_{rate:g}': found.roc.true_rate_at(rate)
-                 for rate in _FALSE_ALARMS}
-        shares = dict(accuracy=found.accuracy, roc_area=found.roc.area,
-                      **rates)
+        found = verify(
+            torch.stack(embeddings), torch.tensor(labels), self.max_pairs,
+            self.seed)
+        rates = {
+            f'true_rate_at_{rate:g}': found.roc.true_rate_at(rate)
+            for rate in _FALSE_ALARMS
+        }
+        shares = dict(
+            accuracy=found.accuracy, roc_area=found.roc.area, **rates)
         return {name: 100 * share for name, share in shares.items()}

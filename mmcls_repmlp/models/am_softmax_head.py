@@ -31,8 +31,12 @@ class AMSoftmaxClsHead(ArcFaceClsHead):
                  margin: float = 0.35,
                  scale: float = 30.,
                  **kwargs) -> None:
-        super().__init__(num_classes, in_channels, scale=scale,
-                         margins=float(margin), **kwargs)
+        super().__init__(
+            num_classes,
+            in_channels,
+            scale=scale,
+            margins=float(margin),
+            **kwargs)
 
     def _get_logit_with_margin(self, pre_logits: Tensor,
                                target: Tensor) -> Tensor:
@@ -42,9 +46,9 @@ class AMSoftmaxClsHead(ArcFaceClsHead):
         return cosine - right * self.margins
 
     def predict(
-            self,
-            feats: tuple[Tensor, ...],
-            data_samples: list[ClsDataSample | None] | None = None
+        self,
+        feats: tuple[Tensor, ...],
+        data_samples: list[ClsDataSample | None] | None = None
     ) -> list[ClsDataSample]:
         """Predict classes, and keep unit vectors to compare images by.
 

@@ -39,8 +39,8 @@ def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
         ValueError: If a size is not a positive odd integer or stands twice.
     """
     given = () if kernels is None else kernels
-    if not _ints(given) or any(
-            k < 1 or k % 2 == 0 for k in given) or _repeats(given):
+    if not _ints(given) or any(k < 1 or k % 2 == 0
+                               for k in given) or _repeats(given):
         raise ValueError('reparam_conv_kernels must be different odd positive '
                          f'integers, or None, got {kernels!r}')
     return tuple(given)
@@ -114,8 +114,9 @@ def check_grouped_block(in_channels: int, out_channels: int, num_groups: int,
         ValueError: If a number is not positive, or the groups do not divide
             the channels.
     """
-    if min(in_channels, out_channels, num_groups) < 1 or (
-            in_channels % num_groups or out_channels % num_groups):
+    if min(in_channels, out_channels,
+           num_groups) < 1 or (in_channels % num_groups
+                               or out_channels % num_groups):
         raise ValueError(f'{num_groups} groups (num_groups) do not divide '
                          f'{in_channels} input and {out_channels} output '
                          'channels')
@@ -132,8 +133,7 @@ def per_stage(name: str, value: int | Sequence[int],
         ValueError: If it is neither.
     """
     values = (value, ) * count if isinstance(value, int) else value
-    if not _ints(values) or len(values) != count or min(
-            values, default=1) < 1:
+    if not _ints(values) or len(values) != count or min(values, default=1) < 1:
         raise ValueError(f'{name} must be a positive integer, or {count} of '
                          f'them, one for each stage, got {value!r}')
     return tuple(values)

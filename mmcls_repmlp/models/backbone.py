@@ -111,7 +111,12 @@ class MergeableBackbone(BaseBackbone):
             CheckpointError: If some stages do not fit.
         """
         check_state_dict(
-            {f'{name}.{key}': value for name, stage in stages.items()
-             for key, value in stage.state_dict().items()},
-            {key: value for key, value in state_dict.items()
-             if key.removeprefix(prefix).split('.')[0] in stages}, prefix)
+            {
+                f'{name}.{key}': value
+                for name, stage in stages.items()
+                for key, value in stage.state_dict().items()
+            }, {
+                key: value
+                for key, value in state_dict.items()
+                if key.removeprefix(prefix).split('.')[0] in stages
+            }, prefix)

@@ -119,9 +119,9 @@ def norm_scale_shift(norm: nn.Module,
                          'which cannot be merged: only batch norm with '
                          'running statistics (BN, SyncBN) can')
     return bn_scale_shift(
-        *(_cast(tensor, dtype) for tensor in (
-            norm.running_mean, norm.running_var, norm.weight, norm.bias)),
-        norm.eps)
+        *(_cast(tensor, dtype)
+          for tensor in (norm.running_mean, norm.running_var, norm.weight,
+                         norm.bias)), norm.eps)
 
 
 def _cast(tensor: torch.Tensor | None,

@@ -46,14 +46,16 @@ class Mismatch:
 
     def __str__(self) -> str:
         """Name the first few keys of each kind."""
-        shapes = [f'{key} (model {ours}, checkpoint {theirs})'
-                  for key, (ours, theirs) in self.misshaped.items()]
+        shapes = [
+            f'{key} (model {ours}, checkpoint {theirs})'
+            for key, (ours, theirs) in self.misshaped.items()
+        ]
         kinds = (('missing', self.missing), ('unexpected', self.unexpected),
                  ('mis-shaped', shapes), ('not floating-point', self.mistyped))
         return '; '.join(
             f'{len(keys)} {kind}: {", ".join(map(_brief, keys[:_SHOWN]))}'
-            f'{", ..." if len(keys) > _SHOWN else ""}'
-            for kind, keys in kinds if keys)
+            f'{", ..." if len(keys) > _SHOWN else ""}' for kind, keys in kinds
+            if keys)
 
 
 def find_mismatch(expected: Mapping[str, Tensor],
@@ -67,19 +69,22 @@ def find_mismatch(expected: Mapping[str, Tensor],
     Returns:
         All differences; false in a condition when there are none.
     """
-    missing = [key for key in expected
-               if key not in given and not key.endswith('num_batches_tracked')]
+    missing = [
+        key for key in expected
+        if key not in given and not key.endswith('num_batches_tracked')
+    ]
     unexpected = [key for key in given if key not in expected]
     misshaped = {
         key: (tuple(value.shape), tuple(given[key].shape))
         for key, value in expected.items()
         if key in given and value.shape != given[key].shape
     }
-    mistyped = [key for key, value in expected.items()
-                if key in given and value.is_floating_point()
-                and not given[key].is_floating_point()]
-    return Mismatch(tuple(missing), tuple(unexpected), misshaped,
-                    tuple(mistyped))
+    mistyped = [
+        key for key, value in expected.items() if key in given
+        and value.is_floating_point() and not given[key].is_floating_point()
+    ]
+    return Mismatch(
+        tuple(missing), tuple(unexpected), misshaped, tuple(mistyped))
 
 
 def explain_mismatch(mismatch: Mismatch) -> str:
@@ -137,8 +142,10 @@ def check_state_dict(expected: Mapping[str, Tensor],
         CheckpointError: If ``state_dict`` holds any entry below ``prefix``
             and these are not all that the module needs, in its shapes.
     """
-    given = {key.removeprefix(prefix): value
-             for key, value in state_dict.items() if key.startswith(prefix)}
+    given = {
+        key.removeprefix(prefix): value
+        for key, value in state_dict.items() if key.startswith(prefix)
+    }
     mismatch = find_mismatch(expected, given) if given else None
     if mismatch:
         where = f' below {prefix.removesuffix(".")!r}' if prefix else ''
@@ -148,8 +155,9 @@ def check_state_dict(expected: Mapping[str, Tensor],
 
 
 def _forms_differ(merged: Sequence[str], training: Sequence[str]) -> bool:
-    return any(key.endswith(new) and key.removesuffix(new) + old in training
-               for new, old in _MERGED_FOR.items() for key in merged)
+    return any(
+        key.endswith(new) and key.removesuffix(new) + old in training
+        for new, old in _MERGED_FOR.items() for key in merged)
 
 
 def _brief(key: str) -> str:

@@ -10,12 +10,8 @@ from mmcls_repmlp.ops import local_conv, merge_convs_into_fc, shareset_fc
 from mmcls_repmlp.ops.fusion import Affine
 
 from .batch_norm import check_plain_conv, fold_bn, fold_conv_module
-from .functional import (
-    computed_functionally,
-    is_plain_conv_norm,
-    is_pointwise,
-    keeps_size,
-)
+from .functional import (computed_functionally, is_plain_conv_norm,
+                         is_pointwise, keeps_size)
 
 
 def build_fc3(inputs: int, outputs: int, groups: int, conv_cfg: dict | None,
@@ -88,9 +84,8 @@ def branch_names(kernels: Iterable[int]) -> tuple[str, ...]:
     return tuple(f'repconv{k}' for k in kernels)
 
 
-def build_branches(in_channels: int, out_channels: int,
-                   kernels: Sequence[int], groups: int,
-                   conv_cfg: dict | None,
+def build_branches(in_channels: int, out_channels: int, kernels: Sequence[int],
+                   groups: int, conv_cfg: dict | None,
                    norm_cfg: dict) -> dict[str, ConvModule]:
     """Build a convolution with its norm for every kernel size, by name.
 
@@ -106,7 +101,8 @@ def build_branches(in_channels: int, out_channels: int,
             groups=groups,
             conv_cfg=conv_cfg,
             norm_cfg=norm_cfg,
-            act_cfg=None) for k, name in zip(kernels, branch_names(kernels))
+            act_cfg=None)
+        for k, name in zip(kernels, branch_names(kernels))
     }
     for name, branch in branches.items():
         check_plain_conv(branch.conv, name)

@@ -25,8 +25,10 @@ PLAIN_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
                nn.SyncBatchNorm, _BatchNormXd)
 # What these classes computed when this was imported: profilers and the like
 # replace methods of whole classes, as torch does while it traces.
-_FORWARDS = {kind: kind.forward for kind in (
-    *PLAIN_CONVS, *PLAIN_NORMS, ConvModule, nn.Linear, nn.GELU)}
+_FORWARDS = {
+    kind: kind.forward
+    for kind in (*PLAIN_CONVS, *PLAIN_NORMS, ConvModule, nn.Linear, nn.GELU)
+}
 _CALL = nn.Module.__call__
 
 
@@ -45,8 +47,7 @@ def is_plain(module: nn.Module) -> bool:
     return (_FORWARDS.get(kind) is kind.forward
             and (nn.Module.__call__ is _CALL or is_traced())
             and 'forward' not in module.__dict__
-            and module._compiled_call_impl is None
-            and not has_hooks(module)
+            and module._compiled_call_impl is None and not has_hooks(module)
             and not torch_module._has_any_global_hook())
 
 
@@ -96,9 +97,8 @@ def runs_conv_then_norm(layer: ConvModule) -> bool:
 
 def is_pointwise(conv: nn.Conv2d) -> bool:
     """Say whether a layer is a convolution of one position at a time."""
-    return (isinstance(conv, nn.Conv2d)
-            and conv.kernel_size == conv.stride == (1, 1)
-            and conv.padding in ((0, 0), 'same', 'valid'))
+    return (isinstance(conv, nn.Conv2d) and conv.kernel_size == conv.stride ==
+            (1, 1) and conv.padding in ((0, 0), 'same', 'valid'))
 
 
 def keeps_size(conv: nn.Conv2d) -> bool:

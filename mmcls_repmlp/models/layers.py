@@ -11,22 +11,13 @@ from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.ops import (
-    eager_on_cpu,
-    for_pointwise_conv,
-    has_many_positions,
-    pointwise_ffn,
-)
+from mmcls_repmlp.ops import (eager_on_cpu, for_pointwise_conv,
+                              has_many_positions, pointwise_ffn)
 from mmcls_repmlp.ops.fusion import Affine
 
 from .batch_norm import fold_bn
-from .functional import (
-    computed_functionally,
-    is_plain,
-    is_plain_conv_norm,
-    is_pointwise,
-    uses_running_statistics,
-)
+from .functional import (computed_functionally, is_plain, is_plain_conv_norm,
+                         is_pointwise, uses_running_statistics)
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -120,9 +111,9 @@ class ConvFFN(BaseModule):
         return (not self.training and not torch.is_grad_enabled()
                 and eager_on_cpu(x) and has_many_positions(x)
                 and type(self.act) is nn.GELU and is_plain(self.act)
-                and self.act.approximate == 'none'
-                and all(_is_foldable(layer, x)
-                        for layer in (self.ffn_fc1, self.ffn_fc2)))
+                and self.act.approximate == 'none' and all(
+                    _is_foldable(layer, x)
+                    for layer in (self.ffn_fc1, self.ffn_fc2)))
 
 
 def _is_foldable(layer: ConvModule, x: Tensor) -> bool:

@@ -19,12 +19,12 @@ _Obstacle = tuple[Callable[[nn.Module], bool], str]
 
 
 def _has_pre_hook(kind: type) -> Callable[[nn.Module], bool]:
-    return lambda layer: any(isinstance(hook, kind)
-                             for hook in layer._forward_pre_hooks.values())
+    return lambda layer: any(
+        isinstance(hook, kind) for hook in layer._forward_pre_hooks.values())
 
 
-def _has_values_that(fails: Callable[[Tensor], bool]
-                     ) -> Callable[[nn.Module], bool]:
+def _has_values_that(
+        fails: Callable[[Tensor], bool]) -> Callable[[nn.Module], bool]:
     return lambda layer: any(map(fails, _values(layer)))
 
 
@@ -32,8 +32,7 @@ def _has_values_that(fails: Callable[[Tensor], bool]
 _OBSTACLES: tuple[_Obstacle, ...] = (
     (_has_pre_hook(prune.BasePruningMethod),
      'is pruned: call torch.nn.utils.prune.remove on it first'),
-    (parametrize.is_parametrized,
-     'is parametrized: call '
+    (parametrize.is_parametrized, 'is parametrized: call '
      'torch.nn.utils.parametrize.remove_parametrizations on it first'),
     (_has_pre_hook(WeightNorm),
      'has a weight norm: call torch.nn.utils.remove_weight_norm on it first'),
@@ -45,9 +44,8 @@ _OBSTACLES: tuple[_Obstacle, ...] = (
      'them first (handle.remove())'),
     (lambda layer: 'forward' in vars(layer),
      'has a forward of its own, which would be lost: delete it first'),
-    (_has_values_that(lambda tensor: tensor.is_quantized
-                      or not tensor.is_floating_point()
-                      or tensor.layout != torch.strided),
+    (_has_values_that(lambda tensor: tensor.is_quantized or not tensor.
+                      is_floating_point() or tensor.layout != torch.strided),
      'has weights that are not dense floating-point numbers: convert them '
      'back first'),
 )
@@ -105,5 +103,7 @@ def check_one_device(layers: Iterable[tuple[str, nn.Module]]) -> None:
 
 def _values(layer: nn.Module) -> list[Tensor]:
     tensors = {**layer._parameters, **layer._buffers}
-    return [tensor for name, tensor in tensors.items()
-            if tensor is not None and name != 'num_batches_tracked']
+    return [
+        tensor for name, tensor in tensors.items()
+        if tensor is not None and name != 'num_batches_tracked'
+    ]

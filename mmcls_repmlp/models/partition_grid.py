@@ -43,8 +43,8 @@ class PartitionGrid:
     def tiles_evenly(self) -> bool:
         """Whether multiples of ``img_size`` have multiples of its maps."""
         return all(side == part * stride << (self.num_stages - 1)
-                   for side, part, stride in zip(
-                       self.img_size, self.sizes[-1], self.stride))
+                   for side, part, stride in zip(self.img_size, self.sizes[-1],
+                                                 self.stride))
 
     def check(self, map_size: Size, image_size: Size) -> None:
         """Make sure that all stages can be cut into whole partitions.

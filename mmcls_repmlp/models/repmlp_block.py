@@ -17,14 +17,8 @@ from mmcls_repmlp.ops import partition, unpartition
 from mmcls_repmlp.ops.fusion import Affine
 
 from .arguments import check_block_sizes, conv_kernels
-from .fc3 import (
-    apply_depthwise,
-    apply_fc3,
-    branch_names,
-    build_branches,
-    build_fc3,
-    fold_fc3,
-)
+from .fc3 import (apply_depthwise, apply_fc3, branch_names, build_branches,
+                  build_fc3, fold_fc3)
 from .layers import ConvFFN, GlobalPerceptron
 from .mergeable import Mergeable
 
@@ -88,9 +82,10 @@ class RepMLPBlock(Mergeable):
         if deploy:
             return
         self.fc3_bn = build_norm_layer(norm_cfg, num_sharesets)[1]
-        for name, branch in build_branches(
-                num_sharesets, num_sharesets, self.reparam_conv_kernels,
-                num_sharesets, conv_cfg, norm_cfg).items():
+        for name, branch in build_branches(num_sharesets, num_sharesets,
+                                           self.reparam_conv_kernels,
+                                           num_sharesets, conv_cfg,
+                                           norm_cfg).items():
             self.add_module(name, branch)
 
     @property
@@ -113,7 +108,8 @@ class RepMLPBlock(Mergeable):
         """The local convolutions with their norms; empty when merged."""
         return [] if self.deploy else [
             getattr(self, name)
-            for name in branch_names(self.reparam_conv_kernels)]
+            for name in branch_names(self.reparam_conv_kernels)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions within every partition, gated per channel.

@@ -12,13 +12,8 @@ from mmcls.registry import MODELS
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from .arguments import (
-    conv_kernels,
-    int_pair,
-    last_frozen_stage,
-    positive_int,
-    stage_indices,
-)
+from .arguments import (conv_kernels, int_pair, last_frozen_stage,
+                        positive_int, stage_indices)
 from .backbone import MergeableBackbone
 from .conv_bn import ConvBN
 from .relu import ReLU
@@ -109,15 +104,20 @@ class RepMLPCifarNet(MergeableBackbone):
         stages = ModuleList()
         for i, (own, after) in enumerate(
                 pairwise([*self.channels, self.channels[-1]])):
-            arguments = dict(input_size=(height >> i, width >> i), **repmlp,
-                             **layer)
-            stages.append(Stage(*(
-                nn.Sequential(OrderedDict(
-                    repmlp=RepMLP(own, own, **arguments),
-                    relu=ReLU(),
-                    fc=ConvBN(own, after if j == depth - 1 else own,
-                              relu=True, **layer)))
-                for j in range(depth)), with_cp=self.with_cp))
+            arguments = dict(
+                input_size=(height >> i, width >> i), **repmlp, **layer)
+            stages.append(
+                Stage(
+                    *(nn.Sequential(
+                        OrderedDict(
+                            repmlp=RepMLP(own, own, **arguments),
+                            relu=ReLU(),
+                            fc=ConvBN(
+                                own,
+                                after if j == depth - 1 else own,
+                                relu=True,
+                                **layer))) for j in range(depth)),
+                    with_cp=self.with_cp))
         return stages
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -149,6 +149,6 @@ class RepMLPCifarNet(MergeableBackbone):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args) -> None:
-        self.check_stages(dict(stem=self.stem, stages=self.stages),
-                          state_dict, prefix)
+        self.check_stages(
+            dict(stem=self.stem, stages=self.stages), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -12,28 +12,20 @@ from mmcls.registry import MODELS
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
-from .arguments import (
-    conv_kernels,
-    drop_rate,
-    int_pair,
-    last_frozen_stage,
-    per_stage,
-    positive_int,
-    stage_indices,
-)
+from .arguments import (conv_kernels, drop_rate, int_pair, last_frozen_stage,
+                        per_stage, positive_int, stage_indices)
 from .backbone import MergeableBackbone
 from .conv_bn import ConvBN
-from .repmlp_resnet_blocks import (
-    BaseBlock,
-    RepMLPBottleneckBlock,
-    RepMLPLightBlock,
-    ResidualBlock,
-)
+from .repmlp_resnet_blocks import (BaseBlock, RepMLPBottleneckBlock,
+                                   RepMLPLightBlock, ResidualBlock)
 from .resnet_arch import ResNetStage, resnet_stages, resolve_depths
 from .stage import Stage
 
-BLOCKS = {'base': BaseBlock, 'light': RepMLPLightBlock,
-          'bottleneck': RepMLPBottleneckBlock}
+BLOCKS = {
+    'base': BaseBlock,
+    'light': RepMLPLightBlock,
+    'bottleneck': RepMLPBottleneckBlock
+}
 
 
 @MODELS.register_module()
@@ -152,8 +144,11 @@ class RepMLPResNet(MergeableBackbone):
         indices = stage_indices(stages, self.num_stages, 'repmlp_stages')
         groups = per_stage('num_groups', num_groups, len(indices))
         arguments = {
-            i: dict(repmlp=dict(
-                repmlp, input_size=self.layout[i].map_size, num_groups=group))
+            i: dict(
+                repmlp=dict(
+                    repmlp,
+                    input_size=self.layout[i].map_size,
+                    num_groups=group))
             for i, group in zip(indices, groups)
         }
         if self.block == 'bottleneck':
@@ -169,9 +164,14 @@ class RepMLPResNet(MergeableBackbone):
         for i, stage in enumerate(self.layout):
             built = []
             for j in range(stage.depth):
-                built.append(self._build_block(
-                    stage, in_channels, stage.stride if j == 0 else 1,
-                    repmlp.get(i), drop_path_rate=next(rates), **layer))
+                built.append(
+                    self._build_block(
+                        stage,
+                        in_channels,
+                        stage.stride if j == 0 else 1,
+                        repmlp.get(i),
+                        drop_path_rate=next(rates),
+                        **layer))
                 in_channels = stage.channels
             self.add_module(f'stage{i + 1}',
                             Stage(*built, with_cp=self.with_cp))
@@ -188,8 +188,7 @@ class RepMLPResNet(MergeableBackbone):
     @property
     def stages(self) -> list[Stage]:
         """The stages after the stem, in their order."""
-        return [getattr(self, f'stage{i + 1}')
-                for i in range(self.num_stages)]
+        return [getattr(self, f'stage{i + 1}') for i in range(self.num_stages)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.
@@ -245,7 +244,9 @@ class RepMLPResNet(MergeableBackbone):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args) -> None:
-        stages = {f'stage{i}': getattr(self, f'stage{i}')
-                  for i in range(self.num_stages + 1)}
+        stages = {
+            f'stage{i}': getattr(self, f'stage{i}')
+            for i in range(self.num_stages + 1)
+        }
         self.check_stages(stages, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)

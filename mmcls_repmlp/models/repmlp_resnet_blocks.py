@@ -40,8 +40,8 @@ class ResidualBlock(BaseModule):
         super().__init__(init_cfg)
         projects = stride != 1 or in_channels != out_channels
         self.shortcut = ConvBN(
-            in_channels, out_channels, stride=stride,
-            **layer) if projects else nn.Identity()
+            in_channels, out_channels, stride=stride, **
+            layer) if projects else nn.Identity()
         self.relu = ReLU()
         self.drop_path = DropPath(drop_path_rate)
 
@@ -69,14 +69,18 @@ class BaseBlock(ResidualBlock):
 
     expansion = 4
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int,
-                 stride: int = 1, drop_path_rate: float = 0.,
+    def __init__(self,
+                 in_channels: int,
+                 mid_channels: int,
+                 out_channels: int,
+                 stride: int = 1,
+                 drop_path_rate: float = 0.,
                  **layer) -> None:
         super().__init__(in_channels, out_channels, stride, drop_path_rate,
                          **layer)
         self.conv1 = ConvBN(in_channels, mid_channels, relu=True, **layer)
-        self.conv2 = ConvBN(mid_channels, mid_channels, 3, stride, relu=True,
-                            **layer)
+        self.conv2 = ConvBN(
+            mid_channels, mid_channels, 3, stride, relu=True, **layer)
         self.conv3 = ConvBN(mid_channels, out_channels, **layer)
 
     def residual(self, x: Tensor) -> Tensor:
@@ -98,12 +102,17 @@ class RepMLPLightBlock(ResidualBlock):
 
     expansion = 8
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int,
-                 repmlp: dict, drop_path_rate: float = 0., **layer) -> None:
-        super().__init__(in_channels, out_channels,
-                         drop_path_rate=drop_path_rate, **layer)
-        self.light_conv1 = ConvBN(in_channels, mid_channels, relu=True,
-                                  **layer)
+    def __init__(self,
+                 in_channels: int,
+                 mid_channels: int,
+                 out_channels: int,
+                 repmlp: dict,
+                 drop_path_rate: float = 0.,
+                 **layer) -> None:
+        super().__init__(
+            in_channels, out_channels, drop_path_rate=drop_path_rate, **layer)
+        self.light_conv1 = ConvBN(
+            in_channels, mid_channels, relu=True, **layer)
         self.light_repmlp = RepMLP(mid_channels, mid_channels, **repmlp,
                                    **layer)
         self.repmlp_nonlinear = ReLU()
@@ -133,11 +142,16 @@ class RepMLPBottleneckBlock(ResidualBlock):
 
     expansion = 4
 
-    def __init__(self, in_channels: int, mid_channels: int, out_channels: int,
-                 reduction: int, repmlp: dict, drop_path_rate: float = 0.,
+    def __init__(self,
+                 in_channels: int,
+                 mid_channels: int,
+                 out_channels: int,
+                 reduction: int,
+                 repmlp: dict,
+                 drop_path_rate: float = 0.,
                  **layer) -> None:
-        super().__init__(in_channels, out_channels,
-                         drop_path_rate=drop_path_rate, **layer)
+        super().__init__(
+            in_channels, out_channels, drop_path_rate=drop_path_rate, **layer)
         if mid_channels % reduction:
             raise ValueError(f'a reduction of {reduction} does not divide '
                              f'{mid_channels} channels')

@@ -12,23 +12,13 @@ from mmcv.cnn import ConvModule, build_norm_layer
 from torch import Tensor, nn
 
 from mmcls_repmlp.errors import InputError
-from mmcls_repmlp.ops import (
-    fold_input_scale_shift,
-    pad_below_and_right,
-    partition,
-    unpartition,
-)
+from mmcls_repmlp.ops import (fold_input_scale_shift, pad_below_and_right,
+                              partition, unpartition)
 from mmcls_repmlp.ops.fusion import Affine
 
 from .arguments import check_grouped_block, conv_kernels, int_pair
 from .batch_norm import linear_weights, norm_scale_shift
-from .fc3 import (
-    apply_fc3,
-    branch_names,
-    build_branches,
-    build_fc3,
-    fold_fc3,
-)
+from .fc3 import apply_fc3, branch_names, build_branches, build_fc3, fold_fc3
 from .mergeable import Mergeable
 from .relu import ReLU
 
@@ -106,15 +96,17 @@ class RepMLP(Mergeable):
                                norm_cfg: dict | None) -> None:
         features = self.in_channels * self.num_partitions
         hidden = max(1, features // ratio)
-        self.fc1_fc2 = nn.Sequential(OrderedDict(
-            fc1=nn.Linear(features, hidden),
-            relu=ReLU(),
-            fc2=nn.Linear(hidden, features)))
-        self.avg = nn.Sequential(OrderedDict(
-            avg=nn.AvgPool2d(self.partition_size)))
+        self.fc1_fc2 = nn.Sequential(
+            OrderedDict(
+                fc1=nn.Linear(features, hidden),
+                relu=ReLU(),
+                fc2=nn.Linear(hidden, features)))
+        self.avg = nn.Sequential(
+            OrderedDict(avg=nn.AvgPool2d(self.partition_size)))
         if norm_cfg is not None:
             self.avg.add_module(
-                'bn', build_norm_layer(norm_cfg, self.in_channels)[1])
+                'bn',
+                build_norm_layer(norm_cfg, self.in_channels)[1])
 
     def _add_partition_perceptron(self, conv_cfg: dict | None,
                                   norm_cfg: dict | None) -> None:
@@ -124,17 +116,19 @@ class RepMLP(Mergeable):
                              self.num_groups, conv_cfg, norm_cfg is None)
         if norm_cfg is not None:
             self.fc3_bn = build_norm_layer(norm_cfg, outputs)[1]
-            for name, branch in build_branches(
-                    self.in_channels, self.out_channels,
-                    self.reparam_conv_kernels, self.num_groups, conv_cfg,
-                    norm_cfg).items():
+            for name, branch in build_branches(self.in_channels,
+                                               self.out_channels,
+                                               self.reparam_conv_kernels,
+                                               self.num_groups, conv_cfg,
+                                               norm_cfg).items():
                 self.add_module(name, branch)
 
     @property
     def num_partitions(self) -> int:
         """Partitions P of a map, padded if need be."""
-        rows, cols = (-(-side // part) for side, part in zip(
-            self.input_size, self.partition_size))
+        rows, cols = (
+            -(-side // part)
+            for side, part in zip(self.input_size, self.partition_size))
         return rows * cols
 
     @property
@@ -158,7 +152,8 @@ class RepMLP(Mergeable):
         """The local convolutions with their norms; empty when merged."""
         return [] if self.deploy else [
             getattr(self, name)
-            for name in branch_names(self.reparam_conv_kernels)]
+            for name in branch_names(self.reparam_conv_kernels)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions and channels within every partition.
@@ -196,8 +191,8 @@ class RepMLP(Mergeable):
         pooled = self.avg(x).flatten(1)  # (N, C*P)
         shifts = self.fc1_fc2(pooled).view(-1, self.in_channels,
                                            self.num_partitions)
-        return shifts.transpose(1, 2).reshape(
-            -1, self.in_channels, 1, 1)  # (M, C, 1, 1)
+        return shifts.transpose(1, 2).reshape(-1, self.in_channels, 1,
+                                              1)  # (M, C, 1, 1)
 
     def _partition_perceptron(self, parts: Tensor) -> Tensor:
         h, w = self.partition_size
@@ -221,8 +216,9 @@ class RepMLP(Mergeable):
         Raises:
             ValueError: If a norm is no batch norm with running statistics.
         """
-        layers = dict(fc3=fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
-                                   self.partition_size))
+        layers = dict(
+            fc3=fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
+                         self.partition_size))
         if self.has_global_perceptron:
             layers['fc1_fc2.fc1'] = fold_input_scale_shift(
                 *linear_weights(self.fc1_fc2.fc1, 'fc1'),

@@ -15,13 +15,8 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
-from .arguments import (
-    conv_kernels,
-    drop_rate,
-    int_pair,
-    last_frozen_stage,
-    stage_indices,
-)
+from .arguments import (conv_kernels, drop_rate, int_pair, last_frozen_stage,
+                        stage_indices)
 from .backbone import MergeableBackbone
 from .hierarchy import stage_outputs
 from .layers import PatchEmbed
@@ -116,9 +111,9 @@ class RepMLPNet(MergeableBackbone):
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
         cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
-        self.patch_embed = self._build_stem(
-            in_channels, int_pair('patch_size', patch_size), patch_cfg or {},
-            **cfgs)
+        self.patch_embed = self._build_stem(in_channels,
+                                            int_pair('patch_size', patch_size),
+                                            patch_cfg or {}, **cfgs)
         self.partition_grid = self._build_grid(pad_to_multiple)
         self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
@@ -152,9 +147,9 @@ class RepMLPNet(MergeableBackbone):
         return PatchEmbed(**{**defaults, **patch_cfg})
 
     def _build_grid(self, pad_to_multiple: bool) -> PartitionGrid:
-        grid = PartitionGrid(
-            self.img_size, self.patch_embed.init_out_size,
-            self.patch_embed.projection.stride, self.num_stages)
+        grid = PartitionGrid(self.img_size, self.patch_embed.init_out_size,
+                             self.patch_embed.projection.stride,
+                             self.num_stages)
         if pad_to_multiple and not grid.tiles_evenly:
             raise ValueError('pad_to_multiple needs an img_size that the '
                              f'strides divide, got {self.img_size!r}')
@@ -164,14 +159,15 @@ class RepMLPNet(MergeableBackbone):
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         return ModuleList(
-            Stage(*(RepMLPNetUnit(
-                channels=self.channels[i],
-                path_h=self.partition_grid.sizes[i][0],
-                path_w=self.partition_grid.sizes[i][1],
-                num_sharesets=self.arch.sharesets_nums[i],
-                drop_path_rate=next(rates),
-                **unit) for _ in range(depth)), with_cp=self.with_cp)
-            for i, depth in enumerate(depths))
+            Stage(
+                *(RepMLPNetUnit(
+                    channels=self.channels[i],
+                    path_h=self.partition_grid.sizes[i][0],
+                    path_w=self.partition_grid.sizes[i][1],
+                    num_sharesets=self.arch.sharesets_nums[i],
+                    drop_path_rate=next(rates),
+                    **unit) for _ in range(depth)),
+                with_cp=self.with_cp) for i, depth in enumerate(depths))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.
@@ -194,9 +190,9 @@ class RepMLPNet(MergeableBackbone):
         padded_size = tuple(x.shape[2:])
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        outs = stage_outputs(
-            x, self.stages, self.downsample_layers, self.final_norm,
-            self.out_indices, self.out_after_downsample)
+        outs = stage_outputs(x, self.stages, self.downsample_layers,
+                             self.final_norm, self.out_indices,
+                             self.out_after_downsample)
         return tuple(
             crop_padding(out, image_size, padded_size) for out in outs)
 

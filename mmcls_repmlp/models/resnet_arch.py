@@ -65,8 +65,8 @@ def resnet_stages(depths: Sequence[int], img_size: Size,
     for i, depth in enumerate(depths):
         stride = 1 if i == 0 else 2
         size = size if i == 0 else _halved(size)
-        stages.append(ResNetStage(
-            depth, base_channels * _EXPANSION << i, stride, size))
+        stages.append(
+            ResNetStage(depth, base_channels * _EXPANSION << i, stride, size))
     return tuple(stages)
 
 

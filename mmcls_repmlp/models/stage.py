@@ -33,8 +33,9 @@ class Stage(Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Run the blocks on maps (N, C, H, W)."""
         # torch.func takes no checkpoints; compilers choose what to recompute.
-        saving = (self.with_cp and self.training and torch.is_grad_enabled()
-                  and not is_traced() and not is_transformed())
+        saving = (
+            self.with_cp and self.training and torch.is_grad_enabled()
+            and not is_traced() and not is_transformed())
         for block in self:
             x = checkpointed(block, x) if saving else block(x)
         return x
@@ -57,10 +58,11 @@ def checkpointed(module: nn.Module, x: Tensor) -> Tensor:
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     # With momentum 0 the second pass leaves them as they are. It cannot leave
     # them out: it must save the same tensors for backward as the first.
-    tracking = [(m, m.momentum, m.num_batches_tracked.clone())
-                for m in module.modules()
-                if isinstance(m, _BatchNorm) and m.track_running_stats
-                and m.training]
+    tracking = [
+        (m, m.momentum, m.num_batches_tracked.clone())
+        for m in module.modules()
+        if isinstance(m, _BatchNorm) and m.track_running_stats and m.training
+    ]
     for norm, _, _ in tracking:
         norm.momentum = 0.
     try:

@@ -59,8 +59,8 @@ def fold_scale_shift(weight: Tensor, bias: Tensor | None, scale: Tensor,
     Raises:
         ValueError: If R is not a multiple of O.
     """
-    scale, shift = (_repeated(t, len(weight), 'outputs')
-                    for t in (scale, shift))
+    scale, shift = (
+        _repeated(t, len(weight), 'outputs') for t in (scale, shift))
     folded = weight * scale.view(-1, *[1] * (weight.dim() - 1))
     return folded, shift if bias is None else shift + scale * bias
 
@@ -85,8 +85,8 @@ def fold_input_scale_shift(weight: Tensor, bias: Tensor, scale: Tensor,
         ValueError: If I is not a multiple of C.
     """
     matrix = weight.flatten(1)  # (O, I)
-    scale, shift = (_repeated(t, matrix.shape[1], 'inputs')
-                    for t in (scale, shift))
+    scale, shift = (
+        _repeated(t, matrix.shape[1], 'inputs') for t in (scale, shift))
     return (matrix * scale).view_as(weight), bias + matrix @ shift
 
 
@@ -144,8 +144,8 @@ def merge_convs_into_fc(fc: Affine, convs: Sequence[Affine],
     weight, bias = fc
     if not convs:
         return weight, bias
-    largest = (max(k.shape[-2] for k, _ in convs),
-               max(k.shape[-1] for k, _ in convs))
+    largest = (max(k.shape[-2]
+                   for k, _ in convs), max(k.shape[-1] for k, _ in convs))
     kernel = sum(pad_kernel(k, largest) for k, _ in convs)
     conv_bias = sum(b for _, b in convs)
     return (weight + conv_to_fc(kernel, size),

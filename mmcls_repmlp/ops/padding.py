@@ -38,6 +38,7 @@ def crop_padding(x: Tensor, image_size: Size, padded_size: Size) -> Tensor:
     """
     if image_size == padded_size:
         return x
-    rows, cols = (-(-side * cells // padded) for side, cells, padded in zip(
-        image_size, x.shape[2:], padded_size))
+    rows, cols = (
+        -(-side * cells // padded)
+        for side, cells, padded in zip(image_size, x.shape[2:], padded_size))
     return x[..., :rows, :cols]

@@ -38,6 +38,7 @@ def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
 
 def _in_one_go(x: Tensor, first: Affine, second: Affine) -> Tensor:
     hidden = F.conv2d(for_pointwise_conv(x), *first)
-    hidden = (F.gelu(hidden) if hidden.requires_grad else
-              torch.ops.aten.gelu_(hidden))
+    hidden = (
+        F.gelu(hidden)
+        if hidden.requires_grad else torch.ops.aten.gelu_(hidden))
     return F.conv2d(hidden, *second)

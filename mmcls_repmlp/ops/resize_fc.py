@@ -100,6 +100,5 @@ def resize_fc_bias(bias: Tensor, old: Size, new: Size) -> Tensor:
 
 def _resize_outputs(maps: Tensor, old: Size, new: Size) -> Tensor:
     """Resample (S, h', w', any) to (S, h, w, any)."""
-    up = [resampling_matrix(*sizes).to(maps.device)
-          for sizes in zip(old, new)]
+    up = [resampling_matrix(*sizes).to(maps.device) for sizes in zip(old, new)]
     return torch.einsum('ia,jb,sabq->sijq', *up, maps)

@@ -79,8 +79,11 @@ def _enhanced(enhancer: type) -> Callable:
 def _moved(matrix: Callable) -> Callable:
     # The matrix leads from a pixel of the result to its source.
     return lambda image, value, draw: image.transform(
-        image.size, Image.Transform.AFFINE, matrix(value, *image.size),
-        resample=draw.resample, fillcolor=FILL)
+        image.size,
+        Image.Transform.AFFINE,
+        matrix(value, *image.size),
+        resample=draw.resample,
+        fillcolor=FILL)
 
 
 def _rotate(image: Image.Image, degrees: float, draw: Draw) -> Image.Image:
@@ -101,8 +104,8 @@ def _solarize_add(image: Image.Image, add: int) -> Image.Image:
 def _cutout(image: Image.Image, size: int, draw: Draw) -> Image.Image:
     half = max(size, SMALLEST_CUTOUT) // 2
     x, y = (int(u * n) for u, n in zip(draw.centre, image.size))
-    box = (max(x - half, 0), max(y - half, 0),
-           min(x + half, image.width), min(y + half, image.height))
+    box = (max(x - half, 0), max(y - half, 0), min(x + half, image.width),
+           min(y + half, image.height))
     image = image.copy()
     image.paste(CUTOUT_FILL, box)
     return image

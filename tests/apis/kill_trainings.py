@@ -29,6 +29,7 @@ _EVENTS, _DELAY = 150, 0.004
 
 def kill_at(work_dir, number, delay):
     """Kill this process some time after its so many-th file is touched."""
+
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,8 +55,12 @@ def train_until_killed(config, work_dir, epochs, number=0, delay=0):
             os.dup2(log.fileno(), 2)
         if number:
             kill_at(work_dir, number, delay)
-        train(config, work_dir, resume='auto', seed=0,
-              cfg_options={'train_cfg.max_epochs': epochs})
+        train(
+            config,
+            work_dir,
+            resume='auto',
+            seed=0,
+            cfg_options={'train_cfg.max_epochs': epochs})
         os._exit(0)
     finally:
         import traceback
@@ -74,7 +79,8 @@ def look(work_dir):
             torn.append(path.name)
     last = Path(work_dir, 'last_checkpoint')
     return dict(
-        whole=sorted(whole), torn=torn,
+        whole=sorted(whole),
+        torn=torn,
         scratch=len([*Path(work_dir).glob('.mmcls_repmlp-*')]),
         last=last.read_text() if last.exists() else None)
 

@@ -14,14 +14,20 @@ SIZES = dict(arch=TINY, img_sizes=[32], rounds=2)
 
 def test_rows_table_csv_and_chart(tmp_path):
     lines = []
-    rows = benchmark('rc6:deploy', 'ours:fused', batches=[1, 2], **SIZES,
-                     out_dir=tmp_path, report=lines.append)
-    assert [(row.name, row.batch) for row in rows] == [
-        ('rc6:deploy', 1), ('ours:fused', 1), ('rc6:deploy', 2),
-        ('ours:fused', 2)]
+    rows = benchmark(
+        'rc6:deploy',
+        'ours:fused',
+        batches=[1, 2],
+        **SIZES,
+        out_dir=tmp_path,
+        report=lines.append)
+    assert [(row.name, row.batch) for row in rows] == [('rc6:deploy', 1),
+                                                       ('ours:fused', 1),
+                                                       ('rc6:deploy', 2),
+                                                       ('ours:fused', 2)]
     for row in rows:
-        assert row.images_per_second == pytest.approx(
-            1e3 * row.batch / row.milliseconds)
+        assert row.images_per_second == pytest.approx(1e3 * row.batch /
+                                                      row.milliseconds)
         assert row.gflops > 0 and row.peak_share > 0
     assert [row.ratio for row in rows[::2]] == [1, 1]
     text = '\n'.join(lines)
@@ -36,8 +42,12 @@ def test_rows_table_csv_and_chart(tmp_path):
 
 
 def test_a_training_step_counts_three_times():
-    rows = benchmark('ours:train-step', 'ours:train-form', batches=[1],
-                     **SIZES, report=lambda line: None)
+    rows = benchmark(
+        'ours:train-step',
+        'ours:train-form',
+        batches=[1],
+        **SIZES,
+        report=lambda line: None)
     work = [row.gflops * row.milliseconds for row in rows]
     assert work[0] == pytest.approx(3 * work[1])
 

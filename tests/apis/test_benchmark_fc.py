@@ -1,13 +1,8 @@
 import pytest
 import torch
 
-from mmcls_repmlp.apis.benchmark_fc import (
-    LAYERS,
-    Layer,
-    _runs,
-    as_published,
-    benchmark_fc,
-)
+from mmcls_repmlp.apis.benchmark_fc import (LAYERS, Layer, _runs, as_published,
+                                            benchmark_fc)
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.models import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.ops import shareset_fc
@@ -18,8 +13,7 @@ from tests.helpers import assert_same, randn
 def test_a_row_for_every_layer_and_batch(monkeypatch, train):
     monkeypatch.setitem(LAYERS, 'tiny', Layer(3, 2, 4))
     lines = []
-    rows = benchmark_fc(['tiny'], [1, 2], train, rounds=2,
-                        report=lines.append)
+    rows = benchmark_fc(['tiny'], [1, 2], train, rounds=2, report=lines.append)
     assert [(row.layer, row.batch) for row in rows] == [('tiny', 1),
                                                         ('tiny', 2)]
     assert all(min(row[2:]) > 0 for row in rows)
@@ -52,16 +46,17 @@ def test_layers_are_those_of_the_models():
         assert rows == channels // sets
     for name, stage in (('c3', light.stage2), ('c4', light.stage3)):
         repmlp = stage[1].light_repmlp
-        assert LAYERS[f'light-g4.{name}'] == (
-            repmlp.num_partitions, 4, repmlp.fc3.weight.shape[1])
+        assert LAYERS[f'light-g4.{name}'] == (repmlp.num_partitions, 4,
+                                              repmlp.fc3.weight.shape[1])
         half = LAYERS[f'light-g8.{name}']
         assert half == (repmlp.num_partitions, 8,
                         repmlp.fc3.weight.shape[1] // 2)
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(names=['x']), "layer 'x' is unknown: choose from b224.1"),
-    (dict(batches=[0]), 'must be positive'), (dict(rounds=0), 'positive')])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [(dict(names=['x']), "layer 'x' is unknown: choose from b224.1"),
+     (dict(batches=[0]), 'must be positive'), (dict(rounds=0), 'positive')])
 def test_what_cannot_be_timed(kwargs, message):
     with pytest.raises(UserError, match=message):
         benchmark_fc(**kwargs)

@@ -5,19 +5,22 @@ from mmcls_repmlp.errors import JobFailedError, UserError
 
 
 def raising(error):
+
     def job():
         raise error
+
     return job
 
 
-@pytest.mark.parametrize(('error', 'code', 'message'), [
-    (UserError('change\n  this'), 2, 'tool: error: change this\n'),
-    (JobFailedError('it broke'), 1, 'tool: error: it broke\n'),
-    (ValueError('odd'), 1, 'tool: error: ValueError: odd\n'),
-    (MemoryError(), 1, 'tool: error: MemoryError\n'),
-    (KeyboardInterrupt(), 130, 'tool: stopped\n')])
-def test_whatever_happens_is_a_sentence_and_a_code(
-        capsys, error, code, message):
+@pytest.mark.parametrize(
+    ('error', 'code', 'message'),
+    [(UserError('change\n  this'), 2, 'tool: error: change this\n'),
+     (JobFailedError('it broke'), 1, 'tool: error: it broke\n'),
+     (ValueError('odd'), 1, 'tool: error: ValueError: odd\n'),
+     (MemoryError(), 1, 'tool: error: MemoryError\n'),
+     (KeyboardInterrupt(), 130, 'tool: stopped\n')])
+def test_whatever_happens_is_a_sentence_and_a_code(capsys, error, code,
+                                                   message):
     assert outcome('tool', raising(error)) == code
     assert capsys.readouterr().err == message
 
@@ -34,6 +37,7 @@ def test_a_long_message_is_cut(capsys):
 
 @pytest.mark.parametrize('kind', [SyntaxError, UserError])
 def test_a_stop_that_a_library_swallowed_is_still_a_stop(capsys, kind):
+
     def job():
         try:
             raise KeyboardInterrupt

@@ -12,8 +12,9 @@ from mmcls_repmlp.errors import JobFailedError, UserError
 
 # One pixel of each colour: whoever swaps channels or leaves the normalisation
 # in, shows others.
-COLOURS = np.array([[[250, 20, 30], [10, 240, 60]],
-                    [[40, 50, 230], [0, 90, 255]]], np.uint8)  # RGB
+COLOURS = np.array(
+    [[[250, 20, 30], [10, 240, 60]], [[40, 50, 230], [0, 90, 255]]],
+    np.uint8)  # RGB
 
 
 @pytest.fixture
@@ -33,11 +34,21 @@ def record(dataset, *transforms, load=True):
         Config(dict(data=dataset)).data, Config(dict(default_scope='mmcls')))
 
 
-@pytest.mark.parametrize('transforms', [
-    [], [dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.],
-              to_rgb=True)],
-    [dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.],
-          to_rgb=False)]])
+@pytest.mark.parametrize('transforms', [[],
+                                        [
+                                            dict(
+                                                type='Normalize',
+                                                mean=[10., 20., 30.],
+                                                std=[4., 5., 6.],
+                                                to_rgb=True)
+                                        ],
+                                        [
+                                            dict(
+                                                type='Normalize',
+                                                mean=[10., 20., 30.],
+                                                std=[4., 5., 6.],
+                                                to_rgb=False)
+                                        ]])
 def test_colours_look_as_in_the_file(coloured, transforms):
     sample = record(coloured, *transforms)[1]
     assert sample.label == 1 and sample.path.endswith('dog/colours.png')
@@ -48,8 +59,9 @@ def test_colours_look_as_in_the_file(coloured, transforms):
 
 @pytest.mark.parametrize('wrapper', [
     lambda inner: dict(type='RepeatDataset', dataset=inner, times=2),
-    lambda inner: dict(type='KFoldDataset', dataset=inner, num_splits=2,
-                       test_mode=True)])
+    lambda inner: dict(
+        type='KFoldDataset', dataset=inner, num_splits=2, test_mode=True)
+])
 def test_data_sets_that_hold_others(coloured, wrapper):
     sample = record(wrapper(coloured))[0]
     np.testing.assert_array_equal(sample.steps[0][1], COLOURS)
@@ -63,9 +75,9 @@ def test_concatenated_data_sets(coloured):
     assert [dataset[i].label for i in range(4)] == [0, 1, 0, 1]
 
 
-@pytest.mark.parametrize(('pixels', 'expected'), [
-    (COLOURS, COLOURS),
-    (COLOURS[..., 0], COLOURS[..., :1].repeat(3, -1))])
+@pytest.mark.parametrize(('pixels', 'expected'),
+                         [(COLOURS, COLOURS),
+                          (COLOURS[..., 0], COLOURS[..., :1].repeat(3, -1))])
 def test_data_sets_that_hold_pixels_hold_rgb_or_grey(pixels, expected):
     recorder = module_under_test._Recorder([lambda data: data])
     sample = recorder(dict(img=pixels, gt_label=3))
@@ -74,11 +86,12 @@ def test_data_sets_that_hold_pixels_hold_rgb_or_grey(pixels, expected):
         np.testing.assert_array_equal(picture, expected)
 
 
-@pytest.mark.parametrize(('mode', 'panels'), [
-    ('transformed', 1), ('original', 1), ('concat', 2), ('pipeline', 4)])
+@pytest.mark.parametrize(('mode', 'panels'), [('transformed', 1),
+                                              ('original', 1), ('concat', 2),
+                                              ('pipeline', 4)])
 def test_modes(project, tmp_path, mode, panels):
-    written = browse_dataset(project.config, tmp_path / 'out', number=2,
-                             mode=mode)
+    written = browse_dataset(
+        project.config, tmp_path / 'out', number=2, mode=mode)
     assert len(written) == 2
     for path in written:
         assert mmcv.imread(str(path)).shape == (224, 232 * panels - 8, 3)
@@ -101,18 +114,19 @@ def test_original_and_transformed_are_what_they_say(project, tmp_path):
 
 def test_samples_are_spread_over_the_classes(project, tmp_path, capsys):
     written = browse_dataset(project.config, tmp_path / 'a', 'val', number=10)
-    assert [int(path.name[:6]) for path in written] == [
-        0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
+    assert [int(path.name[:6])
+            for path in written] == [0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
     assert '10/10' in capsys.readouterr().err
-    assert len(browse_dataset(project.config, tmp_path / 'b', 'test',
-                              number=99)) == 20
+    assert len(
+        browse_dataset(project.config, tmp_path / 'b', 'test',
+                       number=99)) == 20
 
 
 def test_the_class_is_named(coloured, tmp_path, monkeypatch):
     texts = []
     cls = module_under_test.ClsVisualizer
-    monkeypatch.setattr(cls, 'draw_texts', lambda self, text, **_:
-                        texts.append(text))
+    monkeypatch.setattr(cls, 'draw_texts',
+                        lambda self, text, **_: texts.append(text))
     visualizer = cls()
     visualizer.dataset_meta = dict(classes=('cat', 'dog'))
     sample = record(coloured)[1]
@@ -146,8 +160,9 @@ def test_wrong_arguments(project, tmp_path, arguments, message):
 
 
 def test_pictures_are_replaced_by_force(project, tmp_path):
-    first, second = (browse_dataset(project.config, tmp_path, number=1,
-                                    force=True) for _ in range(2))
+    first, second = (
+        browse_dataset(project.config, tmp_path, number=1, force=True)
+        for _ in range(2))
     assert first == second
 
 
@@ -155,6 +170,11 @@ def test_an_image_that_cannot_be_read(project, tmp_path):
     shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
     (tmp_path / 'data' / 'val' / '3' / 'a.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
-        browse_dataset(project.config, tmp_path / 'out', 'val', 99,
-                       cfg_options={'val_dataloader.dataset.data_root':
-                                    str(tmp_path / 'data')})
+        browse_dataset(
+            project.config,
+            tmp_path / 'out',
+            'val',
+            99,
+            cfg_options={
+                'val_dataloader.dataset.data_root': str(tmp_path / 'data')
+            })

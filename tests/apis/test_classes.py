@@ -14,17 +14,19 @@ from mmcls_repmlp.evaluation import PairVerification
 
 def loop(names, metric=None):
     return Namespace(
-        dataloader=Namespace(dataset=Namespace(
-            metainfo={} if names is None else dict(classes=names))),
+        dataloader=Namespace(
+            dataset=Namespace(metainfo={} if names is None else dict(
+                classes=names))),
         evaluator=Namespace(metrics=[metric]))
 
 
 def runner(train, val=None, head=3, metric=None):
     return Namespace(
-        cfg=ConfigDict(train_dataloader={},
-                       val_dataloader=None if val is None else {}),
+        cfg=ConfigDict(
+            train_dataloader={}, val_dataloader=None if val is None else {}),
         model=Namespace(head=head and Namespace(num_classes=head)),
-        train_loop=loop(train), val_loop=loop(val, metric))
+        train_loop=loop(train),
+        val_loop=loop(val, metric))
 
 
 @pytest.fixture
@@ -36,17 +38,23 @@ def warned(monkeypatch):
 
 
 @pytest.mark.parametrize('ok', [
-    runner('abc', 'abc'), runner(('a', 'b', 'c'), ['a', 'b', 'c']),
-    runner('abc'), runner(None, 'xy'), runner('abcd', head=None),
-    runner('abc', 'xy', metric=PairVerification())])
+    runner('abc', 'abc'),
+    runner(('a', 'b', 'c'), ['a', 'b', 'c']),
+    runner('abc'),
+    runner(None, 'xy'),
+    runner('abcd', head=None),
+    runner('abc', 'xy', metric=PairVerification())
+])
 def test_what_agrees_as_far_as_is_told(warned, ok):
     check_classes(ok)
     assert not warned
 
 
 def test_more_classes_than_the_head_has():
-    with pytest.raises(ConfigError, match='has 4 classes and the head 3: set '
-                       'model.head.num_classes to 4'):
+    with pytest.raises(
+            ConfigError,
+            match='has 4 classes and the head 3: set '
+            'model.head.num_classes to 4'):
         check_classes(runner('abcd', 'abcd'))
 
 
@@ -68,20 +76,24 @@ def test_training_checks_its_data_sets(project, tmp_path):
         (data / name).mkdir(parents=True)
         for label in range(10):
             if name == 'train' or label != 3:
-                (data / name / str(label)).symlink_to(
-                    project.data / name / str(label))
-    options = {f'{name}_dataloader.dataset.data_root': str(data)
-               for name in ('train', 'val')}
+                (data / name / str(label)).symlink_to(project.data / name /
+                                                      str(label))
+    options = {
+        f'{name}_dataloader.dataset.data_root': str(data)
+        for name in ('train', 'val')
+    }
     with pytest.raises(ConfigError, match=r'10 classes, .* 9, .* \(3\)'):
         train(project.config, str(tmp_path / 'work'), cfg_options=options)
     with pytest.raises(ConfigError, match='the head 8: set model.head.num'):
-        train(project.config, str(tmp_path / 'work'), cfg_options={
-            'model.head.num_classes': 8})
+        train(
+            project.config,
+            str(tmp_path / 'work'),
+            cfg_options={'model.head.num_classes': 8})
 
 
 def resumed(meta, resume=True, names='abc'):
-    made = Namespace(cfg=ConfigDict(train_dataloader={}),
-                     train_loop=loop(names))
+    made = Namespace(
+        cfg=ConfigDict(train_dataloader={}), train_loop=loop(names))
     check_start_classes(made, class_names(dict(meta=meta)), resume)
 
 
@@ -92,8 +104,8 @@ def test_a_training_goes_on_with_its_classes(warned):
     assert not warned
 
 
-@pytest.mark.parametrize(('learnt', 'odd'), [
-    ('acb', 'their order'), ('ab', 'c'), ('abd', 'c, d')])
+@pytest.mark.parametrize(('learnt', 'odd'), [('acb', 'their order'),
+                                             ('ab', 'c'), ('abd', 'c, d')])
 def test_other_classes_are_not_resumed_with(warned, learnt, odd):
     with pytest.raises(ConfigError, match=rf'not the same \({odd}\): resume'):
         resumed(dict(classes=tuple(learnt)))
@@ -107,5 +119,7 @@ def test_training_looks_at_what_it_resumes(project, tmp_path):
     checkpoint['meta']['dataset_meta'] = dict(classes=tuple('abcdefghij'))
     torch.save(checkpoint, tmp_path / 'a.pth')
     with pytest.raises(ConfigError, match='10 classes .* resume with the'):
-        train(project.config, str(tmp_path / 'work'),
-              resume=str(tmp_path / 'a.pth'))
+        train(
+            project.config,
+            str(tmp_path / 'work'),
+            resume=str(tmp_path / 'a.pth'))

@@ -6,25 +6,52 @@ from mmcls_repmlp.errors import ConfigError
 GOOD = "model = dict(type='ImageClassifier')\n"
 
 
-@pytest.mark.parametrize(('files', 'message'), [
-    ({'a.py': "_base_ = './a.py'"}, 'includes itself .*: a.py -> a.py'),
-    ({'a.py': "_base_ = './b.py'", 'b.py': "_base_ = ['./c.py']",
-      'c.py': "_base_ = './b.py'"},
-     r'includes itself through _base_: b.py -> c.py -> b.py'),
-    ({'a.py': "_base_ = './b.py'", 'b.py': "_base_ = './none.py'"},
-     r"_base_ of '.*b.py' names '.*none.py', which is no file"),
-    ({'a.py': f"_base_ = './b.py'\n{GOOD}", 'b.py': 'x = 1\ny = (3\n'},
-     r"never closed in '.*b.py', line 2"),
-    ({'a.py': GOOD + 'x = 1 / 0'}, r'division by zero \(line 2\)'),
-    ({'a.py': GOOD + 'x = [][1]'}, r'index out of range \(line 2\)'),
-    ({'a.py': GOOD + 'x = nothing'}, r"'nothing' is not defined \(line 2\)"),
-    ({'a.py': GOOD + 'raise SystemExit(3)'}, r'cannot be read: 3 \(line 2\)'),
-    ({'a.py': GOOD + 'raise RuntimeError'}, 'RuntimeError'),
-    ({'a.py': "_base_ = './b.py'\nx = {{_base_.none}}", 'b.py': GOOD},
-     "'none' is defined nowhere"),
-    ({'a.py': '\x00\x01'}, r"a.py'"), ({'a.py': '_base_ = 3'}, "a.py'"),
-    ({'a.json': '{"model": {'}, "a.json': .*line 1"),
-    ({'a.txt': GOOD}, 'should be py, json, yaml or yml')])
+@pytest.mark.parametrize(
+    ('files', 'message'),
+    [({
+        'a.py': "_base_ = './a.py'"
+    }, 'includes itself .*: a.py -> a.py'),
+     ({
+         'a.py': "_base_ = './b.py'",
+         'b.py': "_base_ = ['./c.py']",
+         'c.py': "_base_ = './b.py'"
+     }, r'includes itself through _base_: b.py -> c.py -> b.py'),
+     ({
+         'a.py': "_base_ = './b.py'",
+         'b.py': "_base_ = './none.py'"
+     }, r"_base_ of '.*b.py' names '.*none.py', which is no file"),
+     ({
+         'a.py': f"_base_ = './b.py'\n{GOOD}",
+         'b.py': 'x = 1\ny = (3\n'
+     }, r"never closed in '.*b.py', line 2"),
+     ({
+         'a.py': GOOD + 'x = 1 / 0'
+     }, r'division by zero \(line 2\)'),
+     ({
+         'a.py': GOOD + 'x = [][1]'
+     }, r'index out of range \(line 2\)'),
+     ({
+         'a.py': GOOD + 'x = nothing'
+     }, r"'nothing' is not defined \(line 2\)"),
+     ({
+         'a.py': GOOD + 'raise SystemExit(3)'
+     }, r'cannot be read: 3 \(line 2\)'),
+     ({
+         'a.py': GOOD + 'raise RuntimeError'
+     }, 'RuntimeError'),
+     ({
+         'a.py': "_base_ = './b.py'\nx = {{_base_.none}}",
+         'b.py': GOOD
+     }, "'none' is defined nowhere"), ({
+         'a.py': '\x00\x01'
+     }, r"a.py'"), ({
+         'a.py': '_base_ = 3'
+     }, "a.py'"), ({
+         'a.json': '{"model": {'
+     }, "a.json': .*line 1"),
+     ({
+         'a.txt': GOOD
+     }, 'should be py, json, yaml or yml')])
 def test_the_file_at_fault_is_named(tmp_path, files, message):
     for name, text in files.items():
         (tmp_path / name).write_text(text)

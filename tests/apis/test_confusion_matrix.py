@@ -42,8 +42,11 @@ def test_counts_of_both_forms(project):
 
 def test_a_table_and_a_picture(project, tmp_path, capsys):
     lines = []
-    matrix = confusion_matrix(project.config, project.trained,
-                              tmp_path / 'a.csv', report=lines.append)
+    matrix = confusion_matrix(
+        project.config,
+        project.trained,
+        tmp_path / 'a.csv',
+        report=lines.append)
     assert '2/2' in capsys.readouterr().err
     with open(tmp_path / 'a.csv', newline='') as file:
         rows = list(csv.reader(file))
@@ -52,20 +55,27 @@ def test_a_table_and_a_picture(project, tmp_path, capsys):
         matrix.tolist())
     assert 'a.csv' in lines[-1]
     for values in (True, False):
-        confusion_matrix(project.config, project.trained, tmp_path / 'a.png',
-                         values, force=True, report=lambda _: None)
+        confusion_matrix(
+            project.config,
+            project.trained,
+            tmp_path / 'a.png',
+            values,
+            force=True,
+            report=lambda _: None)
         with Image.open(tmp_path / 'a.png') as picture:
             assert min(picture.size) > 500
 
 
 def test_what_is_reported():
     matrix = torch.tensor([[5, 0, 2], [0, 3, 0], [1, 0, 0]])
-    assert module_under_test._describe(matrix, ['cat', 'dog', 'ox']) == (
-        '11 images, top-1 72.73 %\n'
-        'true class in rows, predicted class in columns:\n'
-        '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
-        '  ox   1   0   0\n'
-        'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
+    assert module_under_test._describe(
+        matrix,
+        ['cat', 'dog', 'ox'
+         ]) == ('11 images, top-1 72.73 %\n'
+                'true class in rows, predicted class in columns:\n'
+                '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
+                '  ox   1   0   0\n'
+                'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
 
 
 def test_many_classes(tmp_path):
@@ -79,20 +89,24 @@ def test_many_classes(tmp_path):
         assert picture.format == 'PNG'
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(checkpoint='pred.pkl'), 'can run code: give the checkpoint'),
-    (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
-    (dict(out='a.txt'), 'wrong suffix for a matrix: end it in .png or .csv'),
-    (dict(config='no.py'), 'does not exist'),
-    (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
-    (dict(cfg_options={'test_dataloader.dataset.data_root': '/nowhere'}),
-     "test data set in '/nowhere' cannot be read"),
-    (dict(device='cuda:77'), "device 'cuda:77' cannot be used here"),
-    (dict(device='toaster'), "device 'toaster' cannot be used here")])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(checkpoint='pred.pkl'), 'can run code: give the checkpoint'),
+     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
+     (dict(out='a.txt'), 'wrong suffix for a matrix: end it in .png or .csv'),
+     (dict(config='no.py'), 'does not exist'),
+     (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
+     (dict(cfg_options={'test_dataloader.dataset.data_root': '/nowhere'}),
+      "test data set in '/nowhere' cannot be read"),
+     (dict(device='cuda:77'), "device 'cuda:77' cannot be used here"),
+     (dict(device='toaster'), "device 'toaster' cannot be used here")])
 def test_wrong_arguments(project, arguments, message):
     with pytest.raises(UserError, match=message):
-        confusion_matrix(**{'config': project.config,
-                            'checkpoint': project.trained, **arguments})
+        confusion_matrix(**{
+            'config': project.config,
+            'checkpoint': project.trained,
+            **arguments
+        })
 
 
 def test_files_are_not_overwritten(project, tmp_path):
@@ -109,25 +123,29 @@ def test_a_missing_class_does_not_move_the_others(project, tmp_path):
     expected = torch.tensor(by_hand(project))
     expected[3] = 0
     lines = []
-    matrix = confusion_matrix(project.config, project.trained,
-                              cfg_options=options, report=lines.append)
+    matrix = confusion_matrix(
+        project.config,
+        project.trained,
+        cfg_options=options,
+        report=lines.append)
     assert matrix.equal(expected)
     assert lines[0].splitlines()[2].split() == [*map(str, range(10))]
     (tmp_path / 'val' / '4').rename(tmp_path / 'val' / 'cat')
     with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
-        confusion_matrix(project.config, project.trained,
-                         cfg_options=options)
+        confusion_matrix(project.config, project.trained, cfg_options=options)
 
 
 def test_an_image_that_cannot_be_read(project, tmp_path):
     shutil.copytree(project.data / 'val', tmp_path / 'val')
     (tmp_path / 'val' / '3' / 'a.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
-        confusion_matrix(project.config, project.trained, cfg_options={
-            'test_dataloader.dataset.data_root': str(tmp_path)})
+        confusion_matrix(
+            project.config,
+            project.trained,
+            cfg_options={'test_dataloader.dataset.data_root': str(tmp_path)})
 
 
 def test_outputs_without_a_name():
     dataset = Namespace(metainfo=dict(classes=('cat', )))
-    assert module_under_test._names(dataset, 3) == [
-        'cat', 'class 1', 'class 2']
+    assert module_under_test._names(dataset,
+                                    3) == ['cat', 'class 1', 'class 2']

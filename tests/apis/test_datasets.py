@@ -2,12 +2,8 @@ from types import SimpleNamespace as Namespace
 
 import pytest
 
-from mmcls_repmlp.apis.datasets import (
-    check_annotation_files,
-    check_samples,
-    described,
-    parts,
-)
+from mmcls_repmlp.apis.datasets import (check_annotation_files, check_samples,
+                                        described, parts)
 from mmcls_repmlp.errors import ConfigError
 
 
@@ -42,6 +38,6 @@ def test_others():
 
 
 def test_where_annotations_are():
-    assert described(dict(ann_file='a.txt')) == (
-        ", whose annotations are in 'a.txt',")
+    assert described(
+        dict(ann_file='a.txt')) == (", whose annotations are in 'a.txt',")
     assert not described(dict(ann_file=''))

@@ -45,23 +45,30 @@ randomness = dict(_delete_=True, seed={seed})
 @pytest.fixture
 def config(tmp_path, digits):
     """Write a config; options come after."""
+
     def write(workers=0, persistent=False, seed=3):
         path = tmp_path / 'config.py'
         base = ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
-        path.write_text(_TEXT.format(
-            base=str(base), arch=TINY, workers=workers, seed=seed,
-            persistent=persistent, data=str(digits)))
+        path.write_text(
+            _TEXT.format(
+                base=str(base),
+                arch=TINY,
+                workers=workers,
+                seed=seed,
+                persistent=persistent,
+                data=str(digits)))
         return path
+
     return write
 
 
 CHECKPOINT = 'default_hooks.checkpoint'
 MIDDLE = {f'{CHECKPOINT}.by_epoch': False}
 ITERATIONS = {
-    **MIDDLE,
-    'train_cfg': dict(_delete_=True, by_epoch=False, max_iters=4,
-                      val_interval=2),
-    'train_dataloader.sampler.type': 'InfiniteSampler'}
+    **MIDDLE, 'train_cfg': dict(
+        _delete_=True, by_epoch=False, max_iters=4, val_interval=2),
+    'train_dataloader.sampler.type': 'InfiniteSampler'
+}
 
 
 def same(first, second):
@@ -89,20 +96,19 @@ def assert_same_training(first, second):
         assert first['meta'][key] == second['meta'][key]
 
 
-@pytest.mark.parametrize(('options', 'more', 'middle', 'last'), [
-    (dict(), {}, 'epoch_1.pth', 'epoch_2.pth'),
-    (dict(seed=None), {}, 'epoch_1.pth', 'epoch_2.pth'),
-    (dict(workers=2), {}, 'epoch_1.pth', 'epoch_2.pth'),
-    (dict(workers=2, persistent=True), {}, 'epoch_1.pth', 'epoch_2.pth'),
-    (dict(workers=1), MIDDLE, 'iter_2.pth', 'iter_6.pth'),
-    (dict(), MIDDLE, 'iter_3.pth', 'iter_6.pth'),
-    (dict(), MIDDLE, 'iter_5.pth', 'iter_6.pth'),
-    (dict(workers=1), ITERATIONS,
-     'iter_1.pth', 'iter_4.pth'),
-    (dict(), ITERATIONS, 'iter_3.pth',
-     'iter_4.pth')])
-def test_resumed_weights_are_the_same(config, tmp_path, options, more,
-                                      middle, last):
+@pytest.mark.parametrize(
+    ('options', 'more', 'middle', 'last'),
+    [(dict(), {}, 'epoch_1.pth', 'epoch_2.pth'),
+     (dict(seed=None), {}, 'epoch_1.pth', 'epoch_2.pth'),
+     (dict(workers=2), {}, 'epoch_1.pth', 'epoch_2.pth'),
+     (dict(workers=2, persistent=True), {}, 'epoch_1.pth', 'epoch_2.pth'),
+     (dict(workers=1), MIDDLE, 'iter_2.pth', 'iter_6.pth'),
+     (dict(), MIDDLE, 'iter_3.pth', 'iter_6.pth'),
+     (dict(), MIDDLE, 'iter_5.pth', 'iter_6.pth'),
+     (dict(workers=1), ITERATIONS, 'iter_1.pth', 'iter_4.pth'),
+     (dict(), ITERATIONS, 'iter_3.pth', 'iter_4.pth')])
+def test_resumed_weights_are_the_same(config, tmp_path, options, more, middle,
+                                      last):
     config = config(**options)
     whole, rest = tmp_path / 'whole', tmp_path / 'rest'
     train(config, str(whole), cfg_options=deepcopy(more))
@@ -116,9 +122,16 @@ def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
 
     def train_twofold(folder, *more):
-        done = run(ROOT / 'tools' / 'dist_train.sh', config, 2, '--work-dir',
-                   folder, *more, '--cfg-options',
-                   f'{CHECKPOINT}.by_epoch=False', PORT=free_port())
+        done = run(
+            ROOT / 'tools' / 'dist_train.sh',
+            config,
+            2,
+            '--work-dir',
+            folder,
+            *more,
+            '--cfg-options',
+            f'{CHECKPOINT}.by_epoch=False',
+            PORT=free_port())
         assert done.returncode == 0, done.stderr
 
     train_twofold(whole)

@@ -37,9 +37,10 @@ def configs(tmp_path_factory, digits):
     made = []
     for form in ('', '_deploy'):
         path = folder / f'config{form}.py'
-        path.write_text(QUICK.format(
-            base=str(ROOT / 'configs/repmlp' / NAME.format(form)),
-            data=str(digits)))
+        path.write_text(
+            QUICK.format(
+                base=str(ROOT / 'configs/repmlp' / NAME.format(form)),
+                data=str(digits)))
         made.append(path)
     return made
 
@@ -51,10 +52,12 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
     losses = read_checkpoint(
         trained)['message_hub']['log_scalars']['train/loss'].data[0]
     assert sum(losses[-5:]) < sum(losses[:5])  # the last and the first epoch
-    reparameterize_checkpoint(config, trained, merged,
-                              report=lambda line: None)
-    scores = [run_test(*pair, work_dir=work_dir)
-              for pair in ((config, trained), (deploy, merged))]
+    reparameterize_checkpoint(
+        config, trained, merged, report=lambda line: None)
+    scores = [
+        run_test(*pair, work_dir=work_dir)
+        for pair in ((config, trained), (deploy, merged))
+    ]
     # Rounding may change the order of a few of all pairs, and no more.
     areas = [score['verification/roc_area'] for score in scores]
     found = verify_pairs(deploy, merged)
@@ -76,17 +79,30 @@ def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
     assert call('deployment/predict.py', out, image) == 2
     assert 'gives vectors to compare images by' in capsys.readouterr().err
     with pytest.raises(UserError, match='int8 is held against'):
-        export_checkpoint(configs[0], checkpoint, tmp_path / 'b.onnx',
-                          precision='int8', calibrate=digits / 'train')
+        export_checkpoint(
+            configs[0],
+            checkpoint,
+            tmp_path / 'b.onnx',
+            precision='int8',
+            calibrate=digits / 'train')
 
 
 def test_identities_may_be_others_than_those_trained_on(
         configs, digits, tmp_path, work_dir):
     for label in ('7', '8', '9'):
         shutil.copytree(digits / 'train' / label, tmp_path / 'train' / label)
-    others = {'val_dataloader.dataset.data_root': str(tmp_path),
-              'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
+    others = {
+        'val_dataloader.dataset.data_root': str(tmp_path),
+        'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1
+    }
     train(configs[0], work_dir=work_dir, seed=0, cfg_options=others)
     with pytest.raises(ConfigError, match='they are not the same'):
-        train(configs[0], work_dir=work_dir, force=True, cfg_options={
-            **others, 'val_evaluator': dict(type='Accuracy', _delete_=True)})
+        train(
+            configs[0],
+            work_dir=work_dir,
+            force=True,
+            cfg_options={
+                **others, 'val_evaluator': dict(
+                    type='Accuracy', _delete_=True)
+            })

@@ -37,9 +37,12 @@ def trained(request, project, tmp_path_factory):
     backbone, channels = BACKBONES[request.param]
     configs = [folder / 'training.py', folder / 'deploy.py']
     for config, deploy in zip(configs, (False, True)):
-        config.write_text(_CONFIG.format(
-            base=str(project.config), backbone=backbone, deploy=deploy,
-            channels=channels))
+        config.write_text(
+            _CONFIG.format(
+                base=str(project.config),
+                backbone=backbone,
+                deploy=deploy,
+                channels=channels))
     train(configs[0], work_dir=str(folder / 'work'), seed=0)
     source, merged = folder / 'work' / 'epoch_4.pth', folder / 'merged.pth'
     assert call(CONVERT, configs[0], source, merged) == 0
@@ -53,8 +56,9 @@ def test_training_lowers_the_loss(trained):
 
 
 def test_both_forms_score_the_same(trained, work_dir):
-    results = [run_test(*pair, ['accuracy'], work_dir=work_dir)
-               for pair in trained]
+    results = [
+        run_test(*pair, ['accuracy'], work_dir=work_dir) for pair in trained
+    ]
     # One of twenty images may hang in the balance, which rounding decides.
     assert results[0] == pytest.approx(results[1], abs=5)
 

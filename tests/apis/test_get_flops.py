@@ -11,8 +11,8 @@ B224 = CONFIGS / 'repmlp-base_8xb64_in1k.py'
 def test_both_forms_of_b224(capsys):
     counts = get_flops(B224, both_forms=True)
     # The official README's, at more digits; head included.
-    assert [round(c.params / 1e6, 3) for c in counts.values()] == [
-        68.243, 68.333]
+    assert [round(c.params / 1e6, 3)
+            for c in counts.values()] == [68.243, 68.333]
     assert [round(c.macs / 1e9, 3) for c in counts.values()] == [6.676, 6.657]
     said = capsys.readouterr().out
     assert 'one image of 224x224' in said
@@ -34,12 +34,12 @@ def test_options_change_the_model():
     assert counts['training'].params == 68_242_712 - 990 * 769
 
 
-@pytest.mark.parametrize(('config', 'kwargs', 'message'), [
-    ('no.py', {}, 'does not exist'),
-    ('repmlp-base_deploy_8xb64_in1k.py', dict(both_forms=True),
-     'is of the deploy form'),
-    ('repmlp-base_8xb64_in1k.py', dict(shape=(230, 224)),
-     'images of 230x224 do not fit img_size=224x224')])
+@pytest.mark.parametrize(('config', 'kwargs', 'message'),
+                         [('no.py', {}, 'does not exist'),
+                          ('repmlp-base_deploy_8xb64_in1k.py',
+                           dict(both_forms=True), 'is of the deploy form'),
+                          ('repmlp-base_8xb64_in1k.py', dict(shape=(230, 224)),
+                           'images of 230x224 do not fit img_size=224x224')])
 def test_what_cannot_be_counted(config, kwargs, message):
     with pytest.raises(UserError, match=message):
         get_flops(CONFIGS / config, **kwargs)

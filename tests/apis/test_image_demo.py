@@ -34,14 +34,15 @@ def by_hand(project, image, mean=(78., ) * 3, std=(96., ) * 3, rgb=True):
 def test_both_forms_say_what_the_model_says(project, image, form):
     config = dict(trained=project.config, merged=project.deploy_config)[form]
     lines = []
-    top = classify_image(image, config, getattr(project, form),
-                         report=lines.append)
+    top = classify_image(
+        image, config, getattr(project, form), report=lines.append)
     scores = by_hand(project, image)
     assert [score for _, score in top] == pytest.approx(
         scores.topk(5).values.tolist(), abs=1e-5)
     # Each is the score of its own class; rounding may order two that are near.
-    assert [scores[int(name)].item() for name, _ in top] == pytest.approx(
-        [score for _, score in top], abs=1e-5)
+    assert [scores[int(name)].item()
+            for name, _ in top] == pytest.approx([score for _, score in top],
+                                                 abs=1e-5)
     assert lines[0] == f'{top[0][0]}  {top[0][1]:6.1%}' and len(lines) == 5
 
 
@@ -56,30 +57,40 @@ def coloured(tmp_path):
 
 # Whether the data set reads the file, as BGR, or hands over RGB; whether the
 # preprocessor swaps; and so what the model is given.
-@pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [
-    (True, True, True), (True, False, False), (False, False, True)])
+@pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [(True, True, True),
+                                                      (True, False, False),
+                                                      (False, False, True)])
 def test_channels_come_in_the_order_of_the_config(project, coloured, loads,
                                                   to_rgb, rgb):
     norm = dict(mean=[10., 90., 170.], std=[20., 60., 90.])
     pipeline = [dict(type='LoadImageFromFile')] * loads + [
-        dict(type='PackClsInputs')]
+        dict(type='PackClsInputs')
+    ]
     top = classify_image(
-        coloured, project.config, project.trained, cfg_options={
+        coloured,
+        project.config,
+        project.trained,
+        cfg_options={
             'data_preprocessor': dict(**norm, to_rgb=to_rgb),
-            'test_dataloader.dataset.pipeline': pipeline},
+            'test_dataloader.dataset.pipeline': pipeline
+        },
         report=lambda line: None)
     expected, other = (
         by_hand(project, coloured, **norm, rgb=order).topk(5).values
         for order in (rgb, not rgb))
     assert not torch.allclose(expected, other, atol=1e-3)
-    assert [score for _, score in top] == pytest.approx(expected.tolist(),
-                                                        abs=1e-5)
+    assert [score for _, score in top] == pytest.approx(
+        expected.tolist(), abs=1e-5)
 
 
 def test_the_picture_holds_the_whole_image(project, coloured, tmp_path):
     lines = []
-    classify_image(coloured, project.config, project.trained,
-                   tmp_path / 'a.png', report=lines.append)
+    classify_image(
+        coloured,
+        project.config,
+        project.trained,
+        tmp_path / 'a.png',
+        report=lines.append)
     drawn, pixels = read(tmp_path / 'a.png'), read(coloured)
     np.testing.assert_array_equal(drawn[:, :224],
                                   pixels.repeat(7, 0).repeat(7, 1))
@@ -91,12 +102,19 @@ def test_names_come_from_the_data_set_or_are_labels(project, image, tmp_path):
     bare = tmp_path / 'bare.pth'
     torch.save(read_checkpoint(project.trained)['state_dict'], bare)
     named = [f'digit {i}' for i in range(10)]
-    for options, start in (
-            ({'test_dataloader.dataset.classes': named}, 'digit '),
-            ({'test_dataloader.dataset.data_root': '/nowhere'}, 'class ')):
-        top = classify_image(image, project.config, bare, tmp_path / 'a.png',
-                             cfg_options=options, force=True,
-                             report=lambda line: None)
+    for options, start in (({
+            'test_dataloader.dataset.classes': named
+    }, 'digit '), ({
+            'test_dataloader.dataset.data_root': '/nowhere'
+    }, 'class ')):
+        top = classify_image(
+            image,
+            project.config,
+            bare,
+            tmp_path / 'a.png',
+            cfg_options=options,
+            force=True,
+            report=lambda line: None)
         assert [name[:-1] for name, _ in top] == [start] * 5
 
 
@@ -105,29 +123,40 @@ def test_fewer_classes_than_are_asked_for(project, image, tmp_path):
     for key in ('head.fc.weight', 'head.fc.bias'):
         weights[key] = weights[key][:3]
     torch.save(weights, tmp_path / 'three.pth')
-    assert len(classify_image(
-        image, project.config, tmp_path / 'three.pth',
-        cfg_options={'model.head.num_classes': 3},
-        report=lambda line: None)) == 3
+    assert len(
+        classify_image(
+            image,
+            project.config,
+            tmp_path / 'three.pth',
+            cfg_options={'model.head.num_classes': 3},
+            report=lambda line: None)) == 3
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(image='no.png'), "image 'no.png' does not exist"),
-    (dict(config='no.py'), 'does not exist'),
-    (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
-    (dict(out='a.txt'), 'wrong suffix for a picture'),
-    (dict(device='toaster'), "device 'toaster' cannot be used"),
-    (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
-    (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),
-     'images of 40x40 do not fit'),
-    (dict(checkpoint='MERGED'), 'is already converted')])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(image='no.png'), "image 'no.png' does not exist"),
+     (dict(config='no.py'), 'does not exist'),
+     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
+     (dict(out='a.txt'), 'wrong suffix for a picture'),
+     (dict(device='toaster'), "device 'toaster' cannot be used"),
+     (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
+     (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),
+      'images of 40x40 do not fit'),
+     (dict(checkpoint='MERGED'), 'is already converted')])
 def test_wrong_arguments(project, image, arguments, message):
     paths = dict(CONFIG=project.config, MERGED=project.merged)
-    arguments = {key: paths.get(value, value) if isinstance(value, str)
-                 else value for key, value in arguments.items()}
+    arguments = {
+        key: paths.get(value, value) if isinstance(value, str) else value
+        for key, value in arguments.items()
+    }
     with pytest.raises(UserError, match=message):
-        classify_image(**{'image': image, 'config': project.config,
-                          'checkpoint': project.trained, **arguments})
+        classify_image(
+            **{
+                'image': image,
+                'config': project.config,
+                'checkpoint': project.trained,
+                **arguments
+            })
 
 
 def test_what_is_no_image_is_a_failure_that_names_it(project):

@@ -23,65 +23,88 @@ def both(project, tmp_path):
     content = read_checkpoint(project.trained)
     content[KEY] = content['state_dict']
     content['state_dict'] = {
-        key: torch.zeros_like(value) for key, value in content[KEY].items()}
+        key: torch.zeros_like(value)
+        for key, value in content[KEY].items()
+    }
     torch.save(content, tmp_path / 'both.pth')
     return tmp_path / 'both.pth'
 
 
 def evaluated(project, source, out, **key):
-    return run_test(project.config, source,
-                    work_dir=str(out.parent / 'work'), **key)
+    return run_test(
+        project.config, source, work_dir=str(out.parent / 'work'), **key)
 
 
 def counted(project, source, out, **key):
-    return confusion_matrix(project.config, source, report=lambda line: None,
-                            **key).tolist()
+    return confusion_matrix(
+        project.config, source, report=lambda line: None, **key).tolist()
 
 
 def classified(project, source, out, **key):
     image = sorted((project.data / 'val' / '7').iterdir())[0]
-    return classify_image(image, project.config, source,
-                          report=lambda line: None, **key)
+    return classify_image(
+        image, project.config, source, report=lambda line: None, **key)
 
 
 def written(convert, suffix='.pth'):
+
     def job(project, source, out, **key):
         path = out.with_suffix(suffix)
-        made = convert(project.config, source, path, force=True,
-                       report=lambda line: None, **key)
+        made = convert(
+            project.config,
+            source,
+            path,
+            force=True,
+            report=lambda line: None,
+            **key)
         if suffix != '.pth':
             return made
         weights = state_dict_of(read_checkpoint(path), path)
         return {key: value.tolist() for key, value in weights.items()}
+
     return job
 
 
 def published(project, source, out, **key):
-    path = publish_model(source, out.with_suffix('.pth'), force=True,
-                         report=lambda line: None, **key)
+    path = publish_model(
+        source,
+        out.with_suffix('.pth'),
+        force=True,
+        report=lambda line: None,
+        **key)
     weights = state_dict_of(read_checkpoint(path), path)
     return {key: value.tolist() for key, value in weights.items()}
 
 
 def drawn(project, source, out, **key):
-    found = vis_locality(project.config, source, out.with_suffix('.png'),
-                         force=True, report=lambda line: None, **key)
+    found = vis_locality(
+        project.config,
+        source,
+        out.with_suffix('.png'),
+        force=True,
+        report=lambda line: None,
+        **key)
     return found[0].after.tolist()
 
 
 @pytest.mark.parametrize('job', [
     evaluated, counted, classified, published, drawn,
-    written(reparameterize_checkpoint), written(export_checkpoint, '.onnx'),
+    written(reparameterize_checkpoint),
+    written(export_checkpoint, '.onnx'),
     written(lambda config, src, dst, **rest: resize_checkpoint(
-        config, src, dst, to=(48, ), **rest))])
+        config, src, dst, to=(48, ), **rest))
+])
 def test_the_key_chooses_and_nothing_else_does(project, both, tmp_path, job):
     with pytest.raises(CheckpointError, match='several sets of weights'):
         job(project, both, tmp_path / 'out')
-    assert job(project, both, tmp_path / 'out', key=KEY) == job(
-        project, project.trained, tmp_path / 'out')
+    assert job(
+        project, both, tmp_path / 'out',
+        key=KEY) == job(project, project.trained, tmp_path / 'out')
 
 
 def test_training_does_not_start_from_one_of_them(project, both, tmp_path):
     with pytest.raises(CheckpointError, match='publish_model.py --key'):
-        train(project.config, str(tmp_path / 'work'),
-              cfg_options=dict(load_from=str(both)))
+        train(
+            project.config,
+            str(tmp_path / 'work'),
+            cfg_options=dict(load_from=str(both)))

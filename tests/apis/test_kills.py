@@ -37,15 +37,22 @@ default_hooks = dict(checkpoint=dict(by_epoch=False))
 @pytest.fixture
 def config(tmp_path, digits):
     path = tmp_path / 'config.py'
-    path.write_text(_TEXT.format(
-        base=str(ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'),
-        arch=TINY, data=str(digits)))
+    path.write_text(
+        _TEXT.format(
+            base=str(ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'),
+            arch=TINY,
+            data=str(digits)))
     return path
 
 
 def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
-    done = run(sys.executable, Path(__file__).with_name('kill_trainings.py'),
-               config, tmp_path / 'work', _KILLS, PYTHONPATH=str(ROOT))
+    done = run(
+        sys.executable,
+        Path(__file__).with_name('kill_trainings.py'),
+        config,
+        tmp_path / 'work',
+        _KILLS,
+        PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     *killed, finished = json.loads(done.stdout)
     newest = 0
@@ -70,12 +77,19 @@ def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
     before = (work / 'epoch_1.pth').read_bytes()
     limit = len(before) - 1  # more than any log
 
-    full = subprocess.run(
-        [sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
-         work, '--resume', '--cfg-options', f'{CHECKPOINT}.by_epoch=True',
-         'train_cfg.max_epochs=2'], capture_output=True, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)}, preexec_fn=lambda: (
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))))
+    full = subprocess.run([
+        sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
+        work, '--resume', '--cfg-options', f'{CHECKPOINT}.by_epoch=True',
+        'train_cfg.max_epochs=2'
+    ],
+                          capture_output=True,
+                          text=True,
+                          env={
+                              **os.environ, 'PYTHONPATH': str(ROOT)
+                          },
+                          preexec_fn=lambda:
+                          (resource.setrlimit(resource.RLIMIT_FSIZE,
+                                              (limit, limit))))
     assert full.returncode == 1 and 'Traceback' not in full.stderr
     said = full.stderr.splitlines()[-1]
     assert "epoch_2.pth' cannot be written (File too large)" in said
@@ -94,10 +108,16 @@ def test_who_stops_a_training_is_told_what_is_saved(config, tmp_path, stop,
                                                     code):
     work = tmp_path / 'work'
     training = subprocess.Popen(
-        [sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
-         work, '--cfg-options', 'train_cfg.max_epochs=100000'],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        [
+            sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
+            work, '--cfg-options', 'train_cfg.max_epochs=100000'
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ, 'PYTHONPATH': str(ROOT)
+        },
         # Shells let what they start in the background ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while training.poll() is None and not [*work.glob('iter_*.pth')]:

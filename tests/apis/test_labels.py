@@ -20,8 +20,8 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
 def said(monkeypatch):
     init_default_scope('mmcls')
     lines = []
-    monkeypatch.setattr(labels, 'print_log', lambda line, *_:
-                        lines.append(line))
+    monkeypatch.setattr(labels, 'print_log',
+                        lambda line, *_: lines.append(line))
     return lines
 
 
@@ -34,8 +34,11 @@ def nine(digits, tmp_path):
 
 
 def folder(root, **options):
-    return dict(type='CustomDataset', data_root=str(root), pipeline=PIPELINE,
-                **options)
+    return dict(
+        type='CustomDataset',
+        data_root=str(root),
+        pipeline=PIPELINE,
+        **options)
 
 
 def model(outputs=10):
@@ -69,16 +72,15 @@ def test_the_same_classes(digits, said):
 @pytest.mark.parametrize('wrapped', [False, True])
 def test_a_folder_is_missing(nine, said, learnt, wrapped):
     dataset = build_dataset(
-        dict(type='ConcatDataset', datasets=[nine, nine]) if wrapped
-        else nine)
+        dict(type='ConcatDataset', datasets=[nine, nine]) if wrapped else nine)
     match_classes(dataset, learnt, model(len(learnt)))
     assert names_of(dataset) == learnt
     assert_right(dataset, 36 if wrapped else 18)
     assert f'has 9 of the {len(learnt)} classes' in said[0]
 
 
-@pytest.mark.parametrize('learnt', [
-    TEN[1:], tuple('abcdefghij'), (*TEN, '0'), TEN[:-1]])
+@pytest.mark.parametrize(
+    'learnt', [TEN[1:], tuple('abcdefghij'), (*TEN, '0'), TEN[:-1]])
 def test_classes_that_nobody_learnt(digits, learnt):
     dataset = build_dataset(folder(digits / 'val'))
     with pytest.raises(ConfigError, match='of the 10 classes of the data '):
@@ -88,8 +90,10 @@ def test_classes_that_nobody_learnt(digits, learnt):
 def test_a_checkpoint_without_names(digits, nine, said):
     match_classes(build_dataset(folder(digits / 'val')), (), model())
     for outputs in (8, 10):
-        with pytest.raises(ConfigError, match='the data has 9 classes and the '
-                           f'model {outputs} outputs, .* does not name'):
+        with pytest.raises(
+                ConfigError,
+                match='the data has 9 classes and the '
+                f'model {outputs} outputs, .* does not name'):
             match_classes(build_dataset(nine), (), model(outputs))
     named = build_dataset({**nine, 'classes': TEN})
     match_classes(named, (), model())
@@ -99,13 +103,21 @@ def test_a_checkpoint_without_names(digits, nine, said):
 
 
 def listed(tmp_path, *labels, **metainfo):
-    (tmp_path / 'a.json').write_text(json.dumps(dict(
-        metainfo=metainfo, data_list=[
-            dict(img_path='a.png', **({} if label is None else dict(
-                gt_label=label))) for label in labels])))
-    return build_dataset(dict(
-        type='BaseDataset', ann_file=str(tmp_path / 'a.json'),
-        data_prefix=''))
+    (tmp_path / 'a.json').write_text(
+        json.dumps(
+            dict(
+                metainfo=metainfo,
+                data_list=[
+                    dict(
+                        img_path='a.png',
+                        **({} if label is None else dict(gt_label=label)))
+                    for label in labels
+                ])))
+    return build_dataset(
+        dict(
+            type='BaseDataset',
+            ann_file=str(tmp_path / 'a.json'),
+            data_prefix=''))
 
 
 def test_lists_name_their_labels_themselves(tmp_path, said):
@@ -117,15 +129,17 @@ def test_lists_name_their_labels_themselves(tmp_path, said):
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(('label', 'message'), [
-    (10, 'has the label 10, but there are 10 classes'),
-    (-1, 'has the label -1'), ('cat', "has the label 'cat'"),
-    (1.5, 'has the label 1.5'), ([1, 10], 'has the label 10'),
-    (None, 'has no label')])
+@pytest.mark.parametrize(('label', 'message'),
+                         [(10, 'has the label 10, but there are 10 classes'),
+                          (-1, 'has the label -1'),
+                          ('cat', "has the label 'cat'"),
+                          (1.5, 'has the label 1.5'),
+                          ([1, 10], 'has the label 10'),
+                          (None, 'has no label')])
 @pytest.mark.parametrize('names', [(), TEN])
 def test_labels_without_a_class(tmp_path, label, message, names):
-    dataset = listed(tmp_path, 0, label, **(
-        dict(classes=names) if names else {}))
+    dataset = listed(tmp_path, 0, label,
+                     **(dict(classes=names) if names else {}))
     with pytest.raises(ConfigError, match=rf'sample 1 .*a.png\) {message}'):
         check_labels(dataset, 10)
 
@@ -137,6 +151,7 @@ def test_labels_of_a_model_that_does_not_count(tmp_path):
 
 def test_names_that_the_host_spells_otherwise_are_said(said):
     """A list of labels, as ImageNet's, counts as the checkpoint does."""
+
     def listed(names):
         return named(names, folder=False)
 
@@ -151,8 +166,10 @@ def test_names_that_the_host_spells_otherwise_are_said(said):
 
 
 def named(names, folder):
-    made = Namespace(metainfo=dict(classes=names), _metainfo={},
-                     pipeline=Namespace(transforms=[]))
+    made = Namespace(
+        metainfo=dict(classes=names),
+        _metainfo={},
+        pipeline=Namespace(transforms=[]))
     if folder:
         made.folder_to_idx = dict.fromkeys(names)
     return made

@@ -4,8 +4,12 @@ import torch
 from mmcls_repmlp.apis.launch import check_launcher
 from mmcls_repmlp.errors import UserError
 
-STARTED = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1',
-               MASTER_ADDR='127.0.0.1', MASTER_PORT='29500')
+STARTED = dict(
+    RANK='0',
+    LOCAL_RANK='0',
+    WORLD_SIZE='1',
+    MASTER_ADDR='127.0.0.1',
+    MASTER_PORT='29500')
 
 
 @pytest.fixture(autouse=True)
@@ -23,17 +27,18 @@ def test_processes_that_were_started_as_said(monkeypatch):
     check_launcher('pytorch')
 
 
-@pytest.mark.parametrize(('launcher', 'message'), [
-    ('pytorch', 'torchrun .* did not set RANK, LOCAL_RANK, WORLD_SIZE, MAST'),
-    ('slurm', 'srun .* SLURM_PROCID'), ('mpi', 'mpirun .* OMPI_COMM_WORLD'),
-    ('x', "'x' is unknown: choose from none, pytorch")])
+@pytest.mark.parametrize(
+    ('launcher', 'message'),
+    [('pytorch', 'torchrun .* did not set RANK, LOCAL_RANK, WORLD_SIZE, MAST'),
+     ('slurm', 'srun .* SLURM_PROCID'), ('mpi', 'mpirun .* OMPI_COMM_WORLD'),
+     ('x', "'x' is unknown: choose from none, pytorch")])
 def test_others(launcher, message):
     with pytest.raises(UserError, match=message):
         check_launcher(launcher)
 
 
-@pytest.mark.parametrize(('name', 'value'), [
-    ('RANK', 'x'), ('WORLD_SIZE', ''), ('MASTER_PORT', '-1')])
+@pytest.mark.parametrize(('name', 'value'), [('RANK', 'x'), ('WORLD_SIZE', ''),
+                                             ('MASTER_PORT', '-1')])
 def test_what_is_no_number(monkeypatch, name, value):
     for key in STARTED:
         monkeypatch.setenv(key, STARTED[key])

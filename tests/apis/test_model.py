@@ -1,12 +1,8 @@
 import pytest
 
 from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import (
-    build_model,
-    build_on_meta,
-    fill_model,
-    load_model,
-)
+from mmcls_repmlp.apis.model import (build_model, build_on_meta, fill_model,
+                                     load_model)
 from mmcls_repmlp.errors import UserError
 from tests.helpers import assert_same, randn
 
@@ -27,10 +23,10 @@ def test_what_does_not_fit_is_refused(project):
 
 def test_the_form_of_the_checkpoint_if_asked_for(project):
     for config in (project.config, project.deploy_config):
-        for checkpoint, deploy in ((project.trained, False),
-                                   (project.merged, True)):
-            model, content = fill_model(read_config(config), checkpoint,
-                                        either_form=True)
+        for checkpoint, deploy in ((project.trained, False), (project.merged,
+                                                              True)):
+            model, content = fill_model(
+                read_config(config), checkpoint, either_form=True)
             assert model.backbone.deploy is deploy and not model.training
             assert content['meta']['dataset_meta']
     with pytest.raises(UserError, match='is already converted'):
@@ -47,8 +43,8 @@ def test_a_model_without_memory_has_the_same_shapes(project):
     cfg = read_config(project.config)
     built, full = build_on_meta(cfg), build_model(cfg)
     assert {p.device.type for p in built.parameters()} == {'meta'}
-    assert [(k, v.shape) for k, v in built.state_dict().items()] == [
-        (k, v.shape) for k, v in full.state_dict().items()]
+    assert [(k, v.shape) for k, v in built.state_dict().items()
+            ] == [(k, v.shape) for k, v in full.state_dict().items()]
     assert not built.training
     cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
     assert build_on_meta(cfg).data_preprocessor.batch_augments is None

@@ -4,19 +4,21 @@ import torch
 from mmcls_repmlp.apis import official
 from mmcls_repmlp.apis.config import read_config
 from mmcls_repmlp.apis.model import build_model, load_model
-from mmcls_repmlp.apis.official import (
-    convert_from_official,
-    convert_to_official_file,
-)
+from mmcls_repmlp.apis.official import (convert_from_official,
+                                        convert_to_official_file)
 from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
 from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.errors import CheckpointError, UserError
 from mmcls_repmlp.model_index import config_of, indexed_models
 from tests.helpers import DATA, ROOT, assert_same
 
-SIX = dict(T224='tiny_8xb32_in1k', T256='tiny_8xb32_in1k-256px',
-           B224='base_8xb32_in1k', B256='base_8xb32_in1k-256px',
-           D256='deep_8xb32_in1k-256px', L256='large_8xb32_in1k-256px')
+SIX = dict(
+    T224='tiny_8xb32_in1k',
+    T256='tiny_8xb32_in1k-256px',
+    B224='base_8xb32_in1k',
+    B256='base_8xb32_in1k-256px',
+    D256='deep_8xb32_in1k-256px',
+    L256='large_8xb32_in1k-256px')
 
 
 class Foreign:
@@ -35,15 +37,20 @@ def equal(a, b):
 
 @pytest.fixture
 def paths(tmp_path):
-    return [tmp_path / name for name in ('official.pth', 'ours.pth',
-                                         'back.pth')]
+    return [
+        tmp_path / name for name in ('official.pth', 'ours.pth', 'back.pth')
+    ]
 
 
-@pytest.mark.parametrize(('name', 'size'), [
-    ('square', None), ('rectangular', (32, 16))])
+@pytest.mark.parametrize(('name', 'size'), [('square', None),
+                                            ('rectangular', (32, 16))])
 @pytest.mark.parametrize('wrap', [
     lambda w: w, lambda w: dict(model=w, epoch=3), lambda w: dict(ema=w),
-    lambda w: dict(state_dict={f'module.{k}': v for k, v in w.items()})])
+    lambda w: dict(state_dict={
+        f'module.{k}': v
+        for k, v in w.items()
+    })
+])
 def test_there_and_back_is_equal_tensor_by_tensor(paths, name, size, wrap):
     source, ours, back = paths
     weights = oracle(name)['state_dict']
@@ -86,7 +93,8 @@ def test_all_six_models_are_recognized(monkeypatch, tmp_path, capsys, model,
         expected = build_model(read_config(config)).state_dict()
     weights = convert_to_official({
         key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-        for key, value in expected.items()})
+        for key, value in expected.items()
+    })
     monkeypatch.setattr(official, 'read_checkpoint',
                         lambda path: dict(model=weights))
     written = {}
@@ -111,9 +119,11 @@ def test_resnets_of_the_first_paper(monkeypatch, tmp_path, capsys, kind,
     config = config_of(entry, deploy)
     with torch.device('meta'):
         expected = build_model(read_config(config)).state_dict()
-    weights = convert_to_official({
-        key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-        for key, value in expected.items()}, RESNET_NAMES)
+    weights = convert_to_official(
+        {
+            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
+            for key, value in expected.items()
+        }, RESNET_NAMES)
     assert 'linear.weight' in weights
     monkeypatch.setattr(official, 'read_checkpoint', lambda path: weights)
     written = []
@@ -131,8 +141,10 @@ def test_resnets_of_the_first_paper(monkeypatch, tmp_path, capsys, kind,
 def test_the_closest_resnet_is_named(monkeypatch, tmp_path):
     weights = {'stage0.conv.weight': torch.ones(1)}
     monkeypatch.setattr(official, 'read_checkpoint', lambda path: weights)
-    with pytest.raises(CheckpointError, match='no official RepMLPResNet: no '
-                       'config here has these .* closest is repmlp-resnet50'):
+    with pytest.raises(
+            CheckpointError,
+            match='no official RepMLPResNet: no '
+            'config here has these .* closest is repmlp-resnet50'):
         convert_from_official('a.pth', tmp_path / 'b.pth')
 
 
@@ -151,6 +163,7 @@ def test_foreign_objects_are_refused_with_the_way_out(paths):
 
 
 def test_a_hostile_file_does_not_run(paths):
+
     class Hostile:
 
         def __reduce__(self):
@@ -171,9 +184,11 @@ def test_the_closest_model_is_named(paths):
     entry = next(m for m in indexed_models() if 'tiny' in m.name)
     with torch.device('meta'):
         model = build_model(read_config(config_of(entry)))
-    weights = {key: torch.zeros(1).expand(value.shape) if value.dim() else
-               torch.zeros(()) for key, value in convert_to_official(
-                   model.state_dict()).items()}
+    weights = {
+        key: torch.zeros(1).expand(value.shape)
+        if value.dim() else torch.zeros(())
+        for key, value in convert_to_official(model.state_dict()).items()
+    }
     weights.pop('stages.1.1.repmlp_block.fc3_bn.bias')
     weights['extra'] = torch.ones(1)
     torch.save(weights, paths[0])
@@ -214,16 +229,18 @@ def test_nothing_is_overwritten(paths):
 
 
 def test_the_way_back_refuses_what_has_no_official_name(paths):
-    torch.save(dict(state_dict={'head.layers.0.weight': torch.ones(1)}),
-               paths[0])
-    with pytest.raises(CheckpointError, match="'head.layers.0.weight' is no "
-                       'parameter of the mmcls'):
+    torch.save(
+        dict(state_dict={'head.layers.0.weight': torch.ones(1)}), paths[0])
+    with pytest.raises(
+            CheckpointError,
+            match="'head.layers.0.weight' is no "
+            'parameter of the mmcls'):
         convert_to_official_file(paths[0], paths[1])
     assert not paths[1].exists()
 
 
-@pytest.mark.parametrize('convert', [
-    convert_from_official, convert_to_official_file])
+@pytest.mark.parametrize('convert',
+                         [convert_from_official, convert_to_official_file])
 def test_a_file_is_never_replaced_by_what_is_made_of_it(paths, convert):
     torch.save(oracle()['state_dict'], paths[0])
     before = paths[0].read_bytes()

@@ -9,8 +9,8 @@ def test_small_images_grow_and_their_pixels_stay_sharp():
     grown = readable(image)
     assert grown.shape == (READABLE, 2 * READABLE, 3)
     factor = READABLE // 8
-    np.testing.assert_array_equal(
-        grown, image.repeat(factor, 0).repeat(factor, 1))
+    np.testing.assert_array_equal(grown,
+                                  image.repeat(factor, 0).repeat(factor, 1))
 
 
 @pytest.mark.parametrize('shape', [(224, 300, 3), (500, 375, 3)])

@@ -36,8 +36,8 @@ WITHOUT_MMCLS = ('import sys; sys.modules["mmcls"] = '
 def exported(project, tmp_path_factory):
     """The digits model as TorchScript, which is written in no time."""
     path = tmp_path_factory.mktemp('exported') / 'a.pt'
-    export_checkpoint(project.config, project.trained, path,
-                      report=lambda line: None)
+    export_checkpoint(
+        project.config, project.trained, path, report=lambda line: None)
     return path
 
 
@@ -56,23 +56,26 @@ def image(project):
 def run(*argv, code=None, script=PREDICT, **kwargs):
     start = [script] if code is None else [
         '-c', f'{code}sys.argv = [{str(script)!r}, *sys.argv[1:]]; import '
-        f'runpy; runpy.run_path({str(script)!r}, run_name="__main__")']
-    return subprocess.run(
-        [sys.executable, *map(str, (*start, *argv))], capture_output=True,
-        text=True, **kwargs)
+        f'runpy; runpy.run_path({str(script)!r}, run_name="__main__")'
+    ]
+    return subprocess.run([sys.executable, *map(str, (*start, *argv))],
+                          capture_output=True,
+                          text=True,
+                          **kwargs)
 
 
 def assert_scores(said, project, image):
     """Compare what was printed with the model's own scores."""
     model = load_model(project.config, project.trained)
-    pixels = cv2.resize(np.asarray(Image.open(image).convert('RGB')),
-                        (32, 32), interpolation=cv2.INTER_CUBIC)
+    pixels = cv2.resize(
+        np.asarray(Image.open(image).convert('RGB')), (32, 32),
+        interpolation=cv2.INTER_CUBIC)
     ready = (pixels.transpose(2, 0, 1).astype(np.float32) - 78) / 96
     with torch.no_grad():
         scores = 100 * model(torch.from_numpy(ready)[None])[0].softmax(0)
     found = re.fullmatch(
-        rf'{re.escape(str(image))}: ' + ', '.join([r'(\d) (\d+\.\d)%'] * 5)
-        + '\n', said).groups()
+        rf'{re.escape(str(image))}: ' + ', '.join([r'(\d) (\d+\.\d)%'] * 5) +
+        '\n', said).groups()
     # Rounded to a tenth, which the last bits of a float may tip over.
     for wanted in (scores.topk(5).values.tolist(),
                    [scores[int(name)].item() for name in found[::2]]):
@@ -85,30 +88,41 @@ def edit(artefact, **changes):
     card_of(artefact).write_text(json.dumps({**card, **changes}))
 
 
-@pytest.mark.parametrize(('suffix', 'raw'), [
-    ('.onnx', False), ('.pt2', True), ('.pt', True), ('.xml', True)])
+@pytest.mark.parametrize(('suffix', 'raw'), [('.onnx', False), ('.pt2', True),
+                                             ('.pt', True), ('.xml', True)])
 def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
     path = tmp_path / f'a{suffix}'
-    export_checkpoint(project.config, project.trained, path,
-                      with_preprocess=raw, report=lambda line: None)
+    export_checkpoint(
+        project.config,
+        project.trained,
+        path,
+        with_preprocess=raw,
+        report=lambda line: None)
     done = run(path, image, code=WITHOUT_MMCLS)
     assert done.returncode == 0, done.stderr
     assert_scores(done.stdout, project, image)
 
 
-def test_runs_where_only_the_package_is_installed(
-        artefact, image, tmp_path):
+def test_runs_where_only_the_package_is_installed(artefact, image, tmp_path):
     site = tmp_path / 'site'
-    shutil.copytree(ROOT / 'mmcls_repmlp', site / 'mmcls_repmlp',
-                    ignore=shutil.ignore_patterns('.mim', '__pycache__'))
+    shutil.copytree(
+        ROOT / 'mmcls_repmlp',
+        site / 'mmcls_repmlp',
+        ignore=shutil.ignore_patterns('.mim', '__pycache__'))
     mim = site / 'mmcls_repmlp' / '.mim' / 'tools' / 'deployment'
     mim.mkdir(parents=True)
     alone = tmp_path / 'elsewhere'
     alone.mkdir()
     for folder in (mim, alone):
         shutil.copy(PREDICT, folder)
-        done = run(artefact, image, script=folder / 'predict.py', cwd=alone,
-                   env={**os.environ, 'PYTHONPATH': str(site)})
+        done = run(
+            artefact,
+            image,
+            script=folder / 'predict.py',
+            cwd=alone,
+            env={
+                **os.environ, 'PYTHONPATH': str(site)
+            })
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f'{image}: ')
 
@@ -117,48 +131,56 @@ def test_a_package_that_is_not_installed_is_named(artefact, image, tmp_path):
     shutil.copy(PREDICT, tmp_path)
     code = ('import sys; sys.meta_path = [f for f in sys.meta_path if '
             '"editable" not in getattr(f, "__module__", "")]; ')
-    done = run(artefact, image, code=code, script=tmp_path / 'predict.py',
-               cwd=tmp_path)
+    done = run(
+        artefact,
+        image,
+        code=code,
+        script=tmp_path / 'predict.py',
+        cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.endswith('pip install mmcls_repmlp\n')
 
 
-@pytest.mark.parametrize(('module', 'package'), [
-    ('PIL', 'pillow'), ('numpy', 'numpy'), ('cv2', 'opencv-python')])
+@pytest.mark.parametrize(('module', 'package'), [('PIL', 'pillow'),
+                                                 ('numpy', 'numpy'),
+                                                 ('cv2', 'opencv-python')])
 def test_a_missing_library_is_named(artefact, image, module, package):
-    done = run(artefact, image,
-               code=f'import sys; sys.modules[{module!r}] = None; ')
+    done = run(
+        artefact, image, code=f'import sys; sys.modules[{module!r}] = None; ')
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     assert done.stderr.endswith(f'pip install {package}\n')
 
 
-@pytest.mark.parametrize(('argv', 'code', 'message'), [
-    (['no.pt', 'IMAGE'], 2, "'no.pt' does not exist"),
-    (['FILE', 'no.png'], 2, "'no.png' does not exist"),
-    (['FOLDER', 'IMAGE'], 2, 'is no file'),
-    (['FILE', 'FOLDER'], 2, 'is no file'),
-    (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
-    (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image"),
-    (['FILE'], 2, 'required')])
+@pytest.mark.parametrize(
+    ('argv', 'code', 'message'),
+    [(['no.pt', 'IMAGE'], 2, "'no.pt' does not exist"),
+     (['FILE', 'no.png'], 2, "'no.png' does not exist"),
+     (['FOLDER', 'IMAGE'], 2, 'is no file'),
+     (['FILE', 'FOLDER'], 2, 'is no file'),
+     (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
+     (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image"),
+     (['FILE'], 2, 'required')])
 def test_wrong_arguments(artefact, image, capsys, argv, code, message):
     words = dict(FILE=artefact, IMAGE=image, FOLDER=artefact.parent)
     try:
-        assert call('deployment/predict.py', *(
-            words.get(word, word) for word in argv)) == code
+        assert call('deployment/predict.py',
+                    *(words.get(word, word) for word in argv)) == code
     except SystemExit as stop:
         assert stop.code == code
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (None, "a.pt.json' does not exist"), (b'', 'no card of an exported'),
-    (b'\xff\xfe', 'no card of'), (b'{}', 'input_shape is missing')])
+@pytest.mark.parametrize(('content', 'message'),
+                         [(None, "a.pt.json' does not exist"),
+                          (b'', 'no card of an exported'),
+                          (b'\xff\xfe', 'no card of'),
+                          (b'{}', 'input_shape is missing')])
 def test_cards_that_are_none(artefact, image, capsys, content, message):
     card_of(artefact).unlink()
     if content is not None:
         card_of(artefact).write_bytes(content)
-    assert call('deployment/predict.py', artefact, image) == (
-        2 if content is None else 1)
+    assert call('deployment/predict.py', artefact,
+                image) == (2 if content is None else 1)
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
 
@@ -169,11 +191,11 @@ def test_files_that_are_none(artefact, image, capsys, content, own_card):
     artefact.write_bytes(content)
     if own_card:
         edit(artefact, files=digests(artefact))
-    assert call('deployment/predict.py', artefact, image) == (
-        1 if own_card else 2)
+    assert call('deployment/predict.py', artefact,
+                image) == (1 if own_card else 2)
     error = capsys.readouterr().err
-    assert ('cannot be read as .pt' if own_card else 'is not what the card'
-            ) in error
+    assert ('cannot be read as .pt'
+            if own_card else 'is not what the card') in error
     assert error.count('\n') == 1
 
 
@@ -199,8 +221,8 @@ def test_the_other_images_are_told(artefact, image, tmp_path):
         path.write_text('no image')
     lines = []
     with pytest.raises(JobFailedError, match=r'0\.png.*2\.png.*and 2 more'):
-        predict(artefact, [bad[0], image, *bad[1:], image],
-                report=lines.append)
+        predict(
+            artefact, [bad[0], image, *bad[1:], image], report=lines.append)
     assert [line.split(': ')[0] for line in lines] == [str(image)] * 2
 
 
@@ -226,8 +248,8 @@ class Hostile:
 
 
 @pytest.mark.parametrize('suffix', ['.pt', '.pt2'])
-def test_no_code_out_of_the_file_runs(
-        project, artefact, image, tmp_path, monkeypatch, suffix, capsys):
+def test_no_code_out_of_the_file_runs(project, artefact, image, tmp_path,
+                                      monkeypatch, suffix, capsys):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f'h{suffix}'
     with zipfile.ZipFile(path, 'w') as file:
@@ -245,7 +267,9 @@ def test_no_code_out_of_the_file_runs(
 def test_ctrl_c_ends_with_130(artefact, image):
     process = subprocess.Popen(
         [sys.executable, PREDICT, artefact, *[image] * 5000],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         # Shells let what they start in the background ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process.stdout.readline()

@@ -18,8 +18,11 @@ HEAD = dict(type='LinearClsHead', num_classes=3, in_channels=32)
 def classifier_cfg(init_cfg=None, num_classes=3, **backbone):
     return ConfigDict(
         type='ImageClassifier',
-        backbone=dict(type='RepMLPNet', **{**TINY_CFG, **backbone},
-                      init_cfg=init_cfg),
+        backbone=dict(
+            type='RepMLPNet', **{
+                **TINY_CFG,
+                **backbone
+            }, init_cfg=init_cfg),
         neck=dict(type='GlobalAveragePooling'),
         head=dict(HEAD, num_classes=num_classes))
 
@@ -59,8 +62,9 @@ def test_every_place_of_a_config_is_found_and_read_once(source, monkeypatch):
     monkeypatch.setattr(
         module_under_test, 'read_checkpoint',
         lambda path: read.append(path) or read_checkpoint(path))
-    cfg = classifier_cfg([dict(type='Constant', val=0., layer='Linear'),
-                          pretrained(source)])
+    cfg = classifier_cfg(
+        [dict(type='Constant', val=0., layer='Linear'),
+         pretrained(source)])
     cfg.init_cfg = dict(pretrained(source, None), type='mmengine.Pretrained')
     assert fetch_pretrained(cfg).keys() == {str(source)}
     assert read == [str(source)]
@@ -72,8 +76,9 @@ def test_every_place_of_a_config_is_found_and_read_once(source, monkeypatch):
 def test_the_short_form_of_mmcls(source):
     cfg = classifier_cfg()
     cfg.pretrained = str(source)
-    assert_same(start(cfg).head.fc.weight,
-                read_checkpoint(source)['state_dict']['head.fc.weight'], 0)
+    assert_same(
+        start(cfg).head.fc.weight,
+        read_checkpoint(source)['state_dict']['head.fc.weight'], 0)
 
 
 def test_urls_become_files(source, web):
@@ -83,20 +88,23 @@ def test_urls_become_files(source, web):
     assert cfg.backbone.init_cfg.checkpoint == str(cached_path(address))
 
 
-@pytest.mark.parametrize(('change', 'options', 'message'), [
-    # mmengine would only warn of each of these.
-    (lambda w: w.pop('backbone.patch_embed.projection.weight'), {},
-     '1 missing: patch_embed.projection.weight'),
-    (lambda w: w.update({'backbone.final_norm.weight': torch.ones(3)}), {},
-     '1 mis-shaped: final_norm.weight'),
-    (lambda w: w.pop('backbone.downsample_layers.0.bn.running_mean'), {},
-     '1 missing: downsample_layers.0.bn.running_mean'),
-    (lambda w: w.update({'backbone.more': torch.ones(3)}), {},
-     '1 unexpected: more'),
-    (lambda w: None, dict(img_size=64), 'for partitions of 8x8, the model has '
-     '16x16: .*tools/convert_models/resize_partitions.py'),
-    (lambda w: None, dict(deploy=True), 'training form .* deploy=True'),
-])
+@pytest.mark.parametrize(
+    ('change', 'options', 'message'),
+    [
+        # mmengine would only warn of each of these.
+        (lambda w: w.pop('backbone.patch_embed.projection.weight'), {},
+         '1 missing: patch_embed.projection.weight'),
+        (lambda w: w.update({'backbone.final_norm.weight': torch.ones(3)}), {},
+         '1 mis-shaped: final_norm.weight'),
+        (lambda w: w.pop('backbone.downsample_layers.0.bn.running_mean'), {},
+         '1 missing: downsample_layers.0.bn.running_mean'),
+        (lambda w: w.update({'backbone.more': torch.ones(3)}), {},
+         '1 unexpected: more'),
+        (lambda w: None, dict(img_size=64),
+         'for partitions of 8x8, the model has '
+         '16x16: .*tools/convert_models/resize_partitions.py'),
+        (lambda w: None, dict(deploy=True), 'training form .* deploy=True'),
+    ])
 def test_the_backbone_must_fit_exactly(source, change, options, message):
     weights = dict(read_checkpoint(source)['state_dict'])
     change(weights)
@@ -118,15 +126,20 @@ def test_prefixes_that_do_not_fit(source):
 
 def test_weights_saved_by_a_wrapper(source):
     weights = read_checkpoint(source)['state_dict']
-    write_checkpoint({f'module.{k}': v for k, v in weights.items()}, source,
+    write_checkpoint({
+        f'module.{k}': v
+        for k, v in weights.items()
+    },
+                     source,
                      force=True)
     cfg = classifier_cfg()
     cfg.init_cfg = pretrained(source, None)
     assert_same(start(cfg).head.fc.weight, weights['head.fc.weight'], 0)
 
 
-@pytest.mark.parametrize('content', [[1], torch.ones(2), {},
-                                     dict(state_dict=1)])
+@pytest.mark.parametrize(
+    'content',
+    [[1], torch.ones(2), {}, dict(state_dict=1)])
 def test_files_without_weights(source, content):
     torch.save(content, source)
     with pytest.raises(CheckpointError, match='holds no state dict'):
@@ -140,6 +153,7 @@ def test_nothing_to_start_from():
 
 
 class Hostile:
+
     def __init__(self, path):
         self.path = path
 
@@ -150,23 +164,25 @@ class Hostile:
 @pytest.mark.parametrize('url', [False, True])
 def test_training_runs_no_code_from_what_it_starts_from(
         project, tmp_path, web, url):
-    torch.save(dict(state_dict=Hostile(tmp_path / 'ran')),
-               tmp_path / 'bad.pth')
+    torch.save(
+        dict(state_dict=Hostile(tmp_path / 'ran')), tmp_path / 'bad.pth')
     source = str(tmp_path / 'bad.pth')
     if url:
         source = web.put('/b.pth', (tmp_path / 'bad.pth').read_bytes())
     for place in ('model.backbone.init_cfg', 'model.init_cfg'):
         with pytest.raises(CheckpointError, match='could run code'):
-            train(project.config, str(tmp_path / 'work'), cfg_options={
-                place: pretrained(source, None)})
+            train(
+                project.config,
+                str(tmp_path / 'work'),
+                cfg_options={place: pretrained(source, None)})
     assert not (tmp_path / 'ran').exists()
     assert not (tmp_path / 'work').exists()
 
 
 def test_the_hostile_file_would_run_in_mmengine(tmp_path, monkeypatch):
     # What the test above guards against, as long as it needs guarding.
-    torch.save(dict(state_dict=Hostile(tmp_path / 'ran')),
-               tmp_path / 'bad.pth')
+    torch.save(
+        dict(state_dict=Hostile(tmp_path / 'ran')), tmp_path / 'bad.pth')
     torch.load(tmp_path / 'bad.pth', weights_only=False)
     assert (tmp_path / 'ran').exists()
 
@@ -175,13 +191,24 @@ def test_training_refuses_what_is_missing_or_of_another_size(
         project, tmp_path):
     work = str(tmp_path / 'work')
     with pytest.raises(UserError, match="'no.pth' does not exist"):
-        train(project.config, work, cfg_options={
-            'model.backbone.init_cfg': pretrained('no.pth')})
+        train(
+            project.config,
+            work,
+            cfg_options={'model.backbone.init_cfg': pretrained('no.pth')})
     assert not Path(work).exists()
     with pytest.raises(UserError, match='resize_partitions.py'):
-        train(project.config, work, cfg_options={
-            'model.backbone.img_size': 64,
-            'model.backbone.init_cfg': pretrained(project.trained)})
+        train(
+            project.config,
+            work,
+            cfg_options={
+                'model.backbone.img_size': 64,
+                'model.backbone.init_cfg': pretrained(project.trained)
+            })
     with pytest.raises(UserError, match='resize_partitions.py'):
-        train(project.config, work, cfg_options={
-            'model.backbone.img_size': 64, 'load_from': str(project.trained)})
+        train(
+            project.config,
+            work,
+            cfg_options={
+                'model.backbone.img_size': 64,
+                'load_from': str(project.trained)
+            })

@@ -9,13 +9,12 @@ from mmcls_repmlp.errors import UserError
 def test_what_is_printed_and_saved_is_the_config(project, tmp_path):
     lines = []
     options = {'model.backbone.out_indices': (1, 2)}
-    print_config(project.config, options, tmp_path / 'a.py',
-                 report=lines.append)
+    print_config(
+        project.config, options, tmp_path / 'a.py', report=lines.append)
     expected = read_config(project.config, options)
     for text in (lines[0], (tmp_path / 'a.py').read_text()):
         assert '_base_' not in text
-        assert (Config.fromstring(text, '.py').to_dict()
-                == expected.to_dict())
+        assert (Config.fromstring(text, '.py').to_dict() == expected.to_dict())
     assert expected.model.backbone.out_indices == (1, 2)
 
 
@@ -25,8 +24,8 @@ def test_files_are_replaced_only_by_force(project, tmp_path):
     with pytest.raises(UserError, match='exists.*--force'):
         print_config(project.config, save_path=path)
     assert path.read_text() == 'precious'
-    print_config(project.config, save_path=path, force=True,
-                 report=lambda text: None)
+    print_config(
+        project.config, save_path=path, force=True, report=lambda text: None)
     assert Config.fromfile(path).model.type == 'ImageClassifier'
 
 

@@ -16,14 +16,15 @@ def publish(src, dst, **kwargs):
 
 def test_what_stays(project, tmp_path):
     lines = []
-    path = publish_model(project.trained, tmp_path / 'new' / 'mini.pth',
-                         report=lines.append)
+    path = publish_model(
+        project.trained, tmp_path / 'new' / 'mini.pth', report=lines.append)
     assert lines[0].startswith(f'{path} (') and 'MiB, was ' in lines[0]
     before, after = read_checkpoint(project.trained), read_checkpoint(path)
     assert {'optimizer', 'message_hub'} <= before.keys()
     assert after.keys() == {'meta', 'state_dict'}
-    assert after['meta'].keys() == {'cfg', 'classes', 'dataset_meta',
-                                    'mmengine_version'}
+    assert after['meta'].keys() == {
+        'cfg', 'classes', 'dataset_meta', 'mmengine_version'
+    }
     assert after['meta']['cfg'] == before['meta']['cfg']
     assert after['meta']['classes'] == tuple('0123456789')
     assert after['state_dict'].keys() == before['state_dict'].keys()
@@ -50,7 +51,8 @@ def test_equal_contents_give_equal_files(project, tmp_path):
     content['state_dict'] = {
         key: torch.nn.Parameter(torch.stack([value, value], -1)[..., 0])
         if value.is_floating_point() else value
-        for key, value in content['state_dict'].items()}
+        for key, value in content['state_dict'].items()
+    }
     names = content['meta']['dataset_meta']['classes']
     content['meta'] |= dict(epoch=77, time='later', CLASSES=list(names))
     torch.save(content, tmp_path / 'other.pth')
@@ -62,10 +64,11 @@ def test_which_texts_are_one_object_does_not_matter(tmp_path):
     cat = 'a cat'
     for name, other in (('a.pth', cat), ('b.pth', ''.join(['a', ' cat']))):
         meta = dict(dataset_meta=dict(classes=[cat], first=other))
-        torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
-                   tmp_path / name)
-    one, two = (publish(tmp_path / f'{name}.pth', tmp_path / f'new_{name}.pth')
-                for name in 'ab')
+        torch.save(
+            dict(state_dict=dict(x=torch.ones(1)), meta=meta), tmp_path / name)
+    one, two = (
+        publish(tmp_path / f'{name}.pth', tmp_path / f'new_{name}.pth')
+        for name in 'ab')
     assert one.read_bytes() == two.read_bytes()
 
 
@@ -73,8 +76,9 @@ def test_other_weights_give_another_name(project, tmp_path):
     content = read_checkpoint(project.trained)
     content['state_dict']['head.fc.bias'][0] += 1e-3
     torch.save(content, tmp_path / 'other.pth')
-    assert publish(tmp_path / 'other.pth', tmp_path / 'mini.pth') != publish(
-        project.trained, tmp_path / 'mini.pth')
+    assert publish(tmp_path / 'other.pth',
+                   tmp_path / 'mini.pth') != publish(project.trained,
+                                                     tmp_path / 'mini.pth')
 
 
 def test_averaged_weights_are_the_ones_that_stay(project, tmp_path):
@@ -82,7 +86,8 @@ def test_averaged_weights_are_the_ones_that_stay(project, tmp_path):
     content = read_checkpoint(project.trained)
     content['ema_state_dict'] = {
         f'module.{key}': value + 1
-        for key, value in content['state_dict'].items()}
+        for key, value in content['state_dict'].items()
+    }
     content['ema_state_dict']['steps'] = torch.tensor(3)
     torch.save(content, tmp_path / 'ema.pth')
     assert publish(tmp_path / 'ema.pth', tmp_path / 'a.pth').read_bytes() == (
@@ -125,11 +130,12 @@ def test_what_does_not_read_back_is_not_kept(project, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(('src', 'dst', 'message'), [
-    ('no.pth', 'a.pth', "'no.pth' does not exist"),
-    (None, 'a.onnx', 'wrong suffix.*.pth or .pt'),
-    (None, 'file/a.pth', 'no folder that you may write to'),
-    ('config', 'a.pth', 'cannot be read, it is none')])
+@pytest.mark.parametrize(
+    ('src', 'dst', 'message'),
+    [('no.pth', 'a.pth', "'no.pth' does not exist"),
+     (None, 'a.onnx', 'wrong suffix.*.pth or .pt'),
+     (None, 'file/a.pth', 'no folder that you may write to'),
+     ('config', 'a.pth', 'cannot be read, it is none')])
 def test_wrong_arguments(project, tmp_path, src, dst, message):
     (tmp_path / 'file').write_text('')
     src = {None: project.trained, 'config': project.config}.get(src, src)
@@ -139,12 +145,16 @@ def test_wrong_arguments(project, tmp_path, src, dst, message):
 
 
 @pytest.mark.parametrize('meta', [
-    dict(classes=3), dict(classes={'a': 1}), dict(classes=[['a'], 'b']),
-    dict(dataset_meta='text'), dict(dataset_meta=dict(classes=None)), 'text',
-    dict(cfg=[1], mmengine_version=dict(a=1))])
+    dict(classes=3),
+    dict(classes={'a': 1}),
+    dict(classes=[['a'], 'b']),
+    dict(dataset_meta='text'),
+    dict(dataset_meta=dict(classes=None)), 'text',
+    dict(cfg=[1], mmengine_version=dict(a=1))
+])
 def test_odd_meta_is_left_out(tmp_path, meta):
-    torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
-               tmp_path / 'a.pth')
+    torch.save(
+        dict(state_dict=dict(x=torch.ones(1)), meta=meta), tmp_path / 'a.pth')
     path = publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
     assert read_checkpoint(path)['meta'] == {}
 
@@ -166,20 +176,22 @@ def nested(depth):
 @pytest.mark.parametrize('more', [shared(8), nested(100)])
 def test_a_small_meta_that_would_never_end_is_refused(tmp_path, more):
     meta = dict(dataset_meta=dict(classes=['a'], more=more))
-    torch.save(dict(state_dict=dict(x=torch.ones(1)), meta=meta),
-               tmp_path / 'a.pth')
+    torch.save(
+        dict(state_dict=dict(x=torch.ones(1)), meta=meta), tmp_path / 'a.pth')
     with pytest.raises(UserError, match='leave its dataset_meta out'):
         publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
     assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
 
 
 def test_one_of_several_sets_is_published(tmp_path):
-    torch.save(dict(state_dict=dict(x=torch.ones(1)), state_dict_ema=dict(
-        x=torch.full((1, ), 2.))), tmp_path / 'a.pth')
+    torch.save(
+        dict(
+            state_dict=dict(x=torch.ones(1)),
+            state_dict_ema=dict(x=torch.full((1, ), 2.))), tmp_path / 'a.pth')
     with pytest.raises(UserError, match='several sets'):
         publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
-    path = publish(tmp_path / 'a.pth', tmp_path / 'b.pth',
-                   key='state_dict_ema')
+    path = publish(
+        tmp_path / 'a.pth', tmp_path / 'b.pth', key='state_dict_ema')
     assert read_checkpoint(path)['state_dict']['x'] == 2
 
 

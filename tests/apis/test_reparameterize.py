@@ -19,7 +19,10 @@ def convert(project, tmp_path):
 
     def run(config=project.config, src=project.trained, dst=None, **kwargs):
         conversion = reparameterize_checkpoint(
-            config, src, dst or tmp_path / 'out.pth', report=lines.append,
+            config,
+            src,
+            dst or tmp_path / 'out.pth',
+            report=lines.append,
             **kwargs)
         return conversion, '\n'.join(lines)
 
@@ -47,8 +50,8 @@ def test_written_file_holds_weights_and_meta_only(convert, project):
     assert meta['dataset_meta']['classes'] == tuple('0123456789')
     cfg = Config.fromstring(meta['cfg'], '.py')
     assert cfg.model.backbone.deploy is True
-    assert {type(v) for v in checkpoint['state_dict'].values()} == {
-        torch.Tensor}
+    assert {type(v)
+            for v in checkpoint['state_dict'].values()} == {torch.Tensor}
 
 
 def test_written_config_loads_the_written_file(convert, tmp_path):
@@ -57,15 +60,19 @@ def test_written_config_loads_the_written_file(convert, tmp_path):
 
 
 @pytest.mark.parametrize('wrap', [
-    lambda c: c['state_dict'],
-    lambda c: {f'module.{k}': v for k, v in c['state_dict'].items()},
-    lambda c: dict(model=c['state_dict']),
-    lambda c: {**c, 'ema_state_dict': c['state_dict']}])
+    lambda c: c['state_dict'], lambda c: {
+        f'module.{k}': v
+        for k, v in c['state_dict'].items()
+    }, lambda c: dict(model=c['state_dict']), lambda c: {
+        **c, 'ema_state_dict': c['state_dict']
+    }
+])
 def test_every_envelope_gives_the_same(convert, project, tmp_path, wrap):
     torch.save(wrap(read_checkpoint(project.trained)), tmp_path / 'src.pth')
     convert(src=tmp_path / 'src.pth')
-    expected, converted = (read_checkpoint(path)['state_dict']
-                           for path in (project.merged, convert.dst))
+    expected, converted = (
+        read_checkpoint(path)['state_dict']
+        for path in (project.merged, convert.dst))
     assert converted.keys() == expected.keys()
     assert_same([*converted.values()], [*expected.values()], 0)
 
@@ -107,14 +114,19 @@ def test_nothing_is_written_when_outputs_differ(convert, monkeypatch):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda w: {k: v for k, v in w.items() if 'head' not in k},
-     '2 missing: head.fc.weight'),
-    (lambda w: {'x.weight': torch.ones(1)}, 'another architecture'),
-    (lambda w: {**w, 'head.fc.bias': w['head.fc.bias'] * float('nan')},
-     "entry 'head.fc.bias' has infinite or undefined"),
+    (lambda w: {
+        k: v
+        for k, v in w.items() if 'head' not in k
+    }, '2 missing: head.fc.weight'),
+    (lambda w: {
+        'x.weight': torch.ones(1)
+    }, 'another architecture'),
+    (lambda w: {
+        **w, 'head.fc.bias': w['head.fc.bias'] * float('nan')
+    }, "entry 'head.fc.bias' has infinite or undefined"),
 ])
-def test_checkpoints_that_are_not_usable(
-        convert, project, tmp_path, change, message):
+def test_checkpoints_that_are_not_usable(convert, project, tmp_path, change,
+                                         message):
     weights = read_checkpoint(project.trained)['state_dict']
     torch.save(change(weights), tmp_path / 'src.pth')
     with pytest.raises(CheckpointError, match=message):
@@ -123,8 +135,10 @@ def test_checkpoints_that_are_not_usable(
 
 
 def test_another_image_size_is_recognised(convert):
-    with pytest.raises(CheckpointError, match='another image size, for '
-                       'partitions of 8x8, the model has 16x16'):
+    with pytest.raises(
+            CheckpointError,
+            match='another image size, for '
+            'partitions of 8x8, the model has 16x16'):
         convert(cfg_options={'model.backbone.img_size': 64})
 
 
@@ -138,8 +152,8 @@ def test_a_converted_file_is_recognised(convert, project):
     (dict(config='no.py'), 'does not exist'),
     (dict(src='no.pth'), 'does not exist'),
     (dict(cfg_options={'model.backbone': None}), 'no model.backbone'),
-    (dict(cfg_options={'model.backbone.norm_cfg': dict(
-        type='LN2d')}), 'cannot be merged|does not fit'),
+    (dict(cfg_options={'model.backbone.norm_cfg': dict(type='LN2d')}),
+     'cannot be merged|does not fit'),
 ])
 def test_wrong_arguments(convert, arguments, message):
     with pytest.raises(UserError, match=message):
@@ -151,16 +165,22 @@ def test_a_deploy_config_is_refused(convert, project):
         convert(config=project.deploy_config)
 
 
-@pytest.mark.parametrize(('dtype', 'allowed'), [
-    (torch.float16, 1e-2), (torch.bfloat16, 5e-2), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(('dtype', 'allowed'), [(torch.float16, 1e-2),
+                                                (torch.bfloat16, 5e-2),
+                                                (torch.float64, 1e-12)])
 def test_the_dtype_is_kept(convert, project, tmp_path, dtype, allowed):
-    weights = {k: v.to(dtype) if v.is_floating_point() else v for k, v in
-               read_checkpoint(project.trained)['state_dict'].items()}
+    weights = {
+        k: v.to(dtype) if v.is_floating_point() else v
+        for k, v in read_checkpoint(project.trained)['state_dict'].items()
+    }
     torch.save(weights, tmp_path / 'src.pth')
     conversion, _ = convert(src=tmp_path / 'src.pth')
     assert conversion.difference < allowed
-    assert {v.dtype for v in read_checkpoint(convert.dst)['state_dict'].values(
-    ) if v.is_floating_point()} == {dtype}
+    assert {
+        v.dtype
+        for v in read_checkpoint(convert.dst)['state_dict'].values()
+        if v.is_floating_point()
+    } == {dtype}
 
 
 REPVGG = """

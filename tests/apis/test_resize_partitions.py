@@ -8,12 +8,8 @@ from mmcls_repmlp.apis import resize_partitions as module_under_test
 from mmcls_repmlp.apis.model import build_model, load_model
 from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
-from mmcls_repmlp.checkpoints import (
-    load_strictly,
-    read_checkpoint,
-    resized_state_dict,
-    write_checkpoint,
-)
+from mmcls_repmlp.checkpoints import (load_strictly, read_checkpoint,
+                                      resized_state_dict, write_checkpoint)
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 from tests.helpers import ROOT, assert_same
 
@@ -22,10 +18,13 @@ from tests.helpers import ROOT, assert_same
 def resize(project, tmp_path):
     lines = []
 
-    def run(config=project.config, src=project.trained, dst=None, to=(48, ),
+    def run(config=project.config,
+            src=project.trained,
+            dst=None,
+            to=(48, ),
             **kwargs):
-        model = resize_checkpoint(config, src, dst or run.dst, to,
-                                  report=lines.append, **kwargs)
+        model = resize_checkpoint(
+            config, src, dst or run.dst, to, report=lines.append, **kwargs)
         return model, '\n'.join(lines)
 
     run.dst = tmp_path / 'out.pth'
@@ -60,27 +59,38 @@ def test_the_deploy_form_is_resized_with_a_word_of_warning(resize, project):
 
 def test_the_result_is_tested_by_the_tool(resize, project, work_dir):
     resize()
-    options = {'model.backbone.img_size': 48,
-               'test_dataloader.dataset.pipeline.1.scale': 48}
-    results = run_test(project.config, resize.dst, work_dir=work_dir,
-                       cfg_options=options)
+    options = {
+        'model.backbone.img_size': 48,
+        'test_dataloader.dataset.pipeline.1.scale': 48
+    }
+    results = run_test(
+        project.config, resize.dst, work_dir=work_dir, cfg_options=options)
     assert 0 <= results['accuracy/top1'] <= 100
-    with pytest.raises(CheckpointError, match='8x8, the model has 12x12: .*'
-                       'tools/convert_models/resize_partitions.py'):
-        run_test(project.config, project.trained, work_dir=work_dir,
-                 cfg_options=options)
+    with pytest.raises(
+            CheckpointError,
+            match='8x8, the model has 12x12: .*'
+            'tools/convert_models/resize_partitions.py'):
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            cfg_options=options)
     assert (ROOT / 'tools/convert_models/resize_partitions.py').exists()
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.float64])
 def test_the_dtype_is_kept(resize, project, tmp_path, dtype):
-    weights = {k: v.to(dtype) if v.is_floating_point() else v for k, v in
-               read_checkpoint(project.trained)['state_dict'].items()}
+    weights = {
+        k: v.to(dtype) if v.is_floating_point() else v
+        for k, v in read_checkpoint(project.trained)['state_dict'].items()
+    }
     write_checkpoint(weights, tmp_path / 'src.pth')
     resize(src=tmp_path / 'src.pth')
     checkpoint = read_checkpoint(resize.dst)
-    assert {v.dtype for v in checkpoint['state_dict'].values()
-            if v.is_floating_point()} == {dtype}
+    assert {
+        v.dtype
+        for v in checkpoint['state_dict'].values() if v.is_floating_point()
+    } == {dtype}
     assert 'classes' not in checkpoint['meta']
 
 
@@ -92,8 +102,9 @@ def test_the_dtype_is_kept(resize, project, tmp_path, dtype):
     (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
     (dict(config='no.py'), 'does not exist'),
     (dict(src='no.pth'), 'does not exist'),
-    (dict(cfg_options={'model.backbone': dict(
-        _delete_=True, type='ResNet', depth=18)}), 'has no RepMLPNet'),
+    (dict(cfg_options={
+        'model.backbone': dict(_delete_=True, type='ResNet', depth=18)
+    }), 'has no RepMLPNet'),
     (dict(cfg_options={'model.backbone.img_size': 64}), 'another image size'),
 ])
 def test_what_the_user_must_mend(resize, arguments, message):
@@ -116,9 +127,12 @@ def test_files_are_replaced_only_by_force_and_the_source_never(
 
 
 def test_nothing_is_written_when_the_result_does_not_run(resize, monkeypatch):
+
     def broken(source, target):
-        return {key: value * float('nan') for key, value in
-                resized_state_dict(source, target).items()}
+        return {
+            key: value * float('nan')
+            for key, value in resized_state_dict(source, target).items()
+        }
 
     monkeypatch.setattr(module_under_test, 'resized_state_dict', broken)
     with pytest.raises(JobFailedError, match='nothing was written'):

@@ -4,35 +4,39 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp.apis.resume import (
-    Start,
-    find_start,
-    finished,
-)
+from mmcls_repmlp.apis.resume import Start, find_start, finished
 from mmcls_repmlp.errors import CheckpointError
 
-STATE = dict(state_dict=dict(w=torch.ones(1)), message_hub=dict(),
-             optimizer=dict(), meta=dict(
-                 epoch=1, iter=10, seed=4, batches_per_epoch=10))
+STATE = dict(
+    state_dict=dict(w=torch.ones(1)),
+    message_hub=dict(),
+    optimizer=dict(),
+    meta=dict(epoch=1, iter=10, seed=4, batches_per_epoch=10))
 
 
 @pytest.fixture
 def config(tmp_path):
     """Write checkpoints, whole ones or so many bytes of them."""
+
     def make(files=(), **options):
         for name, content in dict(files).items():
             path = tmp_path / name
-            torch.save(STATE if not isinstance(content, dict) else content,
-                       path)
+            torch.save(
+                STATE if not isinstance(content, dict) else content, path)
             if isinstance(content, int):
                 path.write_bytes(path.read_bytes()[:content])
         return Config(dict(work_dir=str(tmp_path), **options))
+
     return make
 
 
 def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
-    cfg = config({'epoch_9.pth': None, 'epoch_10.pth': None,
-                  'epoch_11.pth': 100, 'epoch_12.pth': 0})
+    cfg = config({
+        'epoch_9.pth': None,
+        'epoch_10.pth': None,
+        'epoch_11.pth': 100,
+        'epoch_12.pth': 0
+    })
     # As after the folder was moved, or the writing was cut off.
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_12.pth')
     start = find_start(cfg, 'auto')
@@ -53,8 +57,10 @@ def test_nothing_to_resume_is_said_and_training_starts_anew(config):
 
 
 def test_if_none_is_whole_nothing_starts(config):
-    with pytest.raises(CheckpointError, match='none of the 2 checkpoints in .*'
-                       '--resume FILE.*--force.*epoch_2.pth'):
+    with pytest.raises(
+            CheckpointError,
+            match='none of the 2 checkpoints in .*'
+            '--resume FILE.*--force.*epoch_2.pth'):
         find_start(config({'epoch_1.pth': 9, 'epoch_2.pth': 9}), 'auto')
 
 
@@ -67,18 +73,20 @@ def test_a_whole_file_without_training_state_is_refused(
     cfg = config({'epoch_2.pth': None, 'epoch_3.pth': content})
     if resume != 'auto':
         resume = str(tmp_path / resume)
-    with pytest.raises(CheckpointError, match='epoch_3.pth.*no training state '
-                       'to resume'):
+    with pytest.raises(
+            CheckpointError, match='epoch_3.pth.*no training state '
+            'to resume'):
         find_start(cfg, resume)
 
 
-@pytest.mark.parametrize(('options', 'resume', 'resumes', 'name'), [
-    (dict(), None, False, None),
-    (dict(load_from='epoch_1.pth'), None, False, 'epoch_1.pth'),
-    (dict(load_from='epoch_1.pth', resume=True), None, True, 'epoch_1.pth'),
-    (dict(resume=True), None, True, 'epoch_2.pth'),
-    (dict(load_from='epoch_1.pth'), 'auto', True, 'epoch_2.pth'),
-    (dict(), 'epoch_1.pth', True, 'epoch_1.pth')])
+@pytest.mark.parametrize(
+    ('options', 'resume', 'resumes', 'name'),
+    [(dict(), None, False, None),
+     (dict(load_from='epoch_1.pth'), None, False, 'epoch_1.pth'),
+     (dict(load_from='epoch_1.pth', resume=True), None, True, 'epoch_1.pth'),
+     (dict(resume=True), None, True, 'epoch_2.pth'),
+     (dict(load_from='epoch_1.pth'), 'auto', True, 'epoch_2.pth'),
+     (dict(), 'epoch_1.pth', True, 'epoch_1.pth')])
 def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
                              resumes, name):
     monkeypatch.chdir(tmp_path)
@@ -90,8 +98,10 @@ def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
 
 def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
     meta = dict(epoch=1, iter=10, seed=4)
-    start = find_start(config({'epoch_1.pth': {**STATE, 'meta': meta}}),
-                       'auto')
+    start = find_start(
+        config({'epoch_1.pth': {
+            **STATE, 'meta': meta
+        }}), 'auto')
     assert start.resumes and 'with other random numbers' in start.said
     assert 'epoch_1.pth, the newest whole checkpoint' in start.said
     cfg = config({'epoch_1.pth': None})

@@ -20,25 +20,30 @@ class Visualizer:
 
 
 def show(paths, *parts):
-    runner = Namespace(visualizer=Visualizer(), test_loop=Namespace(
-        dataloader=Namespace(dataset=Namespace(datasets=list(parts)))))
+    runner = Namespace(
+        visualizer=Visualizer(),
+        test_loop=Namespace(
+            dataloader=Namespace(dataset=Namespace(datasets=list(parts)))))
     hook = ShowPredictions('shown', side=32)
     hook.before_test(runner)
     hook.after_test_iter(runner, 0, dict(inputs=torch.ones(9, 3, 3, 4)), [
-        ClsDataSample(metainfo=dict(sample_idx=i, **(
-            dict(img_path=path) if path else {})))
-        for i, path in enumerate(paths)])
+        ClsDataSample(
+            metainfo=dict(
+                sample_idx=i, **(dict(img_path=path) if path else {})))
+        for i, path in enumerate(paths)
+    ])
     return runner.visualizer.drawn
 
 
-@pytest.mark.parametrize(('paths', 'names'), [
-    (['d/a/1.png', 'd/b/1.png', 'd/a/1.jpg'],
-     ['a_1.png.png', 'b_1.png.png', 'a_1.jpg.png']),
-    (['d/a b/é/1.png'], ['a b_é_1.png.png']),
-    (['d/a_b/c', 'd/a/b_c', 'd/a/b_c'],
-     ['a_b_c.png', 'a_b_c_000001.png', 'a_b_c_000002.png']),
-    (['../d/e/f.png'], ['.._.._d_e_f.png.png']),
-    ([None, None], ['000000.png', '000001.png'])])
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [(['d/a/1.png', 'd/b/1.png', 'd/a/1.jpg'
+       ], ['a_1.png.png', 'b_1.png.png', 'a_1.jpg.png']),
+     (['d/a b/é/1.png'], ['a b_é_1.png.png']),
+     (['d/a_b/c', 'd/a/b_c', 'd/a/b_c'
+       ], ['a_b_c.png', 'a_b_c_000001.png', 'a_b_c_000002.png']),
+     (['../d/e/f.png'], ['.._.._d_e_f.png.png']),
+     ([None, None], ['000000.png', '000001.png'])])
 def test_every_image_has_a_name_of_its_own(paths, names):
     assert show(paths, Namespace(img_prefix='d')) == names
 

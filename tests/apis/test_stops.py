@@ -6,11 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from mmcls_repmlp.apis.stops import (
-    TerminatedError,
-    is_output_closed,
-    stoppable,
-)
+from mmcls_repmlp.apis.stops import (TerminatedError, is_output_closed,
+                                     stoppable)
 
 
 def test_sigterm_is_an_exception_inside_and_nothing_is_left_behind():

@@ -20,7 +20,8 @@ def test_both_forms_score_the_same(project, work_dir):
     results = [
         run_test(config, checkpoint, ['accuracy'], work_dir=work_dir)
         for config, checkpoint in ((project.config, project.trained),
-                                   (project.deploy_config, project.merged))]
+                                   (project.deploy_config, project.merged))
+    ]
     assert results[0] == results[1]
     assert 0 <= results[0]['accuracy/top1'] <= 100
 
@@ -28,13 +29,18 @@ def test_both_forms_score_the_same(project, work_dir):
 def test_all_metrics_to_a_file(project, work_dir, tmp_path):
     out = tmp_path / 'metrics.json'
     results = run_test(
-        project.config, project.trained, module_under_test.METRICS,
-        dict(topk=[1, 5]), out=out, out_item='metrics', work_dir=work_dir)
+        project.config,
+        project.trained,
+        module_under_test.METRICS,
+        dict(topk=[1, 5]),
+        out=out,
+        out_item='metrics',
+        work_dir=work_dir)
     assert json.loads(out.read_text()) == pytest.approx(results)
     assert results.keys() == {
         'accuracy/top1', 'accuracy/top5', 'single-label/precision',
-        'single-label/recall', 'single-label/f1-score',
-        'single-label/support'}
+        'single-label/recall', 'single-label/f1-score', 'single-label/support'
+    }
     assert results['single-label/support'] == 20
 
 
@@ -44,28 +50,38 @@ def test_predictions_to_a_file(project, work_dir, tmp_path):
     predictions = pickle.loads(out.read_bytes())
     assert len(predictions) == 20
     assert predictions[0]['pred_label']['score'].shape == (10, )
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [
-        'predictions.pkl']
+    assert [path.name for path in tmp_path.iterdir()
+            if path.is_file()] == ['predictions.pkl']
 
 
 def test_images_with_predictions(project, work_dir, tmp_path):
-    run_test(project.config, project.trained, work_dir=work_dir,
-             show_dir=str(tmp_path / 'shown'))
+    run_test(
+        project.config,
+        project.trained,
+        work_dir=work_dir,
+        show_dir=str(tmp_path / 'shown'))
     images = list((tmp_path / 'shown').glob('*.png'))
     assert len(images) == 20
 
 
 def test_averaging_over_flips(project, work_dir):
-    results = run_test(project.config, project.trained, ['accuracy'],
-                       tta=True, work_dir=work_dir)
+    results = run_test(
+        project.config,
+        project.trained, ['accuracy'],
+        tta=True,
+        work_dir=work_dir)
     assert 'accuracy/top1' in results
 
 
 def test_flips_are_added_before_packing():
-    cfg = Config(dict(
-        model=dict(type='ImageClassifier'), test_dataloader=dict(dataset=dict(
-            pipeline=[dict(type='LoadImageFromFile'),
-                      dict(type='PackClsInputs')]))))
+    cfg = Config(
+        dict(
+            model=dict(type='ImageClassifier'),
+            test_dataloader=dict(
+                dataset=dict(pipeline=[
+                    dict(type='LoadImageFromFile'),
+                    dict(type='PackClsInputs')
+                ]))))
     module_under_test._enable_tta(cfg)
     load, augment = cfg.test_dataloader.dataset.pipeline
     assert load.type == 'LoadImageFromFile'
@@ -77,12 +93,16 @@ def test_flips_are_added_before_packing():
 @pytest.mark.parametrize(('metrics', 'options', 'expected'), [
     (['accuracy'], {}, [dict(type='Accuracy')]),
     ([], dict(topk=1), [dict(type='Accuracy', topk=1)]),
-    (['recall', 'f1_score'], dict(average=None),
-     [dict(type='SingleLabelMetric', items=('recall', 'f1-score'),
-           average=None)]),
-    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5),
-     [dict(type='Accuracy', topk=(1, 5), thrs=0.5),
-      dict(type='SingleLabelMetric', items=('recall', ), thrs=0.5)]),
+    (['recall', 'f1_score'], dict(average=None), [
+        dict(
+            type='SingleLabelMetric',
+            items=('recall', 'f1-score'),
+            average=None)
+    ]),
+    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5), [
+        dict(type='Accuracy', topk=(1, 5), thrs=0.5),
+        dict(type='SingleLabelMetric', items=('recall', ), thrs=0.5)
+    ]),
 ])
 def test_metrics_become_evaluators_of_mmcls(metrics, options, expected):
     assert module_under_test._evaluator(metrics, options) == expected
@@ -104,8 +124,8 @@ def test_wrong_arguments_are_refused_in_words(project, arguments, message):
 
 def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
     # What EMA leaves in a deploy file makes mmcls' hook crash later.
-    ema = dict(cfg_options=dict(custom_hooks=[dict(type='EMAHook',
-                                                   momentum=0.5)]))
+    ema = dict(
+        cfg_options=dict(custom_hooks=[dict(type='EMAHook', momentum=0.5)]))
     train(project.config, work_dir=str(tmp_path / 'work'), seed=0, **ema)
     trained, merged = tmp_path / 'work' / 'epoch_2.pth', tmp_path / 'm.pth'
     averaged = read_checkpoint(trained)
@@ -114,11 +134,15 @@ def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
         averaged['ema_state_dict'][f'module.{key}'])
     reparameterize_checkpoint(project.config, trained, merged)
     outs = [tmp_path / f'{i}.pkl' for i in range(2)]
-    for out, config, checkpoint in zip(
-            outs, (project.config, project.deploy_config), (trained, merged)):
+    for out, config, checkpoint in zip(outs,
+                                       (project.config, project.deploy_config),
+                                       (trained, merged)):
         run_test(config, checkpoint, out=out, work_dir=str(tmp_path), **ema)
-    scores = [torch.stack([p['pred_label']['score'] for p in pickle.loads(
-        out.read_bytes())]) for out in outs]
+    scores = [
+        torch.stack(
+            [p['pred_label']['score'] for p in pickle.loads(out.read_bytes())])
+        for out in outs
+    ]
     assert_same(*scores, 2e-5)
 
 
@@ -131,14 +155,18 @@ def test_files_are_not_overwritten(project, tmp_path):
 
 
 def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
-    for config, checkpoint, message in (
-            (project.deploy_config, project.trained, 'training form'),
-            (project.config, project.merged, 'already converted')):
+    for config, checkpoint, message in ((project.deploy_config,
+                                         project.trained, 'training form'),
+                                        (project.config, project.merged,
+                                         'already converted')):
         with pytest.raises(CheckpointError, match=message):
             run_test(config, checkpoint, work_dir=work_dir)
     with pytest.raises(CheckpointError, match='another number of classes'):
-        run_test(project.config, project.trained, work_dir=work_dir,
-                 cfg_options={'model.head.num_classes': 7})
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            cfg_options={'model.head.num_classes': 7})
 
 
 def nine(project, tmp_path):
@@ -148,16 +176,22 @@ def nine(project, tmp_path):
     return {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
 
 
-def test_a_missing_class_does_not_move_the_others(
-        project, work_dir, tmp_path):
+def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path):
     out = tmp_path / 'all.pkl'
     run_test(project.config, project.trained, out=out, work_dir=work_dir)
-    kept = [sample for sample in pickle.loads(out.read_bytes())
-            if '/3/' not in sample['img_path']]
-    right = [int(sample['pred_label']['label'][0])
-             == int(sample['img_path'].split('/')[-2]) for sample in kept]
-    results = run_test(project.config, project.trained, work_dir=work_dir,
-                       cfg_options=nine(project, tmp_path))
+    kept = [
+        sample for sample in pickle.loads(out.read_bytes())
+        if '/3/' not in sample['img_path']
+    ]
+    right = [
+        int(sample['pred_label']['label'][0]) == int(
+            sample['img_path'].split('/')[-2]) for sample in kept
+    ]
+    results = run_test(
+        project.config,
+        project.trained,
+        work_dir=work_dir,
+        cfg_options=nine(project, tmp_path))
     assert len(right) == 18
     assert results['accuracy/top1'] == pytest.approx(
         100 * sum(right) / 18, abs=1e-4)
@@ -165,22 +199,30 @@ def test_a_missing_class_does_not_move_the_others(
 
 def test_a_class_that_nobody_learnt(project, work_dir, tmp_path):
     options = nine(project, tmp_path)
-    (tmp_path / 'data' / 'val' / '4').rename(
-        tmp_path / 'data' / 'val' / 'cat')
+    (tmp_path / 'data' / 'val' / '4').rename(tmp_path / 'data' / 'val' / 'cat')
     with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
-        run_test(project.config, project.trained, work_dir=work_dir,
-                 cfg_options=options)
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            cfg_options=options)
 
 
 @pytest.mark.parametrize('workers', [0, 1])
 def test_an_image_that_cannot_be_read(project, work_dir, tmp_path, workers):
     options = nine(project, tmp_path)
     (tmp_path / 'data' / 'val' / '5' / 'a.png').write_bytes(b'')
-    with pytest.raises(JobFailedError, match=r"^image '.*/5/a.png' cannot be "
-                       'read: the file is empty$'):
-        run_test(project.config, project.trained, work_dir=work_dir,
-                 cfg_options={**options,
-                              'test_dataloader.num_workers': workers})
+    with pytest.raises(
+            JobFailedError,
+            match=r"^image '.*/5/a.png' cannot be "
+            'read: the file is empty$'):
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            cfg_options={
+                **options, 'test_dataloader.num_workers': workers
+            })
 
 
 def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
@@ -191,8 +233,12 @@ def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
         shutil.copy(images[0], folder / 'a.png')
         shutil.copy(images[1], folder / 'more of it' / 'a.png')
     shown = tmp_path / 'shown'
-    arguments = dict(work_dir=work_dir, show_dir=str(shown), cfg_options={
-        'test_dataloader.dataset.data_root': str(tmp_path / 'data')})
+    arguments = dict(
+        work_dir=work_dir,
+        show_dir=str(shown),
+        cfg_options={
+            'test_dataloader.dataset.data_root': str(tmp_path / 'data')
+        })
     run_test(project.config, project.trained, **arguments)
     names = sorted(path.name for path in shown.iterdir())
     assert len(names) == 20
@@ -203,18 +249,25 @@ def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
     assert sorted(path.name for path in shown.iterdir()) == names
 
 
-@pytest.mark.parametrize('options', [
-    dict(topk=[1, 11]), dict(average='weighted')])
-def test_metrics_are_tried_before_the_first_batch(
-        project, work_dir, monkeypatch, options):
+@pytest.mark.parametrize(
+    'options',
+    [dict(topk=[1, 11]), dict(average='weighted')])
+def test_metrics_are_tried_before_the_first_batch(project, work_dir,
+                                                  monkeypatch, options):
     monkeypatch.setattr(Runner, 'test', None)
     with pytest.raises(UserError, match='topk=11 is no|Invalid `average`'):
-        run_test(project.config, project.trained, ['accuracy', 'recall'],
-                 options, work_dir=work_dir)
+        run_test(
+            project.config,
+            project.trained, ['accuracy', 'recall'],
+            options,
+            work_dir=work_dir)
 
 
 def test_processes_must_be_started(project, work_dir, monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
     with pytest.raises(UserError, match='torchrun'):
-        run_test(project.config, project.trained, work_dir=work_dir,
-                 launcher='pytorch')
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            launcher='pytorch')

@@ -59,8 +59,10 @@ def test_the_named_one_and_the_newest_go_on_alike(project, tmp_path):
     train(project.config, str(moved), resume='auto')
     train(project.config, str(tmp_path / 'named'), resume=str(first))
     for folder in ('named', 'newest'):
-        states = [read_checkpoint(path)['state_dict'] for path in (
-            last, tmp_path / folder / 'epoch_2.pth')]
+        states = [
+            read_checkpoint(path)['state_dict']
+            for path in (last, tmp_path / folder / 'epoch_2.pth')
+        ]
         assert all(states[0][key].equal(states[1][key]) for key in states[0])
 
 
@@ -86,10 +88,13 @@ def test_training_anew_over_another_is_refused(project, work_dir):
     with pytest.raises(UserError, match='epoch_2.pth the newest, which this'):
         train(project.config, work_dir, resume=f'{work_dir}/epoch_1.pth')
     assert sorted(Path(work_dir).iterdir()) == before
-    train(project.config, work_dir, force=True,
-          cfg_options={'train_cfg.max_epochs': 1})
-    assert sorted(path.name for path in Path(work_dir).glob('*.pth')) == [
-        'epoch_1.pth']
+    train(
+        project.config,
+        work_dir,
+        force=True,
+        cfg_options={'train_cfg.max_epochs': 1})
+    assert sorted(path.name
+                  for path in Path(work_dir).glob('*.pth')) == ['epoch_1.pth']
 
 
 def test_a_damaged_newest_one_is_passed_over(project, work_dir):
@@ -104,18 +109,27 @@ def test_a_damaged_newest_one_is_passed_over(project, work_dir):
 
 def test_another_model_in_the_work_dir_is_refused(project, work_dir):
     shutil.copytree(project.work_dir, work_dir)
-    with pytest.raises(CheckpointError, match='epoch_2.pth.*another number of '
-                       'classes'):
-        train(project.config, work_dir, resume='auto',
-              cfg_options={'model.head.num_classes': 12})
+    with pytest.raises(
+            CheckpointError, match='epoch_2.pth.*another number of '
+            'classes'):
+        train(
+            project.config,
+            work_dir,
+            resume='auto',
+            cfg_options={'model.head.num_classes': 12})
 
 
 def test_another_optimizer_is_refused_before_training(project, work_dir):
     with pytest.raises(CheckpointError, match='with another optimizer'):
-        train(project.config, work_dir, resume=str(project.trained),
-              cfg_options={'optim_wrapper.optimizer': dict(
-                  type='SGD', lr=0.1, weight_decay=0., _delete_=True),
-                  'train_cfg.max_epochs': 3})
+        train(
+            project.config,
+            work_dir,
+            resume=str(project.trained),
+            cfg_options={
+                'optim_wrapper.optimizer': dict(
+                    type='SGD', lr=0.1, weight_decay=0., _delete_=True),
+                'train_cfg.max_epochs': 3
+            })
 
 
 def test_two_trainings_in_one_folder(project, work_dir, monkeypatch):
@@ -134,35 +148,48 @@ class FailingHook(Hook):
 
     def before_train_epoch(self, runner):
         if runner.epoch == 1 and self.kind != 'nan':
-            raise dict(stop=KeyboardInterrupt, defect=ZeroDivisionError,
-                       disk=OSError(28, 'No space left on device'))[self.kind]
+            raise dict(
+                stop=KeyboardInterrupt,
+                defect=ZeroDivisionError,
+                disk=OSError(28, 'No space left on device'))[self.kind]
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.epoch == 1 and self.kind == 'nan':
             runner.model.head.fc.bias.data[0] = torch.nan
 
 
-@pytest.mark.parametrize(('kind', 'error', 'words'), [
-    ('stop', KeyboardInterrupt, ''),
-    ('defect', JobFailedError,
-     'training failed in iteration 4: ZeroDivisionError; '),
-    ('disk', JobFailedError,
-     'training failed in iteration 4: No space left on device; '),
-    ('nan', JobFailedError, 'the loss is NaN or infinite since iteration 4: '
-     r'.*\(optim_wrapper.clip_grad\); ')])
+@pytest.mark.parametrize(
+    ('kind', 'error', 'words'),
+    [('stop', KeyboardInterrupt, ''),
+     ('defect', JobFailedError,
+      'training failed in iteration 4: ZeroDivisionError; '),
+     ('disk', JobFailedError,
+      'training failed in iteration 4: No space left on device; '),
+     ('nan', JobFailedError, 'the loss is NaN or infinite since iteration 4: '
+      r'.*\(optim_wrapper.clip_grad\); ')])
 def test_what_is_left_is_said(project, work_dir, kind, error, words):
-    with pytest.raises(error, match=f'^{words}{work_dir}/epoch_1.pth is the '
-                       'last whole checkpoint, --resume goes on from it$'):
-        train(project.config, work_dir, cfg_options=dict(
-            custom_hooks=[dict(type='FailingHook', kind=kind)],
-            default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
+    with pytest.raises(
+            error,
+            match=f'^{words}{work_dir}/epoch_1.pth is the '
+            'last whole checkpoint, --resume goes on from it$'):
+        train(
+            project.config,
+            work_dir,
+            cfg_options=dict(
+                custom_hooks=[dict(type='FailingHook', kind=kind)],
+                default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
     assert read_checkpoint(f'{work_dir}/epoch_1.pth')['meta']['epoch'] == 1
 
 
 def test_arguments_reach_the_config(project, seen):
-    cfg = seen(project.config, work_dir='x', no_validate=True, seed=7,
-               auto_scale_lr=True, launcher='none',
-               cfg_options={'train_cfg.max_epochs': 5})
+    cfg = seen(
+        project.config,
+        work_dir='x',
+        no_validate=True,
+        seed=7,
+        auto_scale_lr=True,
+        launcher='none',
+        cfg_options={'train_cfg.max_epochs': 5})
     assert cfg.work_dir == 'x'
     assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
     assert cfg.randomness.seed == 7
@@ -191,8 +218,10 @@ def test_mixed_precision_needs_a_gpu_and_the_plain_wrapper(monkeypatch):
 
 def test_scaling_needs_a_base(project):
     with pytest.raises(UserError, match='auto_scale_lr.base_batch_size'):
-        train(project.config, auto_scale_lr=True,
-              cfg_options={'auto_scale_lr.base_batch_size': None})
+        train(
+            project.config,
+            auto_scale_lr=True,
+            cfg_options={'auto_scale_lr.base_batch_size': None})
 
 
 def test_checkpoints_are_checked_before_anything_starts(project, tmp_path):
@@ -205,10 +234,16 @@ def test_checkpoints_are_checked_before_anything_starts(project, tmp_path):
 
 
 def test_a_schedule_that_begins_when_training_ends(project, tmp_path):
-    with pytest.raises(UserError, match='param_scheduler of the config '
-                       'cannot be built, or is longer than its train_cfg'):
-        train(project.config, str(tmp_path), cfg_options=dict(param_scheduler=[
-            dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]))
+    with pytest.raises(
+            UserError,
+            match='param_scheduler of the config '
+            'cannot be built, or is longer than its train_cfg'):
+        train(
+            project.config,
+            str(tmp_path),
+            cfg_options=dict(param_scheduler=[
+                dict(type='CosineAnnealingLR', begin=2, by_epoch=True)
+            ]))
 
 
 @pytest.mark.parametrize('resume', [False, True])
@@ -216,11 +251,18 @@ def test_what_training_starts_from_must_fit(project, tmp_path, resume):
     start = {} if resume else {'load_from': str(project.trained)}
     options = dict(resume=str(project.trained) if resume else None)
     with pytest.raises(CheckpointError, match='another number of classes'):
-        train(project.config, str(tmp_path), **options, cfg_options={
-            **start, 'model.head.num_classes': 12})
+        train(
+            project.config,
+            str(tmp_path),
+            **options,
+            cfg_options={
+                **start, 'model.head.num_classes': 12
+            })
     # A backbone's weights without the prefix would leave all at random.
     weights = load_model(project.config, project.trained).backbone
     torch.save(weights.state_dict(), tmp_path / 'backbone.pth')
     with pytest.raises(CheckpointError, match='does not fit the model'):
-        train(project.config, str(tmp_path), cfg_options={
-            'load_from': str(tmp_path / 'backbone.pth')})
+        train(
+            project.config,
+            str(tmp_path),
+            cfg_options={'load_from': str(tmp_path / 'backbone.pth')})

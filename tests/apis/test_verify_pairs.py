@@ -26,10 +26,11 @@ def test_a_folder_of_identities(project, tmp_path, capsys):
 
 
 def test_the_merged_model_judges_the_same(project):
-    found = [verify_pairs(config, checkpoint, project.data / 'train')
-             for config, checkpoint in (
-                 (project.config, project.trained),
-                 (project.deploy_config, project.merged))]
+    found = [
+        verify_pairs(config, checkpoint, project.data / 'train')
+        for config, checkpoint in ((project.config, project.trained),
+                                   (project.deploy_config, project.merged))
+    ]
     # Rounding may change the order of a few of the pairs, and no more.
     assert found[1].roc.area == pytest.approx(found[0].roc.area, abs=1e-3)
     assert found[1].accuracy == pytest.approx(found[0].accuracy, abs=0.05)
@@ -39,8 +40,9 @@ def test_features_are_those_before_the_head(project):
     model = load_model(project.config, project.trained)
     pixels, labels = [], []
     for path in sorted((project.data / 'train').glob('*/*.png')):
-        pixels.append(mmcv.imresize(mmcv.imread(str(path)), (32, 32),
-                                    interpolation='bicubic'))
+        pixels.append(
+            mmcv.imresize(
+                mmcv.imread(str(path)), (32, 32), interpolation='bicubic'))
         labels.append(int(path.parent.name))
     batch = torch.as_tensor(np.stack(pixels)).permute(0, 3, 1, 2).float()
     with torch.no_grad():
@@ -51,10 +53,11 @@ def test_features_are_those_before_the_head(project):
     assert found.roc.area == pytest.approx(expected.roc.area, abs=1e-3)
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(folder='/nowhere'), "test data set in '/nowhere' cannot be read"),
-    (dict(out='a.jpg'), 'end it in .png'),
-    (dict(max_pairs=10), '5 pairs of either kind, 10 are needed')])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [(dict(folder='/nowhere'), "test data set in '/nowhere' cannot be read"),
+     (dict(out='a.jpg'), 'end it in .png'),
+     (dict(max_pairs=10), '5 pairs of either kind, 10 are needed')])
 def test_what_cannot_be_used(project, kwargs, message):
     with pytest.raises(UserError, match=message):
         verify_pairs(project.config, project.trained, **kwargs)
@@ -63,8 +66,7 @@ def test_what_cannot_be_used(project, kwargs, message):
 def test_nothing_is_overwritten(project, tmp_path):
     (tmp_path / 'a.png').write_text('mine')
     with pytest.raises(UserError, match='exists'):
-        verify_pairs(project.config, project.trained,
-                     out=tmp_path / 'a.png')
+        verify_pairs(project.config, project.trained, out=tmp_path / 'a.png')
 
 
 def test_an_image_that_cannot_be_read(project, tmp_path):

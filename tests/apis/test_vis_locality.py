@@ -18,13 +18,19 @@ def found(position=(0, 1), size=(3, 4), fill=1.):
     return Locality(position, 2, 3, before, after)
 
 
-@pytest.mark.parametrize(('block', 'stage', 'index'), [
-    (None, 0, 0), ('1.1', 1, 1), ('backbone.stages.1.0.repmlp_block', 1, 0)])
+@pytest.mark.parametrize(('block', 'stage', 'index'),
+                         [(None, 0, 0), ('1.1', 1, 1),
+                          ('backbone.stages.1.0.repmlp_block', 1, 0)])
 def test_the_numbers_are_those_of_the_block(project, tmp_path, block, stage,
                                             index):
     lines = []
-    drawn, = vis_locality(project.config, project.trained, tmp_path / 'a.png',
-                          block, (1, 3), 1, report=lines.append)
+    drawn, = vis_locality(
+        project.config,
+        project.trained,
+        tmp_path / 'a.png',
+        block, (1, 3),
+        1,
+        report=lines.append)
     model = load_model(project.config, project.trained)
     expected = locality(model.backbone.stages[stage][index].repmlp_block,
                         (1, 3), 1)
@@ -45,8 +51,11 @@ def test_the_share_within_the_window_is_reported():
 def test_several_checkpoints_in_columns(project, tmp_path):
     lines = []
     drawn = vis_locality(
-        project.config, project.trained, tmp_path / 'a.png',
-        over_training=[project.work_dir / 'epoch_1.pth'], report=lines.append)
+        project.config,
+        project.trained,
+        tmp_path / 'a.png',
+        over_training=[project.work_dir / 'epoch_1.pth'],
+        report=lines.append)
     assert [line[:8] for line in lines[:2]] == ['epoch 1:', 'epoch 2:']
     assert not drawn[0].before.equal(drawn[1].before)
 
@@ -63,14 +72,15 @@ def test_maps_are_drawn_as_they_are_on_one_scale(count):
     maps = [*(e.before for e in each), *(e.after for e in each)]
     for axes, weights in zip(panels, maps):
         shown = np.asarray(axes.images[0].get_array())
-        np.testing.assert_allclose(shown, weights.log10().clamp_min(
-            scales[0][0]).numpy())
+        np.testing.assert_allclose(
+            shown,
+            weights.log10().clamp_min(scales[0][0]).numpy())
         # The frame: rows 0 to 1, columns 0 to 2, cut at the upper edge.
         frame, = axes.patches
-        assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (
-            -0.5, -0.5, 3, 2)
-        assert [line.get_xydata().tolist() for line in axes.lines] == [
-            [[1, 0]]]
+        assert (*frame.get_xy(), frame.get_width(),
+                frame.get_height()) == (-0.5, -0.5, 3, 2)
+        assert [line.get_xydata().tolist() for line in axes.lines] == [[[1,
+                                                                         0]]]
 
 
 def test_weights_of_zero_are_dark():
@@ -81,25 +91,34 @@ def test_weights_of_zero_are_dark():
     assert np.isfinite(shown).all() and shown[2, 2] == shown.min()
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(out='a.jpg'), r'end it in \.png'),
-    (dict(config='no.py'), 'does not exist'),
-    (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
-    (dict(block='4.1'), "no block '4.1': choose from 0.0, 1.0, 1.1, 2.0"),
-    (dict(position=(8, 0)), 'no position 8 0: choose from 0 0 to 7 7'),
-    (dict(shareset=2), 'no shareset 2'),
-    (dict(checkpoint='MERGED'), 'deploy form.*cannot be told apart'),
-    (dict(config='DEPLOY', checkpoint='MERGED'), 'cannot be told apart'),
-    (dict(over_training=['MERGED']), 'cannot be told apart')])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(out='a.jpg'), r'end it in \.png'),
+     (dict(config='no.py'), 'does not exist'),
+     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
+     (dict(block='4.1'), "no block '4.1': choose from 0.0, 1.0, 1.1, 2.0"),
+     (dict(position=(8, 0)), 'no position 8 0: choose from 0 0 to 7 7'),
+     (dict(shareset=2), 'no shareset 2'),
+     (dict(checkpoint='MERGED'), 'deploy form.*cannot be told apart'),
+     (dict(config='DEPLOY', checkpoint='MERGED'), 'cannot be told apart'),
+     (dict(over_training=['MERGED']), 'cannot be told apart')])
 def test_wrong_arguments(project, tmp_path, arguments, message):
     paths = dict(MERGED=project.merged, DEPLOY=project.deploy_config)
     arguments = {
-        key: [paths[item] for item in value] if isinstance(value, list)
-        else paths.get(value, value) for key, value in arguments.items()}
+        key: [paths[item]
+              for item in value] if isinstance(value, list) else paths.get(
+                  value, value)
+        for key, value in arguments.items()
+    }
     with pytest.raises(UserError, match=message):
-        vis_locality(**{'config': project.config, 'out': tmp_path / 'a.png',
-                        'checkpoint': project.trained, **arguments},
-                     report=lambda line: None)
+        vis_locality(
+            **{
+                'config': project.config,
+                'out': tmp_path / 'a.png',
+                'checkpoint': project.trained,
+                **arguments
+            },
+            report=lambda line: None)
     assert not list(tmp_path.iterdir())
 
 

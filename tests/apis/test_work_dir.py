@@ -6,33 +6,32 @@ import pytest
 from mmengine.config import Config
 
 from mmcls_repmlp.apis import work_dir as module
-from mmcls_repmlp.apis.work_dir import (
-    check_unused,
-    remove_checkpoints,
-    reserved,
-    saved_checkpoints,
-)
+from mmcls_repmlp.apis.work_dir import (check_unused, remove_checkpoints,
+                                        reserved, saved_checkpoints)
 from mmcls_repmlp.errors import UserError
 
 
 @pytest.fixture
 def config(tmp_path):
+
     def make(*names, **hook):
         work = tmp_path / 'work'
         for name in names:
             path = work / name
             path.parent.mkdir(exist_ok=True, parents=True)
             path.touch()
-        return Config(dict(work_dir=str(work),
-                           default_hooks=dict(checkpoint=hook)))
+        return Config(
+            dict(work_dir=str(work), default_hooks=dict(checkpoint=hook)))
+
     return make
 
 
-@pytest.mark.parametrize(('hook', 'names'), [
-    (dict(), ['epoch_2.pth', 'epoch_1.pth', 'iter_9.pth']),
-    (dict(by_epoch=False), ['iter_9.pth', 'epoch_2.pth', 'epoch_1.pth']),
-    (dict(filename_tmpl='my_{}.pth'),
-     ['my_3.pth', 'epoch_2.pth', 'epoch_1.pth', 'iter_9.pth'])])
+@pytest.mark.parametrize(
+    ('hook', 'names'),
+    [(dict(), ['epoch_2.pth', 'epoch_1.pth', 'iter_9.pth']),
+     (dict(by_epoch=False), ['iter_9.pth', 'epoch_2.pth', 'epoch_1.pth']),
+     (dict(filename_tmpl='my_{}.pth'),
+      ['my_3.pth', 'epoch_2.pth', 'epoch_1.pth', 'iter_9.pth'])])
 def test_checkpoints_of_this_config_come_first(config, hook, names):
     cfg = config('epoch_1.pth', 'epoch_2.pth', 'iter_9.pth', 'my_3.pth',
                  **hook)
@@ -42,13 +41,16 @@ def test_checkpoints_of_this_config_come_first(config, hook, names):
 def test_checkpoints_elsewhere(config, tmp_path):
     cfg = config('../other/work/epoch_1.pth', out_dir=str(tmp_path / 'other'))
     assert saved_checkpoints(cfg) == [
-        (1, tmp_path / 'other' / 'work' / 'epoch_1.pth')]
+        (1, tmp_path / 'other' / 'work' / 'epoch_1.pth')
+    ]
 
 
 def test_nothing_is_replaced_unasked(config):
     cfg = config('epoch_1.pth', 'epoch_3.pth')
-    with pytest.raises(UserError, match='epoch_3.pth the newest, which this '
-                       'one would replace: .*--resume.*--work-dir.*--force'):
+    with pytest.raises(
+            UserError,
+            match='epoch_3.pth the newest, which this '
+            'one would replace: .*--resume.*--work-dir.*--force'):
         check_unused(cfg, None)
     with pytest.raises(UserError, match='epoch_3.pth the newest'):
         check_unused(cfg, 1)  # going back
@@ -56,9 +58,10 @@ def test_nothing_is_replaced_unasked(config):
     check_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
 
 
-@pytest.mark.parametrize(('step', 'left'), [
-    (None, ['log', 'merged.pth']),
-    (1, ['best_acc_epoch_3.pth', 'epoch_1.pth', 'log', 'merged.pth'])])
+@pytest.mark.parametrize(
+    ('step', 'left'),
+    [(None, ['log', 'merged.pth']),
+     (1, ['best_acc_epoch_3.pth', 'epoch_1.pth', 'log', 'merged.pth'])])
 def test_what_is_replaced_goes_and_nothing_else(config, step, left):
     cfg = config('epoch_1.pth', 'epoch_3.pth', 'best_acc_epoch_3.pth', 'log',
                  'merged.pth', 'last_checkpoint')
@@ -100,6 +103,7 @@ def test_a_killed_training_keeps_nobody_out(tmp_path):
 
 
 def test_file_systems_without_locks(tmp_path, monkeypatch):
+
     def acquire(self):
         raise NotImplementedError
 

@@ -16,8 +16,9 @@ def test_a_flipped_bit_in_any_weight_is_found(tmp_path):
     path = tmp_path / 'a.pth'
     data = FILES['weights']
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        tensors = [entry for entry in archive.infolist()
-                   if '/data/' in entry.filename]
+        tensors = [
+            entry for entry in archive.infolist() if '/data/' in entry.filename
+        ]
     assert len(tensors) == 6
     for entry in tensors:
         start = data.index(entry.filename.encode()) + 100
@@ -27,8 +28,10 @@ def test_a_flipped_bit_in_any_weight_is_found(tmp_path):
         path.write_bytes(damaged)
         # torch does not notice.
         torch.load(path, weights_only=True)
-        with pytest.raises(CheckpointError, match=r'the checksum of .*'
-                           f'{entry.filename}.* is wrong'):
+        with pytest.raises(
+                CheckpointError,
+                match=r'the checksum of .*'
+                f'{entry.filename}.* is wrong'):
             read_checkpoint(path)
 
 

@@ -33,8 +33,9 @@ def test_addresses_that_end_alike_are_kept_apart(web):
 def test_a_download_that_breaks_off_is_not_kept(web):
     address = web.put('/a.pth', b'0123456789')
     web.cut_off.add('/a.pth')
-    with pytest.raises(CheckpointError, match='cut off after 5 of 10 bytes|'
-                       'IncompleteRead'):
+    with pytest.raises(
+            CheckpointError, match='cut off after 5 of 10 bytes|'
+            'IncompleteRead'):
         fetch(address)
     assert not cached_path(address).exists()
     web.cut_off.clear()
@@ -62,6 +63,7 @@ def test_a_date_in_the_name_is_no_hash(web):
 
 
 def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
+
     def full(source, file):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
@@ -72,12 +74,14 @@ def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
     assert not cached_path(address).exists()
 
 
-@pytest.mark.parametrize('address', [
-    '{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth'])
+@pytest.mark.parametrize(
+    'address',
+    ['{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth'])
 def test_what_cannot_be_fetched(web, address):
     address = address.format(web=web.address)
-    with pytest.raises(CheckpointError, match='cannot be fetched: check the '
-                       'address') as error:
+    with pytest.raises(
+            CheckpointError, match='cannot be fetched: check the '
+            'address') as error:
         read_checkpoint(address)
     assert len(str(error.value)) < 300
 
@@ -85,8 +89,10 @@ def test_what_cannot_be_fetched(web, address):
 def test_processes_that_start_together_fetch_once(web):
     address = web.put('/a.pth', bytes(10**6))
     found = []
-    threads = [threading.Thread(target=lambda: found.append(fetch(address)))
-               for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(fetch(address)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

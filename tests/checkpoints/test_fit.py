@@ -8,8 +8,8 @@ from tests.helpers import TINY_CFG, assert_same, random_model
 
 
 def test_strict_loading_fills_the_model():
-    source, target = (random_model(RepMLPNet, seed, **TINY_CFG)
-                      for seed in (0, 1))
+    source, target = (
+        random_model(RepMLPNet, seed, **TINY_CFG) for seed in (0, 1))
     load_strictly(target, source.state_dict(), 'a.pth')
     assert_same([*target.state_dict().values()],
                 [*source.state_dict().values()], 0)

@@ -8,12 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp.checkpoints import (
-    class_names,
-    load_strictly,
-    read_checkpoint,
-    state_dict_of,
-)
+from mmcls_repmlp.checkpoints import (class_names, load_strictly,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import CheckpointError
 from tests.fuzz import example_files, example_weights, mutants
 
@@ -51,8 +47,8 @@ def test_unchanged_files_are_read(tmp_path, name):
 @pytest.mark.parametrize('name', FILES)
 def test_mutants_give_the_right_weights_or_a_sentence(tmp_path, name):
     path, refused = tmp_path / 'a.pth', 0
-    for i, (way, mutant, checked) in enumerate(mutants(
-            FILES[name], MUTANTS // len(FILES), seed=len(name))):
+    for i, (way, mutant, checked) in enumerate(
+            mutants(FILES[name], MUTANTS // len(FILES), seed=len(name))):
         path.write_bytes(mutant)
         try:
             loaded = load(path)

@@ -68,8 +68,12 @@ def test_a_model_is_loaded(web, tmp_path, place):
 @pytest.mark.parametrize('how', [
     lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
     lambda file: _load_checkpoint(file, map_location='cpu'),
-    lambda file: MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=dict(
-        type='Pretrained', checkpoint=file))).init_weights()])
+    lambda file: MODELS.build(
+        dict(
+            type='RepMLPNet',
+            **TINY_CFG,
+            init_cfg=dict(type='Pretrained', checkpoint=file))).init_weights()
+])
 def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
     torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
     with pytest.raises(CheckpointError, match='could run code'):
@@ -78,7 +82,8 @@ def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
 
 @pytest.mark.parametrize('scheme', [
     'torchvision://resnet50', 'modelzoo://resnet50', 'mmcls://resnet50',
-    'openmmlab://resnet50', 'open-mmlab://resnet50'])
+    'openmmlab://resnet50', 'open-mmlab://resnet50'
+])
 def test_names_that_stand_for_addresses(web, tmp_path, marker, monkeypatch,
                                         scheme):
     torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
@@ -101,8 +106,10 @@ def storage(monkeypatch):
 
     @CheckpointLoader.register_scheme(prefixes='storage://')
     def load(filename, map_location=None):
-        return torch.load(filename.removeprefix('storage://'),
-                          map_location=map_location, weights_only=False)
+        return torch.load(
+            filename.removeprefix('storage://'),
+            map_location=map_location,
+            weights_only=False)
 
     make_loading_safe()
 
@@ -124,18 +131,22 @@ def test_making_safe_twice_does_no_more(storage):
     after = CheckpointLoader._schemes
     assert before.keys() == after.keys()
     assert after[''] is load_safely
-    assert all(getattr(loader, '__wrapped__', None) is getattr(
-        before[prefix], '__wrapped__', None)
+    assert all(
+        getattr(loader, '__wrapped__', None) is getattr(
+            before[prefix], '__wrapped__', None)
         for prefix, loader in after.items())
 
 
 # ------------------------------------------------- configs that files carry
 
+
 def test_no_config_of_a_file_reaches_mmengine(tmp_path):
     kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
-    torch.save(dict(
-        state_dict=weights(), meta=dict(kept, config='1', cfg='2'),
-        message_hub=dict(runtime_info=dict(cfg='3', iter=4))),
+    torch.save(
+        dict(
+            state_dict=weights(),
+            meta=dict(kept, config='1', cfg='2'),
+            message_hub=dict(runtime_info=dict(cfg='3', iter=4))),
         tmp_path / 'a.pth')
     read = _load_checkpoint(str(tmp_path / 'a.pth'))
     assert read['meta'] == kept
@@ -156,28 +167,35 @@ def test_training_resumes_without_running_the_config_of_a_file(
     path = work / 'epoch_2.pth'
     torch.save(content, path)
     (work / 'last_checkpoint').write_text(str(path))
-    train(project.config, work_dir=str(work),
-          resume=str(path) if named else 'auto',
-          cfg_options={'train_cfg.max_epochs': 3})
+    train(
+        project.config,
+        work_dir=str(work),
+        resume=str(path) if named else 'auto',
+        cfg_options={'train_cfg.max_epochs': 3})
     assert (work / 'epoch_3.pth').is_file()
 
 
 @pytest.mark.parametrize('content', [
     lambda code: dict(meta=dict(cfg=code)),
-    lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))])
+    lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
+])
 def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
         tmp_path, marker, content):
-    torch.save(dict(state_dict=weights(), **content(making(marker))),
-               tmp_path / 'a.pth')
+    torch.save(
+        dict(state_dict=weights(), **content(making(marker))),
+        tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='Cannot find the config'):
         BaseInferencer._init_model(None, {}, str(tmp_path / 'a.pth'))
 
 
 # --------------------------------------------------------- what files hold
 
+
 @pytest.mark.parametrize('weight', [
-    torch.ones(2, device='meta'), torch.eye(2).to_sparse(),
-    torch.tensor([float('nan')])])
+    torch.ones(2, device='meta'),
+    torch.eye(2).to_sparse(),
+    torch.tensor([float('nan')])
+])
 def test_no_model_starts_from_what_is_no_weight(tmp_path, weight):
     torch.save(dict(weights(), odd=weight), tmp_path / 'a.pth')
     cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
@@ -187,8 +205,10 @@ def test_no_model_starts_from_what_is_no_weight(tmp_path, weight):
 
 
 def test_names_of_wrappers_and_other_envelopes_are_understood(tmp_path):
-    wrapped = {f'module._orig_mod.{key}': value
-               for key, value in weights().items()}
+    wrapped = {
+        f'module._orig_mod.{key}': value
+        for key, value in weights().items()
+    }
     torch.save(dict(model=wrapped, epoch=3), tmp_path / 'a.pth')
     model = random_model(RepMLPNet, seed=1, **TINY_CFG)
     load_checkpoint(model, str(tmp_path / 'a.pth'))

@@ -25,9 +25,13 @@ def read(tmp_path, value):
 
 
 @pytest.mark.parametrize('array', [
-    np.arange(6.).reshape(2, 3), np.ones(0), np.array(3, 'i2'),
+    np.arange(6.).reshape(2, 3),
+    np.ones(0),
+    np.array(3, 'i2'),
     np.asfortranarray(np.arange(6, dtype='f4').reshape(2, 3)),
-    np.array([True, False]), np.arange(3, dtype='>i4')])
+    np.array([True, False]),
+    np.arange(3, dtype='>i4')
+])
 def test_arrays_of_numbers_are_restored(tmp_path, array):
     restored = read(tmp_path, array)
     assert restored.dtype.newbyteorder('=') == array.dtype.newbyteorder('=')
@@ -40,8 +44,11 @@ def test_arrays_of_numbers_are_restored(tmp_path, array):
     assert np.array_equal(read(tmp_path, restored), array)
 
 
-@pytest.mark.parametrize('number', [
-    np.float32(0.5), np.float64(-2), np.int64(3), np.bool_(True)])
+@pytest.mark.parametrize(
+    'number',
+    [np.float32(0.5),
+     np.float64(-2),
+     np.int64(3), np.bool_(True)])
 def test_numbers_are_restored(tmp_path, number):
     restored = read(tmp_path, number)
     assert restored == number and restored.dtype == number.dtype
@@ -55,15 +62,19 @@ REBUILD = np.zeros(1).__reduce__()[0]
 @pytest.mark.parametrize('value', [
     Forged(np.dtype, ('O', False, True)),
     Forged(np.dtype, ('V8', False, True)),
-    np.array([None]), np.array(['text']), np.array(b'bytes'),
-    np.zeros(2, [('a', 'f4')]), np.datetime64('2020-01-01'),
+    np.array([None]),
+    np.array(['text']),
+    np.array(b'bytes'),
+    np.zeros(2, [('a', 'f4')]),
+    np.datetime64('2020-01-01'),
     Forged(REBUILD, (np.ndarray, (0, ), b'b'),
            (1, (1000, ), np.dtype('f8'), False, b'short')),
     Forged(REBUILD, (np.ndarray, (0, ), b'b'),
            (1, (2, ), 'f8', False, bytes(16))),
     Forged(REBUILD, (np.ndarray, (0, ), b'b'),
            (1, (2, ), np.dtype('f8'), False, [1, 2])),
-    Forged(np.float64(1).__reduce__()[0], (np.dtype('f8'), b''))])
+    Forged(np.float64(1).__reduce__()[0], (np.dtype('f8'), b''))
+])
 def test_everything_else_is_refused(tmp_path, value):
     with pytest.raises(CheckpointError):
         read(tmp_path, value)

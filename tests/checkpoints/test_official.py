@@ -18,16 +18,17 @@ def test_names_are_converted_both_ways(name):
     assert all(back[key] is official[key] for key in official)
 
 
-@pytest.mark.parametrize(('official', 'ours'), [
-    ('conv_embedding.conv.weight', 'backbone.patch_embed.projection.weight'),
-    ('stages.1.10.prebn2.bias', 'backbone.stages.1.10.norm2.bias'),
-    ('stages.0.1.repmlp_block.gp.fc1.bias',
-     'backbone.stages.0.1.repmlp_block.gp.conv1.conv.bias'),
-    ('stages.0.1.repmlp_block.repconv3.bn.running_mean',
-     'backbone.stages.0.1.repmlp_block.repconv3.bn.running_mean'),
-    ('embeds.2.bn.weight', 'backbone.downsample_layers.2.bn.weight'),
-    ('head_norm.weight', 'backbone.final_norm.weight'),
-    ('head.weight', 'head.fc.weight')])
+@pytest.mark.parametrize(
+    ('official', 'ours'),
+    [('conv_embedding.conv.weight', 'backbone.patch_embed.projection.weight'),
+     ('stages.1.10.prebn2.bias', 'backbone.stages.1.10.norm2.bias'),
+     ('stages.0.1.repmlp_block.gp.fc1.bias',
+      'backbone.stages.0.1.repmlp_block.gp.conv1.conv.bias'),
+     ('stages.0.1.repmlp_block.repconv3.bn.running_mean',
+      'backbone.stages.0.1.repmlp_block.repconv3.bn.running_mean'),
+     ('embeds.2.bn.weight', 'backbone.downsample_layers.2.bn.weight'),
+     ('head_norm.weight', 'backbone.final_norm.weight'),
+     ('head.weight', 'head.fc.weight')])
 def test_names(official, ours):
     assert list(convert_to_mmcls({official: 0})) == [ours]
     assert list(convert_to_official({ours: 0})) == [official]
@@ -35,10 +36,12 @@ def test_names(official, ours):
 
 @pytest.mark.parametrize('name', [
     'fc.weight', 'x.head.weight', 'headx.weight', 'stages.a.0.prebn1.weight',
-    'stages.0.0.prebn1', 'conv_embedding_conv.weight'])
+    'stages.0.0.prebn1', 'conv_embedding_conv.weight'
+])
 def test_unknown_names_are_refused(name):
-    with pytest.raises(CheckpointError, match=f"'{name}' is no parameter of "
-                       'the official'):
+    with pytest.raises(
+            CheckpointError, match=f"'{name}' is no parameter of "
+            'the official'):
         convert_to_mmcls({name: 0})
 
 
@@ -50,6 +53,8 @@ def test_names_of_repmlp_resnet(block):
     first, *_, last = ours
     assert (first, last) == ('backbone.stage0.0.conv.weight', 'head.fc.bias')
     assert list(convert_to_official(ours, RESNET_NAMES)) == list(official)
-    with pytest.raises(CheckpointError, match="'head.weight' is no parameter "
-                       'of the official RepMLPResNet'):
+    with pytest.raises(
+            CheckpointError,
+            match="'head.weight' is no parameter "
+            'of the official RepMLPResNet'):
         convert_to_mmcls({'head.weight': 0}, RESNET_NAMES)

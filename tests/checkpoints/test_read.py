@@ -23,7 +23,8 @@ def test_folder(tmp_path):
 @pytest.mark.parametrize('damage', [
     lambda data: data[:len(data) // 2], lambda data: b'', lambda data: b'x',
     lambda data: b'PK' + data[2:50] + bytes(1000),
-    lambda data: data.replace(b'weight', b'height')[:-9]])
+    lambda data: data.replace(b'weight', b'height')[:-9]
+])
 def test_damaged_files(tmp_path, damage):
     path = tmp_path / 'a.pth'
     torch.save(WEIGHTS, path)
@@ -44,8 +45,10 @@ def test_what_needs_more_memory_than_there_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('error', [
-    IndexError, TypeError('a\nb'), AssertionError, RecursionError, OSError,
-    pickle.UnpicklingError('Unsupported operand 7')])
+    IndexError,
+    TypeError('a\nb'), AssertionError, RecursionError, OSError,
+    pickle.UnpicklingError('Unsupported operand 7')
+])
 def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error):
     torch.save(WEIGHTS, tmp_path / 'a.pth')
 
@@ -53,8 +56,10 @@ def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(torch, 'load', load)
-    with pytest.raises(CheckpointError, match='cannot be read, it is none, '
-                       'damaged or incomplete') as caught:
+    with pytest.raises(
+            CheckpointError,
+            match='cannot be read, it is none, '
+            'damaged or incomplete') as caught:
         read_checkpoint(tmp_path / 'a.pth')
     assert '\n' not in str(caught.value)
 

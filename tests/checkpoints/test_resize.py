@@ -6,14 +6,20 @@ from mmcls_repmlp.checkpoints import load_strictly, resized_state_dict
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from tests.helpers import TINY_CFG, assert_same, randn, random_model
 
-SIZES = {'stages.0.0': ((8, 8), (12, 6)), 'stages.1.0': ((4, 4), (6, 3)),
-         'stages.1.1': ((4, 4), (6, 3)), 'stages.2.0': ((2, 2), (3, 1))}
+SIZES = {
+    'stages.0.0': ((8, 8), (12, 6)),
+    'stages.1.0': ((4, 4), (6, 3)),
+    'stages.1.1': ((4, 4), (6, 3)),
+    'stages.2.0': ((2, 2), (3, 1))
+}
 
 
 def models(deploy):
     source = random_model(RepMLPNet, **TINY_CFG, deploy=deploy)
-    target = random_model(RepMLPNet, 1, **{
-        **TINY_CFG, 'img_size': (48, 24)}, deploy=deploy)
+    target = random_model(
+        RepMLPNet, 1, **{
+            **TINY_CFG, 'img_size': (48, 24)
+        }, deploy=deploy)
     return source, target
 
 
@@ -43,5 +49,5 @@ def test_the_source_is_left_alone():
 def test_the_same_size_changes_nothing():
     source, _ = models(True)
     weights = resized_state_dict(source, source)
-    assert all(torch.equal(v, weights[k])
-               for k, v in source.state_dict().items())
+    assert all(
+        torch.equal(v, weights[k]) for k, v in source.state_dict().items())

@@ -7,10 +7,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.checkpoints.safe_globals import (
-    ALLOWED,
-    allow_mmengine_checkpoints,
-)
+from mmcls_repmlp.checkpoints.safe_globals import (ALLOWED,
+                                                   allow_mmengine_checkpoints)
 from mmcls_repmlp.errors import CheckpointError
 
 
@@ -31,8 +29,9 @@ class Runs:
 
 def test_message_hub_of_mmengine_is_read_back(tmp_path):
     buffer = HistoryBuffer([1., 2.5], [1, 1])
-    hub = dict(log_scalars=dict(loss=buffer),
-               runtime_info=dict(best=np.float32(0.5), count=np.int64(3)))
+    hub = dict(
+        log_scalars=dict(loss=buffer),
+        runtime_info=dict(best=np.float32(0.5), count=np.int64(3)))
     read = read_checkpoint(save(tmp_path / 'a.pth', hub))
     assert read['log_scalars']['loss'].mean() == 1.75
     assert read['log_scalars']['loss'].statistics('max') == 2.5
@@ -40,8 +39,11 @@ def test_message_hub_of_mmengine_is_read_back(tmp_path):
 
 
 def test_both_names_of_numpys_functions_are_known():
-    names = {entry[1] for entry in torch.serialization.get_safe_globals()
-             if isinstance(entry, tuple)}
+    names = {
+        entry[1]
+        for entry in torch.serialization.get_safe_globals()
+        if isinstance(entry, tuple)
+    }
     for package in ('core', '_core'):
         for function in ('_reconstruct', 'scalar'):
             assert f'numpy.{package}.multiarray.{function}' in names
@@ -54,14 +56,17 @@ def test_allowing_twice_adds_nothing():
 
 
 def test_only_our_own_stand_ins_and_history_buffers_are_allowed():
-    allowed = [entry[0] if isinstance(entry, tuple) else entry
-               for entry in ALLOWED]
-    assert {f'{e.__module__}.{e.__name__}' for e in allowed} == {
-        'mmengine.logging.history_buffer.HistoryBuffer',
-        'mmcls_repmlp.checkpoints.safe_globals._history_buffer_method',
-        *(f'mmcls_repmlp.checkpoints.numpy_numbers.{name}' for name in (
-            'NumberArray', 'NumberType', 'no_bytes', 'number',
-            'number_array'))}
+    allowed = [
+        entry[0] if isinstance(entry, tuple) else entry for entry in ALLOWED
+    ]
+    assert {f'{e.__module__}.{e.__name__}'
+            for e in allowed} == {
+                'mmengine.logging.history_buffer.HistoryBuffer',
+                'mmcls_repmlp.checkpoints.safe_globals._history_buffer_method',
+                *(f'mmcls_repmlp.checkpoints.numpy_numbers.{name}'
+                  for name in ('NumberArray', 'NumberType', 'no_bytes',
+                               'number', 'number_array'))
+            }
 
 
 @pytest.fixture
@@ -96,9 +101,9 @@ def test_what_others_took_away_is_still_read(tmp_path, others):
 
 
 @pytest.mark.parametrize('load', [
-    read_checkpoint,
-    lambda path: torch.load(path),
-    lambda path: CheckpointLoader.load_checkpoint(str(path), 'cpu')])
+    read_checkpoint, lambda path: torch.load(path),
+    lambda path: CheckpointLoader.load_checkpoint(str(path), 'cpu')
+])
 @pytest.mark.parametrize('payload', [
     lambda path: Runs(exec, f'open({str(path)!r}, "w").close()'),
     lambda path: Runs(getattr, HistoryBuffer, '__init__'),
@@ -109,8 +114,8 @@ def test_what_others_took_away_is_still_read(tmp_path, others):
 ])
 def test_hostile_files_are_refused_and_run_nothing(tmp_path, load, payload):
     marker = tmp_path / 'ran'
-    path = save(tmp_path / 'hostile.pth', dict(
-        state_dict={}, message_hub=payload(marker)))
+    path = save(tmp_path / 'hostile.pth',
+                dict(state_dict={}, message_hub=payload(marker)))
     with pytest.raises((CheckpointError, pickle.UnpicklingError)):
         load(path)
     assert not marker.exists()
@@ -131,5 +136,5 @@ class HistoryBufferWith:
         self.payload = payload
 
     def __reduce__(self):
-        return HistoryBuffer, (), dict(statistics_methods=dict(
-            mean=self.payload))
+        return HistoryBuffer, (), dict(
+            statistics_methods=dict(mean=self.payload))

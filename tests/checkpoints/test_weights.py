@@ -22,11 +22,16 @@ def below(prefix, weights=WEIGHTS):
 
 
 @pytest.mark.parametrize('content', [
-    WEIGHTS, OrderedDict(WEIGHTS), below('module.'),
-    dict(state_dict=WEIGHTS), dict(model=WEIGHTS), dict(ema=below('module.')),
+    WEIGHTS,
+    OrderedDict(WEIGHTS),
+    below('module.'),
+    dict(state_dict=WEIGHTS),
+    dict(model=WEIGHTS),
+    dict(ema=below('module.')),
     dict(state_dict=below('module.'), optimizer={}, meta={}, random=RNG),
     dict(ema=dict(decay=0.9, shadow=WEIGHTS)),
-    dict(optimizer_ema=OTHERS, model_state=WEIGHTS)])
+    dict(optimizer_ema=OTHERS, model_state=WEIGHTS)
+])
 def test_all_envelopes_are_opened(tmp_path, content):
     path = tmp_path / 'a.pth'
     torch.save(content, path)
@@ -35,9 +40,16 @@ def test_all_envelopes_are_opened(tmp_path, content):
     assert_same([*read.values()], [*WEIGHTS.values()], 0)
 
 
-@pytest.mark.parametrize('content', [
-    {}, [1], dict(state_dict={}), dict(a=1), torch.ones(2), None, 'text',
-    {1: torch.ones(1)}, {'a': torch.ones(1), 'b': 2}, dict(random=RNG)])
+@pytest.mark.parametrize('content', [{}, [1],
+                                     dict(state_dict={}),
+                                     dict(a=1),
+                                     torch.ones(2), None, 'text', {
+                                         1: torch.ones(1)
+                                     }, {
+                                         'a': torch.ones(1),
+                                         'b': 2
+                                     },
+                                     dict(random=RNG)])
 def test_files_without_weights_are_refused(content):
     with pytest.raises(CheckpointError, match=r"'a.pth' holds no state dict"):
         state_dict_of(content, 'a.pth')
@@ -45,14 +57,17 @@ def test_files_without_weights_are_refused(content):
 
 # -------------------------------------------------- several sets of weights
 
-@pytest.mark.parametrize('names', [
-    ('state_dict', 'state_dict_ema'), ('model', 'ema'),
-    ('model', 'model_ema'), ('student', 'teacher')])
+
+@pytest.mark.parametrize('names', [('state_dict', 'state_dict_ema'),
+                                   ('model', 'ema'), ('model', 'model_ema'),
+                                   ('student', 'teacher')])
 def test_of_several_sets_none_is_chosen_silently(names):
     content = dict(zip(names, (WEIGHTS, OTHERS)))
-    with pytest.raises(CheckpointError, match='several sets of weights: '
-                       f"choose one with --key, out of '{names[0]}', "
-                       f"'{names[1]}'"):
+    with pytest.raises(
+            CheckpointError,
+            match='several sets of weights: '
+            f"choose one with --key, out of '{names[0]}', "
+            f"'{names[1]}'"):
         state_dict_of(content, 'a.pth')
     for name, expected in zip(names, (WEIGHTS, OTHERS)):
         assert_same([*state_dict_of(content, 'a.pth', name).values()],
@@ -61,13 +76,16 @@ def test_of_several_sets_none_is_chosen_silently(names):
 
 def test_a_key_that_is_not_there_names_those_that_are():
     both = dict(model=WEIGHTS, ema=dict(shadow=OTHERS))
-    with pytest.raises(CheckpointError, match="no state dict under 'x': "
-                       "choose from 'model', 'ema.shadow'"):
+    with pytest.raises(
+            CheckpointError,
+            match="no state dict under 'x': "
+            "choose from 'model', 'ema.shadow'"):
         state_dict_of(both, 'a.pth', 'x')
     with pytest.raises(CheckpointError, match="under 'x': leave the key out"):
         state_dict_of(WEIGHTS, 'a.pth', 'x')
-    assert_same(state_dict_of(both, 'a.pth', 'ema.shadow')['a.weight'],
-                OTHERS['a.weight'], 0)
+    assert_same(
+        state_dict_of(both, 'a.pth', 'ema.shadow')['a.weight'],
+        OTHERS['a.weight'], 0)
 
 
 def test_of_mmengines_two_sets_the_averaged_is_taken_and_said(monkeypatch):
@@ -76,14 +94,15 @@ def test_of_mmengines_two_sets_the_averaged_is_taken_and_said(monkeypatch):
                         lambda line, logger: said.append(line))
     raw = dict(below('module.', OTHERS), steps=torch.tensor(3))
     content = dict(state_dict=WEIGHTS, ema_state_dict=raw)
-    assert_same(state_dict_of(content, 'a.pth')['a.weight'],
-                WEIGHTS['a.weight'], 0)
+    assert_same(
+        state_dict_of(content, 'a.pth')['a.weight'], WEIGHTS['a.weight'], 0)
     assert "'a.pth': taking 'state_dict', which mmengine averaged" in said[0]
     taken = state_dict_of(content, 'a.pth', 'ema_state_dict')
     assert taken.keys() == WEIGHTS.keys()
 
 
 # ----------------------------------------------------------- names of wrappers
+
 
 class Lightning(nn.Module):
     """Holds its model as Lightning modules do."""
@@ -101,23 +120,28 @@ WRAPPERS = [nn.DataParallel, compiled, Lightning, AveragedModel]
 
 
 @pytest.mark.parametrize(('outer', 'inner'), [
-    pair for pair in product(WRAPPERS, repeat=2)
-    if pair != (compiled, compiled)])  # torch compiles once
+    pair
+    for pair in product(WRAPPERS, repeat=2) if pair != (compiled, compiled)
+])  # torch compiles once
 def test_wrappers_in_any_nesting(outer, inner):
-    model = nn.Sequential(OrderedDict(backbone=nn.Conv2d(3, 4, 1),
-                                      head=nn.Linear(4, 2)))
-    expected = {key: value.clone() for key, value in
-                model.state_dict().items()}
+    model = nn.Sequential(
+        OrderedDict(backbone=nn.Conv2d(3, 4, 1), head=nn.Linear(4, 2)))
+    expected = {
+        key: value.clone()
+        for key, value in model.state_dict().items()
+    }
     found = state_dict_of(outer(inner(model)).state_dict(), 'a.pth')
     assert found.keys() == expected.keys()
     assert_same([*found.values()], [*expected.values()], 0)
 
 
 def test_a_part_that_was_compiled():
-    model = nn.Sequential(OrderedDict(backbone=compiled(nn.Conv2d(3, 4, 1)),
-                                      head=nn.Linear(4, 2)))
+    model = nn.Sequential(
+        OrderedDict(
+            backbone=compiled(nn.Conv2d(3, 4, 1)), head=nn.Linear(4, 2)))
     assert set(state_dict_of(model.state_dict(), 'a.pth')) == {
-        'backbone.weight', 'backbone.bias', 'head.weight', 'head.bias'}
+        'backbone.weight', 'backbone.bias', 'head.weight', 'head.bias'
+    }
 
 
 def test_a_prefix_that_only_some_names_have_is_kept():
@@ -133,6 +157,7 @@ def test_the_same_weights_twice_are_refused():
 
 # ------------------------------------------------------------ kinds of tensors
 
+
 def quietly(function, *args):
     """Call what torch has deprecated; files with its results remain."""
     with warnings.catch_warnings():
@@ -143,15 +168,15 @@ def quietly(function, *args):
 @pytest.mark.parametrize(('weight', 'message'), [
     (torch.ones(2, device='meta'), 'only a shape'),
     (torch.eye(2).to_sparse(), 'no plain tensor'),
-    (quietly(torch.quantize_per_tensor, torch.ones(2), 0.1, 0, torch.qint8),
-     'no plain tensor'),
+    (quietly(torch.quantize_per_tensor, torch.ones(2), 0.1, 0,
+             torch.qint8), 'no plain tensor'),
     (quietly(torch.nested.nested_tensor, [torch.ones(2)]), 'no plain tensor'),
     (torch.ones(2, dtype=torch.complex64), 'is complex'),
     (torch.tensor([1., float('nan')]), 'infinite or undefined numbers'),
     (torch.tensor([float('inf')]).half(), 'infinite or undefined numbers'),
     (torch.tensor([-float('inf'), 1.]), 'infinite or undefined numbers'),
-    (torch.tensor([float('nan')]).to(torch.float8_e4m3fn),
-     'infinite or undefined numbers'),
+    (torch.tensor([float('nan')]).to(
+        torch.float8_e4m3fn), 'infinite or undefined numbers'),
 ])
 @pytest.mark.parametrize('key', [None, 'state_dict'])
 def test_what_is_no_weight_is_refused_by_name(weight, message, key):
@@ -161,8 +186,9 @@ def test_what_is_no_weight_is_refused_by_name(weight, message, key):
 
 
 @pytest.mark.parametrize('dtype', [
-    torch.float64, torch.bfloat16, torch.float8_e5m2, torch.int8,
-    torch.bool, torch.uint16])
+    torch.float64, torch.bfloat16, torch.float8_e5m2, torch.int8, torch.bool,
+    torch.uint16
+])
 def test_all_numbers_that_torch_stores_are_weights(dtype):
     weights = dict(WEIGHTS, more=torch.ones(2).to(dtype))
     assert state_dict_of(weights, 'a.pth')['more'].dtype == dtype
@@ -176,8 +202,10 @@ def test_masks_are_taken(mask):
 
 def test_a_few_numbers_that_claim_to_be_many_are_refused():
     big = torch.ones(1).expand(2**16, 2**16)
-    with pytest.raises(CheckpointError, match='claim 17,179,869,196 bytes and '
-                       'hold 16: above 1,073,741,824 at most 16 times'):
+    with pytest.raises(
+            CheckpointError,
+            match='claim 17,179,869,196 bytes and '
+            'hold 16: above 1,073,741,824 at most 16 times'):
         state_dict_of(dict(WEIGHTS, big=big), 'a.pth')
     tied = torch.ones(1000, 10)
     assert len(state_dict_of(dict(a=tied, b=tied, c=tied.T), 'a.pth')) == 3

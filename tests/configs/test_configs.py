@@ -11,50 +11,14 @@ from tests.helpers import ROOT, assert_same, randn, randomize
 
 FOLDER = ROOT / 'configs' / 'repmlp'
 CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
+# The merged form of every config is named after its training form.
 TWINS = {
-    'repmlp-base_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
-    'repmlp-base_8xb64_in1k-256px.py':
-    'repmlp-base_deploy_8xb64_in1k-256px.py',
-    'repmlp-tiny_8xb32_in1k.py':
-    'repmlp-tiny_deploy_8xb32_in1k.py',
-    'repmlp-tiny_8xb32_in1k-256px.py':
-    'repmlp-tiny_deploy_8xb32_in1k-256px.py',
-    'repmlp-base_8xb32_in1k.py':
-    'repmlp-base_deploy_8xb32_in1k.py',
-    'repmlp-base_8xb32_in1k-256px.py':
-    'repmlp-base_deploy_8xb32_in1k-256px.py',
-    'repmlp-deep_8xb32_in1k-256px.py':
-    'repmlp-deep_deploy_8xb32_in1k-256px.py',
-    'repmlp-large_8xb32_in1k-256px.py':
-    'repmlp-large_deploy_8xb32_in1k-256px.py',
-    'repmlp-mini_1xb64_digits-32px.py':
-    'repmlp-mini_deploy_1xb64_digits-32px.py',
-    'repmlp-base_ft-8xb32_custom.py': 'repmlp-base_deploy_ft-8xb32_custom.py',
-    'repmlp-mini_ft-1xb64_digits-6to9-32px.py':
-    'repmlp-mini_deploy_ft-1xb64_digits-6to9-32px.py',
-    'repmlp-mini_ft-1xb64_digits-48px.py':
-    'repmlp-mini_deploy_ft-1xb64_digits-48px.py',
+    name: name.replace('_', '_deploy_', 1)
+    for name in CONFIGS if '_deploy_' not in name and '_delopy_' not in name
 }
 ALIASES = {
-    'repmlp-base_delopy_8xb64_in1k.py': 'repmlp-base_deploy_8xb64_in1k.py',
-    'repmlp-b256_deploy_8xb64_in1k.py':
-    'repmlp-base_deploy_8xb64_in1k-256px.py',
-}
-# The first paper's.
-TWINS |= {
-    f'repmlp-resnet50-{name}_8xb32_in1k{size}.py':
-    f'repmlp-resnet50-{name}_deploy_8xb32_in1k{size}.py'
-    for name, size in (
-        ('light-g4', ''), ('light-g8', ''), ('bottleneck-g8', ''),
-        ('bottleneck-g8-16', '-320px'), ('bottleneck-g8-8', '-320px'),
-        ('bottleneck-g4-8', '-320px'))
-}
-TWINS |= {
-    'repmlp-cifar_1xb128_cifar10.py': 'repmlp-cifar_deploy_1xb128_cifar10.py',
-    'repmlp-faceresnet_4xb64_faces-96px.py':
-    'repmlp-faceresnet_deploy_4xb64_faces-96px.py',
-    'repmlp-faceresnet-mini_1xb64_digits-32px.py':
-    'repmlp-faceresnet-mini_deploy_1xb64_digits-32px.py',
+    f'repmlp-{alias}_8xb64_in1k.py': f'repmlp-base_deploy_8xb64_in1k{size}.py'
+    for alias, size in (('base_delopy', ''), ('b256_deploy', '-256px'))
 }
 
 
@@ -114,8 +78,8 @@ def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
     ('repmlp-base_8xb64_in1k.py',
      dict(type='Resize', scale=(256, 256), backend='pillow'), 224),
     ('repmlp-base_8xb64_in1k-256px.py',
-     dict(type='ResizeEdge', scale=292, edge='short', backend='pillow'),
-     256)])
+     dict(type='ResizeEdge', scale=292, edge='short', backend='pillow'), 256)
+])
 def test_images_are_prepared_as_for_the_hosted_weights(name, resize, crop):
     cfg = read(name)
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
@@ -130,6 +94,8 @@ def test_images_are_prepared_as_for_the_hosted_weights(name, resize, crop):
 @pytest.mark.parametrize('name', TWINS)
 def test_only_training_images_are_shuffled(name):
     cfg = read(name)
-    shuffles = [cfg[f'{split}_dataloader'].sampler.shuffle
-                for split in ('train', 'val', 'test')]
+    shuffles = [
+        cfg[f'{split}_dataloader'].sampler.shuffle
+        for split in ('train', 'val', 'test')
+    ]
     assert shuffles == [True, False, False]

@@ -20,13 +20,20 @@ def tuned(project, tmp_path_factory):
     for label in '6789':
         for image in sorted((data / 'train' / label).iterdir())[40:]:
             image.unlink()
-    options = {f'{name}_dataloader.{key}': value
-               for name in ('train', 'val', 'test') for key, value in {
-                   **QUICK, 'dataset.data_root': str(data)}.items()}
-    train(CONFIGS / 'repmlp-mini_ft-1xb64_digits-6to9-32px.py',
-          str(folder / 'work'), cfg_options={
-              **options, 'train_cfg.max_epochs': 3,
-              'model.backbone.init_cfg.checkpoint': str(project.trained)})
+    options = {
+        f'{name}_dataloader.{key}': value
+        for name in ('train', 'val', 'test')
+        for key, value in {
+            **QUICK, 'dataset.data_root': str(data)
+        }.items()
+    }
+    train(
+        CONFIGS / 'repmlp-mini_ft-1xb64_digits-6to9-32px.py',
+        str(folder / 'work'),
+        cfg_options={
+            **options, 'train_cfg.max_epochs': 3,
+            'model.backbone.init_cfg.checkpoint': str(project.trained)
+        })
     return read_checkpoint(folder / 'work' / 'epoch_3.pth')
 
 
@@ -43,8 +50,8 @@ def test_frozen_stages_stay_and_all_else_moves(tuned, project):
     for key, value in tuned['state_dict'].items():
         if key.startswith('head.') or 'num_batches' in key:
             continue
-        frozen = key.startswith(('backbone.patch_embed.',
-                                 'backbone.stages.0.'))
+        frozen = key.startswith(
+            ('backbone.patch_embed.', 'backbone.stages.0.'))
         assert torch.equal(value, before[key]) is frozen, key
 
 

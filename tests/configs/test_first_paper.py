@@ -18,8 +18,11 @@ CONFIGS = [name for name in TWINS if 'resnet50' in name]
 CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
 FACES = 'repmlp-faceresnet_4xb64_faces-96px.py'
 # | config | parameters M: training / deploy | MACs G: ... | ...
-ROWS = {name: (params, macs) for name, params, macs in re.findall(
-    r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)}
+ROWS = {
+    name: (params, macs)
+    for name, params, macs in re.findall(
+        r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)
+}
 
 
 @pytest.mark.parametrize('name', [*CONFIGS, CIFAR, FACES])
@@ -28,9 +31,8 @@ def test_counts_on_the_page(name):
         model = build_model(read(name))
     shape = (3, *model.backbone.img_size)
     counts = [complexity(m, shape) for m in (model, reparameterize(model))]
-    assert ROWS[name] == (
-        ' / '.join(f'{c.params / 1e6:.3f}' for c in counts),
-        ' / '.join(f'{c.macs / 1e9:.3f}' for c in counts))
+    assert ROWS[name] == (' / '.join(f'{c.params / 1e6:.3f}' for c in counts),
+                          ' / '.join(f'{c.macs / 1e9:.3f}' for c in counts))
 
 
 def test_the_page_names_every_config():
@@ -56,8 +58,8 @@ def test_files_that_the_page_names_exist():
 def test_recipe_of_the_paper(name):
     cfg = read(name)
     size = cfg.model.backbone.img_size
-    assert cfg.optim_wrapper.to_dict() == dict(optimizer=dict(
-        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
+    assert cfg.optim_wrapper.to_dict() == dict(
+        optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
     assert cfg.param_scheduler.type == 'CosineAnnealingLR'
     assert cfg.param_scheduler.eta_min == 0
     assert cfg.train_cfg.max_epochs == 100
@@ -70,8 +72,10 @@ def test_recipe_of_the_paper(name):
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         _, resize, crop, _ = loader.dataset.pipeline
         assert (resize.type, resize.edge) == ('ResizeEdge', 'short')
-        assert (resize.scale, crop.crop_size) == (
-            {224: 256, 320: 320}[size], size)
+        assert (resize.scale, crop.crop_size) == ({
+            224: 256,
+            320: 320
+        }[size], size)
 
 
 def test_recipe_of_the_paper_on_cifar10():
@@ -98,13 +102,15 @@ def test_training_pipeline_runs():
 
 def test_loss_takes_mixed_images():
     cfg = read(CONFIGS[0])
-    cfg.model.backbone = dict(
-        type='RepMLPResNet', **TINY_RESNET_CFG)
+    cfg.model.backbone = dict(type='RepMLPResNet', **TINY_RESNET_CFG)
     cfg.model.head.in_channels = 64
     model = build_model(cfg).train()
     samples = [ClsDataSample().set_gt_label(i) for i in range(4)]
-    data = dict(inputs=[torch.randint(256, (3, 64, 64), dtype=torch.uint8)
-                        for _ in samples], data_samples=samples)
+    data = dict(
+        inputs=[
+            torch.randint(256, (3, 64, 64), dtype=torch.uint8) for _ in samples
+        ],
+        data_samples=samples)
     data = model.data_preprocessor(data, training=True)
     assert data['data_samples'][0].gt_label.score.shape == (1000, )
     losses = model(**data, mode='loss')

@@ -18,12 +18,8 @@ from mmcls_repmlp.apis.model import build_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.recipe import WarmupCosineLR
-from mmcls_repmlp.recipe.raug_ops import (
-    CUTOUT_FILL,
-    FILL,
-    OPERATIONS,
-    RESAMPLES,
-)
+from mmcls_repmlp.recipe.raug_ops import (CUTOUT_FILL, FILL, OPERATIONS,
+                                          RESAMPLES)
 from tests.helpers import ROOT
 
 FOLDER = ROOT / 'configs' / 'repmlp'
@@ -50,8 +46,10 @@ def built(name):
 
 def pipeline(cfg, split):
     init_default_scope('mmcls')
-    return [TRANSFORMS.build(step)
-            for step in cfg[f'{split}_dataloader'].dataset.pipeline]
+    return [
+        TRANSFORMS.build(step)
+        for step in cfg[f'{split}_dataloader'].dataset.pipeline
+    ]
 
 
 def scheduler(cfg, optimizer, epoch_length):
@@ -59,7 +57,9 @@ def scheduler(cfg, optimizer, epoch_length):
     assert settings.pop('type') == 'WarmupCosineLR'
     assert settings.pop('convert_to_iter_based') is True
     return WarmupCosineLR.build_iter_from_epoch(
-        optimizer, epoch_length=epoch_length, end=cfg.train_cfg.max_epochs,
+        optimizer,
+        epoch_length=epoch_length,
+        end=cfg.train_cfg.max_epochs,
         **settings)
 
 
@@ -90,8 +90,11 @@ def describe(cfg, model, optim):
     assert names == ['FlipMixup', 'FlipCutMix']
     betas = optimizer.defaults['betas']
     hooks = [hook.type for hook in cfg.custom_hooks]
-    undecayed = {group['weight_decay'] for group in optimizer.param_groups
-                 for p in group['params'] if p.ndim == 1}
+    undecayed = {
+        group['weight_decay']
+        for group in optimizer.param_groups
+        for p in group['params'] if p.ndim == 1
+    }
     seed = cfg.randomness
     scale = cfg.auto_scale_lr
     kept = cfg.default_hooks.checkpoint
@@ -112,52 +115,56 @@ def describe(cfg, model, optim):
         f'{"in proportion" if scale.enable else "fixed"}',
         'warm-up': f'{rates.warmup // epoch_length} epochs, linear from '
         f'{peak * rates.start_factor:.0e}, per iteration',
-        'after that': 'cosine to 0, counted from the first iteration' if
-        rates.factor(rates.end // 2 + 1) == 0.5 else '',
+        'after that': 'cosine to 0, counted from the first iteration'
+        if rates.factor(rates.end // 2 + 1) == 0.5 else '',
         'rate at ' + ', '.join(map(str, ITERATIONS)): ', '.join(
             f'{peak * rates.factor(i):.4g}' for i in ITERATIONS),
         'weight decay': f'{max(decays(optimizer))}',
-        'without decay': 'parameters of one dimension and biases' if
-        undecayed == {0.} else f'{undecayed}',
+        'without decay': 'parameters of one dimension and biases'
+        if undecayed == {0.} else f'{undecayed}',
         'gradient clipping': f'norm {optim.clip_grad_kwargs["max_norm"]}',
         'label smoothing': f'{model.head.loss_module.label_smooth_val}',
         'mixup': f'alpha {mixup.alpha}',
-        'cutmix': f'alpha {cutmix.alpha}, labels by the true area' if
-        cutmix.correct_lam else '',
-        'which of both': 'one for every batch and process, each as likely' if
-        preprocessor.batch_augments.probs is None and seed.diff_rank_seed
+        'cutmix': f'alpha {cutmix.alpha}, labels by the true area'
+        if cutmix.correct_lam else '',
+        'which of both': 'one for every batch and process, each as likely'
+        if preprocessor.batch_augments.probs is None and seed.diff_rank_seed
         else '',
         'partner': 'the first image and the last, and so on',
         'decoding': f'{load.imdecode_backend.capitalize()}, ' + {
-            'color_ignore_orientation': 'orientation marks ignored'}[
-                load.color_type],
+            'color_ignore_orientation': 'orientation marks ignored'
+        }[load.color_type],
         'crop': 'random, {} pixels, area {} to {}, sides {:.2f} to {:.2f}, '
-        '{}'.format(sizes(cfg, *crop.scale), *crop.crop_ratio_range,
-                    *crop.aspect_ratio_range, crop.interpolation),
+        '{}'.format(
+            sizes(cfg, *crop.scale), *crop.crop_ratio_range,
+            *crop.aspect_ratio_range, crop.interpolation),
         'flip': f'{flip.direction}, {flip.prob}',
         'raug15': f'{raug.num_ops} of {len(OPERATIONS)} operations, '
         f'magnitudes 0 to {raug.num_magnitudes - 1}, fill {FILL[0]}, '
         f'of cutouts {CUTOUT_FILL}',
-        'interpolation in raug15': ' or '.join(
-            r.name.lower() for r in RESAMPLES),
-        'EMA, drop path, jitter, erasing': 'none' if
-        'EMAHook' not in hooks and steps[4:] == ['PackClsInputs']
+        'interpolation in raug15': ' or '.join(r.name.lower()
+                                               for r in RESAMPLES),
+        'EMA, drop path, jitter, erasing': 'none'
+        if 'EMAHook' not in hooks and steps[4:] == ['PackClsInputs']
         and 'drop_path_rate' not in cfg.model.backbone else 'some',
         'normalisation': f'{"RGB" if preprocessor.to_rgb else "BGR"}, ' +
-        ' / '.join(', '.join(f'{v / 255:.3f}' for v in values) for values in (
-            cfg.data_preprocessor.mean, cfg.data_preprocessor.std)),
-        'initial weights': {'TorchInit': "those of PyTorch's layers"}[
-            cfg.model.init_cfg.type],
+        ' / '.join(', '.join(f'{v / 255:.3f}' for v in values)
+                   for values in (cfg.data_preprocessor.mean,
+                                  cfg.data_preprocessor.std)),
+        'initial weights': {
+            'TorchInit': "those of PyTorch's layers"
+        }[cfg.model.init_cfg.type],
         'precision': f'{next(model.parameters()).dtype}'.removeprefix(
             'torch.'),
         'test images': f'{edge.edge} edge to {sizes(cfg, edge.scale)}, '
         f'centre {sizes(cfg, *centre.crop_size)}, {edge.interpolation}',
         'seed': f'{seed.seed}, plus the number of the process',
         'random numbers': "numpy's and PyTorch's",
-        'running statistics': 'averaged after every epoch' if
-        'SyncBuffersHook' in hooks else '',
-        'validation': {1: 'after every epoch'}[
-            cfg.train_cfg.val_interval],
+        'running statistics': 'averaged after every epoch'
+        if 'SyncBuffersHook' in hooks else '',
+        'validation': {
+            1: 'after every epoch'
+        }[cfg.train_cfg.val_interval],
         'checkpoints': f'the last {kept.max_keep_ckpts} and the best',
         'loading': f'{loader.num_workers} workers per process',
         'cuDNN benchmark': 'on' if cfg.env_cfg.cudnn_benchmark else 'off',
@@ -182,8 +189,13 @@ def test_the_table_says_what_the_config_builds(name):
 def test_every_model_has_a_row_of_what_to_expect():
     text = (ROOT / 'docs' / 'training.md').read_text()
     rows = re.findall(r'\| (\w)(\d+) \| `(.*?)` \|', text)
-    assert {name: (arch, int(size)) for arch, size, name in rows} == {
-        name: (arch, size) for name, (arch, size, _) in MODELS.items()}
+    assert {
+        name: (arch, int(size))
+        for arch, size, name in rows
+    } == {
+        name: (arch, size)
+        for name, (arch, size, _) in MODELS.items()
+    }
 
 
 def test_the_table_names_every_difference():
@@ -209,8 +221,11 @@ def test_models(name, expected):
 def test_every_parameter_decays_as_in_the_source(name):
     _, model, optim = built(name)
     optimizer = optim.optimizer
-    decay = {id(p): group['weight_decay'] for group in optimizer.param_groups
-             for p in group['params']}
+    decay = {
+        id(p): group['weight_decay']
+        for group in optimizer.param_groups
+        for p in group['params']
+    }
     parameters = dict(model.named_parameters())
     assert len(decay) == len(parameters)
     for key, parameter in parameters.items():
@@ -248,8 +263,8 @@ def test_images_are_read_and_resized_as_pillow_does(size, photograph):
     load, crop = pipeline(cfg, 'train')[:2]
     crop.rand_crop_params = lambda img: (20, 31, 150, 190)
     results = crop(load({'img_path': str(photograph)}))
-    expected = image.crop((31, 20, 221, 170)).resize(
-        (size, size), Image.Resampling.BILINEAR)
+    expected = image.crop((31, 20, 221, 170)).resize((size, size),
+                                                     Image.Resampling.BILINEAR)
     assert (results['img'][..., ::-1] == np.asarray(expected)).all()
     turned = mmcv.imread(str(photograph))
     assert turned.shape[:2] == (401, 333)  # what would go wrong otherwise
@@ -257,24 +272,34 @@ def test_images_are_read_and_resized_as_pillow_does(size, photograph):
 
 def test_a_training_of_two_steps(imagenet, work_dir):
     # As it stands, but for a slim model, two images and a short warm-up.
-    options = {f'{loader}_dataloader.{key}': value
-               for loader in ('train', 'val')
-               for key, value in {
-                   'num_workers': 0, 'persistent_workers': False,
-                   'pin_memory': False, 'batch_size': 2,
-                   'dataset.data_root': str(imagenet)}.items()}
-    arch = dict(_delete_=True, channels=(8, 16, 32, 64),
-                depths=(1, 1, 1, 1), sharesets_nums=(1, 4, 16, 64))
-    train(FOLDER / 'repmlp-tiny_8xb32_in1k.py', work_dir=work_dir,
-          cfg_options={
-              **options,
-              'model.backbone.arch': arch,
-              'model.head.in_channels': 64,
-              'train_cfg.max_epochs': 2,
-              'param_scheduler.warmup': 1,
-              'default_hooks.logger.interval': 1})
-    scalars = read_checkpoint(f'{work_dir}/epoch_2.pth')[
-        'message_hub']['log_scalars']
+    options = {
+        f'{loader}_dataloader.{key}': value
+        for loader in ('train', 'val')
+        for key, value in {
+            'num_workers': 0,
+            'persistent_workers': False,
+            'pin_memory': False,
+            'batch_size': 2,
+            'dataset.data_root': str(imagenet)
+        }.items()
+    }
+    arch = dict(
+        _delete_=True,
+        channels=(8, 16, 32, 64),
+        depths=(1, 1, 1, 1),
+        sharesets_nums=(1, 4, 16, 64))
+    train(
+        FOLDER / 'repmlp-tiny_8xb32_in1k.py',
+        work_dir=work_dir,
+        cfg_options={
+            **options, 'model.backbone.arch': arch,
+            'model.head.in_channels': 64,
+            'train_cfg.max_epochs': 2,
+            'param_scheduler.warmup': 1,
+            'default_hooks.logger.interval': 1
+        })
+    scalars = read_checkpoint(
+        f'{work_dir}/epoch_2.pth')['message_hub']['log_scalars']
     first = 2 / 256 * 5e-7  # for two images instead of 256
     assert [*scalars['train/lr'].data[0]] == pytest.approx([first, first])
     losses = scalars['train/loss'].data[0]

@@ -53,8 +53,9 @@ def skip_if_missing(backbone):
 
 
 def test_there_is_one_config_for_either_paper():
-    assert [name.split('_')[:2] for name in CONFIGS] == [
-        ['pspnet', 'repmlp-res50-light'], ['upernet', 'repmlpnet-d256']]
+    assert [name.split('_')[:2]
+            for name in CONFIGS] == [['pspnet', 'repmlp-res50-light'],
+                                     ['upernet', 'repmlpnet-d256']]
 
 
 def test_parses_without_mmsegmentation_and_is_complete(cfg):
@@ -69,12 +70,13 @@ def test_parses_without_mmsegmentation_and_is_complete(cfg):
 
 
 def test_training_and_sliding_windows_have_one_size(cfg):
-    crop, = (step.crop_size for step in cfg.train_pipeline
-             if step.type == 'RandomCrop')
+    crop, = (
+        step.crop_size for step in cfg.train_pipeline
+        if step.type == 'RandomCrop')
     windows = cfg.model.test_cfg
     assert windows.mode == 'slide'
-    assert (tuple(crop) == tuple(windows.crop_size) == CROP
-            == tuple(cfg.model.data_preprocessor.size))
+    assert (tuple(crop) == tuple(windows.crop_size) == CROP == tuple(
+        cfg.model.data_preprocessor.size))
     assert all(0 < step <= side for step, side in zip(windows.stride, CROP))
     size = cfg.model.backbone.img_size
     assert not any(side % (size if isinstance(size, int) else size[i])
@@ -96,12 +98,14 @@ def test_backbone_gives_the_pyramid_that_the_heads_take(cfg, mmseg_models):
         backbone = mmseg_models.build(cfg.model.backbone)
         outs = backbone.eval()(torch.empty(1, 3, *CROP))
     assert [tuple(out.shape[2:]) for out in outs] == [
-        (CROP[0] // stride, CROP[1] // stride) for stride in (4, 8, 16, 32)]
+        (CROP[0] // stride, CROP[1] // stride) for stride in (4, 8, 16, 32)
+    ]
     channels = [out.shape[1] for out in outs]
     for head in heads(cfg):
         indices = head.in_index
-        taken = (channels[indices] if isinstance(indices, int)
-                 else [channels[i] for i in indices])
+        taken = (
+            channels[indices]
+            if isinstance(indices, int) else [channels[i] for i in indices])
         assert head.in_channels == taken
 
 
@@ -113,8 +117,10 @@ def test_upernet_takes_our_backbone_through_mmcls(mmseg_models):
         twin = mmseg_models.build({**cfg, 'deploy': True})
     assert type(backbone) is RepMLPNet and backbone.pad_to_multiple
     assert shapes(backbone) == shapes(twin)
-    norms = {type(m).__name__ for m in backbone.modules() if 'Norm' in
-             type(m).__name__}
+    norms = {
+        type(m).__name__
+        for m in backbone.modules() if 'Norm' in type(m).__name__
+    }
     assert norms == {'SyncBatchNorm'}
 
 
@@ -123,12 +129,18 @@ def test_backbone_starts_from_a_classifier(mmseg_models, tmp_path):
     trained = random_model(RepMLPNet, seed=3, **TINY_CFG).float()
     weights = {f'backbone.{k}': v for k, v in trained.state_dict().items()}
     file = str(tmp_path / 'classifier.pth')
-    torch.save(dict(state_dict={**weights, 'head.fc.bias': torch.ones(2)}),
-               file)
-    backbone = mmseg_models.build(dict(
-        TINY_CFG, type='mmcls.RepMLPNet', out_indices=(0, 1, 2),
-        pad_to_multiple=True,
-        init_cfg=dict(type='Pretrained', checkpoint=file, prefix='backbone.')))
+    torch.save(
+        dict(state_dict={
+            **weights, 'head.fc.bias': torch.ones(2)
+        }), file)
+    backbone = mmseg_models.build(
+        dict(
+            TINY_CFG,
+            type='mmcls.RepMLPNet',
+            out_indices=(0, 1, 2),
+            pad_to_multiple=True,
+            init_cfg=dict(
+                type='Pretrained', checkpoint=file, prefix='backbone.')))
     backbone.init_weights()
     assert_same([*backbone.state_dict().values()],
                 [*trained.state_dict().values()], 0)

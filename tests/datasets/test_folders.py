@@ -50,17 +50,19 @@ def test_it_stands_under_the_hosts_words():
 
 
 def test_hidden_folders_are_no_classes(tmp_path, said):
-    data = build(make(tmp_path, 'b/1.png', 'a/deep/2.png', 'a/.git/3.png',
-                      '.ipynb_checkpoints/1.png', '__MACOSX/b/1.png',
-                      '@eaDir/x.txt', 'b/.DS_Store', 'b/._1.png'))
+    data = build(
+        make(tmp_path, 'b/1.png', 'a/deep/2.png', 'a/.git/3.png',
+             '.ipynb_checkpoints/1.png', '__MACOSX/b/1.png', '@eaDir/x.txt',
+             'b/.DS_Store', 'b/._1.png'))
     assert data.metainfo['classes'] == ('a', 'b')
     assert found(data) == [('a/deep/2.png', 0), ('b/1.png', 1)]
     assert not said
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, said):
-    data = build(make(tmp_path, 'a/1.png', 'a/n.txt', 'b/x/y.heic', 'z.png',
-                      'b/1', 'readme.txt', 'c/2.png'))
+    data = build(
+        make(tmp_path, 'a/1.png', 'a/n.txt', 'b/x/y.heic', 'z.png', 'b/1',
+             'readme.txt', 'c/2.png'))
     assert len(data) == 2
     assert said[0].startswith("4 files in '")
     assert 'left out (z.png, a/n.txt, b/1, ...): images are in' in said[0]
@@ -74,9 +76,11 @@ def test_suffixes_are_those_that_can_be_read(tmp_path, said):
     assert len(said) == 1 and '4 files' in said[0]
 
 
-@pytest.mark.parametrize(('classes', 'labels'), [
-    (None, [0, 1]), (['a', 'b'], [0, 1]), (['b', 'x', 'a'], [2, 0]),
-    (['b', 'a'], [1, 0]), (['ant', 'bee'], [0, 1])])
+@pytest.mark.parametrize(('classes', 'labels'), [(None, [0, 1]),
+                                                 (['a', 'b'], [0, 1]),
+                                                 (['b', 'x', 'a'], [2, 0]),
+                                                 (['b', 'a'], [1, 0]),
+                                                 (['ant', 'bee'], [0, 1])])
 def test_labels_go_by_the_classes_given(tmp_path, said, classes, labels):
     data = build(make(tmp_path, 'a/1.png', 'b/2.png'), classes=classes)
     assert [label for _, label in found(data)] == labels
@@ -84,11 +88,13 @@ def test_labels_go_by_the_classes_given(tmp_path, said, classes, labels):
     assert bool(said) == (labels != [0, 1])
 
 
-@pytest.mark.parametrize('classes', [
-    ['a'], ['a', 'x'], ['x', 'y', 'z'], ['a', 'b', 'b']])
+@pytest.mark.parametrize('classes',
+                         [['a'], ['a', 'x'], ['x', 'y', 'z'], ['a', 'b', 'b']])
 def test_classes_that_do_not_go_with_the_folders(tmp_path, classes):
-    with pytest.raises(ConfigError, match='of the 2 subfolders of .* are none '
-                       f'of the {len(classes)} classes given'):
+    with pytest.raises(
+            ConfigError,
+            match='of the 2 subfolders of .* are none '
+            f'of the {len(classes)} classes given'):
         build(make(tmp_path, 'a/1.png', 'b/2.png'), classes=classes)
 
 
@@ -102,8 +108,8 @@ def test_lists_may_have_byte_order_marks(tmp_path):
     make(tmp_path, 'a/1.png', 'b/2.png')
     (tmp_path / 'list.txt').write_bytes(b'\xef\xbb\xbfb/2.png 0\r\n')
     (tmp_path / 'names.txt').write_bytes(b'\xef\xbb\xbfb\r\na\r\n')
-    data = build(tmp_path, ann_file='list.txt',
-                 classes=str(tmp_path / 'names.txt'))
+    data = build(
+        tmp_path, ann_file='list.txt', classes=str(tmp_path / 'names.txt'))
     assert found(data) == [('b/2.png', 0)]
     assert data.metainfo['classes'] == ('b', 'a')
     (tmp_path / 'list.txt').write_text('a/1.png 2')
@@ -116,8 +122,8 @@ def test_links_are_followed_and_none_is_passed_over(tmp_path, said):
     make(tmp_path / 'data', 'b/1.png')
     (tmp_path / 'data' / 'a').symlink_to(tmp_path / 'real')
     (tmp_path / 'data' / 'b' / '0.png').symlink_to('gone.png')
-    assert found(build(tmp_path / 'data')) == [
-        ('a/1.png', 0), ('a/2.png', 0), ('b/0.png', 1), ('b/1.png', 1)]
+    assert found(build(tmp_path / 'data')) == [('a/1.png', 0), ('a/2.png', 0),
+                                               ('b/0.png', 1), ('b/1.png', 1)]
     assert not said
 
 
@@ -128,8 +134,8 @@ def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
 
 
 def test_imagenet_keeps_its_names(imagenet):
-    data = build(imagenet, 'ImageNet', ann_file='meta/val.txt',
-                 data_prefix='val')
+    data = build(
+        imagenet, 'ImageNet', ann_file='meta/val.txt', data_prefix='val')
     assert isinstance(data, ImageNet)
     assert len(data.metainfo['classes']) == 1000
     assert found(data) == [('0.JPEG', 3), ('1.JPEG', 14)]

@@ -28,11 +28,15 @@ def oriented(kind):
 
 
 ENCODINGS = {
-    'jpeg': encoded('JPEG'), 'progressive': encoded('JPEG', progressive=True),
-    'png': encoded('PNG'), 'grey': encoded('PNG', PIXELS[..., 0]),
+    'jpeg': encoded('JPEG'),
+    'progressive': encoded('JPEG', progressive=True),
+    'png': encoded('PNG'),
+    'grey': encoded('PNG', PIXELS[..., 0]),
     '16 bit': encoded('PNG', PIXELS[..., 0].astype(np.uint16) * 257),
     'alpha': encoded('PNG', np.dstack([PIXELS, PIXELS[..., :1]])),
-    'on its side': oriented('JPEG'), 'png on its side': oriented('PNG')}
+    'on its side': oriented('JPEG'),
+    'png on its side': oriented('PNG')
+}
 
 
 def read(folder, content, **options):
@@ -47,8 +51,11 @@ def test_it_stands_under_the_hosts_word():
 
 @pytest.mark.parametrize('name', ENCODINGS)
 @pytest.mark.parametrize('options', [
-    dict(), dict(to_float32=True), dict(color_type='grayscale'),
-    dict(imdecode_backend='pillow')])
+    dict(),
+    dict(to_float32=True),
+    dict(color_type='grayscale'),
+    dict(imdecode_backend='pillow')
+])
 def test_pixels_are_the_hosts(tmp_path, name, options):
     found = read(tmp_path, ENCODINGS[name], **options)
     expected = HostsOwn(**options)(dict(img_path=found['img_path']))
@@ -58,14 +65,19 @@ def test_pixels_are_the_hosts(tmp_path, name, options):
     assert np.array_equal(found['img'], expected['img'])
 
 
-@pytest.mark.parametrize(('content', 'reason'), [
-    (b'', 'the file is empty'), (b'<html></html>', 'in no format known here'),
-    (encoded('PNG')[:3000], 'damaged'), (encoded('JPEG')[:1000], 'cut off'),
-    (encoded('JPEG')[:-1], 'cut off'), (encoded('WEBP')[:800], 'damaged'),
-    (encoded('GIF')[:1500], 'damaged'), (encoded('BMP')[:3000], 'damaged')])
+@pytest.mark.parametrize(('content', 'reason'),
+                         [(b'', 'the file is empty'),
+                          (b'<html></html>', 'in no format known here'),
+                          (encoded('PNG')[:3000], 'damaged'),
+                          (encoded('JPEG')[:1000], 'cut off'),
+                          (encoded('JPEG')[:-1], 'cut off'),
+                          (encoded('WEBP')[:800], 'damaged'),
+                          (encoded('GIF')[:1500], 'damaged'),
+                          (encoded('BMP')[:3000], 'damaged')])
 def test_the_file_is_named(tmp_path, content, reason):
-    with pytest.raises(ImageError, match=rf"an image.png' cannot be read: "
-                       rf'.*{reason}'):
+    with pytest.raises(
+            ImageError, match=rf"an image.png' cannot be read: "
+            rf'.*{reason}'):
         read(tmp_path, content)
 
 
@@ -81,6 +93,7 @@ def test_ignoring_is_the_users_choice(tmp_path):
 
 
 def test_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
+
     def out_of_memory(*_, **__):
         raise MemoryError
 

@@ -20,8 +20,7 @@ def comparison():
     wrong[0] = wrong[0].roll(1)
     return Comparison(
         torch.rand(20, 3, 8, 8), labels, (logits, wrong),
-        ([0.004, 0.006], [0.002, 0.002]), 16, (1234567, 1234000),
-        (99, 88))
+        ([0.004, 0.006], [0.002, 0.002]), 16, (1234567, 1234000), (99, 88))
 
 
 def test_digits_are_those_of_scikit_learn(tmp_path):
@@ -42,12 +41,13 @@ def test_some_digits_are_the_same_images(tmp_path):
     assert make_digits([str(tmp_path / 'some'), '--classes', '3', '8']) == 0
     everything = write_digits(tmp_path / 'all')
     for split in ('train', 'val'):
-        assert sorted(p.name for p in (tmp_path / 'some' / split).iterdir()
-                      ) == ['3', '8']
+        assert sorted(p.name for p in (tmp_path / 'some' /
+                                       split).iterdir()) == ['3', '8']
         for label in '38':
-            some, all_ = ({p.name: p.read_bytes() for p in (
-                folder / split / label).iterdir()}
-                for folder in (tmp_path / 'some', everything))
+            some, all_ = ({
+                p.name: p.read_bytes()
+                for p in (folder / split / label).iterdir()
+            } for folder in (tmp_path / 'some', everything))
             assert some == all_
 
 
@@ -68,8 +68,16 @@ def test_table(comparison):
 
 
 def test_figure(comparison, tmp_path):
-    curve = [{'loss': 2., 'step': 5}, {'loss': 1., 'step': 10},
-             {'accuracy/top1': 50., 'step': 1}]
+    curve = [{
+        'loss': 2.,
+        'step': 5
+    }, {
+        'loss': 1.,
+        'step': 10
+    }, {
+        'accuracy/top1': 50.,
+        'step': 1
+    }]
     for _ in range(2):  # an older figure is replaced
         draw(comparison, curve, tmp_path / 'a.png')
     with Image.open(tmp_path / 'a.png') as image:

@@ -5,16 +5,8 @@ import pytest
 import segment_digits
 import torch
 from PIL import Image
-from segmentation import (
-    COLS,
-    ROWS,
-    SIDE,
-    Segmenter,
-    best_threshold_iou,
-    iou,
-    make_scenes,
-    train,
-)
+from segmentation import (COLS, ROWS, SIDE, Segmenter, best_threshold_iou, iou,
+                          make_scenes, train)
 from sklearn.datasets import load_digits
 
 from mmcls_repmlp import fuse_for_inference, reparameterize
@@ -87,18 +79,23 @@ def test_scenes_are_tiles_of_real_digits_that_were_not_trained_on():
 
 def test_light_and_noise_fit_the_mask_in_either_polarity():
     images, masks = make_scenes(8, True, 0)
-    tiles = [t.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE)[:, 0].flatten(0, 2)
-             for t in (images, masks)]
-    contrast = torch.stack([image[mask > 0].mean() - image[mask == 0].mean()
-                            for image, mask in zip(*tiles)])
+    tiles = [
+        t.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE)[:, 0].flatten(0, 2)
+        for t in (images, masks)
+    ]
+    contrast = torch.stack([
+        image[mask > 0].mean() - image[mask == 0].mean()
+        for image, mask in zip(*tiles)
+    ])
     assert (contrast.abs() > 0.5).all()
     assert 0.25 < (contrast > 0).float().mean() < 0.75
 
 
 def test_scenes_are_drawn_from_the_seed():
     assert_same(make_scenes(2, True, 5), make_scenes(2, True, 5), 0)
-    assert not torch.equal(make_scenes(2, True, 5)[0],
-                           make_scenes(2, True, 6)[0])
+    assert not torch.equal(
+        make_scenes(2, True, 5)[0],
+        make_scenes(2, True, 6)[0])
 
 
 def test_iou():
@@ -124,11 +121,12 @@ def test_the_command_draws_and_reports(tmp_path, capsys):
     assert [path.name for path in out.parent.iterdir()] == ['a.png']
 
 
-@pytest.mark.parametrize(('more', 'message'), [
-    ([], 'a.png.* exists.*--force'),
-    (['--steps', '0', '--force'], '--steps 0.*at least 1')])
-def test_what_cannot_be_done_is_said_before_training(
-        tmp_path, capsys, more, message):
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [([], 'a.png.* exists.*--force'),
+     (['--steps', '0', '--force'], '--steps 0.*at least 1')])
+def test_what_cannot_be_done_is_said_before_training(tmp_path, capsys, more,
+                                                     message):
     out = tmp_path / 'a.png'
     out.write_text('precious')
     assert segment_digits.main([str(out), *more]) == 2

@@ -23,8 +23,10 @@ class Exported(NamedTuple):
 def exported(tmp_path_factory):
     """``m.onnx``, ``m.xml``, ``m.pt2`` and ``m.pt``, and what they compute."""
     torch.manual_seed(0)
-    model = Served(nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(),
-                                 nn.Flatten(), nn.Linear(36, 5)))
+    model = Served(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(36, 5)))
     folder = tmp_path_factory.mktemp('exported')
     for suffix in ('.onnx', '.xml', '.pt2', '.pt'):
         export_model(model, folder / f'm{suffix}', SHAPE)
@@ -36,18 +38,22 @@ def exported(tmp_path_factory):
 @pytest.fixture
 def rezip(tmp_path):
     """Copy an archive with members replaced, changed or added."""
+
     def copy(source, changes):
         target = tmp_path / source.name
-        with zipfile.ZipFile(source) as old, zipfile.ZipFile(
-                target, 'w') as new:
-            members = {name.partition('/')[2]: old.read(name)
-                       for name in old.namelist()}
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target,
+                                                             'w') as new:
+            members = {
+                name.partition('/')[2]: old.read(name)
+                for name in old.namelist()
+            }
             for name, change in changes.items():
-                members[name] = change(members[name]) if callable(
-                    change) else change
+                members[name] = change(
+                    members[name]) if callable(change) else change
             for name, data in members.items():
                 new.writestr(f'm/{name}', data)
         return target
+
     return copy
 
 

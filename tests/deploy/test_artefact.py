@@ -7,16 +7,17 @@ from mmcls_repmlp.deploy.readers import Loaded
 from mmcls_repmlp.errors import InputError, JobFailedError, UserError
 
 
-@pytest.mark.parametrize(('suffix', 'lost', 'missing', 'to_write'), [
-    ('.onnx', 'onnxruntime', ['onnxruntime'], True),
-    ('.xml', 'openvino', ['openvino'], True),
-    ('.onnx', 'openvino', [], True), ('.pt', 'openvino', [], True),
-    ('.onnx', 'onnxscript', ['onnxscript'], True),
-    ('.onnx', 'onnxscript', [], False)])
+@pytest.mark.parametrize(('suffix', 'lost', 'missing', 'to_write'),
+                         [('.onnx', 'onnxruntime', ['onnxruntime'], True),
+                          ('.xml', 'openvino', ['openvino'], True),
+                          ('.onnx', 'openvino', [], True),
+                          ('.pt', 'openvino', [], True),
+                          ('.onnx', 'onnxscript', ['onnxscript'], True),
+                          ('.onnx', 'onnxscript', [], False)])
 def test_missing_packages_are_named(monkeypatch, suffix, lost, missing,
                                     to_write):
-    monkeypatch.setattr(artefact, 'find_spec',
-                        lambda name: None if name == lost else name)
+    monkeypatch.setattr(artefact, 'find_spec', lambda name: None
+                        if name == lost else name)
     assert artefact.missing_packages(suffix, to_write) == missing
 
 
@@ -49,12 +50,18 @@ def run_of(compute=lambda images: images, shape=(3, 8, 8), dtype='float32'):
 
 
 @pytest.mark.parametrize('images', [
-    np.zeros((2, 3, 16, 16), np.float32), np.zeros((2, 1, 8, 8), np.float32),
-    np.zeros((3, 8, 8), np.float32), np.zeros((2, 3, 8, 8), np.uint8),
-    np.zeros((2, 3, 8, 8)), np.float32(1)])
+    np.zeros((2, 3, 16, 16), np.float32),
+    np.zeros((2, 1, 8, 8), np.float32),
+    np.zeros((3, 8, 8), np.float32),
+    np.zeros((2, 3, 8, 8), np.uint8),
+    np.zeros((2, 3, 8, 8)),
+    np.float32(1)
+])
 def test_images_it_was_not_made_for_are_refused(images):
-    with pytest.raises(InputError, match=r'takes float32 images of shape '
-                       r'\(N, 3, 8, 8\), found'):
+    with pytest.raises(
+            InputError,
+            match=r'takes float32 images of shape '
+            r'\(N, 3, 8, 8\), found'):
         run_of()(images)
 
 
@@ -66,11 +73,14 @@ def test_any_batch_and_memory_layout_is_taken():
 
 
 def test_what_fails_while_it_runs_is_a_sentence():
+
     def compute(images):
         raise RuntimeError('first\n  second ' + 'x' * 1000)
 
-    with pytest.raises(JobFailedError, match="'m.pt' cannot be computed "
-                       r'\(first second x+\.\.\.\)') as error:
+    with pytest.raises(
+            JobFailedError,
+            match="'m.pt' cannot be computed "
+            r'\(first second x+\.\.\.\)') as error:
         run_of(compute)(np.zeros((1, 3, 8, 8), np.float32))
     assert len(str(error.value)) < 300
 

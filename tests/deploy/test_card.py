@@ -3,31 +3,37 @@ import json
 import pytest
 
 from mmcls_repmlp.deploy.artefact import load_artefact
-from mmcls_repmlp.deploy.card import (
-    card_of,
-    check_parts,
-    digests,
-    parts_of,
-    read_card,
-)
+from mmcls_repmlp.deploy.card import (card_of, check_parts, digests, parts_of,
+                                      read_card)
 from mmcls_repmlp.errors import JobFailedError, UserError
 
-GOOD = dict(input_shape=[3, 32, 32], input='uint8 RGB', mean=[1.], std=[2.],
-            channels='RGB', output='logits', classes=['a', 'b'],
-            pipeline='none', files={'.pt': 'a' * 64})
+GOOD = dict(
+    input_shape=[3, 32, 32],
+    input='uint8 RGB',
+    mean=[1.],
+    std=[2.],
+    channels='RGB',
+    output='logits',
+    classes=['a', 'b'],
+    pipeline='none',
+    files={'.pt': 'a' * 64})
 
 
 def write(folder, content, name='m.pt'):
-    text = content if isinstance(content, (bytes, str)) else json.dumps(
-        content)
-    card_of(folder / name).write_bytes(
-        text if isinstance(text, bytes) else text.encode())
+    text = content if isinstance(content,
+                                 (bytes, str)) else json.dumps(content)
+    card_of(
+        folder /
+        name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return folder / name
 
 
 def test_a_good_card_is_read(tmp_path):
-    assert read_card(write(tmp_path, {**GOOD, 'more': 1})) == {
-        **GOOD, 'more': 1}
+    assert read_card(write(tmp_path, {
+        **GOOD, 'more': 1
+    })) == {
+        **GOOD, 'more': 1
+    }
 
 
 def test_a_missing_card_is_named(tmp_path):
@@ -37,8 +43,10 @@ def test_a_missing_card_is_named(tmp_path):
 
 @pytest.mark.parametrize('content', [
     b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
-    b'9' * 10**4, '{"input_shape": [3, 1e999, NaN]}',
-    *({**GOOD, **change} for change in (
+    b'9' * 10**4, '{"input_shape": [3, 1e999, NaN]}', *({
+        **GOOD,
+        **change
+    } for change in (
         dict(input_shape=[3, 32]), dict(input_shape=[3, -32, 32]),
         dict(input_shape=[3, 10**30, 32]), dict(input_shape=[3., 32, 32]),
         dict(input_shape='332'), dict(input_shape=[True, 32, 32]),
@@ -49,8 +57,11 @@ def test_a_missing_card_is_named(tmp_path):
         dict(classes=[1, 2]), dict(classes={'0': 'a'}), dict(pipeline=None),
         dict(pipeline=['Resize']), dict(files={}), dict(files=[]),
         dict(files={'.pt': 'A' * 64}), dict(files={'.pt': 1}),
-        dict(files={'.pt': 'a' * 64, '/../../etc/passwd': 'a' * 64}),
-        dict(files={'.xml': 'a' * 64})))])
+        dict(files={
+            '.pt': 'a' * 64,
+            '/../../etc/passwd': 'a' * 64
+        }), dict(files={'.xml': 'a' * 64})))
+])
 def test_other_contents_are_a_sentence(tmp_path, content):
     with pytest.raises(JobFailedError, match='no card of') as error:
         read_card(write(tmp_path, content))
@@ -67,8 +78,8 @@ def test_a_card_larger_than_any_is_not_read(tmp_path):
 
 def test_weights_go_first_and_the_named_file_last(tmp_path):
     assert [p.name for p in parts_of('a/m.xml')] == ['m.bin', 'm.xml']
-    assert [p.name for p in parts_of('a/m.v2.onnx')] == [
-        'm.v2.onnx.data', 'm.v2.onnx']
+    assert [p.name for p in parts_of('a/m.v2.onnx')
+            ] == ['m.v2.onnx.data', 'm.v2.onnx']
 
 
 @pytest.mark.parametrize('part', ['m.xml', 'm.bin'])

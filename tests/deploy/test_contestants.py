@@ -21,7 +21,8 @@ def run(name):
 def test_all_compute_what_rc6s_deploy_form_computes(form, monkeypatch):
     # By itself OpenVINO computes in bfloat16 where the CPU has it.
     monkeypatch.setattr(
-        openvino.Core, 'compile_model', functools.partialmethod(
+        openvino.Core, 'compile_model',
+        functools.partialmethod(
             openvino.Core.compile_model,
             config=dict(INFERENCE_PRECISION_HINT='f32')))
     expected = run('rc6:deploy')
@@ -52,8 +53,10 @@ def test_a_training_step_goes_back_to_the_stem(name, monkeypatch):
 
 @pytest.mark.parametrize('name', ['rc6', 'rc6:fused', 'x:deploy', 'ours:x'])
 def test_unknown_contestants_are_refused_with_the_choice(name):
-    with pytest.raises(UserError, match=f"'{name}' is no contestant: give one "
-                       'of rc6, ours, a colon'):
+    with pytest.raises(
+            UserError,
+            match=f"'{name}' is no contestant: give one "
+            'of rc6, ours, a colon'):
         run(name)
 
 

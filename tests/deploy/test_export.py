@@ -21,17 +21,24 @@ from tests.helpers import TINY_CFG, random_model
 
 SHAPE = (3, 32, 32)
 SMALL = (3, 8, 8)
-CARD = dict(input_shape=SMALL, input='float32, normalised', mean=[0.],
-            std=[1.], channels='RGB', output='logits', classes=[],
-            pipeline='none')
+CARD = dict(
+    input_shape=SMALL,
+    input='float32, normalised',
+    mean=[0.],
+    std=[1.],
+    channels='RGB',
+    output='logits',
+    classes=[],
+    pipeline='none')
 
 
 def build(**cfg):
-    model = random_model(lambda: build_classifier(dict(
-        type='ImageClassifier',
-        backbone=dict(type='RepMLPNet', **TINY_CFG, **cfg),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
+    model = random_model(lambda: build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPNet', **TINY_CFG, **cfg),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
     return Served(fuse_for_inference(model).float())
 
 
@@ -43,8 +50,8 @@ def served():
 def small(seed=0, scale=1.):
     """A model that is written in no time."""
     torch.manual_seed(seed)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(),
-                          nn.Linear(144, 4))
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
     with torch.no_grad():
         model[0].weight.abs_().mul_(scale)
     return Served(model)
@@ -56,8 +63,8 @@ def files(folder):
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
 @pytest.mark.parametrize('raw', [False, True])
-def test_written_file_computes_the_same_on_any_batch(
-        served, tmp_path, suffix, raw):
+def test_written_file_computes_the_same_on_any_batch(served, tmp_path, suffix,
+                                                     raw):
     if raw:
         served = Served(served.model, [100.] * 3, [50.] * 3)
     path = tmp_path / f'model{suffix}'
@@ -66,10 +73,10 @@ def test_written_file_computes_the_same_on_any_batch(
     images = torch.randint(256, (7, *SHAPE), dtype=torch.uint8)
     images = images if raw else images.float() / 128 - 1
     expected = served(images).numpy()
-    np.testing.assert_allclose(run(images.numpy()), expected,
-                               atol=1e-4 * np.abs(expected).max())
-    assert files(tmp_path) == {path.name} | (
-        {'model.bin'} if suffix == '.xml' else set())
+    np.testing.assert_allclose(
+        run(images.numpy()), expected, atol=1e-4 * np.abs(expected).max())
+    assert files(tmp_path) == {path.name} | ({'model.bin'}
+                                             if suffix == '.xml' else set())
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
@@ -81,13 +88,14 @@ def test_padding_is_part_of_the_file(tmp_path, suffix):
     images = torch.rand(3, *shape)
     expected = served(images).numpy()
     np.testing.assert_allclose(
-        load_artefact(path, exact=True)(images.numpy()), expected,
+        load_artefact(path, exact=True)(images.numpy()),
+        expected,
         atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(('suffix', 'dtype'), [
-    ('.onnx', torch.float16), ('.pt2', torch.bfloat16),
-    ('.pt', torch.float16)])
+@pytest.mark.parametrize(('suffix', 'dtype'), [('.onnx', torch.float16),
+                                               ('.pt2', torch.bfloat16),
+                                               ('.pt', torch.float16)])
 def test_half_precision(served, tmp_path, suffix, dtype):
     served = Served(served.model.to(dtype))
     path = tmp_path / f'model{suffix}'
@@ -97,8 +105,8 @@ def test_half_precision(served, tmp_path, suffix, dtype):
 
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
-def test_a_file_that_differs_is_not_left(
-        served, tmp_path, suffix, monkeypatch):
+def test_a_file_that_differs_is_not_left(served, tmp_path, suffix,
+                                         monkeypatch):
     write = export._WRITERS[suffix]
 
     def sabotaged(model, path, shape):
@@ -121,9 +129,11 @@ def test_undefined_outputs_are_no_agreement(served, tmp_path):
     assert files(tmp_path) == set()
 
 
-@pytest.mark.parametrize(('name', 'there'), [
-    ('a.pt', 'a.pt'), ('a.xml', 'a.xml'), ('a.xml', 'a.bin'),
-    ('a.onnx', 'a.onnx.data'), ('a.pt2', 'a.pt2.json')])
+@pytest.mark.parametrize(('name', 'there'), [('a.pt', 'a.pt'),
+                                             ('a.xml', 'a.xml'),
+                                             ('a.xml', 'a.bin'),
+                                             ('a.onnx', 'a.onnx.data'),
+                                             ('a.pt2', 'a.pt2.json')])
 def test_files_are_replaced_only_by_force(tmp_path, name, there):
     (tmp_path / there).write_text('precious')
     with pytest.raises(UserError, match=f"{there}' exists.*--force"):
@@ -179,9 +189,10 @@ def test_what_a_kill_leaves_goes_with_the_next_export(tmp_path):
 def test_dimensions_have_names(tmp_path):
     export_model(small(), tmp_path / 'a.onnx', SMALL)
     graph = onnx.load(tmp_path / 'a.onnx').graph
-    sizes = [[size.dim_param or size.dim_value
-              for size in value.type.tensor_type.shape.dim]
-             for value in (*graph.input, *graph.output)]
+    sizes = [[
+        size.dim_param or size.dim_value
+        for size in value.type.tensor_type.shape.dim
+    ] for value in (*graph.input, *graph.output)]
     assert sizes == [['batch', *SMALL], ['batch', 4]]
 
 
@@ -190,23 +201,31 @@ def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
     model = small(scale=30.)
     half = Served(copy.deepcopy(model.model).half())
     export_model(half, tmp_path / f'a{suffix}', SMALL, reference=model)
-    real = [np.ones((3, *SMALL), np.float32),
-            np.full((2, *SMALL), 1e4, np.float32)]
-    with pytest.raises(JobFailedError, match='2 of 13 images give NaN or '
-                       'infinity in fp16 .* overflow, as fp16 ends at 65504, '
-                       'so export with --precision bf16 or fp32'):
-        export_model(half, tmp_path / f'b{suffix}', SMALL, images=real,
-                     reference=model)
+    real = [
+        np.ones((3, *SMALL), np.float32),
+        np.full((2, *SMALL), 1e4, np.float32)
+    ]
+    with pytest.raises(
+            JobFailedError,
+            match='2 of 13 images give NaN or '
+            'infinity in fp16 .* overflow, as fp16 ends at 65504, '
+            'so export with --precision bf16 or fp32'):
+        export_model(
+            half, tmp_path / f'b{suffix}', SMALL, images=real, reference=model)
     assert files(tmp_path) == {f'a{suffix}'}
 
 
 def test_half_precision_is_held_against_the_float_model(tmp_path):
     with pytest.raises(JobFailedError, match='differs from the model'):
-        export_model(Served(small(0).model.half()), tmp_path / 'a.pt', SMALL,
-                     reference=small(1))
+        export_model(
+            Served(small(0).model.half()),
+            tmp_path / 'a.pt',
+            SMALL,
+            reference=small(1))
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+
     def write(*_):
         raise TypeError('first\nsecond')
 
@@ -220,8 +239,8 @@ def test_unknown_formats_are_refused(served, tmp_path):
         export_model(served, tmp_path / 'a.tflite', SHAPE)
 
 
-def test_a_runtime_that_is_not_installed_is_named(
-        served, tmp_path, monkeypatch):
+def test_a_runtime_that_is_not_installed_is_named(served, tmp_path,
+                                                  monkeypatch):
     monkeypatch.setattr(artefact, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match='pip install openvino'):
         export_model(served, tmp_path / 'a.xml', SHAPE)

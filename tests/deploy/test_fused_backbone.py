@@ -22,11 +22,15 @@ def net(**cfg):
 
 
 def classifier(**cfg):
-    return random_model(lambda: build_classifier(dict(
-        type='ImageClassifier',
-        backbone=dict(type='RepMLPResNet', **{**TINY_RESNET_CFG, **cfg}),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=5, in_channels=64))))
+    return random_model(lambda: build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPResNet', **{
+                **TINY_RESNET_CFG,
+                **cfg
+            }),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=64))))
 
 
 @pytest.mark.parametrize('block', KINDS)
@@ -44,8 +48,9 @@ def test_training_deploy_and_served_form_are_equal(block):
             assert_same(fused(x), expected, 1e-10)
 
 
-@pytest.mark.parametrize('cfg', [
-    {}, dict(out_indices=(0, 1, 2)), dict(img_size=(40, 56))])
+@pytest.mark.parametrize(
+    'cfg', [{}, dict(out_indices=(0, 1, 2)),
+            dict(img_size=(40, 56))])
 def test_backbone_gives_the_same_maps(cfg):
     model = net(**cfg)
     x = randn(2, 3, *model.img_size)
@@ -81,15 +86,15 @@ def test_what_cannot_be_folded_is_refused():
         fuse_for_inference(model)
 
 
-@pytest.mark.parametrize(('suffix', 'block'), [
-    ('.onnx', 'light'), ('.pt', 'bottleneck')])
-def test_exported_file_computes_the_same_on_any_batch(
-        tmp_path, suffix, block):
+@pytest.mark.parametrize(('suffix', 'block'), [('.onnx', 'light'),
+                                               ('.pt', 'bottleneck')])
+def test_exported_file_computes_the_same_on_any_batch(tmp_path, suffix, block):
     served = Served(fuse_for_inference(classifier(block=block)).float())
     path = tmp_path / f'model{suffix}'
     assert export_model(served, path, (3, 64, 64)) < 1e-3
     images = torch.rand(3, 3, 64, 64) * 2 - 1
     expected = served(images).numpy()
     np.testing.assert_allclose(
-        load_artefact(path, exact=True)(images.numpy()), expected,
+        load_artefact(path, exact=True)(images.numpy()),
+        expected,
         atol=1e-3 * np.abs(expected).max())

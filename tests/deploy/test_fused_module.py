@@ -16,8 +16,8 @@ class Doubled(FusedModule):
 def test_is_for_inference_only():
     module = Doubled(torch.ones(1, dtype=torch.float64))
     assert not any(part.training for part in module.modules())
-    assert {(p.dtype, p.requires_grad) for p in module.parameters()} == {
-        (torch.float64, False)}
+    assert {(p.dtype, p.requires_grad)
+            for p in module.parameters()} == {(torch.float64, False)}
     assert module.eval() is module
     with pytest.raises(RuntimeError, match='for inference only'):
         module.train()

@@ -11,13 +11,16 @@ def net(**cfg):
 
 
 @pytest.mark.parametrize('deploy', [False, True])
-@pytest.mark.parametrize('cfg', [
-    {}, dict(final_norm=False), dict(img_size=(32, 16)),
-    dict(out_indices=(0, 1, 2)),
-    dict(out_indices=(0, 1, 2), out_after_downsample=True),
-    dict(patch_cfg=dict(kernel_size=7, padding=3)),
-    dict(reparam_conv_kernels=None), dict(img_size=38),
-    dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))])
+@pytest.mark.parametrize(
+    'cfg', [{},
+            dict(final_norm=False),
+            dict(img_size=(32, 16)),
+            dict(out_indices=(0, 1, 2)),
+            dict(out_indices=(0, 1, 2), out_after_downsample=True),
+            dict(patch_cfg=dict(kernel_size=7, padding=3)),
+            dict(reparam_conv_kernels=None),
+            dict(img_size=38),
+            dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))])
 def test_backbone_gives_the_same_maps(deploy, cfg):
     model = net(**cfg)
     if deploy:

@@ -9,13 +9,8 @@ from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference
 from mmcls_repmlp.models.layers import GlobalPerceptron
-from tests.helpers import (
-    TINY_CFG,
-    TINY_RESNET_CFG,
-    assert_same,
-    randn,
-    random_model,
-)
+from tests.helpers import (TINY_CFG, TINY_RESNET_CFG, assert_same, randn,
+                           random_model)
 
 
 def net(**cfg):
@@ -23,16 +18,21 @@ def net(**cfg):
 
 
 def classifier(**cfg):
-    return random_model(lambda: build_classifier(dict(
-        type='ImageClassifier',
-        backbone=dict(type='RepMLPNet', **{**TINY_CFG, **cfg}),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
+    return random_model(lambda: build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPNet', **{
+                **TINY_CFG,
+                **cfg
+            }),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
 
 
 @pytest.mark.parametrize('deploy', [False, True])
-@pytest.mark.parametrize('cfg', [
-    {}, dict(final_norm=False), dict(out_indices=(1, 2))])
+@pytest.mark.parametrize(
+    'cfg', [{}, dict(final_norm=False),
+            dict(out_indices=(1, 2))])
 def test_classifier_gives_the_same_logits(deploy, cfg):
     model = classifier(**cfg)
     if deploy:
@@ -49,16 +49,24 @@ def test_classifier_gives_the_same_logits(deploy, cfg):
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN1d'), None])
 @pytest.mark.parametrize('backbone', [
     dict(type='RepMLPNet', **TINY_CFG),
-    dict(type='RepMLPResNet', **TINY_RESNET_CFG)])
+    dict(type='RepMLPResNet', **TINY_RESNET_CFG)
+])
 def test_metric_learning_gives_the_same_unit_vectors(backbone, norm_cfg):
     built = build_backbone(backbone)
     channels, size = built.channels[-1], built.img_size
-    model = random_model(lambda: build_classifier(dict(
-        type='ImageClassifier', backbone=backbone,
-        neck=[dict(type='GlobalAveragePooling'),
-              dict(type='LinearReduction', in_channels=channels,
-                   out_channels=6, norm_cfg=norm_cfg)],
-        head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6))))
+    model = random_model(lambda: build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone,
+            neck=[
+                dict(type='GlobalAveragePooling'),
+                dict(
+                    type='LinearReduction',
+                    in_channels=channels,
+                    out_channels=6,
+                    norm_cfg=norm_cfg)
+            ],
+            head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6))))
     x = randn(3, 3, *size)
     fused = fuse_for_inference(model)
     expected = [sample.embedding for sample in model.predict(x)]
@@ -66,19 +74,28 @@ def test_metric_learning_gives_the_same_unit_vectors(backbone, norm_cfg):
 
 
 def test_necks_that_do_more_are_refused():
-    model = build_classifier(dict(
-        type='ImageClassifier', backbone=dict(type='RepMLPNet', **TINY_CFG),
-        neck=[dict(type='GlobalAveragePooling'),
-              dict(type='LinearReduction', in_channels=32, out_channels=6,
-                   act_cfg=dict(type='ReLU'))],
-        head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6)))
+    model = build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPNet', **TINY_CFG),
+            neck=[
+                dict(type='GlobalAveragePooling'),
+                dict(
+                    type='LinearReduction',
+                    in_channels=32,
+                    out_channels=6,
+                    act_cfg=dict(type='ReLU'))
+            ],
+            head=dict(type='AMSoftmaxClsHead', num_classes=3, in_channels=6)))
     with pytest.raises(TypeError, match='ImageClassifier cannot be fused'):
         fuse_for_inference(model)
 
 
 def test_no_norm_is_left():
-    assert not [m for m in fuse_for_inference(classifier()).modules()
-                if isinstance(m, _BatchNorm)]
+    assert not [
+        m for m in fuse_for_inference(classifier()).modules()
+        if isinstance(m, _BatchNorm)
+    ]
 
 
 @pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float32, 2e-5),
@@ -149,11 +166,12 @@ class OtherLinear(nn.Linear):
      'ffn_block.act is a ReLU, .*only GELU can'),
     (lambda m: setattr(m.backbone.patch_embed, 'act', nn.GELU()),
      'patch_embed.act is a GELU, .*only ReLU can'),
-    (lambda m: setattr(m.backbone.downsample_layers[0], 'activate',
-                       nn.GELU()), 'activate is a GELU, .*only ReLU can'),
+    (lambda m: setattr(m.backbone.downsample_layers[0], 'activate', nn.GELU()),
+     'activate is a GELU, .*only ReLU can'),
     (lambda m: setattr(m.backbone.stages[0][0].repmlp_block, 'gp',
                        OtherGate(8).double()), 'gp is a OtherGate'),
-    (lambda m: setattr(m.head, 'fc', OtherLinear(32, 5).double()),
+    (lambda m: setattr(m.head, 'fc',
+                       OtherLinear(32, 5).double()),
      'OtherLinear does not apply its weight'),
     (lambda m: setattr(m.backbone.stages[0][0].ffn_block.ffn_fc1, 'order',
                        ('norm', 'conv', 'act')), 'ffn_fc1 is no ConvModule'),

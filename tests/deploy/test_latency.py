@@ -9,9 +9,12 @@ from mmcls_repmlp.deploy.latency import alternate
 
 def test_functions_take_turns_after_a_warm_up():
     calls = []
-    pairs = list(alternate(
-        lambda: (calls.append('a'), time.sleep(0.002)),
-        lambda: calls.append('b'), rounds=4, warm_up=2))
+    pairs = list(
+        alternate(
+            lambda: (calls.append('a'), time.sleep(0.002)),
+            lambda: calls.append('b'),
+            rounds=4,
+            warm_up=2))
     assert calls == ['a', 'b'] * 6
     assert len(pairs) == 4
     assert all(a >= 0.002 for a, _ in pairs)

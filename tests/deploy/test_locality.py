@@ -11,14 +11,17 @@ EVERYWHERE = [(y, x) for y in range(H) for x in range(W)]
 
 
 def block(kernels=(1, 3), **cfg):
-    return random_model(RepMLPBlock, reparam_conv_kernels=kernels,
-                        **{**BLOCK, **cfg})
+    return random_model(
+        RepMLPBlock, reparam_conv_kernels=kernels, **{
+            **BLOCK,
+            **cfg
+        })
 
 
 def scale(norm, shareset):
     """What a batch norm multiplies by, from its definition."""
-    return (norm.weight[shareset]
-            / (norm.running_var[shareset] + norm.eps).sqrt())
+    return (norm.weight[shareset] /
+            (norm.running_var[shareset] + norm.eps).sqrt())
 
 
 def by_loops(model, position, shareset):
@@ -28,17 +31,18 @@ def by_loops(model, position, shareset):
     after = torch.zeros(H, W, dtype=torch.double)
     for y in range(H):
         for x in range(W):
-            before[y, x] = fc3[(*position, y, x)] * scale(
-                model.fc3_bn, shareset)
+            before[y,
+                   x] = fc3[(*position, y, x)] * scale(model.fc3_bn, shareset)
             after[y, x] = before[y, x]
             for k, branch in zip(model.reparam_conv_kernels,
                                  model.local_branches):
                 row = y - position[0] + k // 2
                 column = x - position[1] + k // 2
                 if 0 <= row < k and 0 <= column < k:
-                    after[y, x] += branch.conv.weight[
-                        shareset, 0, row, column] * scale(
-                            branch.norm, shareset)
+                    after[y,
+                          x] += branch.conv.weight[shareset, 0, row,
+                                                   column] * scale(
+                                                       branch.norm, shareset)
     return before, after
 
 
@@ -91,16 +95,18 @@ def test_the_centre_of_the_first_shareset_is_the_default():
 def test_blocks_are_found_in_order():
     model = RepMLPNet(reparam_conv_kernels=(1, 3), **TINY_CFG)
     assert list(repmlp_blocks(model)) == [
-        f'stages.{name}.repmlp_block' for name in ('0.0', '1.0', '1.1', '2.0')]
+        f'stages.{name}.repmlp_block' for name in ('0.0', '1.0', '1.1', '2.0')
+    ]
 
 
-@pytest.mark.parametrize(('cfg', 'arguments', 'message'), [
-    (dict(deploy=True), {}, 'cannot be told apart'),
-    (dict(kernels=None), {}, 'no convolutions'),
-    ({}, dict(position=(5, 0)), 'no position 5 0: choose from 0 0 to 4 3'),
-    ({}, dict(position=(0, -1)), 'no position 0 -1'),
-    ({}, dict(shareset=2), 'no shareset 2: choose from 0 to 1'),
-    (dict(norm_cfg=dict(type='IN')), {}, 'fc3')])
+@pytest.mark.parametrize(
+    ('cfg', 'arguments', 'message'),
+    [(dict(deploy=True), {}, 'cannot be told apart'),
+     (dict(kernels=None), {}, 'no convolutions'),
+     ({}, dict(position=(5, 0)), 'no position 5 0: choose from 0 0 to 4 3'),
+     ({}, dict(position=(0, -1)), 'no position 0 -1'),
+     ({}, dict(shareset=2), 'no shareset 2: choose from 0 to 1'),
+     (dict(norm_cfg=dict(type='IN')), {}, 'fc3')])
 def test_what_cannot_be_read(cfg, arguments, message):
     with pytest.raises(ValueError, match=message):
         locality(block(**cfg), **arguments)

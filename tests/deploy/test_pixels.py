@@ -28,28 +28,58 @@ PIPELINES = {
 # Others that can be followed: what comes between reading and packing.
 STEPS = {
     'keep ratio': [dict(type='Resize', scale=(50, 30), keep_ratio=True)],
-    'factor': [dict(type='Resize', scale_factor=(0.33, 1.7),
-                    interpolation='nearest')],
-    'factor, ratio': [dict(type='Resize', scale_factor=0.51, keep_ratio=True,
-                           interpolation='area')],
-    'long': [dict(type='ResizeEdge', scale=40, edge='long',
-                  interpolation='lanczos'),
-             dict(type='Pad', size=(48, 44), pad_val=7)],
-    'width': [dict(type='ResizeEdge', scale=40, edge='width',
-                   backend='pillow', interpolation='hamming'),
-              dict(type='Pad', size_divisor=32)],
-    'height': [dict(type='ResizeEdge', scale=40, edge='height',
-                    backend='pillow', interpolation='lanczos'),
-               dict(type='Pad', pad_to_square=True, size_divisor=24)],
-    'crop first': [dict(type='CenterCrop', crop_size=(31, 24)),
-                   dict(type='Resize', scale=(16, 20), backend='pillow',
-                        interpolation='box')],
+    'factor': [
+        dict(type='Resize', scale_factor=(0.33, 1.7), interpolation='nearest')
+    ],
+    'factor, ratio': [
+        dict(
+            type='Resize',
+            scale_factor=0.51,
+            keep_ratio=True,
+            interpolation='area')
+    ],
+    'long': [
+        dict(
+            type='ResizeEdge', scale=40, edge='long', interpolation='lanczos'),
+        dict(type='Pad', size=(48, 44), pad_val=7)
+    ],
+    'width': [
+        dict(
+            type='ResizeEdge',
+            scale=40,
+            edge='width',
+            backend='pillow',
+            interpolation='hamming'),
+        dict(type='Pad', size_divisor=32)
+    ],
+    'height': [
+        dict(
+            type='ResizeEdge',
+            scale=40,
+            edge='height',
+            backend='pillow',
+            interpolation='lanczos'),
+        dict(type='Pad', pad_to_square=True, size_divisor=24)
+    ],
+    'crop first': [
+        dict(type='CenterCrop', crop_size=(31, 24)),
+        dict(
+            type='Resize',
+            scale=(16, 20),
+            backend='pillow',
+            interpolation='box')
+    ],
 }
-READERS = [(backend, color) for backend in ('cv2', 'pillow') for color in (
-    'color', 'grayscale', 'color_ignore_orientation',
-    'grayscale_ignore_orientation')]
-SIZES = {'square': (64, 64), 'wide': (301, 40), 'tall': (33, 250),
-         'tiny': (5, 4), 'large': (900, 701)}
+READERS = [(backend, color) for backend in ('cv2', 'pillow')
+           for color in ('color', 'grayscale', 'color_ignore_orientation',
+                         'grayscale_ignore_orientation')]
+SIZES = {
+    'square': (64, 64),
+    'wide': (301, 40),
+    'tall': (33, 250),
+    'tiny': (5, 4),
+    'large': (900, 701)
+}
 
 
 def numbers(*shape, dtype=np.uint8):
@@ -70,30 +100,35 @@ def turned(orientation):
 def encodings():
     """Name, suffix, image and options of every way to write an image."""
     grey16 = Image.fromarray(numbers(47, 61, dtype=np.uint16))
-    yield from (
-        ('16 bit', 'png', grey16, {}), ('8 bit', 'png', rgb(), {}),
-        ('grey', 'png', rgb().convert('L'), {}),
-        ('grey', 'jpg', rgb().convert('L'), {}),
-        ('one bit', 'png', rgb().convert('1'), {}),
-        ('palette', 'png', rgb().convert('P'), {}),
-        ('clear palette', 'png', rgb().convert('P'), dict(transparency=3)),
-        ('clear colour', 'png', rgb(), dict(transparency=(0, 0, 0))),
-        ('rgba', 'png', Image.fromarray(numbers(47, 61, 4)), {}),
-        ('la', 'png', Image.fromarray(numbers(47, 61, 2)), {}),
-        ('cmyk', 'jpg', rgb().convert('CMYK'), {}),
-        ('progressive', 'jpg', rgb(), dict(progressive=True)),
-        ('lossless', 'webp', rgb(), dict(lossless=True)),
-        ('lossy', 'webp', rgb(), {}), ('rgb', 'tiff', rgb(), {}),
-        ('lzw', 'tiff', rgb(), dict(compression='tiff_lzw')),
-        ('rgb', 'bmp', rgb(), {}), ('gif', 'gif', rgb().convert('P'), {}))
+    yield from (('16 bit', 'png', grey16, {}), ('8 bit', 'png', rgb(), {}),
+                ('grey', 'png', rgb().convert('L'),
+                 {}), ('grey', 'jpg', rgb().convert('L'),
+                       {}), ('one bit', 'png', rgb().convert('1'),
+                             {}), ('palette', 'png', rgb().convert('P'), {}),
+                ('clear palette', 'png', rgb().convert('P'),
+                 dict(transparency=3)), ('clear colour', 'png', rgb(),
+                                         dict(transparency=(0, 0, 0))),
+                ('rgba', 'png', Image.fromarray(numbers(47, 61, 4)),
+                 {}), ('la', 'png', Image.fromarray(numbers(47, 61, 2)),
+                       {}), ('cmyk', 'jpg', rgb().convert('CMYK'),
+                             {}), ('progressive', 'jpg', rgb(),
+                                   dict(progressive=True)),
+                ('lossless', 'webp', rgb(),
+                 dict(lossless=True)), ('lossy', 'webp', rgb(), {}),
+                ('rgb', 'tiff', rgb(), {}), ('lzw', 'tiff', rgb(),
+                                             dict(compression='tiff_lzw')),
+                ('rgb', 'bmp', rgb(), {}), ('gif', 'gif', rgb().convert('P'),
+                                            {}))
     for way in range(1, 9):
         yield f'turned {way}', 'jpg', rgb(), dict(exif=turned(way))
     for name, size in SIZES.items():
         yield name, 'png', rgb(size), {}
 
 
-ENCODINGS = [pytest.param(suffix, image, options, id=f'{name} {suffix}')
-             for name, suffix, image, options in encodings()]
+ENCODINGS = [
+    pytest.param(suffix, image, options, id=f'{name} {suffix}')
+    for name, suffix, image, options in encodings()
+]
 
 
 def expected(path, pipeline):
@@ -135,10 +170,12 @@ def reading(backend, color):
 
 
 def config_with(steps, load=()):
-    pipeline = [dict(type='LoadImageFromFile', **dict(load)), *steps,
-                dict(type='PackClsInputs')]
-    return read_config(CONFIGS / PIPELINES['digits'], {
-        'test_dataloader.dataset.pipeline': pipeline})
+    pipeline = [
+        dict(type='LoadImageFromFile', **dict(load)), *steps,
+        dict(type='PackClsInputs')
+    ]
+    return read_config(CONFIGS / PIPELINES['digits'],
+                       {'test_dataloader.dataset.pipeline': pipeline})
 
 
 @pytest.mark.parametrize(('suffix', 'image', 'options'), ENCODINGS)
@@ -171,15 +208,18 @@ def test_every_way_to_read(tmp_path, suffix, image, options):
 
 
 @pytest.mark.parametrize('backend', ['cv2', 'pillow'])
-@pytest.mark.parametrize('data', [
-    b'', b'hello', b'\xff\xd8\xff\xe0', b'\x89PNG\r\n\x1a\n'])
+@pytest.mark.parametrize(
+    'data', [b'', b'hello', b'\xff\xd8\xff\xe0', b'\x89PNG\r\n\x1a\n'])
 def test_what_is_no_image_is_named(tmp_path, backend, data):
     path = tmp_path / 'image.png'
     path.write_bytes(data)
     with pytest.raises(JobFailedError, match="image.png' cannot be read"):
-        read_pixels(path, [dict(
-            type='LoadImageFromFile', color_type='color',
-            imdecode_backend=backend)])
+        read_pixels(path, [
+            dict(
+                type='LoadImageFromFile',
+                color_type='color',
+                imdecode_backend=backend)
+        ])
 
 
 def test_a_cut_off_jpeg_is_refused_whatever_the_decoder(tmp_path):
@@ -203,7 +243,9 @@ def test_opencv_is_needed_only_where_the_pipeline_says_so(tmp_path):
                              ('cv2', 'pip install opencv-python')):
         done = subprocess.run(
             [sys.executable, '-c', _WITHOUT_MMCLS + code, path, backend],
-            capture_output=True, text=True, cwd=ROOT)
+            capture_output=True,
+            text=True,
+            cwd=ROOT)
         assert message in done.stdout + done.stderr
 
 
@@ -215,25 +257,38 @@ tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 tool._without_mmcls()
 """
-LOAD = dict(type='LoadImageFromFile', color_type='color',
-            imdecode_backend='cv2')
-RESIZE = dict(type='Resize', scale=[4, 4], scale_factor=None,
-              keep_ratio=False, backend='cv2', interpolation='area')
+LOAD = dict(
+    type='LoadImageFromFile', color_type='color', imdecode_backend='cv2')
+RESIZE = dict(
+    type='Resize',
+    scale=[4, 4],
+    scale_factor=None,
+    keep_ratio=False,
+    backend='cv2',
+    interpolation='area')
 
 
-@pytest.mark.parametrize('steps', [
-    [], [RESIZE], [LOAD, LOAD], [{}], [dict(LOAD, more=1)],
-    [dict(LOAD, color_type='unchanged')], [dict(LOAD, color_type=[])],
-    [dict(LOAD, imdecode_backend='turbojpeg')],
-    *([LOAD, dict(RESIZE, **change)] for change in (
-        dict(scale=[4]), dict(scale=[4, 0]), dict(scale=[4, 2**40]),
+@pytest.mark.parametrize(
+    'steps',
+    [[], [RESIZE], [LOAD, LOAD], [{}], [dict(LOAD, more=1)],
+     [dict(LOAD, color_type='unchanged')], [dict(LOAD, color_type=[])],
+     [dict(LOAD, imdecode_backend='turbojpeg')],
+     *([LOAD, dict(RESIZE, **change)] for change in
+       (dict(scale=[4]), dict(scale=[4, 0]), dict(scale=[4, 2**40]),
         dict(scale=[4, '4']), dict(scale=None), dict(keep_ratio=1),
         dict(scale=None, scale_factor=[1e300, 1]), dict(backend=None),
         dict(interpolation='box'), dict(interpolation={}))),
-    [LOAD, dict(type='CenterCrop', crop_size=[-3, 3])],
-    [LOAD, dict(type='__class__')], [LOAD, dict(type=['Resize'])],
-    [LOAD, dict(type='Pad', size=None, size_divisor=0, pad_to_square=False,
-                pad_val=0)]])
+     [LOAD, dict(type='CenterCrop', crop_size=[-3, 3])],
+     [LOAD, dict(type='__class__')], [LOAD, dict(type=['Resize'])],
+     [
+         LOAD,
+         dict(
+             type='Pad',
+             size=None,
+             size_divisor=0,
+             pad_to_square=False,
+             pad_val=0)
+     ]])
 def test_foreign_pipelines_are_checked(steps):
     with pytest.raises(ValueError, match='cannot be|no steps'):
         check_pipeline(steps)

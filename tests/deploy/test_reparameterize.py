@@ -44,8 +44,9 @@ def test_a_switchable_module_itself_is_taken():
     assert reparameterize(block).deploy
 
 
-@pytest.mark.parametrize('cfg', [
-    dict(type='RepVGG', arch='A0'), dict(type='MobileOne', arch='s0')])
+@pytest.mark.parametrize(
+    'cfg', [dict(type='RepVGG', arch='A0'),
+            dict(type='MobileOne', arch='s0')])
 def test_models_of_mmcls_are_merged(cfg):
     trained = random_model(lambda: build_backbone(cfg))
     merged = reparameterize(trained)
@@ -54,8 +55,9 @@ def test_models_of_mmcls_are_merged(cfg):
     assert_same(merged(x), trained(x), 1e-10)
 
 
-@pytest.mark.parametrize('nothing', [
-    lambda model: nn.Linear(2, 2), lambda model: reparameterize(model)])
+@pytest.mark.parametrize(
+    'nothing',
+    [lambda model: nn.Linear(2, 2), lambda model: reparameterize(model)])
 def test_warns_when_there_is_nothing_to_merge(model, nothing):
     target = nothing(model)
     with pytest.warns(UserWarning, match='nothing to merge'):
@@ -79,9 +81,10 @@ def process_group(tmp_path):
 
 @pytest.mark.parametrize('wrap', [
     nn.DataParallel, nn.parallel.DistributedDataParallel,
-    MMDistributedDataParallel])
-def test_wrapped_models_are_refused_with_the_remedy(
-        model, process_group, wrap):
+    MMDistributedDataParallel
+])
+def test_wrapped_models_are_refused_with_the_remedy(model, process_group,
+                                                    wrap):
     with pytest.raises(TypeError, match=r'what is inside, model\.module$'):
         reparameterize(wrap(model))
     inner = copy.deepcopy(model)
@@ -120,8 +123,10 @@ def test_of_several_models_all_are_merged_or_none(broken, inplace):
 def test_a_pruned_model_is_refused_before_it_is_copied(model):
     prune.l1_unstructured(model.backbone.stages[1][0].repmlp_block.fc3,
                           'weight', 0.5)
-    with pytest.raises(ValueError, match=r'^backbone\.stages\.1\.0\.'
-                       r'repmlp_block\.fc3 cannot .*prune\.remove'):
+    with pytest.raises(
+            ValueError,
+            match=r'^backbone\.stages\.1\.0\.'
+            r'repmlp_block\.fc3 cannot .*prune\.remove'):
         reparameterize(model)
 
 
@@ -137,8 +142,7 @@ def test_what_torch_cannot_copy_is_said(model):
 
 
 @pytest.mark.parametrize('inplace', [True, False])
-def test_merged_in_inference_mode_it_can_be_trained_and_loaded(
-        model, inplace):
+def test_merged_in_inference_mode_it_can_be_trained_and_loaded(model, inplace):
     with torch.inference_mode():
         merged = reparameterize(model, inplace=inplace)
     merged(randn(2, 3, 32, 32)).sum().backward()
@@ -164,6 +168,7 @@ def test_a_compiled_model_is_merged_inside(model):
 
 
 def test_an_own_way_of_merging_is_kept():
+
     class Own(RepMLPNet):
 
         def switch_to_deploy(self):
@@ -189,6 +194,7 @@ def test_difference_is_relative_to_the_largest_element():
 
 
 def test_differences_are_found_in_every_output():
+
     class Outputs(nn.Module):
 
         def __init__(self, shift):

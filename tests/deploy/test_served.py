@@ -19,8 +19,9 @@ class Mean(nn.Module):
 def test_normalises_raw_images_as_the_data_preprocessor_does():
     mean, std = [1., 2., 3.], [4., 5., 6.]
     images = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8)
-    expected = torch.stack([(images[:, c].float().mean((1, 2)) - mean[c])
-                            / std[c] for c in range(3)], dim=1)
+    expected = torch.stack([(images[:, c].float().mean(
+        (1, 2)) - mean[c]) / std[c] for c in range(3)],
+                           dim=1)
     assert_same(Served(Mean(), mean, std)(images), expected, 1e-6)
     turned = Served(Mean(), mean, std, reverse_channels=True)
     assert_same(turned(images.flip(1)), expected, 1e-6)
@@ -30,8 +31,7 @@ def test_computes_in_the_models_dtype_and_gives_float32():
     images = torch.rand(2, 3, 4, 5)
     served = Served(Mean().bfloat16())
     assert served(images).dtype is torch.float32
-    assert_same(served(images),
-                images.bfloat16().mean((2, 3)).float(), 1e-2)
+    assert_same(served(images), images.bfloat16().mean((2, 3)).float(), 1e-2)
 
 
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])

@@ -8,10 +8,12 @@ from mmcls_repmlp.model_index import config_of, indexed_models
 from tests.helpers import ROOT
 
 PAGE = (ROOT / 'docs' / 'model_zoo.md').read_text()
-ROWS = {cells[0]: cells[1:] for line in PAGE.splitlines()
-        if (cells := [cell.strip() for cell in line.strip('|').split('|')])
-        and len(cells) == 8
-        and re.fullmatch(r'rep\S+_(in1k|cifar10)\S*', cells[0])}
+ROWS = {
+    cells[0]: cells[1:]
+    for line in PAGE.splitlines()
+    if (cells := [cell.strip() for cell in line.strip('|').split('|')])
+    and len(cells) == 8 and re.fullmatch(r'rep\S+_(in1k|cifar10)\S*', cells[0])
+}
 MODELS = indexed_models()
 
 
@@ -27,10 +29,12 @@ def test_one_row_for_every_model():
 def test_rows(model):
     name, params, macs, top1, top5, source, weights = ROWS[model.name]
     said = model.metadata.data
-    for cell, what, unit in ((params, 'Parameters', 1e6),
-                             (macs, 'FLOPs', 1e9)):
-        assert numbers(cell) == [round(said[what] / unit, 3),
-                                 round(said[f'{what} (deploy)'] / unit, 3)]
+    for cell, what, unit in ((params, 'Parameters', 1e6), (macs, 'FLOPs',
+                                                           1e9)):
+        assert numbers(cell) == [
+            round(said[what] / unit, 3),
+            round(said[f'{what} (deploy)'] / unit, 3)
+        ]
     metrics = model.results[0].metrics if model.results else {}
     assert (float(top1) if top1 else None) == metrics.get('Top 1 Accuracy')
     assert (float(top5) if top5 else None) == metrics.get('Top 5 Accuracy')
@@ -39,4 +43,3 @@ def test_rows(model):
     backbone = read_config(config_of(model)).model.backbone
     if backbone.type == 'RepMLPNet':
         assert name == f'{backbone.arch.upper()[0]}{backbone.img_size}'
-

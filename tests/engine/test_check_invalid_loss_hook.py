@@ -15,18 +15,20 @@ NAN = float('nan')
 @pytest.fixture
 def train(request):
     """Go through losses as a training loop does."""
+
     def run(losses, wrapper=None, hook=None, name='loss'):
         hook = hook or CheckInvalidLossHook()
         hub = MessageHub.get_instance(f'{request.node.name}-{id(hook)}')
-        runner = SimpleNamespace(message_hub=hub, iter=0,
-                                 optim_wrapper=wrapper)
+        runner = SimpleNamespace(
+            message_hub=hub, iter=0, optim_wrapper=wrapper)
         for loss in losses:
             hub.update_scalar(f'train/{name}', loss)
-            hook.after_train_iter(runner, runner.iter,
-                                  outputs={name: torch.tensor(loss)})
+            hook.after_train_iter(
+                runner, runner.iter, outputs={name: torch.tensor(loss)})
             runner.iter += 1
         hook.after_train_epoch(runner)
         return runner.iter
+
     return run
 
 
@@ -40,8 +42,10 @@ def amp(enabled=True):
 @pytest.mark.parametrize('name', ['loss', 'aux_loss'])
 def test_a_lost_loss_ends_training_at_once(train, bad, name):
     assert train([1., 2.], OptimWrapper, name=name) == 2
-    with pytest.raises(JobFailedError, match='since iteration 3: .*lower '
-                       'learning rate .*clip_grad'):
+    with pytest.raises(
+            JobFailedError,
+            match='since iteration 3: .*lower '
+            'learning rate .*clip_grad'):
         train([1., 2., bad, 1.], name=name)
 
 

@@ -2,11 +2,9 @@ import os
 
 import pytest
 
-from mmcls_repmlp.engine.checkpoint_files import (
-    WholeFilesBackend,
-    checkpoint_folder,
-    numbered_checkpoints,
-)
+from mmcls_repmlp.engine.checkpoint_files import (WholeFilesBackend,
+                                                  checkpoint_folder,
+                                                  numbered_checkpoints)
 from mmcls_repmlp.errors import JobFailedError
 
 
@@ -20,13 +18,15 @@ def test_checkpoints_come_by_number_not_by_name_or_date(tmp_path):
     assert names == [(10, 'epoch_10.pth'), (9, 'epoch_9.pth'),
                      (700, 'iter_700.pth')]
     (tmp_path / 'a[1]_3.pth').touch()
-    assert numbered_checkpoints(tmp_path, 'a[1]_{}.pth')[0] == (
-        3, tmp_path / 'a[1]_3.pth')
+    assert numbered_checkpoints(tmp_path,
+                                'a[1]_{}.pth')[0] == (3,
+                                                      tmp_path / 'a[1]_3.pth')
     assert numbered_checkpoints(tmp_path / 'none') == []
 
 
-@pytest.mark.parametrize(('out_dir', 'folder'), [
-    (None, '/a/work'), ('/a/work', '/a/work'), ('/b', '/b/work')])
+@pytest.mark.parametrize(('out_dir', 'folder'), [(None, '/a/work'),
+                                                 ('/a/work', '/a/work'),
+                                                 ('/b', '/b/work')])
 def test_the_folder_of_checkpoints(out_dir, folder):
     assert str(checkpoint_folder('/a/work', out_dir)) == folder
 
@@ -41,8 +41,10 @@ def test_a_file_is_the_old_or_the_new_one(tmp_path, monkeypatch):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(os, 'replace', full)
-    with pytest.raises(JobFailedError, match=r"file' cannot be written \(No "
-                       'space left on device'):
+    with pytest.raises(
+            JobFailedError,
+            match=r"file' cannot be written \(No "
+            'space left on device'):
         WholeFilesBackend().put(b'new', path)
     assert path.read_bytes() == 'ä'.encode()
     assert [*tmp_path.iterdir()] == [path]

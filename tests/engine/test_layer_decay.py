@@ -26,20 +26,25 @@ DEPTHS = {
 
 
 def classifier(backbone=None, **options):
-    return build_classifier(dict(
-        type='ImageClassifier',
-        backbone=backbone or dict(type='RepMLPNet', **TINY_CFG, **options),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=3, in_channels=32)))
+    return build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone or dict(type='RepMLPNet', **TINY_CFG, **options),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=32)))
 
 
 def optimizer(model, lr=LR, **paramwise):
     init_default_scope('mmcls')
-    return build_optim_wrapper(model, dict(
-        constructor='LearningRateDecayOptimWrapperConstructor',
-        optimizer=dict(type='AdamW', weight_decay=DECAY,
-                       **(dict(lr=lr) if lr else {})),
-        paramwise_cfg=paramwise)).optimizer
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='LearningRateDecayOptimWrapperConstructor',
+            optimizer=dict(
+                type='AdamW',
+                weight_decay=DECAY,
+                **(dict(lr=lr) if lr else {})),
+            paramwise_cfg=paramwise)).optimizer
 
 
 def settings(model, **paramwise):
@@ -72,15 +77,16 @@ def test_every_parameter_against_plain_arithmetic(deploy):
 
 
 def test_few_groups():
-    groups = optimizer(classifier(), layer_decay_rate=RATE,
-                       **NO_DECAY).param_groups
+    groups = optimizer(
+        classifier(), layer_decay_rate=RATE, **NO_DECAY).param_groups
     assert len(groups) == 6 * 2  # six depths, with and without weight decay
     assert len(optimizer(classifier(), layer_decay_rate=1.).param_groups) == 1
 
 
 def test_custom_keys_are_multiplied():
     found = settings(
-        classifier(), layer_decay_rate=RATE,
+        classifier(),
+        layer_decay_rate=RATE,
         custom_keys={'.gp.': dict(lr_mult=3., decay_mult=2.)})
     name = 'backbone.stages.0.0.repmlp_block.gp.conv1.conv.weight'
     assert found[name] == pytest.approx((3 * LR * RATE**4, 2 * DECAY))
@@ -89,15 +95,19 @@ def test_custom_keys_are_multiplied():
 
 def test_frozen_parameters_are_left_out():
     found = settings(classifier(frozen_stages=1), layer_decay_rate=RATE)
-    assert {name.rsplit('.', 2)[0] for name in found if 'stages' not in name
+    assert {name.rsplit('.', 2)[0]
+            for name in found if 'stages' not in name
             } == {'backbone.downsample_layers.1', 'backbone', 'head'}
-    assert not any(name.startswith(('backbone.stages.0', 'backbone.stages.1'))
-                   for name in found)
+    assert not any(
+        name.startswith(('backbone.stages.0', 'backbone.stages.1'))
+        for name in found)
     assert found['head.fc.weight'][0] == LR
 
 
 def test_a_model_that_tells_depths_itself_is_asked():
+
     class Whole(torch.nn.Module):
+
         def __init__(self):
             super().__init__()
             self.near, self.far = (torch.nn.Linear(1, 1) for _ in range(2))
@@ -105,12 +115,18 @@ def test_a_model_that_tells_depths_itself_is_asked():
         def get_layer_depth(self, param_name, prefix=''):
             return (1 if param_name.startswith('near') else 0), 2
 
-    assert {name: lr for name, (lr, _) in settings(
-        Whole(), layer_decay_rate=RATE).items()} == {
-            'near.weight': LR, 'near.bias': LR,
-            'far.weight': LR * RATE, 'far.bias': LR * RATE}
-    assert settings(RepMLPNet(**TINY_CFG), layer_decay_rate=RATE)[
-        'patch_embed.projection.weight'][0] == LR * RATE**5
+    assert {
+        name: lr
+        for name, (lr, _) in settings(Whole(), layer_decay_rate=RATE).items()
+    } == {
+        'near.weight': LR,
+        'near.bias': LR,
+        'far.weight': LR * RATE,
+        'far.bias': LR * RATE
+    }
+    assert settings(
+        RepMLPNet(**TINY_CFG), layer_decay_rate=RATE
+    )['patch_embed.projection.weight'][0] == LR * RATE**5
 
 
 @pytest.mark.parametrize('rate', [0, -0.5, 1.01, 'half', None, float('nan')])

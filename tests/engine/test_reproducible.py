@@ -24,9 +24,12 @@ class Draws:
 
 
 def loader(sampler=DefaultSampler, seed=1, **options):
-    made = DataLoader(Draws(), batch_size=3, collate_fn=list,
-                      sampler=sampler(Draws(), shuffle=True, seed=5),
-                      **options)
+    made = DataLoader(
+        Draws(),
+        batch_size=3,
+        collate_fn=list,
+        sampler=sampler(Draws(), shuffle=True, seed=5),
+        **options)
     seed_loader(made, seed)
     return made
 
@@ -41,6 +44,7 @@ def test_it_has_the_hosts_name():
 
 
 def test_all_generators_are_seeded():
+
     def draw(*entropy):
         seed_all(*entropy)
         return random.random(), np.random.rand(), torch.rand(1).item()
@@ -51,8 +55,11 @@ def test_all_generators_are_seeded():
 
 
 @pytest.mark.parametrize('options', [
-    dict(), dict(num_workers=2), dict(num_workers=1, persistent_workers=True),
-    dict(num_workers=2, prefetch_factor=4)])
+    dict(),
+    dict(num_workers=2),
+    dict(num_workers=1, persistent_workers=True),
+    dict(num_workers=2, prefetch_factor=4)
+])
 def test_images_draw_the_same_whoever_loads_them(options):
     first, second = loader(), loader(**options)
     wanted = [epoch(first, number) for number in range(3)]
@@ -60,8 +67,9 @@ def test_images_draw_the_same_whoever_loads_them(options):
     for number in (2, 0):
         torch.rand(3)
         assert epoch(second, number) == wanted[number]
-    draws = [draw for batches in wanted for batch in batches
-             for _, draw in batch]
+    draws = [
+        draw for batches in wanted for batch in batches for _, draw in batch
+    ]
     assert len({*draws}) == 36
 
 
@@ -94,22 +102,27 @@ def test_indices_travel_to_another_process():
     assert [*indices] == [4, 5] and indices[1] == 5 and len(indices) == 2
 
 
-@pytest.mark.parametrize(('saved', 'done', 'left'), [
-    (4, 9, [1, 2, 3]), (4, 8, [0, 1, 2, 3]), (4, 12, []),
-    (5, 9, [0, 1, 2, 3]),  # other data: the epoch begins again
-    (None, 9, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ('saved', 'done', 'left'),
+    [
+        (4, 9, [1, 2, 3]),
+        (4, 8, [0, 1, 2, 3]),
+        (4, 12, []),
+        (5, 9, [0, 1, 2, 3]),  # other data: the epoch begins again
+        (None, 9, [0, 1, 2, 3])
+    ])
 def test_an_epoch_goes_on_where_it_stopped(monkeypatch, saved, done, left):
     from mmengine.runner import EpochBasedTrainLoop
     data = loader()
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     loop.dataloader = data
-    runner = SimpleNamespace(train_loop=loop, train_dataloader=data, seed=1,
-                             iter=done, epoch=2)
+    runner = SimpleNamespace(
+        train_loop=loop, train_dataloader=data, seed=1, iter=done, epoch=2)
     whole = epoch(data, 2)
     hook = DistSamplerSeedHook()
     hook.after_load_checkpoint(
-        runner, dict(meta={} if saved is None else dict(
-            batches_per_epoch=saved)))
+        runner,
+        dict(meta={} if saved is None else dict(batches_per_epoch=saved)))
     hook.before_train_epoch(runner)
     assert [*data] == [whole[number] for number in left]
     assert epoch(data, 3) != whole and len(epoch(data, 3)) == 4

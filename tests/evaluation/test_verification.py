@@ -26,8 +26,9 @@ def test_pairs_are_balanced_different_and_reproducible():
     assert len(same) == 200 and int(same.sum()) == 100
     assert torch.equal(LABELS[first] == LABELS[second], same)
     assert (first != second).all()
-    assert len({*map(tuple, torch.stack([first, second], 1).sort(
-        1).values.tolist())}) == 200
+    assert len(
+        {*map(tuple,
+              torch.stack([first, second], 1).sort(1).values.tolist())}) == 200
     again = sample_pairs(LABELS, 200, seed=3)
     assert all(map(torch.equal, again, (first, second, same)))
     assert not torch.equal(sample_pairs(LABELS, 200, seed=4)[0], first)
@@ -39,8 +40,10 @@ def test_all_pairs_of_one_identity_are_used_if_they_are_few():
 
 
 @pytest.mark.parametrize('labels', [
-    torch.zeros(30, dtype=torch.long), torch.arange(30),
-    torch.tensor([0, 0, 1, 1])])
+    torch.zeros(30, dtype=torch.long),
+    torch.arange(30),
+    torch.tensor([0, 0, 1, 1])
+])
 def test_too_few_pairs(labels):
     with pytest.raises(InputError, match='pairs of either kind, 10 are'):
         sample_pairs(labels, 100)
@@ -72,8 +75,8 @@ def test_curve_equals_that_of_scikit_learn(digits):
     cosine = torch.round(randn(300), decimals=digits)
     same = randn(300, seed=1) + cosine > 0
     found = roc_curve(cosine, same)
-    false_rate, true_rate, thresholds = map(torch.as_tensor, sklearn_roc(
-        same, cosine, drop_intermediate=False))
+    false_rate, true_rate, thresholds = map(
+        torch.as_tensor, sklearn_roc(same, cosine, drop_intermediate=False))
     assert_same(found.false_rate, false_rate)
     assert_same(found.true_rate, true_rate)
     assert torch.equal(found.threshold, thresholds)
@@ -84,8 +87,8 @@ def test_true_rate_at_a_false_rate():
     cosine = torch.tensor([.9, .8, .7, .6, .5, .4])
     same = torch.tensor([True, False, True, True, False, True])
     found = roc_curve(cosine, same)
-    assert [found.true_rate_at(rate) for rate in (0, 0.49, 0.5, 1)] == [
-        0.25, 0.25, 0.75, 1]
+    assert [found.true_rate_at(rate)
+            for rate in (0, 0.49, 0.5, 1)] == [0.25, 0.25, 0.75, 1]
 
 
 def test_the_best_threshold_is_the_best():
@@ -109,8 +112,10 @@ def test_each_fold_is_judged_by_the_others():
     for fold in range(10):
         kept = [i for i in range(400) if i % 10 != fold]
         cut = best_threshold(cosine[kept], same[kept])
-        right.append([bool(cosine[i] >= cut) == bool(same[i])
-                      for i in range(fold, 400, 10)])
+        right.append([
+            bool(cosine[i] >= cut) == bool(same[i])
+            for i in range(fold, 400, 10)
+        ])
     mean = sum(itertools.chain(*right)) / 400
     assert found.accuracy == pytest.approx(mean)
     assert found.deviation > 0 and found.pairs == 400
@@ -121,8 +126,10 @@ def test_the_metric():
     embeddings = clusters(0.6)
     for i in range(0, 60, 20):
         metric.process(None, [
-            dict(embedding=embeddings[j], gt_label=dict(label=LABELS[j:j + 1]))
-            for j in range(i, i + 20)])
+            dict(
+                embedding=embeddings[j], gt_label=dict(label=LABELS[j:j + 1]))
+            for j in range(i, i + 20)
+        ])
     scores = metric.evaluate(60)
     found = verify(embeddings, LABELS, max_pairs=400)
     assert scores['verification/accuracy'] == 100 * found.accuracy

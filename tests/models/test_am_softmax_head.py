@@ -11,14 +11,16 @@ from tests.helpers import assert_same, randn
 
 def build(**kwargs):
     torch.manual_seed(0)
-    return MODELS.build(dict(type='AMSoftmaxClsHead', num_classes=4,
-                             in_channels=6, **kwargs)).double()
+    return MODELS.build(
+        dict(type='AMSoftmaxClsHead', num_classes=4, in_channels=6,
+             **kwargs)).double()
 
 
 def cosines(head, x):
     w = head.norm_product.weight.detach()
-    return torch.tensor([[float(a @ b) / float(a.norm() * b.norm())
-                          for b in w] for a in x], dtype=torch.float64)
+    return torch.tensor(
+        [[float(a @ b) / float(a.norm() * b.norm()) for b in w] for a in x],
+        dtype=torch.float64)
 
 
 @pytest.mark.parametrize(('margin', 'scale'), [(0.35, 30.), (0.1, 8.)])
@@ -29,8 +31,9 @@ def test_loss_is_cross_entropy_with_the_margin(margin, scale):
     loss = head.loss((x, ), samples)['loss']
     expected = 0.
     for row, label in zip(cosines(head, x).tolist(), labels):
-        scores = [scale * (c - margin * (k == label))
-                  for k, c in enumerate(row)]
+        scores = [
+            scale * (c - margin * (k == label)) for k, c in enumerate(row)
+        ]
         expected += math.log(sum(map(math.exp, scores))) - scores[label]
     assert loss.item() == pytest.approx(expected / 5, rel=1e-6)
     loss.backward()

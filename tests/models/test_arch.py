@@ -13,9 +13,11 @@ def test_names_in_any_case(name, alias):
 
 
 def test_only_d_has_an_unrounded_gate():
-    assert {name: arch.globalperceptron_divisor
-            for name, arch in ARCH_ZOO.items() if len(name) == 1} == dict(
-                t=8, b=8, d=1, l=8)
+    assert {
+        name: arch.globalperceptron_divisor
+        for name, arch in ARCH_ZOO.items() if len(name) == 1
+    } == dict(
+        t=8, b=8, d=1, l=8)
 
 
 def test_lists_and_tuples_are_taken():
@@ -25,8 +27,9 @@ def test_lists_and_tuples_are_taken():
 
 
 def test_the_divisor_may_be_given():
-    assert resolve_arch({**CUSTOM, 'globalperceptron_divisor': 1
-                         }).globalperceptron_divisor == 1
+    assert resolve_arch({
+        **CUSTOM, 'globalperceptron_divisor': 1
+    }).globalperceptron_divisor == 1
 
 
 @pytest.mark.parametrize(('wrong', 'message'), [

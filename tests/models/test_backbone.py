@@ -17,8 +17,8 @@ class Two(MergeableBackbone):
     def __init__(self, frozen=False, **cfg):
         super().__init__(**cfg)
         self.frozen = frozen
-        self.first, self.second = (Stage(ConvBN(c, 4), with_cp=self.with_cp)
-                                   for c in (3, 4))
+        self.first, self.second = (
+            Stage(ConvBN(c, 4), with_cp=self.with_cp) for c in (3, 4))
         self.freeze()
 
     def frozen_modules(self):
@@ -28,8 +28,8 @@ class Two(MergeableBackbone):
         return self.second(self.first(x)),
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        self.check_stages(dict(first=self.first, second=self.second),
-                          state_dict, prefix)
+        self.check_stages(
+            dict(first=self.first, second=self.second), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -55,8 +55,11 @@ def test_frozen_parts_stay_in_eval_mode_without_gradients():
     model = net(frozen=True)
     assert model.train() is model
     assert not model.first.training and model.second.training
-    assert {n for n, p in model.named_parameters() if p.requires_grad} == {
-        'second.0.conv.weight', 'second.0.bn.weight', 'second.0.bn.bias'}
+    assert {n
+            for n, p in model.named_parameters() if p.requires_grad} == {
+                'second.0.conv.weight', 'second.0.bn.weight',
+                'second.0.bn.bias'
+            }
 
 
 def test_norm_eval():
@@ -69,8 +72,10 @@ def test_checkpointing_changes_no_result():
     for with_cp in (False, True):
         model = net(with_cp=with_cp).train()
         model(randn(2, 3, 4, 4))[0].square().sum().backward()
-        results.append([*(p.grad for p in model.parameters()),
-                        *(b.double() for b in model.buffers())])
+        results.append([
+            *(p.grad for p in model.parameters()),
+            *(b.double() for b in model.buffers())
+        ])
     assert_same(*results, rtol=0)
 
 

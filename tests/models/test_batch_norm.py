@@ -32,12 +32,16 @@ def test_norm_without_learned_weights():
 
 
 @pytest.mark.parametrize('norm', [
-    nn.GroupNorm(1, 2), nn.Identity(), nn.InstanceNorm2d(2),
+    nn.GroupNorm(1, 2),
+    nn.Identity(),
+    nn.InstanceNorm2d(2),
     nn.BatchNorm2d(2, track_running_stats=False)
 ])
 def test_other_norms_are_refused(norm):
-    with pytest.raises(ValueError, match='fc3 is normalised by '
-                       f'{type(norm).__name__}.*cannot be merged'):
+    with pytest.raises(
+            ValueError,
+            match='fc3 is normalised by '
+            f'{type(norm).__name__}.*cannot be merged'):
         fold_bn(nn.Conv2d(2, 2, 1), norm, 'fc3')
 
 

@@ -2,18 +2,21 @@ import pytest
 import torch
 
 from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.models.compatibility import (
-    check_state_dict,
-    explain_mismatch,
-    find_mismatch,
-    is_merged,
-)
+from mmcls_repmlp.models.compatibility import (check_state_dict,
+                                               explain_mismatch, find_mismatch,
+                                               is_merged)
 
-TRAINING = {'gp.w': torch.ones(1), 'fc3.weight': torch.ones(8, 4, 1, 1),
-            'fc3_bn.weight': torch.ones(2),
-            'fc3_bn.num_batches_tracked': torch.tensor(1)}
-MERGED = {'gp.w': torch.ones(1), 'fc3.weight': torch.ones(8, 4, 1, 1),
-          'fc3.bias': torch.ones(8)}
+TRAINING = {
+    'gp.w': torch.ones(1),
+    'fc3.weight': torch.ones(8, 4, 1, 1),
+    'fc3_bn.weight': torch.ones(2),
+    'fc3_bn.num_batches_tracked': torch.tensor(1)
+}
+MERGED = {
+    'gp.w': torch.ones(1),
+    'fc3.weight': torch.ones(8, 4, 1, 1),
+    'fc3.bias': torch.ones(8)
+}
 
 
 def explain(expected, given):
@@ -55,8 +58,10 @@ def test_explanations():
     with_head = {**TRAINING, 'head.fc.weight': torch.ones(10, 2)}
     other_head = {**TRAINING, 'head.fc.weight': torch.ones(5, 2)}
     assert 'another number of classes' in explain(with_head, other_head)
-    assert 'another image size' in explain(
-        with_head, {**other_head, **other_size})
+    assert 'another image size' in explain(with_head, {
+        **other_head,
+        **other_size
+    })
     assert 'another architecture' in explain(TRAINING, {'x': torch.ones(1)})
     both = {**other_size, 'gp.w': torch.ones(2)}
     assert 'another architecture' in explain(TRAINING, both)
@@ -72,8 +77,10 @@ def test_the_tool_is_named(expected, given):
 
 def test_state_dicts_without_any_of_the_names_are_none_of_its_business():
     check_state_dict(TRAINING, {'head.weight': torch.ones(1)}, 'a.')
-    check_state_dict(TRAINING, {f'a.{k}': v for k, v in TRAINING.items()},
-                     'a.')
+    check_state_dict(TRAINING, {
+        f'a.{k}': v
+        for k, v in TRAINING.items()
+    }, 'a.')
 
 
 def test_forms_of_whole_convolutions_are_told_apart():

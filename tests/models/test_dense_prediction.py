@@ -14,13 +14,17 @@ from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
 from mmcls_repmlp.models.layers import GlobalPerceptron
 from tests.helpers import TINY_CFG, assert_same, randn, random_model
 
-ARCH = dict(channels=(8, 16, 16, 32), depths=(1, 2, 1, 1),
-            sharesets_nums=(1, 4, 8, 32))
+ARCH = dict(
+    channels=(8, 16, 16, 32),
+    depths=(1, 2, 1, 1),
+    sharesets_nums=(1, 4, 8, 32))
 STRIDES = (4, 8, 16, 32)
 # Twice as many tiles across as down, as in 512x1024.
 ROWS, COLS = 2, 4
-FORMS = dict(training=lambda model: model, deploy=reparameterize,
-             fused=fuse_for_inference)
+FORMS = dict(
+    training=lambda model: model,
+    deploy=reparameterize,
+    fused=fuse_for_inference)
 
 
 @pytest.fixture(params=FORMS.values(), ids=FORMS)
@@ -34,8 +38,11 @@ def tile(request):
 
 
 def net(**cfg):
-    return random_model(RepMLPNet, **{
-        **dict(arch=ARCH, img_size=32, out_indices=(0, 1, 2, 3)), **cfg})
+    return random_model(
+        RepMLPNet, **{
+            **dict(arch=ARCH, img_size=32, out_indices=(0, 1, 2, 3)),
+            **cfg
+        })
 
 
 def shapes(outs):
@@ -44,13 +51,15 @@ def shapes(outs):
 
 def cut(maps):
     """The tiles of maps, row by row: (N, C, h, w) each."""
-    return [part for band in maps.chunk(ROWS, 2)
-            for part in band.chunk(COLS, 3)]
+    return [
+        part for band in maps.chunk(ROWS, 2) for part in band.chunk(COLS, 3)
+    ]
 
 
 def join(tiles):
-    return torch.cat([torch.cat(tiles[row * COLS:(row + 1) * COLS], 3)
-                      for row in range(ROWS)], 2)
+    return torch.cat([
+        torch.cat(tiles[row * COLS:(row + 1) * COLS], 3) for row in range(ROWS)
+    ], 2)
 
 
 def images(tile, n=2):
@@ -58,6 +67,7 @@ def images(tile, n=2):
 
 
 # ------------------------------------------------------------------ pyramid
+
 
 @pytest.mark.parametrize('deploy', [False, True])
 def test_pyramid_of_d256_for_cityscapes(deploy):
@@ -77,6 +87,7 @@ def test_pyramid_in_every_form(form, tile):
 
 
 # -------------------------------------------------------------------- tiles
+
 
 def test_permuting_the_tiles_permutes_those_of_the_maps(form, tile):
     model = form(net(img_size=tile))
@@ -103,18 +114,22 @@ def test_the_gate_is_all_that_tells_a_tile_of_the_others(form, tile):
     with pytest.raises(AssertionError):
         assert_tiles_equal_the_whole(model, images(tile))
     # It pools the map, and the mean of equal tiles is that of each.
-    assert_tiles_equal_the_whole(
-        model, randn(2, 3, *tile).repeat(1, 1, ROWS, COLS))
+    assert_tiles_equal_the_whole(model,
+                                 randn(2, 3, *tile).repeat(1, 1, ROWS, COLS))
 
 
 @pytest.mark.parametrize('merge', [FORMS['training'], FORMS['deploy']])
 def test_tiles_with_the_gate_of_the_whole_equal_the_whole(merge, tile):
     model = merge(net(img_size=tile))
     x, gates = images(tile), []
-    perceptrons = [module for module in model.modules()
-                   if isinstance(module, GlobalPerceptron)]
-    recording = [module.register_forward_hook(
-        lambda *call: gates.append(call[-1])) for module in perceptrons]
+    perceptrons = [
+        module for module in model.modules()
+        if isinstance(module, GlobalPerceptron)
+    ]
+    recording = [
+        module.register_forward_hook(lambda *call: gates.append(call[-1]))
+        for module in perceptrons
+    ]
     whole = model(x)
     for hook in recording:
         hook.remove()
@@ -141,8 +156,10 @@ def test_padding_equals_padded_images_with_their_maps_cropped(form, size):
     rows, cols = (-(-side // 32) * 32 for side in size)
     padded = torch.zeros(2, 3, rows, cols, dtype=x.dtype)
     padded[..., :size[0], :size[1]] = x
-    expected = [out[..., :-(-size[0] // stride), :-(-size[1] // stride)]
-                for out, stride in zip(form(net())(padded), STRIDES)]
+    expected = [
+        out[..., :-(-size[0] // stride), :-(-size[1] // stride)]
+        for out, stride in zip(form(net())(padded), STRIDES)
+    ]
     outs = form(net(pad_to_multiple=True))(x)
     assert shapes(outs) == shapes(expected)
     assert_same(outs, expected, 0)
@@ -157,19 +174,24 @@ def test_padding_is_to_rectangles_and_follows_the_downsampling(form):
 
 def test_padding_changes_nothing_where_none_is_needed(form, tile):
     x = images(tile)
-    assert_same(form(net(img_size=tile, pad_to_multiple=True))(x),
-                form(net(img_size=tile))(x), 0)
+    assert_same(
+        form(net(img_size=tile, pad_to_multiple=True))(x),
+        form(net(img_size=tile))(x), 0)
 
 
 def test_padding_is_off_by_default(form):
-    with pytest.raises(ValueError, match='40x32 do not fit img_size=32x32: '
-                       'use 32x32 or any multiple of it .pad_to_multiple'):
+    with pytest.raises(
+            ValueError,
+            match='40x32 do not fit img_size=32x32: '
+            'use 32x32 or any multiple of it .pad_to_multiple'):
         form(net())(randn(1, 3, 40, 32))
 
 
 def test_padding_needs_a_size_whose_multiples_fit():
     with pytest.raises(ValueError, match='pad_to_multiple.*got .38, 38'):
-        net(arch=TINY_CFG['arch'], img_size=38, out_indices=2,
+        net(arch=TINY_CFG['arch'],
+            img_size=38,
+            out_indices=2,
             pad_to_multiple=True)
 
 
@@ -186,14 +208,17 @@ def test_exported_graph_pads_a_fixed_size(form):
     model = form(net(pad_to_multiple=True))
     batch = torch.export.Dim('batch', min=1, max=64)
     with torch.no_grad():
-        program = torch.export.export(model, (randn(2, 3, 40, 50), ),
-                                      dynamic_shapes=({0: batch}, ))
+        program = torch.export.export(
+            model, (randn(2, 3, 40, 50), ), dynamic_shapes=({
+                0: batch
+            }, ))
     for n in (1, 3):
         x = randn(n, 3, 40, 50, seed=n)
         assert_same(program.module()(x), model(x), 1e-10)
 
 
 # --------------------------------------------------------------- frozen BN
+
 
 def frozen():
     return net(norm_eval=True, norm_cfg=dict(type='BN', requires_grad=False))

@@ -8,13 +8,10 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from mmcls_repmlp.models import functional
-from mmcls_repmlp.models.functional import (
-    computed_functionally,
-    is_plain_conv_norm,
-    is_pointwise,
-    keeps_size,
-    uses_running_statistics,
-)
+from mmcls_repmlp.models.functional import (computed_functionally,
+                                            is_plain_conv_norm, is_pointwise,
+                                            keeps_size,
+                                            uses_running_statistics)
 from tests.helpers import randn
 
 
@@ -52,8 +49,8 @@ SEEN = dict(
         c, 'weight', nn.Identity()),
     own_forward=lambda c: setattr(c, 'forward', noop),
     compiled=lambda c: c.compile(backend='eager'),
-    other_weight=lambda c: setattr(c, 'weight', nn.Parameter(
-        c.weight.data.as_subclass(OtherTensor))),
+    other_weight=lambda c: setattr(
+        c, 'weight', nn.Parameter(c.weight.data.as_subclass(OtherTensor))),
 )
 
 
@@ -65,8 +62,8 @@ def test_what_could_tell_the_difference_is_called(see):
     assert not computed_functionally(layer, x)
 
 
-@pytest.mark.parametrize('copied', [
-    copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+@pytest.mark.parametrize(
+    'copied', [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
 def test_copies_are_as_plain_as_what_they_were_made_of(copied):
     layer, x = conv(), randn(2, 4, 1, 1)
     assert computed_functionally(copied(layer), x)
@@ -82,9 +79,10 @@ def test_a_removed_hook_leaves_nothing():
     assert computed_functionally(layer, x)
 
 
-@pytest.mark.parametrize('kind', ['forward_hook', 'forward_pre_hook',
-                                  'full_backward_hook',
-                                  'full_backward_pre_hook'])
+@pytest.mark.parametrize('kind', [
+    'forward_hook', 'forward_pre_hook', 'full_backward_hook',
+    'full_backward_pre_hook'
+])
 def test_global_hooks(kind):
     register = getattr(nn.modules.module, f'register_module_{kind}')
     layer, x = conv(), randn(2, 4, 1, 1)
@@ -96,8 +94,8 @@ def test_global_hooks(kind):
     assert computed_functionally(layer, x)
 
 
-@pytest.mark.parametrize('owner, name', [
-    (nn.Conv2d, 'forward'), (nn.Module, '__call__')])
+@pytest.mark.parametrize('owner, name', [(nn.Conv2d, 'forward'),
+                                         (nn.Module, '__call__')])
 def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
     layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)
     monkeypatch.setattr(owner, name, lambda *args: original(*args))
@@ -105,9 +103,12 @@ def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
 
 
 @pytest.mark.parametrize('layer', [
-    OtherConv(4, 4, 1), nn.LazyConv2d(4, 1), nn.Identity(),
+    OtherConv(4, 4, 1),
+    nn.LazyConv2d(4, 1),
+    nn.Identity(),
     torch.ao.nn.qat.Conv2d(
-        4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)])
+        4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)
+])
 def test_other_classes_are_called(layer):
     assert not computed_functionally(layer, torch.rand(2, 4, 1, 1))
 
@@ -118,30 +119,39 @@ def test_inputs_that_are_not_ordinary():
     assert not computed_functionally(layer, x.as_subclass(OtherTensor))
     seen = []
     torch.func.vmap(
-        lambda y: seen.append(computed_functionally(layer, y)) or y)(x)
-    torch.func.vmap(lambda y: seen.append(computed_functionally(layer, x)),
-                    out_dims=None)(x)
+        lambda y: seen.append(computed_functionally(layer, y)) or y)(
+            x)
+    torch.func.vmap(
+        lambda y: seen.append(computed_functionally(layer, x)), out_dims=None)(
+            x)
     assert seen == [False, False]
 
 
 def conv_module(**cfg):
-    return ConvModule(4, 4, 3, padding=1, act_cfg=None,
-                      **dict(norm_cfg=dict(type='BN'), **cfg))
+    return ConvModule(
+        4,
+        4,
+        3,
+        padding=1,
+        act_cfg=None,
+        **dict(norm_cfg=dict(type='BN'), **cfg))
 
 
-@pytest.mark.parametrize(('cfg', 'plain'), [
-    ({}, True), (dict(order=('act', 'conv', 'norm')), False),
-    (dict(fast_conv_bn_eval=True), False),
-    (dict(padding_mode='reflect'), False)])
+@pytest.mark.parametrize(('cfg', 'plain'),
+                         [({}, True),
+                          (dict(order=('act', 'conv', 'norm')), False),
+                          (dict(fast_conv_bn_eval=True), False),
+                          (dict(padding_mode='reflect'), False)])
 def test_conv_modules_set_otherwise_are_called(cfg, plain):
     assert is_plain_conv_norm(conv_module(**cfg)) is plain
     assert not is_plain_conv_norm(nn.Conv2d(4, 4, 3))
 
 
-@pytest.mark.parametrize(('cfg', 'keeps'), [
-    (dict(padding=1), True), (dict(padding='same'), True), ({}, False),
-    (dict(padding=1, stride=2), False), (dict(padding=2, dilation=2), False),
-    (dict(padding=1, padding_mode='circular'), False)])
+@pytest.mark.parametrize(
+    ('cfg', 'keeps'), [(dict(padding=1), True), (dict(padding='same'), True),
+                       ({}, False), (dict(padding=1, stride=2), False),
+                       (dict(padding=2, dilation=2), False),
+                       (dict(padding=1, padding_mode='circular'), False)])
 def test_convolutions_that_keep_the_size(cfg, keeps):
     assert keeps_size(nn.Conv2d(4, 4, 3, **cfg)) is keeps
     assert not keeps_size(nn.Linear(4, 4))

@@ -8,13 +8,16 @@ DOWNS = [lambda x, i=i: [*x, f'd{i}'] for i in range(2)]
 
 
 def run(indices, after):
-    return [''.join(out) for out in stage_outputs(
-        [], STAGES, DOWNS, lambda x: [*x, 'n'], indices, after)]
+    return [
+        ''.join(out) for out in stage_outputs(
+            [], STAGES, DOWNS, lambda x: [*x, 'n'], indices, after)
+    ]
 
 
-@pytest.mark.parametrize(('indices', 'after', 'expected'), [
-    ((0, 1, 2), False, ['s0', 's0d0s1', 's0d0s1d1s2n']),
-    ((0, 1, 2), True, ['s0d0', 's0d0s1d1', 's0d0s1d1s2n']),
-    ((1, ), False, ['s0d0s1']), ((2, ), True, ['s0d0s1d1s2n'])])
+@pytest.mark.parametrize(
+    ('indices', 'after', 'expected'),
+    [((0, 1, 2), False, ['s0', 's0d0s1', 's0d0s1d1s2n']),
+     ((0, 1, 2), True, ['s0d0', 's0d0s1d1', 's0d0s1d1s2n']),
+     ((1, ), False, ['s0d0s1']), ((2, ), True, ['s0d0s1d1s2n'])])
 def test_outputs(indices, after, expected):
     assert run(indices, after) == expected

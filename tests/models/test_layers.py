@@ -1,11 +1,7 @@
 import pytest
 import torch
 
-from mmcls_repmlp.models.layers import (
-    ConvFFN,
-    GlobalPerceptron,
-    PatchEmbed,
-)
+from mmcls_repmlp.models.layers import ConvFFN, GlobalPerceptron, PatchEmbed
 from tests.helpers import assert_same, randn, randomize
 
 
@@ -34,8 +30,9 @@ def test_ffn_works_on_every_position_alone():
     assert ffn.ffn_fc1.conv.out_channels == 16
 
 
-@pytest.mark.parametrize(('dtype', 'rtol'), [
-    (torch.float64, 1e-12), (torch.float32, 2e-5), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
+                                             (torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
 @pytest.mark.parametrize('size', [(1, 1), (3, 5)])
 def test_folded_for_inference_the_ffn_gives_the_same(dtype, rtol, size):
     ffn = randomize(ConvFFN(4, 16)).double().eval()
@@ -47,6 +44,7 @@ def test_folded_for_inference_the_ffn_gives_the_same(dtype, rtol, size):
 
 
 def test_norms_are_folded_only_where_that_repays_and_is_right():
+
     def repays(x=None, **cfg):
         ffn = ConvFFN(4, 16, **cfg).double().eval()
         return ffn._repays_folding(randn(2, 4, 2, 2) if x is None else x)

@@ -83,14 +83,17 @@ def test_the_other_form_is_refused():
 
 def untouched(model, do, message):
     """Check that merging is refused in these words and changes nothing."""
-    before = {key: tensor.clone() for key, tensor in
-              model.state_dict().items()}
+    before = {
+        key: tensor.clone()
+        for key, tensor in model.state_dict().items()
+    }
     with pytest.raises(ValueError, match=message) as caught:
         do(model)
     assert len(str(caught.value)) < 400
     assert [*before] == [*model.state_dict()]
-    assert all(torch.equal(before[key], tensor) for key, tensor in
-               model.state_dict().items())
+    assert all(
+        torch.equal(before[key], tensor)
+        for key, tensor in model.state_dict().items())
 
 
 def spoil_conv(kind):
@@ -99,39 +102,36 @@ def spoil_conv(kind):
 
 # What is done to the second of two blocks, and what the message says.
 SPOILS = {
-    r'^1\.repconv3\.conv cannot .* pruned: .*prune\.remove':
-        lambda part: prune.l1_unstructured(
-            part.repconv3.conv, 'weight', 0.5),
-    r'^1\.fc3 cannot .* parametrized: .*remove_parametrizations':
-        lambda part: nn.utils.parametrizations.weight_norm(part.fc3),
-    r'^1\.fc3_bn cannot .* hooks':
-        lambda part: part.fc3_bn.register_forward_hook(lambda *_: None),
-    r'^1\.repconv3 cannot .* hooks':
-        lambda part: part.repconv3.register_forward_pre_hook(
-            lambda *_: None),
-    r'^1\.fc3 cannot .* forward of its own':
-        lambda part: setattr(part.fc3, 'forward', lambda x: x),
-    '^1: fc3 is normalised by InstanceNorm2d':
-        lambda part: setattr(part, 'fc3_bn', nn.InstanceNorm2d(4)),
-    '^1: repconv3 is normalised by OtherNorm':
-        lambda part: setattr(part.repconv3, 'bn', OtherNorm(4).double()),
-    '^1: fc3 is normalised by BatchNorm2d.*running statistics':
-        lambda part: setattr(part, 'fc3_bn', nn.BatchNorm2d(
-            4, track_running_stats=False)),
-    '^1: layer type OtherConv .* fc3 could not be merged':
-        lambda part: setattr(part, 'fc3', OtherConv(
-            16, 16, 1, groups=4, bias=False).double()),
-    '^1: repconv3 is no linear convolution of stride 1':
-        spoil_conv(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4)),
-    '^1: repconv3 is no linear convolution of .* padded with zeros':
-        spoil_conv(nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular',
-                             groups=4)),
-    '^1: repconv3 is no ConvModule':
-        lambda part: part.repconv3.turn_on_fast_conv_bn_eval(),
-    '^1: fc3 would not be finite in torch.float64.*NaN':
-        lambda part: part.fc3_bn.running_mean.fill_(float('nan')),
-    r'^layers on several devices .*1\.repconv1.* on meta':
-        lambda part: part.repconv1.to('meta'),
+    r'^1\.repconv3\.conv cannot .* pruned: .*prune\.remove': lambda part: prune
+    .l1_unstructured(part.repconv3.conv, 'weight', 0.5),
+    r'^1\.fc3 cannot .* parametrized: .*remove_parametrizations': lambda part:
+    nn.utils.parametrizations.weight_norm(part.fc3),
+    r'^1\.fc3_bn cannot .* hooks': lambda part: part.fc3_bn.
+    register_forward_hook(lambda *_: None),
+    r'^1\.repconv3 cannot .* hooks': lambda part: part.repconv3.
+    register_forward_pre_hook(lambda *_: None),
+    r'^1\.fc3 cannot .* forward of its own': lambda part: setattr(
+        part.fc3, 'forward', lambda x: x),
+    '^1: fc3 is normalised by InstanceNorm2d': lambda part: setattr(
+        part, 'fc3_bn', nn.InstanceNorm2d(4)),
+    '^1: repconv3 is normalised by OtherNorm': lambda part: setattr(
+        part.repconv3, 'bn',
+        OtherNorm(4).double()),
+    '^1: fc3 is normalised by BatchNorm2d.*running statistics': lambda part:
+    setattr(part, 'fc3_bn', nn.BatchNorm2d(4, track_running_stats=False)),
+    '^1: layer type OtherConv .* fc3 could not be merged': lambda part:
+    setattr(part, 'fc3',
+            OtherConv(16, 16, 1, groups=4, bias=False).double()),
+    '^1: repconv3 is no linear convolution of stride 1': spoil_conv(
+        nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4)),
+    '^1: repconv3 is no linear convolution .* padded with zeros': spoil_conv(
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular', groups=4)),
+    '^1: repconv3 is no ConvModule': lambda part: part.repconv3.
+    turn_on_fast_conv_bn_eval(),
+    '^1: fc3 would not be finite in torch.float64.*NaN': lambda part: part.
+    fc3_bn.running_mean.fill_(float('nan')),
+    r'^layers on several devices .*1\.repconv1.* on meta': lambda part: part.
+    repconv1.to('meta'),
 }
 
 
@@ -148,9 +148,16 @@ class OtherConv(nn.Conv2d):
 
 
 def blocks():
-    return nn.ModuleList([random_model(
-        RepMLPBlock, seed, channels=4, path_h=2, path_w=2, num_sharesets=4,
-        reparam_conv_kernels=(1, 3)) for seed in (0, 1)])
+    return nn.ModuleList([
+        random_model(
+            RepMLPBlock,
+            seed,
+            channels=4,
+            path_h=2,
+            path_w=2,
+            num_sharesets=4,
+            reparam_conv_kernels=(1, 3)) for seed in (0, 1)
+    ])
 
 
 @pytest.mark.parametrize('message', SPOILS)
@@ -211,7 +218,8 @@ def test_what_merging_does_not_concern_may_be_watched_and_pruned():
 
 @pytest.mark.parametrize('context', [
     torch.inference_mode, torch.no_grad,
-    lambda: torch.autocast('cpu', torch.bfloat16)])
+    lambda: torch.autocast('cpu', torch.bfloat16)
+])
 def test_merged_in_any_mode_a_model_can_be_trained_and_loaded(context):
     model, plain, x = blocks(), blocks(), randn(2, 4, 2, 2)
     merge_all(plain)

@@ -15,11 +15,14 @@ def test_multiples_fit(rows, cols):
     GRID.check((8 * rows, 4 * cols), (32 * rows, 16 * cols))
 
 
-@pytest.mark.parametrize(('size', 'nearest'), [
-    ((48, 16), '64x16|32x16'), ((32, 20), '32x16'), ((4, 4), '32x16')])
+@pytest.mark.parametrize(('size', 'nearest'), [((48, 16), '64x16|32x16'),
+                                               ((32, 20), '32x16'),
+                                               ((4, 4), '32x16')])
 def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
-    with pytest.raises(ValueError, match=f'{size[0]}x{size[1]} do not fit '
-                       f'img_size=32x16: .* nearest being ({nearest})$'):
+    with pytest.raises(
+            ValueError,
+            match=f'{size[0]}x{size[1]} do not fit '
+            f'img_size=32x16: .* nearest being ({nearest})$'):
         GRID.check((size[0] // 4, size[1] // 4), size)
 
 

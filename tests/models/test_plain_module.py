@@ -7,9 +7,8 @@ import torch
 from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from torch import nn
 from torch.autograd import forward_ad
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
-    apply_activation_checkpointing,
-)
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import \
+    apply_activation_checkpointing
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,15 +16,8 @@ from mmcls_repmlp import RepMLPCifarNet, RepMLPNet, RepMLPResNet
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.models import fc3 as fc3_module
 from mmcls_repmlp.models import layers as layers_module
-from tests.helpers import (
-    TINY,
-    TINY_CFG,
-    TINY_CIFAR_CFG,
-    TINY_RESNET_CFG,
-    assert_same,
-    randn,
-    random_model,
-)
+from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
+                           assert_same, randn, random_model)
 
 MODELS = dict(
     net=(RepMLPNet, TINY_CFG, 32),
@@ -52,9 +44,15 @@ def images(name, count=2, seed=0):
 def mmcls_net(ours):
     """mmcls' own network with the weights of ours."""
     net = random_model(
-        MmclsRepMLPNet, reparam_conv_kernels=(1, 3), deploy=ours.deploy,
-        arch={key: [*value] for key, value in TINY.items()},
-        **{key: TINY_CFG[key] for key in ('img_size', 'out_indices')})
+        MmclsRepMLPNet,
+        reparam_conv_kernels=(1, 3),
+        deploy=ours.deploy,
+        arch={
+            key: [*value]
+            for key, value in TINY.items()
+        },
+        **{key: TINY_CFG[key]
+           for key in ('img_size', 'out_indices')})
     net.load_state_dict(ours.state_dict())
     net.patch_embed.act = net.patch_embed.relu
     return net
@@ -65,8 +63,10 @@ def calls(model, x, with_gradients, kinds=KINDS):
     counts = {}
     for name, module in model.named_modules(remove_duplicate=False):
         for kind in kinds:
+
             def count(*_, key=(name, kind)):
                 counts[key] = counts.get(key, 0) + 1
+
             getattr(module, f'register_{kind}')(count)
     with torch.set_grad_enabled(with_gradients):
         out = model(x.clone().requires_grad_(with_gradients))[-1]
@@ -85,14 +85,18 @@ def test_hooks_fire_as_often_as_in_mmcls(deploy, training, with_gradients):
     for model in (ours, theirs):
         model.train(training)
         # theirs adds in place, which backward hooks do not allow.
-        counts.append(calls(
-            model, images('net'), with_gradients, KINDS[:2]))
-    common = {name for name, _ in ours.named_modules()} & {
-        name for name, _ in theirs.named_modules(remove_duplicate=False)}
+        counts.append(calls(model, images('net'), with_gradients, KINDS[:2]))
+    common = {name
+              for name, _ in ours.named_modules()} & {
+                  name
+                  for name, _ in theirs.named_modules(remove_duplicate=False)
+              }
     assert {'stages.1', 'stages.0.0.repmlp_block.fc3'} < common
     assert len(common) > 60
-    ours, theirs = ({key: value for key, value in one.items()
-                     if key[0] in common} for one in counts)
+    ours, theirs = ({
+        key: value
+        for key, value in one.items() if key[0] in common
+    } for one in counts)
     assert ours == theirs
     assert deploy or ('stages.1.1.repmlp_block.repconv3.conv',
                       'forward_hook') in ours
@@ -110,16 +114,17 @@ def test_every_module_is_called(name, deploy, training, with_gradients):
     for module, _ in model.named_modules():
         if module not in CONTAINERS:
             expected = 2 if module.endswith(twice) else 1
-            assert [counts.get((module, kind)) for kind in kinds] == [
-                expected] * len(kinds), module
+            assert [counts.get((module, kind))
+                    for kind in kinds] == [expected] * len(kinds), module
 
 
 @every_model
 def test_every_module_is_called_under_checkpointing(name):
     model = build(name, with_cp=True).train()
     counts = calls(model, images(name), True)
-    stages = {f'stages.{i}' for i in range(4)} | {
-        f'stage{i}' for i in range(1, 5)}
+    stages = {f'stages.{i}'
+              for i in range(4)} | {f'stage{i}'
+                                    for i in range(1, 5)}
     for module, _ in model.named_modules():
         if module in CONTAINERS:
             continue
@@ -138,9 +143,10 @@ def test_every_module_is_called_under_checkpointing(name):
     'stages.2.0.repmlp_block.repconv1.conv',
     'stages.2.0.repmlp_block.repconv1.bn', 'stages.0.0.ffn_block.ffn_fc1',
     'stages.0.0.ffn_block.ffn_fc2.conv', 'stages.0.0.ffn_block.ffn_fc1.bn',
-    'stages.0.0.ffn_block.act', 'stages.0.0.repmlp_block.gp.conv2'])
-def test_a_hook_changes_what_it_changes_in_mmcls(
-        training, with_gradients, place):
+    'stages.0.0.ffn_block.act', 'stages.0.0.repmlp_block.gp.conv2'
+])
+def test_a_hook_changes_what_it_changes_in_mmcls(training, with_gradients,
+                                                 place):
     ours = build('net')
     theirs = mmcls_net(ours)
     results = []
@@ -166,20 +172,24 @@ def test_a_global_hook_meets_every_module(name):
             model(images(name))
     finally:
         handle.remove()
-    assert {module for key, module in model.named_modules()
-            if key not in CONTAINERS} == met
+    assert {
+        module
+        for key, module in model.named_modules() if key not in CONTAINERS
+    } == met
 
 
 @every_model
 def test_without_a_witness_the_fast_formulations_are_used(name, monkeypatch):
     used = []
     for module, function in ((fc3_module, 'shareset_fc'),
-                             (fc3_module, 'local_conv'),
-                             (layers_module, 'pointwise_ffn')):
+                             (fc3_module, 'local_conv'), (layers_module,
+                                                          'pointwise_ffn')):
         original = getattr(module, function)
-        monkeypatch.setattr(module, function, lambda *args, original=original,
-                            function=function: used.append(function)
-                            or original(*args))
+        monkeypatch.setattr(
+            module,
+            function,
+            lambda *args, original=original, function=function: used.append(
+                function) or original(*args))
     model = build(name)
     with torch.no_grad():
         model(images(name))
@@ -193,8 +203,11 @@ def test_without_a_witness_the_fast_formulations_are_used(name, monkeypatch):
 
 
 def weighted(model):
-    return {key: layer for key, layer in model.named_modules()
-            if isinstance(layer, nn.Conv2d | nn.Linear)}
+    return {
+        key: layer
+        for key, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    }
 
 
 @every_model
@@ -210,15 +223,17 @@ def test_a_pruned_model_computes_trains_and_merges(name, structured):
     before = {key: tensor.clone() for key, tensor in model.named_parameters()}
     model(images(name))[-1].square().mean().backward()
     optimizer.step()
-    assert not [key for key, tensor in model.named_parameters()
-                if key.endswith('weight_orig')
-                and torch.equal(tensor, before[key])]
+    assert not [
+        key for key, tensor in model.named_parameters()
+        if key.endswith('weight_orig') and torch.equal(tensor, before[key])
+    ]
     plain = build(name)
     state = model.state_dict()
     plain.load_state_dict({
-        key: state[f'{key}_orig'] * state[f'{key}_mask']
-        if f'{key}_orig' in state else state[key]
-        for key in plain.state_dict()})
+        key: state[f'{key}_orig'] *
+        state[f'{key}_mask'] if f'{key}_orig' in state else state[key]
+        for key in plain.state_dict()
+    })
     model.eval()
     expected = plain(images(name))[-1].detach()
     assert_same(model(images(name))[-1].detach(), expected)
@@ -234,7 +249,8 @@ def test_a_pruned_model_computes_trains_and_merges(name, structured):
 @every_model
 @pytest.mark.parametrize('parametrization', [
     parametrizations.weight_norm, parametrizations.spectral_norm,
-    parametrizations.orthogonal, nn.utils.spectral_norm])
+    parametrizations.orthogonal, nn.utils.spectral_norm
+])
 def test_a_parametrized_model_computes_and_trains(name, parametrization):
     model = build(name)
     for layer in weighted(model).values():
@@ -249,9 +265,10 @@ def test_a_parametrized_model_computes_and_trains(name, parametrization):
     plain = build(name)
     plain.load_state_dict({
         key: model.get_submodule(key.rpartition('.')[0]).weight.detach()
-        if key.rpartition('.')[0] in weighted(plain)
-        and key.endswith('weight') else model.state_dict().get(key, tensor)
-        for key, tensor in plain.state_dict().items()})
+        if key.rpartition('.')[0] in weighted(plain) and key.endswith('weight')
+        else model.state_dict().get(key, tensor)
+        for key, tensor in plain.state_dict().items()
+    })
     assert_same(model.eval()(images(name))[-1].detach(),
                 plain(images(name))[-1].detach())
 
@@ -275,14 +292,19 @@ class LowRank(nn.Conv2d):
 
     @classmethod
     def around(cls, conv):
-        made = cls(conv.in_channels, conv.out_channels, conv.kernel_size,
-                   conv.stride, conv.padding, groups=conv.groups,
-                   bias=conv.bias is not None).double()
+        made = cls(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            groups=conv.groups,
+            bias=conv.bias is not None).double()
         made.load_state_dict(conv.state_dict())
         rows = made.weight.flatten(1)
         made.up, made.down = (
-            nn.Parameter(randn(*shape)) for shape in (
-                (len(rows), 1), (1, rows.shape[1])))
+            nn.Parameter(randn(*shape))
+            for shape in ((len(rows), 1), (1, rows.shape[1])))
         return made
 
     def addition(self):
@@ -305,8 +327,9 @@ def test_adapters_put_in_place_of_layers_are_met(name, with_gradients):
             with torch.no_grad():
                 plain.get_submodule(key).weight.add_(adapted.addition())
     with torch.set_grad_enabled(with_gradients):
-        assert_same(model(images(name))[-1].detach(),
-                    plain(images(name))[-1].detach())
+        assert_same(
+            model(images(name))[-1].detach(),
+            plain(images(name))[-1].detach())
     with pytest.raises(ValueError, match='LowRank does not apply its weight'):
         model.switch_to_deploy()
     assert not any(part.deploy for part in model.mergeable_parts())
@@ -316,9 +339,11 @@ def test_adapters_put_in_place_of_layers_are_met(name, with_gradients):
     lambda ffn: setattr(ffn, 'act', nn.ReLU()),
     lambda ffn: setattr(ffn, 'act', nn.GELU('tanh')),
     lambda ffn: ffn.ffn_fc1.bn.train(),
-    lambda ffn: setattr(ffn.ffn_fc2, 'bn', nn.GroupNorm(2, 8).double()),
-    lambda ffn: setattr(ffn.ffn_fc1, 'conv', nn.Conv2d(
-        8, 32, 1, groups=2).double())])
+    lambda ffn: setattr(ffn.ffn_fc2, 'bn',
+                        nn.GroupNorm(2, 8).double()),
+    lambda ffn: setattr(ffn.ffn_fc1, 'conv',
+                        nn.Conv2d(8, 32, 1, groups=2).double())
+])
 def test_parts_of_the_ffn_that_were_replaced_are_met(change):
     model = build('net')
     change(model.stages[0][0].ffn_block)
@@ -329,16 +354,21 @@ def test_parts_of_the_ffn_that_were_replaced_are_met(change):
 
 
 @pytest.mark.parametrize('change', [
-    dict(padding=2, dilation=2), dict(padding=1, padding_mode='circular'),
-    dict(padding=1, bias=True), dict(padding=1, groups=2)])
+    dict(padding=2, dilation=2),
+    dict(padding=1, padding_mode='circular'),
+    dict(padding=1, bias=True),
+    dict(padding=1, groups=2)
+])
 def test_local_convolutions_that_were_replaced_are_met(change):
     block = build('net').stages[1][0].repmlp_block
-    block.repconv3.conv = nn.Conv2d(
-        4, 4, 3, **{**dict(groups=4, bias=False), **change}).double()
+    block.repconv3.conv = nn.Conv2d(4, 4, 3, **{
+        **dict(groups=4, bias=False),
+        **change
+    }).double()
     x = randn(2, 16, 4, 4)
     plain = x.reshape(8, 4, 4, 4)
-    expected = block.fc3_bn(block.fc3(
-        plain.reshape(8, 64, 1, 1)).view(8, 4, 4, 4))
+    expected = block.fc3_bn(
+        block.fc3(plain.reshape(8, 64, 1, 1)).view(8, 4, 4, 4))
     expected = expected + block.repconv1(plain) + block.repconv3(plain)
     assert_same(block(x), expected.view_as(x) * block.gp(x))
 
@@ -349,12 +379,12 @@ def test_gradients_per_sample(name):
     buffers = dict(model.named_buffers())
 
     def loss(parameters, image):
-        out = torch.func.functional_call(
-            model, (parameters, buffers), (image[None], ))
+        out = torch.func.functional_call(model, (parameters, buffers),
+                                         (image[None], ))
         return out[-1].square().sum()
 
-    together = torch.func.vmap(torch.func.grad(loss), (None, 0))(
-        dict(model.named_parameters()), x)
+    together = torch.func.vmap(torch.func.grad(loss),
+                               (None, 0))(dict(model.named_parameters()), x)
     for i in range(3):
         model.zero_grad()
         model(x[i:i + 1])[-1].square().sum().backward()
@@ -387,17 +417,22 @@ def test_a_sample_at_a_time_without_gradients(name, form):
 @every_model
 def test_forward_mode(name):
     model, x = build(name), images(name, 1)
-    along = {key: randn(*tensor.shape, seed=3)
-             for key, tensor in model.named_parameters()}
+    along = {
+        key: randn(*tensor.shape, seed=3)
+        for key, tensor in model.named_parameters()
+    }
     expected = sum(
         torch.sum(grad * along[key]) for key, grad in zip(
-            along, torch.autograd.grad(
+            along,
+            torch.autograd.grad(
                 model(x)[-1].square().sum(), [*model.parameters()])))
     for with_gradients in (True, False):
         with forward_ad.dual_level(), torch.set_grad_enabled(with_gradients):
-            out = torch.func.functional_call(model, {
-                key: forward_ad.make_dual(tensor.detach(), along[key])
-                for key, tensor in model.named_parameters()}, (x, ))[-1]
+            out = torch.func.functional_call(
+                model, {
+                    key: forward_ad.make_dual(tensor.detach(), along[key])
+                    for key, tensor in model.named_parameters()
+                }, (x, ))[-1]
             actual = forward_ad.unpack_dual(out.square().sum()).tangent
         assert_same(actual, expected, 1e-9)
 
@@ -441,8 +476,8 @@ def test_an_empty_batch_of_the_fused_form(name):
     fused = fuse_for_inference(model)
     for grad in (True, False):
         with torch.set_grad_enabled(grad):
-            assert fused(images(name)[:0])[-1].shape == (
-                0, *model(images(name))[-1].shape[1:])
+            assert fused(images(name)[:0])[-1].shape == (0, *model(
+                images(name))[-1].shape[1:])
 
 
 @ignoring_warnings_of_quantization
@@ -453,8 +488,10 @@ def test_every_fake_quantizer_sees_its_weight(name):
     torch.ao.quantization.prepare_qat(model, inplace=True)
     for _ in range(2):
         model(images(name).float())[-1].square().mean().backward()
-    fakes = [module.weight_fake_quant for module in model.modules()
-             if hasattr(module, 'weight_fake_quant')]
+    fakes = [
+        module.weight_fake_quant for module in model.modules()
+        if hasattr(module, 'weight_fake_quant')
+    ]
     assert len(fakes) == len(weighted(model)) > 7
     assert all(fake.activation_post_process.min_val.isfinite().all()
                and fake.activation_post_process.min_val.numel()
@@ -533,11 +570,10 @@ def test_compiled_with_what_watches(name):
 def test_exported_graphs_have_the_fast_formulation(name):
     model = build(name)
     graph = torch.export.export(model, (images(name), ), strict=False).graph
-    convs = [node for node in graph.nodes
-             if 'aten.conv' in str(node.target)]
+    convs = [node for node in graph.nodes if 'aten.conv' in str(node.target)]
     fc3 = [key for key, _ in model.named_modules() if key.endswith('fc3')]
-    assert len(convs) == sum(isinstance(module, nn.Conv2d)
-                             for module in model.modules()) - len(fc3)
+    assert len(convs) == sum(
+        isinstance(module, nn.Conv2d) for module in model.modules()) - len(fc3)
 
 
 @pytest.fixture

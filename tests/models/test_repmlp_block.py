@@ -21,8 +21,13 @@ SIZES = [(4, 4), (3, 5), (1, 1)]
 
 def block(size=(4, 4), sharesets=4, kernels=(1, 3), **cfg):
     return random_model(
-        RepMLPBlock, channels=C, path_h=size[0], path_w=size[1],
-        num_sharesets=sharesets, reparam_conv_kernels=kernels, **cfg)
+        RepMLPBlock,
+        channels=C,
+        path_h=size[0],
+        path_w=size[1],
+        num_sharesets=sharesets,
+        reparam_conv_kernels=kernels,
+        **cfg)
 
 
 @pytest.mark.parametrize(('size', 'sharesets', 'kernels'),
@@ -43,8 +48,12 @@ def test_merged_equals_unmerged(size, sharesets, kernels):
 def test_equals_mmcls_with_gradients(size, kernels, training):
     ours = block(size, 4, kernels)
     theirs = random_model(
-        MmclsBlock, channels=C, path_h=size[0], path_w=size[1],
-        num_sharesets=4, reparam_conv_kernels=kernels)
+        MmclsBlock,
+        channels=C,
+        path_h=size[0],
+        path_w=size[1],
+        num_sharesets=4,
+        reparam_conv_kernels=kernels)
     theirs.load_state_dict(ours.state_dict())
     results = []
     for model in (ours, theirs):
@@ -52,8 +61,10 @@ def test_equals_mmcls_with_gradients(size, kernels, training):
         x = randn(3, C, *size).requires_grad_()
         out = model(x)
         out.backward(randn(3, C, *size, seed=1))
-        results.append([out, x.grad, *(p.grad for p in model.parameters()),
-                        *(b.double() for b in model.buffers())])
+        results.append([
+            out, x.grad, *(p.grad for p in model.parameters()),
+            *(b.double() for b in model.buffers())
+        ])
     assert_same(*results)
 
 
@@ -79,7 +90,8 @@ def test_every_partition_is_treated_as_if_alone_but_for_the_gate():
     gate = trained.gp(x)
     alone = x[..., 2:4, 4:6]
     assert_same(
-        trained(x)[..., 2:4, 4:6] / gate, trained(alone) / trained.gp(alone))
+        trained(x)[..., 2:4, 4:6] / gate,
+        trained(alone) / trained.gp(alone))
 
 
 def test_a_sample_does_not_depend_on_its_place_in_the_batch():
@@ -105,8 +117,9 @@ def test_switching_twice_or_when_built_merged_does_nothing():
 def test_form_and_names_after_merging():
     merged = block()
     merged.switch_to_deploy()
-    assert {name for name in merged.state_dict() if 'gp.' not in name} == {
-        'fc3.weight', 'fc3.bias'}
+    assert {name
+            for name in merged.state_dict()
+            if 'gp.' not in name} == {'fc3.weight', 'fc3.bias'}
     assert merged.state_dict().keys() == block(deploy=True).state_dict().keys()
 
 
@@ -138,8 +151,9 @@ def test_a_wrong_folding_would_be_seen(monkeypatch):
         assert_same(merged(x), trained(x), 1e-3)
 
 
-@pytest.mark.parametrize(('dtype', 'rtol'), [
-    (torch.float64, 1e-12), (torch.float32, 2e-5), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
+                                             (torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
 def test_merges_in_any_dtype_and_keeps_it(dtype, rtol):
     trained = block().to(dtype)
     merged = copy.deepcopy(trained)
@@ -171,7 +185,11 @@ def test_switching_keeps_mode_and_what_is_trainable(trainable):
 def test_configs_reach_every_layer():
     # norm_cfg reaches 7 of 15 norms in mmcls, conv_cfg nothing of a block.
     unit = RepMLPNetUnit(
-        C, path_h=4, path_w=4, reparam_conv_kernels=(1, 3), num_sharesets=4,
+        C,
+        path_h=4,
+        path_w=4,
+        reparam_conv_kernels=(1, 3),
+        num_sharesets=4,
         conv_cfg=dict(type='Conv2dAdaptivePadding'),
         norm_cfg=dict(type='BN', eps=0.25, momentum=0.5))
     norms = [m for m in unit.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -220,8 +238,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
 
 def test_drop_path_drops_whole_samples_in_training_only():
     torch.manual_seed(0)
-    unit = RepMLPNetUnit(
-        C, path_h=2, path_w=2, drop_path_rate=0.9).double()
+    unit = RepMLPNetUnit(C, path_h=2, path_w=2, drop_path_rate=0.9).double()
     x = randn(64, C, 2, 2)
     unchanged = (unit.train()(x) == x).flatten(1).all(1)
     assert 0 < unchanged.sum() < 64

@@ -34,8 +34,10 @@ def test_counts_are_those_of_the_paper():
 
 def test_no_kernel_is_larger_than_1x1_once_merged():
     merged = net(deploy=True)
-    assert {m.kernel_size for m in merged.modules()
-            if isinstance(m, nn.Conv2d)} == {(1, 1)}
+    assert {
+        m.kernel_size
+        for m in merged.modules() if isinstance(m, nn.Conv2d)
+    } == {(1, 1)}
     assert not [m for m in merged.modules() if isinstance(m, _BatchNorm)]
 
 
@@ -43,9 +45,9 @@ def test_layers_by_turns():
     # Figure 3: stage 1 at full resolution, its last FC widens the map.
     model, x = net(out_indices=(0, 1, 2)), randn(2, 3, 16, 16)
     blocks = [m for m in model.modules() if isinstance(m, RepMLP)]
-    assert [(b.in_channels, b.input_size, b.num_partitions)
-            for b in blocks] == [
-        (4, (16, 16), 16)] * 2 + [(8, (8, 8), 4)] * 2 + [(4, (4, 4), 1)] * 2
+    assert [
+        (b.in_channels, b.input_size, b.num_partitions) for b in blocks
+    ] == [(4, (16, 16), 16)] * 2 + [(8, (8, 8), 4)] * 2 + [(4, (4, 4), 1)] * 2
     y, expected = model.stem(x), []
     for i, stage in enumerate(model.stages):
         y = nn.functional.max_pool2d(y, 2) if i else y
@@ -53,15 +55,17 @@ def test_layers_by_turns():
             y = block.fc(block.repmlp(y).relu())
         expected.append(y)
     outs = model(x)
-    assert [tuple(out.shape[1:]) for out in outs] == [
-        (8, 16, 16), (4, 8, 8), (4, 4, 4)]
+    assert [tuple(out.shape[1:]) for out in outs] == [(8, 16, 16), (4, 8, 8),
+                                                      (4, 4, 4)]
     assert all((out >= 0).all() for out in outs)
     assert_same(outs, expected)
 
 
-@pytest.mark.parametrize('cfg', [
-    {}, dict(reparam_conv_kernels=None), dict(with_global=False),
-    dict(img_size=(12, 20)), dict(depth=1, out_indices=(0, 1, 2))])
+@pytest.mark.parametrize('cfg', [{},
+                                 dict(reparam_conv_kernels=None),
+                                 dict(with_global=False),
+                                 dict(img_size=(12, 20)),
+                                 dict(depth=1, out_indices=(0, 1, 2))])
 def test_all_forms_are_equal(cfg):
     model = net(**cfg)
     x = randn(2, 3, *model.img_size)
@@ -87,28 +91,38 @@ def test_images_of_another_size_are_refused():
 
 
 @pytest.mark.parametrize('wrong', [
-    dict(channels=(4, 0)), dict(depth=0), dict(img_size=()),
-    dict(num_groups=3), dict(out_indices=3), dict(frozen_stages=3),
-    dict(reparam_conv_kernels=(2, ))])
+    dict(channels=(4, 0)),
+    dict(depth=0),
+    dict(img_size=()),
+    dict(num_groups=3),
+    dict(out_indices=3),
+    dict(frozen_stages=3),
+    dict(reparam_conv_kernels=(2, ))
+])
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ValueError, match=str(*wrong)):
         net(**wrong)
 
 
 def test_is_registered_and_trains():
-    model = build_backbone(dict(type='RepMLPCifarNet', **TINY, with_cp=True,
-                                frozen_stages=0)).train()
+    model = build_backbone(
+        dict(type='RepMLPCifarNet', **TINY, with_cp=True,
+             frozen_stages=0)).train()
     model(torch.rand(4, 3, 16, 16))[0].square().mean().backward()
-    frozen = {name for name, p in model.named_parameters()
-              if p.grad is None}
-    assert frozen == {name for name, _ in model.named_parameters()
-                      if name.startswith(('stem.', 'stages.0.'))}
+    frozen = {name for name, p in model.named_parameters() if p.grad is None}
+    assert frozen == {
+        name
+        for name, _ in model.named_parameters()
+        if name.startswith(('stem.', 'stages.0.'))
+    }
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded():
     model = nn.ModuleDict(dict(backbone=net(deploy=True)))
-    weights = {f'backbone.{key}': value + 1
-               for key, value in net().state_dict().items()}
+    weights = {
+        f'backbone.{key}': value + 1
+        for key, value in net().state_dict().items()
+    }
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(CheckpointError, match='training form'):
         load_state_dict(model, weights)

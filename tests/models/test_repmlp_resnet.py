@@ -15,16 +15,14 @@ from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.errors import CheckpointError, InputError
 from mmcls_repmlp.models.repmlp_resnet_blocks import BaseBlock
-from tests.helpers import (
-    DATA,
-    TINY_RESNET_CFG,
-    assert_same,
-    randn,
-    random_model,
-)
+from tests.helpers import (DATA, TINY_RESNET_CFG, assert_same, randn,
+                           random_model)
 
-LARGE = dict(block='bottleneck', img_size=320, partition_size=10,
-             reparam_conv_kernels=(1, 3, 5, 7))
+LARGE = dict(
+    block='bottleneck',
+    img_size=320,
+    partition_size=10,
+    reparam_conv_kernels=(1, 3, 5, 7))
 # Arguments, and parameters in millions and MACs in 10^9, training and deploy
 # form, of the whole classifier with 1000 classes. To two decimals the deploy
 # counts at 224 pixels are the paper's (tables 4 and 7); those at 320 pixels
@@ -33,13 +31,11 @@ COUNTS = {
     'base': (dict(block='base'), (25.557, 25.530), (4.089, 4.089)),
     'light g4': (dict(num_groups=4), (87.038, 86.142), (3.302, 3.077)),
     'light g8': ({}, (58.352, 57.868), (3.032, 2.920)),
-    'bottleneck': (dict(block='bottleneck'), (41.071, 40.872),
-                   (3.950, 3.891)),
-    'g8/16': (dict(LARGE, num_groups=(8, 16)), (59.543, 59.223),
-              (8.307, 8.057)),
+    'bottleneck': (dict(block='bottleneck'), (41.071, 40.872), (3.950, 3.891)),
+    'g8/16': (dict(LARGE,
+                   num_groups=(8, 16)), (59.543, 59.223), (8.307, 8.057)),
     'g8/8': (dict(LARGE, num_groups=8), (72.451, 72.023), (8.401, 8.108)),
-    'g4/8': (dict(LARGE, num_groups=(4, 8)), (87.940, 87.383),
-             (8.853, 8.354)),
+    'g4/8': (dict(LARGE, num_groups=(4, 8)), (87.940, 87.383), (8.853, 8.354)),
 }
 KINDS = ('base', 'light', 'bottleneck')
 
@@ -53,6 +49,7 @@ def shapes(model):
 
 
 # ---------------------------------------------------------------- variants
+
 
 @pytest.mark.parametrize('name', COUNTS)
 def test_counts(name):
@@ -69,8 +66,9 @@ def test_counts(name):
 
 def test_groups_cost_what_the_paper_says():
     # Section 4.2: from g8/16 to g4/8 47 % more parameters, 3.6 % more FLOPs.
-    (_, (_, less), (_, slower)), (_, (_, more), (_, faster)) = (
-        COUNTS['g8/16'], COUNTS['g4/8'])
+    (_, (_, less), (_, slower)), (_, (_, more), (_,
+                                                 faster)) = (COUNTS['g8/16'],
+                                                             COUNTS['g4/8'])
     assert more / less == pytest.approx(1.47, abs=0.01)
     assert faster / slower == pytest.approx(1.036, abs=0.001)
 
@@ -84,8 +82,11 @@ def test_which_blocks_hold_a_repmlp(block):
 
 
 def test_numbers_per_stage():
-    model = net(block='bottleneck', num_groups=(1, 2), reduction=[1, 2],
-                img_size=(64, 96))
+    model = net(
+        block='bottleneck',
+        num_groups=(1, 2),
+        reduction=[1, 2],
+        img_size=(64, 96))
     first, second = [m for m in model.modules() if isinstance(m, RepMLP)]
     assert (first.num_groups, second.num_groups) == (1, 2)
     assert (first.in_channels, second.in_channels) == (8, 8)
@@ -98,14 +99,18 @@ def test_equals_the_official_code(block, deploy):
     oracle = torch.load(DATA / f'repmlp_resnet_{block}.pt', weights_only=True)
     cfg = oracle['config']
     model = RepMLPResNet(
-        cfg['num_blocks'], cfg['block_type'], (cfg['img_H'], cfg['img_W']),
+        cfg['num_blocks'],
+        cfg['block_type'], (cfg['img_H'], cfg['img_W']),
         base_channels=cfg['base_channels'],
         partition_size=(cfg['h'], cfg['w']),
         reparam_conv_kernels=cfg['reparam_conv_k'],
         globalperceptron_ratio=cfg['fc1_fc2_reduction'],
         num_groups=cfg['fc3_groups'])
-    classifier = nn.ModuleDict(dict(backbone=model, head=nn.ModuleDict(
-        dict(fc=nn.Linear(model.channels[-1], cfg['num_classes'])))))
+    classifier = nn.ModuleDict(
+        dict(
+            backbone=model,
+            head=nn.ModuleDict(
+                dict(fc=nn.Linear(model.channels[-1], cfg['num_classes'])))))
     weights = convert_to_mmcls(oracle['state_dict'], RESNET_NAMES)
     assert [*weights] == [*classifier.state_dict()]
     classifier.load_state_dict(weights)
@@ -119,13 +124,16 @@ def test_equals_the_official_code(block, deploy):
 
 # ------------------------------------------------------------------- forms
 
+
 @pytest.mark.parametrize('block', KINDS)
-@pytest.mark.parametrize('cfg', [
-    {}, dict(img_size=(40, 56)), dict(repmlp_stages=0, num_groups=2,
-                                      reduction=2),
-    dict(reparam_conv_kernels=None), dict(partition_size=(2, 5)),
-    dict(conv_cfg=dict(type='Conv2dAdaptivePadding')),
-    dict(norm_cfg=dict(type='BN', eps=0.25))])
+@pytest.mark.parametrize('cfg',
+                         [{},
+                          dict(img_size=(40, 56)),
+                          dict(repmlp_stages=0, num_groups=2, reduction=2),
+                          dict(reparam_conv_kernels=None),
+                          dict(partition_size=(2, 5)),
+                          dict(conv_cfg=dict(type='Conv2dAdaptivePadding')),
+                          dict(norm_cfg=dict(type='BN', eps=0.25))])
 def test_merged_equals_unmerged(block, cfg):
     model = net(block=block, out_indices=(0, 1, 2), **cfg)
     x = randn(2, 3, *model.img_size)
@@ -163,12 +171,15 @@ def test_other_dtypes(dtype, rtol):
 
 # ------------------------------------------------------------------- sizes
 
+
 @pytest.mark.parametrize('block', ['light', 'bottleneck'])
 def test_images_of_another_size_are_refused(block):
     model = net(block=block)
     for size in ((64, 96), (32, 32), (63, 64)):
-        with pytest.raises(InputError, match=f'{size[0]}x{size[1]} do not '
-                           'fit img_size=64x64: use 64x64'):
+        with pytest.raises(
+                InputError,
+                match=f'{size[0]}x{size[1]} do not '
+                'fit img_size=64x64: use 64x64'):
             model(randn(1, 3, *size))
 
 
@@ -188,18 +199,28 @@ def test_in_channels():
 
 
 @pytest.mark.parametrize('wrong', [
-    dict(depth=18), dict(block='heavy'), dict(img_size=()),
-    dict(partition_size=0), dict(num_groups=(1, 2, 3)), dict(num_groups=3),
-    dict(repmlp_stages=3), dict(out_indices=3), dict(frozen_stages=3),
-    dict(reparam_conv_kernels=(2, )), dict(drop_path_rate=1.),
-    dict(globalperceptron_ratio=0), dict(base_channels=0),
-    dict(block='bottleneck', reduction=(2, ))])
+    dict(depth=18),
+    dict(block='heavy'),
+    dict(img_size=()),
+    dict(partition_size=0),
+    dict(num_groups=(1, 2, 3)),
+    dict(num_groups=3),
+    dict(repmlp_stages=3),
+    dict(out_indices=3),
+    dict(frozen_stages=3),
+    dict(reparam_conv_kernels=(2, )),
+    dict(drop_path_rate=1.),
+    dict(globalperceptron_ratio=0),
+    dict(base_channels=0),
+    dict(block='bottleneck', reduction=(2, ))
+])
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ValueError, match=[*wrong][-1]):
         net(**wrong)
 
 
 # ------------------------------------------------------- training features
+
 
 def test_is_a_backbone_of_mmcls():
     assert issubclass(RepMLPResNet, BaseBackbone)
@@ -232,8 +253,10 @@ def test_gradient_checkpointing_changes_no_result(cfg):
         model = net(with_cp=with_cp, **cfg).train()
         torch.manual_seed(1)
         model(randn(4, 3, 64, 64))[0].square().mean().backward()
-        results.append([*(p.grad for p in model.parameters()),
-                        *(b.double() for b in model.buffers())])
+        results.append([
+            *(p.grad for p in model.parameters()),
+            *(b.double() for b in model.buffers())
+        ])
     assert_same(*results, rtol=0)
 
 
@@ -248,8 +271,10 @@ def test_layer_depth():
     names = ('stage0.0.conv.weight', 'stage1.0.conv1.bn.bias',
              'stage2.1.light_repmlp.fc3.weight',
              'stage3.1.light_conv3.bn.bias')
-    assert [model.get_layer_depth(f'backbone.{name}', 'backbone.')
-            for name in names] == [(0, 7), (1, 7), (3, 7), (5, 7)]
+    assert [
+        model.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name in names
+    ] == [(0, 7), (1, 7), (3, 7), (5, 7)]
     assert model.get_layer_depth('head.fc.bias', 'backbone.') == (6, 7)
 
 
@@ -280,8 +305,10 @@ def test_copies_and_pickles():
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
         wanted, given, message):
     model = nn.ModuleDict(dict(backbone=net(**wanted)))
-    weights = {f'backbone.{key}': value + 1
-               for key, value in net(**given).state_dict().items()}
+    weights = {
+        f'backbone.{key}': value + 1
+        for key, value in net(**given).state_dict().items()
+    }
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(CheckpointError, match=message):
         load_state_dict(model, weights)

@@ -15,21 +15,29 @@ KERNELS = [None, (1, ), (3, ), (1, 3, 5)]
 
 
 def block(**cfg):
-    return random_model(RepMLP, **{
-        **dict(in_channels=4, out_channels=8, input_size=(6, 4),
-               partition_size=(3, 2), reparam_conv_kernels=(1, 3),
-               num_groups=2), **cfg})
+    return random_model(
+        RepMLP, **{
+            **dict(
+                in_channels=4,
+                out_channels=8,
+                input_size=(6, 4),
+                partition_size=(3, 2),
+                reparam_conv_kernels=(1, 3),
+                num_groups=2),
+            **cfg
+        })
 
 
 def reference(model, x):
     """The block by plain loops over partitions, each alone."""
     h, w = model.partition_size
-    out = torch.empty(len(x), model.out_channels, *x.shape[2:],
-                      dtype=x.dtype)
+    out = torch.empty(len(x), model.out_channels, *x.shape[2:], dtype=x.dtype)
     rows, cols = x.shape[2] // h, x.shape[3] // w
     pooled = torch.stack([
         x[:, :, r * h:r * h + h, c * w:c * w + w].mean((2, 3))
-        for r in range(rows) for c in range(cols)], dim=2)  # (N, C, P)
+        for r in range(rows) for c in range(cols)
+    ],
+                         dim=2)  # (N, C, P)
     if model.has_global_perceptron:
         normed = model.avg.bn(pooled[..., None])
         fc = model.fc1_fc2
@@ -39,8 +47,8 @@ def reference(model, x):
     for r, c in itertools.product(range(rows), range(cols)):
         place = (..., slice(r * h, r * h + h), slice(c * w, c * w + w))
         part = x[place] + shifts[:, :, r * cols + c, None, None]
-        flat = model.fc3_bn(nn.Conv2d.forward(
-            model.fc3, part.reshape(len(x), -1, 1, 1)))
+        flat = model.fc3_bn(
+            nn.Conv2d.forward(model.fc3, part.reshape(len(x), -1, 1, 1)))
         out[place] = flat.view(len(x), -1, h, w) + sum(
             branch(part) for branch in model.local_branches)
     return out
@@ -50,10 +58,10 @@ def reference(model, x):
 def test_equals_the_official_code(deploy):
     oracle = torch.load(DATA / 'repmlp_v1_block.pt', weights_only=True)
     cfg = oracle['config']
-    model = RepMLP(
-        cfg['in_channels'], cfg['out_channels'], [cfg['H'], cfg['W']],
-        [cfg['h'], cfg['w']], cfg['reparam_conv_k'],
-        cfg['fc1_fc2_reduction'], cfg['fc3_groups'])
+    model = RepMLP(cfg['in_channels'], cfg['out_channels'],
+                   [cfg['H'], cfg['W']], [cfg['h'], cfg['w']],
+                   cfg['reparam_conv_k'], cfg['fc1_fc2_reduction'],
+                   cfg['fc3_groups'])
     # Optimizer states in checkpoints go by position.
     assert [*model.state_dict()] == [*oracle['state_dict']]
     model.load_state_dict(oracle['state_dict'])
@@ -63,16 +71,21 @@ def test_equals_the_official_code(deploy):
         assert [*model.state_dict()] == [
             f'{layer}.{kind}'
             for layer in ('fc1_fc2.fc1', 'fc1_fc2.fc2', 'fc3')
-            for kind in ('weight', 'bias')]
+            for kind in ('weight', 'bias')
+        ]
     assert_same(model(oracle['input'].double()), oracle['output'])
 
 
-@pytest.mark.parametrize(('sizes', 'groups', 'kernels'), [*itertools.product(
-    [((6, 4), (3, 2)), ((4, 4), (4, 4)), ((3, 6), (1, 6))], (1, 2, 4),
-    KERNELS)])
+@pytest.mark.parametrize(('sizes', 'groups', 'kernels'), [
+    *itertools.product([((6, 4), (3, 2)), ((4, 4), (4, 4)), ((3, 6), (1, 6))],
+                       (1, 2, 4), KERNELS)
+])
 def test_merged_equals_unmerged_and_plain_loops(sizes, groups, kernels):
-    trained = block(input_size=sizes[0], partition_size=sizes[1],
-                    num_groups=groups, reparam_conv_kernels=kernels)
+    trained = block(
+        input_size=sizes[0],
+        partition_size=sizes[1],
+        num_groups=groups,
+        reparam_conv_kernels=kernels)
     merged = copy.deepcopy(trained)
     merged.switch_to_deploy()
     assert merged.deploy and not trained.deploy
@@ -140,18 +153,21 @@ def test_a_sample_does_not_depend_on_its_place_in_the_batch():
 @pytest.mark.parametrize('deploy', [False, True])
 def test_other_maps_are_refused(shape, deploy):
     got = 'x'.join(map(str, shape))
-    with pytest.raises(InputError, match=f'for maps of 4x6x4 got {got}: '
-                       'build it with the input_size'):
+    with pytest.raises(
+            InputError,
+            match=f'for maps of 4x6x4 got {got}: '
+            'build it with the input_size'):
         block(deploy=deploy)(randn(2, *shape))
 
 
-@pytest.mark.parametrize(('wrong', 'message'), [
-    (dict(num_groups=3), '3 groups .* do not divide 4 input and 8 output'),
-    (dict(num_groups=0), '0 groups'), (dict(input_size=0), 'input_size'),
-    (dict(partition_size=(1, 2, 3)), 'partition_size'),
-    (dict(reparam_conv_kernels=(2, )), 'reparam_conv_kernels'),
-    (dict(globalperceptron_ratio=0), 'globalperceptron_ratio'),
-    (dict(conv_cfg=dict(type='ConvWS')), 'ConvWS')])
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [(dict(num_groups=3), '3 groups .* do not divide 4 input and 8 output'),
+     (dict(num_groups=0), '0 groups'), (dict(input_size=0), 'input_size'),
+     (dict(partition_size=(1, 2, 3)), 'partition_size'),
+     (dict(reparam_conv_kernels=(2, )), 'reparam_conv_kernels'),
+     (dict(globalperceptron_ratio=0), 'globalperceptron_ratio'),
+     (dict(conv_cfg=dict(type='ConvWS')), 'ConvWS')])
 def test_wrong_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         block(**wrong)
@@ -169,8 +185,9 @@ def test_switching_twice_or_when_built_merged_does_nothing():
     built.load_state_dict(before)
 
 
-@pytest.mark.parametrize(('place', 'name'), [
-    ('fc3', 'fc3_bn'), ('repconv3', 'repconv3.bn'), ('avg', 'avg.bn')])
+@pytest.mark.parametrize(('place', 'name'), [('fc3', 'fc3_bn'),
+                                             ('repconv3', 'repconv3.bn'),
+                                             ('avg', 'avg.bn')])
 def test_a_failed_merge_changes_nothing(place, name):
     model, x = block(), randn(2, 4, 6, 4)
     channels = model.get_submodule(name).num_features
@@ -192,8 +209,8 @@ def test_a_merge_that_ignores_a_norm_would_be_seen(name):
         assert_same(merged(x), trained(x), 1e-3)
 
 
-@pytest.mark.parametrize(('dtype', 'rtol'), [
-    (torch.float32, 2e-5), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
 def test_merges_in_any_dtype_and_keeps_it(dtype, rtol):
     trained, x = block(), randn(2, 4, 6, 4)
     expected = trained(x)
@@ -215,12 +232,13 @@ def test_configs_reach_every_layer_and_merge():
     assert_same(model(x), expected)
 
 
-@pytest.mark.parametrize(('wanted', 'given', 'message'), [
-    (dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
-    ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
-    (dict(input_size=(6, 6)), {}, 'another image size'),
-    (dict(num_groups=4), {}, 'another architecture.*groups'),
-    (dict(reparam_conv_kernels=(3, )), {}, 'reparam_conv_kernels.*repconv1')])
+@pytest.mark.parametrize(
+    ('wanted', 'given', 'message'),
+    [(dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
+     ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
+     (dict(input_size=(6, 6)), {}, 'another image size'),
+     (dict(num_groups=4), {}, 'another architecture.*groups'),
+     (dict(reparam_conv_kernels=(3, )), {}, 'reparam_conv_kernels.*repconv1')])
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
         wanted, given, message):
     model = block(**wanted)

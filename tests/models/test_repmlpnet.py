@@ -14,15 +14,8 @@ from mmcls_repmlp import RepMLPBlock, RepMLPNet
 from mmcls_repmlp.checkpoints import convert_to_mmcls
 from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.errors import CheckpointError
-from tests.helpers import (
-    DATA,
-    TINY,
-    TINY_CFG,
-    assert_same,
-    randn,
-    random_model,
-    randomize,
-)
+from tests.helpers import (DATA, TINY, TINY_CFG, assert_same, randn,
+                           random_model, randomize)
 
 # Parameters in millions and MACs in 10^9, training and deploy form, of the
 # whole classifier with 1000 classes. The parameters are the official README's
@@ -42,9 +35,18 @@ def net(**cfg):
 
 
 def mmcls_net(**cfg):
-    return random_model(MmclsRepMLPNet, **{
-        **dict(arch={k: list(v) for k, v in TINY.items()}, img_size=32,
-               out_indices=(2, ), reparam_conv_kernels=(1, 3)), **cfg})
+    return random_model(
+        MmclsRepMLPNet, **{
+            **dict(
+                arch={
+                    k: list(v)
+                    for k, v in TINY.items()
+                },
+                img_size=32,
+                out_indices=(2, ),
+                reparam_conv_kernels=(1, 3)),
+            **cfg
+        })
 
 
 def shapes(model):
@@ -52,6 +54,7 @@ def shapes(model):
 
 
 # ---------------------------------------------------------------- variants
+
 
 @pytest.mark.parametrize(('arch', 'size', 'params', 'macs'), PUBLISHED)
 def test_published_models(arch, size, params, macs):
@@ -73,11 +76,12 @@ def test_arch_b_has_the_names_shapes_and_order_of_mmcls(deploy):
             'b', reparam_conv_kernels=(1, 3), deploy=deploy)
     assert shapes(ours) == shapes(theirs)
     # Optimizer states of checkpoints go by position.
-    assert [name for name, _ in ours.named_parameters()] == [
-        name for name, _ in theirs.named_parameters()]
+    assert [name for name, _ in ours.named_parameters()
+            ] == [name for name, _ in theirs.named_parameters()]
 
 
 # ------------------------------------------------------------ equal results
+
 
 @pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
                                              (torch.float32, 2e-5)])
@@ -119,8 +123,9 @@ def test_b224_equals_mmcls_in_both_forms():
     theirs = MmclsRepMLPNet('b', reparam_conv_kernels=(1, 3)).eval()
     with torch.no_grad():
         for name, module in ours.named_modules():
-            if name.endswith(('ffn_fc2.bn', 'fc3_bn')) or (
-                    'repconv' in name and name.endswith('.bn')):
+            if name.endswith(
+                ('ffn_fc2.bn', 'fc3_bn')) or ('repconv' in name
+                                              and name.endswith('.bn')):
                 module.weight.mul_(0.2)
                 module.bias.mul_(0.2)
         theirs.load_state_dict(ours.state_dict())
@@ -155,8 +160,9 @@ def test_deploy_form_equals_mmcls_own_conversion_in_float32():
         assert_same(a.double(), b.double(), 2e-5), name
 
 
-@pytest.mark.parametrize('cfg', [
-    {}, dict(with_cp=True), dict(out_indices=(0, 1, 2))])
+@pytest.mark.parametrize(
+    'cfg', [{}, dict(with_cp=True),
+            dict(out_indices=(0, 1, 2))])
 def test_training_step_equals_mmcls(cfg):
     ours = net(out_after_downsample=True, **cfg)
     theirs = mmcls_net(out_indices=cfg.get('out_indices', (2, )))
@@ -170,8 +176,11 @@ def test_training_step_equals_mmcls(cfg):
         # Gradients as one vector: those of weights before a batch norm
         # cancel to almost nothing and have no relative accuracy of their own.
         grads = [x.grad, *(p.grad for p in model.parameters())]
-        results.append([*outs, torch.cat([g.flatten() for g in grads]),
-                        *(b.double() for b in model.buffers())])
+        results.append([
+            *outs,
+            torch.cat([g.flatten() for g in grads]),
+            *(b.double() for b in model.buffers())
+        ])
     assert_same(*results)
 
 
@@ -182,15 +191,19 @@ def test_equals_the_official_code(name, deploy):
     cfg = oracle['config']
     stages = len(cfg['channels'])
     model = RepMLPNet(
-        dict(channels=cfg['channels'], depths=cfg['num_blocks'],
-             sharesets_nums=cfg['sharesets_nums'],
-             globalperceptron_divisor=1),
+        dict(
+            channels=cfg['channels'],
+            depths=cfg['num_blocks'],
+            sharesets_nums=cfg['sharesets_nums'],
+            globalperceptron_divisor=1),
         img_size=(4 * cfg['hs'][0], 4 * cfg['ws'][0]),
         out_indices=(stages - 1, ),
         reparam_conv_kernels=cfg['reparam_conv_k'])
-    classifier = nn.ModuleDict(dict(
-        backbone=model, head=nn.ModuleDict(dict(fc=nn.Linear(
-            cfg['channels'][-1], cfg['num_class'])))))
+    classifier = nn.ModuleDict(
+        dict(
+            backbone=model,
+            head=nn.ModuleDict(
+                dict(fc=nn.Linear(cfg['channels'][-1], cfg['num_class'])))))
     classifier.load_state_dict(convert_to_mmcls(oracle['state_dict']))
     classifier.double().eval()
     if deploy:
@@ -201,6 +214,7 @@ def test_equals_the_official_code(name, deploy):
 
 
 # --------------------------------------------------------------- any size
+
 
 def test_list_valued_and_rectangular_sizes():
     # Config files give lists, which never match in mmcls.
@@ -219,8 +233,8 @@ def test_multiples_of_the_training_size(size):
     merged.switch_to_deploy()
     x = randn(2, 3, *size)
     outs = model(x)
-    assert [out.shape[2:] for out in outs] == [
-        (size[0] >> i, size[1] >> i) for i in (2, 3, 4)]
+    assert [out.shape[2:] for out in outs] == [(size[0] >> i, size[1] >> i)
+                                               for i in (2, 3, 4)]
     assert_same(merged(x), outs)
 
 
@@ -229,17 +243,21 @@ def test_swapping_the_halves_of_an_image_swaps_those_of_the_features():
     swapped = torch.cat([x[..., 32:], x[..., :32]], dim=3)
     for out, expected in zip(model(swapped), model(x)):
         half = expected.shape[3] // 2
-        assert_same(out, torch.cat(
-            [expected[..., half:], expected[..., :half]], dim=3))
+        assert_same(
+            out, torch.cat([expected[..., half:], expected[..., :half]],
+                           dim=3))
 
 
-@pytest.mark.parametrize(('size', 'nearest'), [
-    ((40, 32), '32x32'), ((32, 60), '32x64'), ((16, 16), '32x32'),
-    ((90, 33), '96x32')])
+@pytest.mark.parametrize(('size', 'nearest'), [((40, 32), '32x32'),
+                                               ((32, 60), '32x64'),
+                                               ((16, 16), '32x32'),
+                                               ((90, 33), '96x32')])
 def test_other_sizes_are_refused_with_one_that_works(size, nearest):
     model = net()
-    with pytest.raises(ValueError, match=f'{size[0]}x{size[1]} do not fit '
-                       f'img_size=32x32: .* nearest being {nearest}'):
+    with pytest.raises(
+            ValueError,
+            match=f'{size[0]}x{size[1]} do not fit '
+            f'img_size=32x32: .* nearest being {nearest}'):
         model(randn(1, 3, *size))
     model(randn(1, 3, *map(int, nearest.split('x'))))
 
@@ -259,6 +277,7 @@ def test_size_too_small_for_the_stages_is_refused():
 
 
 # ----------------------------------------------------------------- outputs
+
 
 def test_outputs_are_those_of_the_stages():
     model, x = net(out_indices=(-1, 0, 1)), randn(1, 3, 32, 32)
@@ -288,9 +307,11 @@ def test_without_final_norm():
 
 # ---------------------------------------------------------- configurability
 
+
 def test_norm_cfg_and_conv_cfg_reach_every_layer():
     model = RepMLPNet(
-        **TINY_CFG, norm_cfg=dict(type='BN', eps=0.25),
+        **TINY_CFG,
+        norm_cfg=dict(type='BN', eps=0.25),
         conv_cfg=dict(type='Conv2dAdaptivePadding'))
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
@@ -317,15 +338,22 @@ def test_weights_of_convolutions_are_initialised_by_init_cfg():
 
 
 @pytest.mark.parametrize('wrong', [
-    dict(arch='x'), dict(img_size=(1, 2, 3)), dict(patch_size=0),
-    dict(out_indices=(3, )), dict(out_indices=()), dict(frozen_stages=3),
-    dict(reparam_conv_kernels=(2, )), dict(drop_path_rate=1.)])
+    dict(arch='x'),
+    dict(img_size=(1, 2, 3)),
+    dict(patch_size=0),
+    dict(out_indices=(3, )),
+    dict(out_indices=()),
+    dict(frozen_stages=3),
+    dict(reparam_conv_kernels=(2, )),
+    dict(drop_path_rate=1.)
+])
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ValueError, match=str(*wrong)):
         net(**wrong)
 
 
 # ------------------------------------------------------- training features
+
 
 def test_is_a_backbone_of_mmcls():
     assert issubclass(RepMLPNet, BaseBackbone)
@@ -336,8 +364,10 @@ def test_is_a_backbone_of_mmcls():
 def test_frozen_stages(last):
     model = net(frozen_stages=last).train()
     stages = [*model.stages]
-    frozen = [model.patch_embed, *stages[:last + 1],
-              *[*model.downsample_layers][:max(last, 0)]] if last >= 0 else []
+    frozen = [
+        model.patch_embed, *stages[:last + 1],
+        *[*model.downsample_layers][:max(last, 0)]
+    ] if last >= 0 else []
     frozen += [model.final_norm] if last == 2 else []
     names = {id(p) for m in frozen for p in m.parameters()}
     assert {id(p) for p in model.parameters() if not p.requires_grad} == names
@@ -363,8 +393,10 @@ def test_gradient_checkpointing_changes_no_result(cfg):
         model = net(with_cp=with_cp, **cfg).train()
         torch.manual_seed(1)
         model(randn(4, 3, 32, 32))[0].square().mean().backward()
-        results.append([*(p.grad for p in model.parameters()),
-                        *(b.double() for b in model.buffers())])
+        results.append([
+            *(p.grad for p in model.parameters()),
+            *(b.double() for b in model.buffers())
+        ])
     assert_same(*results, rtol=0)
 
 
@@ -376,11 +408,13 @@ def test_drop_path_rate_grows_over_the_blocks():
 
 def test_layer_depth():
     model = net()
-    depth = {name: model.get_layer_depth(f'backbone.{name}', 'backbone.')
-             for name in ('patch_embed.norm.bias', 'stages.0.0.norm1.bias',
-                          'downsample_layers.0.conv.weight',
-                          'stages.1.0.norm1.bias', 'stages.1.1.norm1.bias',
-                          'stages.2.0.norm1.bias', 'final_norm.bias')}
+    depth = {
+        name: model.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name in ('patch_embed.norm.bias', 'stages.0.0.norm1.bias',
+                     'downsample_layers.0.conv.weight',
+                     'stages.1.0.norm1.bias', 'stages.1.1.norm1.bias',
+                     'stages.2.0.norm1.bias', 'final_norm.bias')
+    }
     assert [*depth.values()] == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5)]
     assert model.get_layer_depth('head.fc.bias', 'backbone.') == (5, 6)
 
@@ -418,6 +452,7 @@ def test_copies_and_pickles():
 
 # ------------------------------------------------------------------ deploy
 
+
 def test_switching_is_idempotent_and_read_from_the_structure():
     model, x = net(), randn(1, 3, 32, 32)
     assert not model.deploy
@@ -444,10 +479,12 @@ def test_all_blocks_are_merged_or_none():
 
 # -------------------------------------------------------- loading weights
 
+
 @pytest.mark.parametrize('load', [
     lambda model, weights: model.load_state_dict(weights),
     lambda model, weights: model.load_state_dict(weights, strict=False),
-    lambda model, weights: load_state_dict(model, weights)])
+    lambda model, weights: load_state_dict(model, weights)
+])
 @pytest.mark.parametrize(('wanted', 'given', 'message'), [
     (dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
     ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
@@ -458,8 +495,10 @@ def test_all_blocks_are_merged_or_none():
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
         load, wanted, given, message):
     model = nn.ModuleDict(dict(backbone=net(**wanted)))
-    weights = {f'backbone.{key}': value + 1
-               for key, value in net(**given).state_dict().items()}
+    weights = {
+        f'backbone.{key}': value + 1
+        for key, value in net(**given).state_dict().items()
+    }
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(CheckpointError, match=message):
         load(model, weights)
@@ -475,6 +514,9 @@ def test_a_classifier_may_load_its_head_alone():
 
 def test_counters_of_batch_norm_may_be_absent():
     model = net()
-    weights = {key: value for key, value in model.state_dict().items()
-               if not key.endswith('num_batches_tracked')}
+    weights = {
+        key: value
+        for key, value in model.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
     load_state_dict(model, weights)

@@ -18,7 +18,8 @@ def test_checkpointing_changes_neither_gradients_nor_statistics():
         call(copied, x).square().sum().backward()
         results.append([
             x.grad, *(p.grad for p in copied.parameters()),
-            *(b.double() for b in copied.buffers())])
+            *(b.double() for b in copied.buffers())
+        ])
     assert_same(*results, rtol=0)
     assert int(results[0][-1]) == 1  # num_batches_tracked
 
@@ -45,7 +46,8 @@ def test_a_stage_is_called_and_runs_its_blocks_in_order():
     assert_same(stage(x), stage[2](stage[0](x).relu()), 0)
     assert calls[:4] == [nn.Linear, nn.ReLU, nn.Linear, Stage]
     assert isinstance(stage, nn.Sequential) and [*stage.state_dict()] == [
-        '0.weight', '0.bias', '2.weight', '2.bias']
+        '0.weight', '0.bias', '2.weight', '2.bias'
+    ]
 
 
 def test_a_stage_checkpoints_in_training_with_gradients_only():

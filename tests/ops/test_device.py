@@ -36,6 +36,7 @@ def test_is_false_under_transforms():
 
 
 def test_compiled_code_is_not_taken_for_transformed_code():
+
     def told(x):
         return x + 1 if is_transformed() else x + 2
 

@@ -3,14 +3,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from mmcls_repmlp.ops import (
-    bn_scale_shift,
-    conv_to_fc,
-    fold_input_scale_shift,
-    fold_scale_shift,
-    merge_convs_into_fc,
-    pad_kernel,
-)
+from mmcls_repmlp.ops import (bn_scale_shift, conv_to_fc,
+                              fold_input_scale_shift, fold_scale_shift,
+                              merge_convs_into_fc, pad_kernel)
 from tests.helpers import assert_same, randn, randomize
 
 SIZES = [(4, 4), (3, 5), (5, 2), (1, 1), (1, 4), (7, 7)]
@@ -24,8 +19,8 @@ def test_scale_shift_equals_batch_norm_in_eval_mode(affine):
     weight, bias = (norm.weight, norm.bias) if affine else (None, None)
     scale, shift = bn_scale_shift(norm.running_mean, norm.running_var, weight,
                                   bias, norm.eps)
-    expected = F.batch_norm(x, norm.running_mean, norm.running_var, weight,
-                            bias, eps=norm.eps)
+    expected = F.batch_norm(
+        x, norm.running_mean, norm.running_var, weight, bias, eps=norm.eps)
     assert_same(x * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1),
                 expected)
 
@@ -35,8 +30,9 @@ def test_folded_convolution_equals_convolution_then_affine(with_bias):
     weight, bias = randn(6, 2, 3, 3), randn(6, seed=1) if with_bias else None
     scale, shift = randn(6, seed=2), randn(6, seed=3)
     x = randn(2, 4, 5, 5, seed=4)
-    expected = F.conv2d(x, weight, bias, groups=2) * scale.view(
-        1, -1, 1, 1) + shift.view(1, -1, 1, 1)
+    expected = F.conv2d(
+        x, weight, bias, groups=2) * scale.view(1, -1, 1, 1) + shift.view(
+            1, -1, 1, 1)
     folded = fold_scale_shift(weight, bias, scale, shift)
     assert_same(F.conv2d(x, *folded, groups=2), expected)
 
@@ -66,8 +62,8 @@ def test_padding_and_cutting_a_kernel():
 @pytest.mark.parametrize('kernel_size', [1, 3, 5, (1, 3), (5, 3)])
 @pytest.mark.parametrize('channels', [(3, 1), (2, 4)])
 def test_matrix_equals_the_convolution(size, kernel_size, channels):
-    kh, kw = (kernel_size, kernel_size) if isinstance(
-        kernel_size, int) else kernel_size
+    kh, kw = (kernel_size,
+              kernel_size) if isinstance(kernel_size, int) else kernel_size
     (o, i), (h, w) = channels, size
     kernel = randn(o, i, kh, kw)
     matrix = conv_to_fc(kernel, size)
@@ -118,8 +114,9 @@ def test_affine_input_is_folded_into_the_map_that_reads_it(shape):
     folded, folded_bias = fold_input_scale_shift(weight, bias, scale, shift)
     assert folded.shape == shape
     affine = x * scale.view(4, 1, 1) + shift.view(4, 1, 1)
-    assert_same(F.conv2d(x, folded.view(5, 4, 1, 1), folded_bias),
-                F.conv2d(affine, weight.view(5, 4, 1, 1), bias))
+    assert_same(
+        F.conv2d(x, folded.view(5, 4, 1, 1), folded_bias),
+        F.conv2d(affine, weight.view(5, 4, 1, 1), bias))
 
 
 def test_one_input_channel_serves_the_inputs_that_follow_each_other():
@@ -128,8 +125,9 @@ def test_one_input_channel_serves_the_inputs_that_follow_each_other():
     x = randn(4, 2, 3, seed=4)
     folded, folded_bias = fold_input_scale_shift(weight, bias, scale, shift)
     affine = x * scale.view(2, 1) + shift.view(2, 1)
-    assert_same(F.linear(x.flatten(1), folded, folded_bias),
-                F.linear(affine.flatten(1), weight, bias))
+    assert_same(
+        F.linear(x.flatten(1), folded, folded_bias),
+        F.linear(affine.flatten(1), weight, bias))
 
 
 def test_channels_that_do_not_divide_the_inputs_are_refused():

@@ -15,5 +15,5 @@ def test_only_the_layout_changes():
 
 def test_few_positions_stay_as_they_are():
     assert for_pointwise_conv(randn(1, 8, 3, 5)).is_contiguous()
-    assert for_pointwise_conv(randn(1, 8, 4, 4)).is_contiguous(
-        memory_format=CL)
+    assert for_pointwise_conv(randn(1, 8, 4,
+                                    4)).is_contiguous(memory_format=CL)

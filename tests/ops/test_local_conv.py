@@ -12,8 +12,9 @@ from tests.helpers import assert_same, randn
 def test_equals_a_depthwise_convolution_and_its_gradients(
         channels, kernel, size):
     results = []
-    for conv in (local_conv, lambda x, w: F.conv2d(
-            x, w, padding=kernel // 2, groups=channels)):
+    for conv in (
+            local_conv,
+            lambda x, w: F.conv2d(x, w, padding=kernel // 2, groups=channels)):
         x = randn(3, channels, *size).requires_grad_()
         weight = randn(channels, 1, kernel, kernel, seed=1).requires_grad_()
         out = conv(x, weight)

@@ -4,9 +4,8 @@ import torch
 from mmcls_repmlp.ops import partition, unpartition
 from tests.helpers import randn
 
-CASES = [((2, 3, 4, 6), (2, 3)), ((1, 2, 6, 4), (3, 4)), ((2, 3, 4, 4),
-                                                         (4, 4)),
-         ((3, 1, 2, 8), (1, 1))]
+CASES = [((2, 3, 4, 6), (2, 3)), ((1, 2, 6, 4), (3, 4)),
+         ((2, 3, 4, 4), (4, 4)), ((3, 1, 2, 8), (1, 1))]
 
 
 @pytest.mark.parametrize(('shape', 'size'), CASES)

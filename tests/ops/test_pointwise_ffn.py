@@ -7,8 +7,9 @@ from tests.helpers import assert_same, randn
 
 
 def operands(c=6, d=12):
-    return (randn(d, c, 1, 1, seed=1), randn(d, seed=2)), (
-        randn(c, d, 1, 1, seed=3), randn(c, seed=4))
+    return (randn(d, c, 1, 1,
+                  seed=1), randn(d, seed=2)), (randn(c, d, 1, 1,
+                                                     seed=3), randn(c, seed=4))
 
 
 def expected(x, first, second):
@@ -23,8 +24,8 @@ def test_equals_its_formula(shape):
 
 @pytest.mark.parametrize('images', [1, 2, 5, 6])
 def test_a_few_images_at_a_time_give_the_same(images, monkeypatch):
-    monkeypatch.setitem(
-        pointwise_ffn.__globals__, '_HIDDEN_BYTES', images * 12 * 64 * 8)
+    monkeypatch.setitem(pointwise_ffn.__globals__, '_HIDDEN_BYTES',
+                        images * 12 * 64 * 8)
     x = randn(5, 6, 8, 8)
     assert_same(pointwise_ffn(x, *operands()), expected(x, *operands()))
 

@@ -3,11 +3,8 @@ import itertools
 import pytest
 import torch
 
-from mmcls_repmlp.ops.resize_fc import (
-    resampling_matrix,
-    resize_fc,
-    resize_fc_bias,
-)
+from mmcls_repmlp.ops.resize_fc import (resampling_matrix, resize_fc,
+                                        resize_fc_bias)
 from tests.helpers import assert_same, randn
 
 SIZES = [((2, 2), (3, 3)), ((3, 3), (2, 2)), ((3, 2), (2, 4)),
@@ -73,9 +70,10 @@ def test_the_bias_against_plain_loops(old, new, s):
         plain_matrix(*pair) for pair in zip(old, new))
     sets = bias.reshape(s, *old)
     expected = torch.tensor([
-        sum(up_h[i][a] * up_w[j][b] * sets[n, a, b]
-            for a in range(old[0]) for b in range(old[1]))
-        for n in range(s) for i in range(new[0]) for j in range(new[1])])
+        sum(up_h[i][a] * up_w[j][b] * sets[n, a, b] for a in range(old[0])
+            for b in range(old[1])) for n in range(s) for i in range(new[0])
+        for j in range(new[1])
+    ])
     assert_same(resize_fc_bias(bias, old, new), expected.double(), 1e-6)
 
 
@@ -95,8 +93,9 @@ def test_a_constant_is_mapped_to_what_it_was_mapped_to(old, new):
     assert_same(resized.sum(1), torch.ones(new[0] * new[1]).double())
     # And any layer gives what it gave, resampled like a bias.
     weight = randn(count, count)
-    assert_same(resize_fc(weight, old, new).sum(1),
-                resize_fc_bias(weight.sum(1), old, new))
+    assert_same(
+        resize_fc(weight, old, new).sum(1),
+        resize_fc_bias(weight.sum(1), old, new))
 
 
 def test_weights_of_another_size_are_refused():

@@ -5,11 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from mmcls_repmlp.ops import shareset_fc
-from mmcls_repmlp.ops.shareset_fc import (
-    by_convolution,
-    by_matrix_products,
-    prefers_convolution,
-)
+from mmcls_repmlp.ops.shareset_fc import (by_convolution, by_matrix_products,
+                                          prefers_convolution)
 from tests.helpers import assert_same, randn
 
 FORMULATIONS = [shareset_fc, by_convolution, by_matrix_products]
@@ -31,8 +28,8 @@ def test_equals_plain_loops(compute, shape, with_bias):
             matrix = weight[shareset * q:(shareset + 1) * q, :, 0, 0]
             expected[row, shareset] = matrix @ x[row, shareset]
             if with_bias:
-                expected[row, shareset] += bias[shareset * q:(shareset + 1)
-                                                * q]
+                expected[row,
+                         shareset] += bias[shareset * q:(shareset + 1) * q]
     assert_same(compute(x, weight, bias if with_bias else None), expected)
 
 
@@ -41,10 +38,8 @@ def test_equals_plain_loops(compute, shape, with_bias):
 def test_equals_the_grouped_convolution_and_its_gradients(formulation, shape):
     m, s, q = shape
     grads = []
-    for compute in (
-            formulation,
-            lambda x, w, b: F.conv2d(
-                x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, q)):
+    for compute in (formulation, lambda x, w, b: F.conv2d(
+            x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, q)):
         leaves = [t.requires_grad_() for t in operands(*shape)]
         out = compute(*leaves)
         out.backward(randn(m, s, q, seed=3))
@@ -53,8 +48,8 @@ def test_equals_the_grouped_convolution_and_its_gradients(formulation, shape):
 
 
 @pytest.mark.parametrize('formulation', FORMULATIONS)
-@pytest.mark.parametrize(('m', 's', 'q', 'r'), [
-    (3, 1, 4, 6), (2, 5, 6, 3), (64, 4, 2, 5)])
+@pytest.mark.parametrize(('m', 's', 'q', 'r'), [(3, 1, 4, 6), (2, 5, 6, 3),
+                                                (64, 4, 2, 5)])
 def test_outputs_may_differ_in_number_from_inputs(formulation, m, s, q, r):
     # As in the first paper's block, whose groups are what sharesets are here.
     x, weight = randn(m, s, q), randn(s * r, q, 1, 1, seed=1)
@@ -80,8 +75,10 @@ def test_weights_of_large_matrices_get_their_gradient_without_a_copy(
     with torch.profiler.profile(record_shapes=True) as profile:
         x, w = randn(m, s, q), randn(s * r, q, 1, 1).requires_grad_()
         shareset_fc(x, w).sum().backward()
-    copied = [prod(event.input_shapes[0]) for event in profile.events()
-              if event.name in ('aten::copy_', 'aten::clone')]
+    copied = [
+        prod(event.input_shapes[0]) for event in profile.events()
+        if event.name in ('aten::copy_', 'aten::clone')
+    ]
     assert copied and w.numel() not in copied
 
 
@@ -112,6 +109,7 @@ def test_weights_are_not_copied(compute):
 
 
 def test_convolution_is_preferred_for_many_rows_or_few_inputs():
+
     def prefers(m, q, dtype=torch.float32, weight_grad=False):
         x = torch.empty(m, 2, q, dtype=dtype)
         weight = torch.empty(2 * q, q, dtype=dtype)
@@ -153,8 +151,7 @@ def test_refuses_shapes_that_do_not_belong_together(wrong):
 @pytest.mark.parametrize('inputs', [4, 300])
 def test_no_rows(dtype, sharesets, inputs):
     x = torch.zeros(0, sharesets, inputs, dtype=dtype, requires_grad=True)
-    weight = torch.ones(3 * sharesets, inputs, dtype=dtype,
-                        requires_grad=True)
+    weight = torch.ones(3 * sharesets, inputs, dtype=dtype, requires_grad=True)
     for with_gradients in (True, False):
         with torch.set_grad_enabled(with_gradients):
             out = shareset_fc(x, weight)

@@ -49,8 +49,8 @@ def test_mixup_blends_first_and_last(seed):
     images, mixed, scores = mix('FlipMixup', 0.4, seed)
     part = ratio(0.4, seed)
     for i in range(N):
-        assert_same(mixed[i], part * images[i]
-                    + (1 - part) * images[N - 1 - i])
+        assert_same(mixed[i],
+                    part * images[i] + (1 - part) * images[N - 1 - i])
     assert_same(scores, expected_scores(part), 1e-6)
 
 
@@ -64,8 +64,8 @@ def test_cutmix_pastes_one_box_and_counts_its_area(seed):
     inside[max(y - height // 2, 0):y + height // 2,
            max(x - width // 2, 0):x + width // 2] = True
     for i in range(N):
-        pasted = torch.where(torch.from_numpy(inside), images[N - 1 - i],
-                             images[i])
+        pasted = torch.where(
+            torch.from_numpy(inside), images[N - 1 - i], images[i])
         assert_same(mixed[i], pasted, 0)
     assert_same(scores, expected_scores(1 - inside.mean()), 1e-6)
 
@@ -84,8 +84,8 @@ def test_loss_of_mixed_and_smoothed_labels(name, alpha):
         norm = math.log(sum(math.exp(float(z)) for z in logits[i]))
         for c in range(CLASSES):
             target = 0.
-            for label, weight in ((LABELS[i], part),
-                                  (LABELS[N - 1 - i], 1 - part)):
+            for label, weight in ((LABELS[i], part), (LABELS[N - 1 - i],
+                                                      1 - part)):
                 on = 1 - SMOOTHING + SMOOTHING / CLASSES
                 target += weight * (on if c == label else SMOOTHING / CLASSES)
             total -= target * (float(logits[i, c]) - norm)
@@ -93,12 +93,16 @@ def test_loss_of_mixed_and_smoothed_labels(name, alpha):
 
 
 def test_one_of_both_for_every_batch_each_as_likely(monkeypatch):
-    chosen = RandomBatchAugment([dict(type='FlipMixup', alpha=0.4),
-                                 dict(type='FlipCutMix', alpha=1.0)])
+    chosen = RandomBatchAugment([
+        dict(type='FlipMixup', alpha=0.4),
+        dict(type='FlipCutMix', alpha=1.0)
+    ])
     calls = []
     for augment in chosen.augments:
-        monkeypatch.setattr(augment, 'mix', lambda *both, who=augment: (
-            calls.append(who), both)[1])
+        monkeypatch.setattr(
+            augment,
+            'mix',
+            lambda *both, who=augment: (calls.append(who), both)[1])
     np.random.seed(0)
     for _ in range(2000):
         chosen(*batch())

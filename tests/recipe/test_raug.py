@@ -25,12 +25,11 @@ def test_everything_is_drawn_uniformly_and_with_replacement():
     pairs = [raug.draws() for _ in range(images)]
     draws = [draw for pair in pairs for draw in pair]
     assert len(draws) == 2 * images
-    for values, kinds in (([d.name for d in draws], 16),
-                          ([d.magnitude for d in draws], 15),
-                          ([d.sign for d in draws], 2),
-                          ([d.resample for d in draws], 2),
-                          ([int(8 * d.centre[0]) for d in draws], 8),
-                          ([int(8 * d.centre[1]) for d in draws], 8)):
+    for values, kinds in (([d.name for d in draws], 16), ([
+            d.magnitude for d in draws
+    ], 15), ([d.sign for d in draws], 2), ([d.resample for d in draws], 2),
+                          ([int(8 * d.centre[0]) for d in draws],
+                           8), ([int(8 * d.centre[1]) for d in draws], 8)):
         counts = Counter(values)
         mean = 2 * images / kinds
         assert len(counts) == kinds
@@ -46,8 +45,8 @@ def test_numpys_seed_repeats_it():
     raug, outs = RAug(), []
     for seed in (3, 3, 4):
         np.random.seed(seed)
-        outs.append(np.stack([raug({'img': image(i)})['img']
-                              for i in range(6)]))
+        outs.append(
+            np.stack([raug({'img': image(i)})['img'] for i in range(6)]))
     assert (outs[0] == outs[1]).all()
     assert (outs[0] != outs[2]).any()
 
@@ -58,8 +57,9 @@ def test_every_draw_is_applied_in_turn(monkeypatch):
     monkeypatch.setattr(raug, 'draws', lambda: chosen)
     inverted = 255 - image().astype(int)
     solarized = np.where(inverted < 128, inverted, 255 - inverted)
-    assert (raug({'img': image()})['img']
-            == np.minimum(np.floor(solarized * 2.62), 255)).all()
+    assert (raug({'img': image()
+                  })['img'] == np.minimum(np.floor(solarized * 2.62),
+                                          255)).all()
 
 
 def test_channels_are_blue_green_red(monkeypatch):
@@ -72,8 +72,8 @@ def test_channels_are_blue_green_red(monkeypatch):
     out = raug({'img': bgr})['img']
     assert out[10, 13].tolist() == [113, 122, 125]
     grey = 0.114 * 200
-    assert np.abs(out[0, 0] - [0.9 * grey + 20, 0.9 * grey, 0.9 * grey]
-                  ).max() <= 1
+    assert np.abs(out[0, 0] -
+                  [0.9 * grey + 20, 0.9 * grey, 0.9 * grey]).max() <= 1
 
 
 @pytest.mark.parametrize('name', OPERATIONS)
@@ -95,8 +95,11 @@ def test_counts_must_be_whole_numbers(value):
             RAug(**{name: value})
 
 
-@pytest.mark.parametrize('wrong', [
-    image().astype(np.float32), image(shape=(5, 5)), image(shape=(5, 5, 4))])
+@pytest.mark.parametrize(
+    'wrong',
+    [image().astype(np.float32),
+     image(shape=(5, 5)),
+     image(shape=(5, 5, 4))])
 def test_other_images_are_refused(wrong):
     with pytest.raises(InputError, match='uint8 of shape'):
         RAug()({'img': wrong})

@@ -15,8 +15,9 @@ SHIFTS = [0.045 * m for m in range(15)]
 MAGNITUDES = {
     'Rotate': [3 * m for m in range(15)],
     'Posterize': [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 5],
-    'Solarize': [0, 25, 51, 76, 102, 128, 153, 179, 204, 230, 256, 281, 307,
-                 332, 358],
+    'Solarize': [
+        0, 25, 51, 76, 102, 128, 153, 179, 204, 230, 256, 281, 307, 332, 358
+    ],
     'SolarizeAdd': [11 * m for m in range(15)],
     'Cutout': [4 * m for m in range(15)],
     'Color': FACTORS,
@@ -43,8 +44,9 @@ def pixels():
 
 
 def result(pixels, name, magnitude, **more):
-    return np.asarray(apply(Image.fromarray(pixels),
-                            Draw(name, magnitude, **more))).astype(int)
+    return np.asarray(
+        apply(Image.fromarray(pixels), Draw(name, magnitude,
+                                            **more))).astype(int)
 
 
 def test_the_table_holds_the_sixteen_operations():
@@ -59,12 +61,12 @@ def test_values_of_magnitudes(name):
     if name in ('Posterize', 'Solarize', 'SolarizeAdd', 'Cutout'):
         assert all(type(value) is int for value in values)
         # 110 * 0.7 is a little below 77 in floating point, as in the source.
-        expected = [int(m / 10 * 110) for m in range(15)] if (
-            name == 'SolarizeAdd') else MAGNITUDES[name]
+        expected = [int(m / 10 * 110) for m in range(15)
+                    ] if (name == 'SolarizeAdd') else MAGNITUDES[name]
         assert values == expected
         assert np.allclose(expected, MAGNITUDES[name], atol=1)
-    assert np.allclose(values, MAGNITUDES[name], atol=1 if (
-        name == 'SolarizeAdd') else 1e-12)
+    assert np.allclose(
+        values, MAGNITUDES[name], atol=1 if (name == 'SolarizeAdd') else 1e-12)
     backwards = [scale.value(Draw(name, m, sign=-1)) for m in range(15)]
     assert backwards == ([-v for v in values] if name in SIGNED else values)
 
@@ -98,19 +100,22 @@ def test_equalize(pixels):
 def test_posterize_keeps_the_highest_bits_down_to_none(pixels):
     for magnitude, bits in enumerate(MAGNITUDES['Posterize']):
         step = 2**(8 - bits)
-        assert (result(pixels, 'Posterize', magnitude)
-                == pixels.astype(int) // step * step).all()
+        assert (result(pixels, 'Posterize',
+                       magnitude) == pixels.astype(int) // step * step).all()
 
 
 @pytest.mark.parametrize('magnitude', range(0, 15, 2))
 def test_solarize(pixels, magnitude):
     image = pixels.astype(int)
     threshold = MAGNITUDES['Solarize'][magnitude]
-    assert (result(pixels, 'Solarize', magnitude)
-            == np.where(image < threshold, image, 255 - image)).all()
+    assert (result(pixels, 'Solarize',
+                   magnitude) == np.where(image < threshold, image,
+                                          255 - image)).all()
     add = int(magnitude / 10 * 110)
-    assert (result(pixels, 'SolarizeAdd', magnitude) == np.where(
-        image < 128, np.minimum(image + add, 255), image)).all()
+    assert (result(pixels, 'SolarizeAdd',
+                   magnitude) == np.where(image < 128,
+                                          np.minimum(image + add, 255),
+                                          image)).all()
 
 
 def grey(image):
@@ -128,7 +133,8 @@ def blurred(image):
 
 ZEROS = {
     'Brightness': lambda image: 0 * image,
-    'Contrast': lambda image: np.full(image.shape, grey(image).mean()),
+    'Contrast': lambda image: np.full(image.shape,
+                                      grey(image).mean()),
     'Color': lambda image: np.repeat(grey(image)[..., None], 3, 2),
     'Sharpness': blurred,
 }
@@ -141,8 +147,8 @@ def test_enhancers_blend_with_what_they_take_away(name, pixels, magnitude):
     zero = ZEROS[name](pixels.astype(float))
     expected = np.clip(zero + factor * (pixels - zero), 0, 255)
     # Pillow rounds what is taken away, and cuts off the result.
-    assert np.abs(result(pixels, name, magnitude)
-                  - expected).max() <= 1 + abs(1 - factor)
+    assert np.abs(result(pixels, name, magnitude) -
+                  expected).max() <= 1 + abs(1 - factor)
 
 
 def triangle(d):
@@ -151,8 +157,8 @@ def triangle(d):
 
 def cubic(d, a=-1):  # what Pillow's transform takes
     d = np.abs(d)
-    return np.where(d < 1, (a + 2) * d**3 - (a + 3) * d**2 + 1, np.where(
-        d < 2, a * (d**3 - 5 * d**2 + 8 * d - 4), 0))
+    return np.where(d < 1, (a + 2) * d**3 - (a + 3) * d**2 + 1,
+                    np.where(d < 2, a * (d**3 - 5 * d**2 + 8 * d - 4), 0))
 
 
 def warped(image, source, kernel):
@@ -166,16 +172,16 @@ def warped(image, source, kernel):
             row, column = (np.floor(v - 0.5).astype(int) + k
                            for v, k in ((y, i), (x, j)))
             weight = kernel(y - 0.5 - row) * kernel(x - 0.5 - column)
-            out += weight[..., None] * image[
-                row.clip(0, H - 1), column.clip(0, W - 1)]
+            out += weight[..., None] * image[row.clip(0, H - 1),
+                                             column.clip(0, W - 1)]
     return np.where(inside[..., None], out.clip(0, 255), 128)
 
 
 def turned(degrees):
     # Counterclockwise on the screen, where y points down.
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return lambda x, y: (c * (x - W / 2) - s * (y - H / 2) + W / 2,
-                         s * (x - W / 2) + c * (y - H / 2) + H / 2)
+    return lambda x, y: (c * (x - W / 2) - s * (y - H / 2) + W / 2, s *
+                         (x - W / 2) + c * (y - H / 2) + H / 2)
 
 
 SOURCES = {
@@ -187,8 +193,8 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize(('resample', 'kernel'),
-                         [(BILINEAR, triangle), (BICUBIC, cubic)])
+@pytest.mark.parametrize(('resample', 'kernel'), [(BILINEAR, triangle),
+                                                  (BICUBIC, cubic)])
 @pytest.mark.parametrize('sign', [1, -1])
 @pytest.mark.parametrize('name', SOURCES)
 def test_moves_fetch_pixels_from_where_they_should(name, sign, resample,
@@ -209,8 +215,9 @@ def test_moves_fill_with_grey(name, pixels):
         if name == 'Rotate':
             corner = (0, 0)
         elif name.startswith('Shear'):  # at the far end of the slope
-            corner = (-1, -1) if sign == 1 else (
-                (-1, 0) if name == 'ShearX' else (0, -1))
+            corner = (-1, -1) if sign == 1 else ((-1,
+                                                  0) if name == 'ShearX' else
+                                                 (0, -1))
         assert out[corner].tolist() == [128, 128, 128]
 
 
@@ -218,11 +225,11 @@ def test_cutout_is_a_square_cut_off_at_the_border(pixels):
     for magnitude, half in ((0, 1), (1, 2), (3, 6), (14, 28)):
         for x, y in ((0, 0), (29, 23), (13, 7)):
             expected = pixels.astype(int)
-            expected[max(y - half, 0):y + half, max(x - half, 0):x + half] = (
-                125, 122, 113)
+            expected[max(y - half, 0):y + half,
+                     max(x - half, 0):x + half] = (125, 122, 113)
             centre = ((x + 0.5) / W, (y + 0.5) / H)
-            assert (result(pixels, 'Cutout', magnitude, centre=centre)
-                    == expected).all()
+            assert (result(pixels, 'Cutout', magnitude,
+                           centre=centre) == expected).all()
 
 
 @pytest.mark.parametrize('name', OPERATIONS)

@@ -12,20 +12,24 @@ from tests.helpers import TINY_CFG
 def classifier(**backbone):
     init_default_scope('mmcls')
     torch.manual_seed(0)
-    return MODELS.build(dict(
-        type='ImageClassifier',
-        backbone=dict(type='RepMLPNet', **TINY_CFG, **backbone),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=50, in_channels=32),
-        init_cfg=dict(type='TorchInit')))
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPNet', **TINY_CFG, **backbone),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=50, in_channels=32),
+            init_cfg=dict(type='TorchInit')))
 
 
 def plain(module):
     """The PyTorch layer that a layer is a kind of, freshly built."""
     if isinstance(module, nn.Conv2d):
-        return nn.Conv2d(module.in_channels, module.out_channels,
-                         module.kernel_size, groups=module.groups,
-                         bias=module.bias is not None)
+        return nn.Conv2d(
+            module.in_channels,
+            module.out_channels,
+            module.kernel_size,
+            groups=module.groups,
+            bias=module.bias is not None)
     if isinstance(module, nn.Linear):
         return nn.Linear(module.in_features, module.out_features)
     return None

@@ -85,8 +85,8 @@ def test_vis_locality(project, tmp_path, capsys):
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, tmp_path, capsys, tool, argv, message):
-    paths = dict(CONFIG=project.config, TRAINED=project.trained,
-                 MERGED=project.merged)
+    paths = dict(
+        CONFIG=project.config, TRAINED=project.trained, MERGED=project.merged)
     argv = [str(paths.get(a, a)).replace('WORK', str(tmp_path)) for a in argv]
     assert call(tool, *argv) == 2
     error, = capsys.readouterr().err.splitlines()
@@ -94,9 +94,11 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(('tool', 'argv'), [
-    (BROWSE, ['a', 'b', '--phase', 'none']), (BROWSE, ['a', 'b', '-n', 'x']),
-    (LOCALITY, ['a', 'b', 'c', '--position', '1']), (LOGS, [])])
+@pytest.mark.parametrize(('tool', 'argv'),
+                         [(BROWSE, ['a', 'b', '--phase', 'none']),
+                          (BROWSE, ['a', 'b', '-n', 'x']),
+                          (LOCALITY, ['a', 'b', 'c', '--position', '1']),
+                          (LOGS, [])])
 def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
     with pytest.raises(SystemExit) as exit_:
         call(tool, *argv)

@@ -34,10 +34,15 @@ def call(name, *argv):
 
 def run(*command, **env):
     """Run a command in a process of its own, somewhere else."""
-    return subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True,
-        env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1',
-             **env}, cwd=env.get('TMP', '/'))
+    return subprocess.run([str(word) for word in command],
+                          capture_output=True,
+                          text=True,
+                          env={
+                              **os.environ, 'PYTHON': sys.executable,
+                              'OMP_NUM_THREADS': '1',
+                              **env
+                          },
+                          cwd=env.get('TMP', '/'))
 
 
 def free_port():
@@ -52,6 +57,7 @@ def metrics(path):
 
 # ------------------------------------------------------- in this process
 
+
 def test_train(project, work_dir):
     assert call('train.py', project.config, '--work-dir', work_dir, '--seed',
                 0, '--no-validate', '--auto-scale-lr', '--cfg-options',
@@ -64,16 +70,18 @@ def test_convert_then_test_both_forms(project, tmp_path, work_dir, capsys):
     assert call(CONVERT, project.config, project.trained, merged,
                 '--deploy-cfg', config) == 0
     assert 'largest relative difference' in capsys.readouterr().out
-    for cfg, checkpoint in ((project.config, project.trained),
-                            (config, merged)):
+    for cfg, checkpoint in ((project.config, project.trained), (config,
+                                                                merged)):
         out = tmp_path / f'{checkpoint.stem}.json'
         assert call('test.py', cfg, checkpoint, '--metrics', 'accuracy',
                     'f1_score', '--metric-options', 'topk=1', '--out', out,
                     '--out-item', 'metrics', '--work-dir', work_dir) == 0
-    found, expected = (metrics(tmp_path / f'{path.stem}.json')
-                       for path in (merged, project.trained))
+    found, expected = (
+        metrics(tmp_path / f'{path.stem}.json')
+        for path in (merged, project.trained))
     assert found.keys() == expected.keys() == {
-        'accuracy/top1', 'single-label/f1-score'}
+        'accuracy/top1', 'single-label/f1-score'
+    }
     # One of twenty images may hang in the balance, which rounding decides.
     assert found['accuracy/top1'] == pytest.approx(
         expected['accuracy/top1'], abs=5)
@@ -84,8 +92,9 @@ def test_official_names_and_back(project, tmp_path, capsys):
     assert call(OFFICIAL, project.trained, official, '--to-official') == 0
     assert call(OFFICIAL, official, ours, '--img-size', 32) == 0
     assert 'next: no config here is for this model' in capsys.readouterr().out
-    before, after = (read_checkpoint(path)['state_dict']
-                     for path in (project.trained, ours))
+    before, after = (
+        read_checkpoint(path)['state_dict']
+        for path in (project.trained, ours))
     assert [*before] == [*after]
     assert all(before[key].equal(after[key]) for key in before)
     with pytest.raises(SystemExit):
@@ -99,26 +108,29 @@ def test_resize(project, tmp_path, capsys):
                 64) == 0
     assert '8x8 to 12x16' in capsys.readouterr().out
     fc3 = 'backbone.stages.0.0.repmlp_block.fc3.weight'
-    assert read_checkpoint(resized)['state_dict'][fc3].shape == (
-        2 * 12 * 16, 12 * 16, 1, 1)
+    assert read_checkpoint(resized)['state_dict'][fc3].shape == (2 * 12 * 16,
+                                                                 12 * 16, 1, 1)
 
 
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
     ('train.py', ['no.py'], "config 'no.py' does not exist"),
     ('train.py', ['CONFIG', '--resume', 'no.pth'], "'no.pth' does not exist"),
-    ('train.py', ['CONFIG', '--work-dir', 'WORK', '--cfg-options',
-                  'train_dataloader.dataset.data_root=/nowhere'],
-     "train data set in '/nowhere' cannot be read"),
+    ('train.py', [
+        'CONFIG', '--work-dir', 'WORK', '--cfg-options',
+        'train_dataloader.dataset.data_root=/nowhere'
+    ], "train data set in '/nowhere' cannot be read"),
     ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
     ('test.py', ['CONFIG', 'no.pth'], "'no.pth' does not exist"),
-    ('test.py', ['CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
-                 'test_dataloader.dataset.data_root=/nowhere'],
-     "test data set in '/nowhere' cannot be read"),
-    ('test.py', ['CONFIG', 'MERGED', '--work-dir', 'WORK'],
-     'already converted'),
-    ('test.py', ['CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
-                 'test_dataloader.dataset.pipeline.1.scale=40'],
-     'images of 40x40 do not fit img_size=32x32: use 32x32 or any multiple'),
+    ('test.py', [
+        'CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
+        'test_dataloader.dataset.data_root=/nowhere'
+    ], "test data set in '/nowhere' cannot be read"),
+    ('test.py', ['CONFIG', 'MERGED', '--work-dir', 'WORK'
+                 ], 'already converted'),
+    ('test.py', [
+        'CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
+        'test_dataloader.dataset.pipeline.1.scale=40'
+    ], 'images of 40x40 do not fit img_size=32x32: use 32x32 or any multiple'),
     (CONVERT, ['no.py', 'TRAINED', 'WORK/x.pth'], "'no.py' does not exist"),
     (CONVERT, ['CONFIG', 'no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
     (CONVERT, ['CONFIG', 'MERGED', 'WORK/x.pth'], 'already converted'),
@@ -129,15 +141,20 @@ def test_resize(project, tmp_path, capsys):
     ('analysis_tools/get_flops.py', ['CONFIG', '--shape', '40'],
      'images of 40x40 do not fit img_size=32x32'),
     (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
-    (RESIZE, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--to', '32', '32'],
-     'nothing to resize'),
-    (CONVERT, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--cfg-options',
-               'model.backbone.img_size=48'], 'resize_partitions.py'),
+    (RESIZE, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--to', '32', '32'
+              ], 'nothing to resize'),
+    (CONVERT, [
+        'CONFIG', 'TRAINED', 'WORK/x.pth', '--cfg-options',
+        'model.backbone.img_size=48'
+    ], 'resize_partitions.py'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, work_dir, capsys, tool, argv, message):
-    paths = dict(CONFIG=project.config, TRAINED=project.trained,
-                 MERGED=project.merged, WORK=work_dir)
+    paths = dict(
+        CONFIG=project.config,
+        TRAINED=project.trained,
+        MERGED=project.merged,
+        WORK=work_dir)
     argv = [str(paths.get(a, a)).replace('WORK', work_dir) for a in argv]
     assert call(tool, *argv) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -153,8 +170,8 @@ class Hostile:
 
 @pytest.mark.parametrize(('tool', 'argv'), [
     ('train.py', ['CONFIG', '--work-dir', 'WORK', '--resume', 'HOSTILE']),
-    ('train.py', ['CONFIG', '--work-dir', 'WORK', '--cfg-options',
-                  'load_from=HOSTILE']),
+    ('train.py',
+     ['CONFIG', '--work-dir', 'WORK', '--cfg-options', 'load_from=HOSTILE']),
     ('test.py', ['CONFIG', 'HOSTILE', '--work-dir', 'WORK']),
     (CONVERT, ['CONFIG', 'HOSTILE', 'OUT.pth']),
     (OFFICIAL, ['HOSTILE', 'OUT.pth']),
@@ -167,12 +184,15 @@ class Hostile:
     ('visualizations/vis_locality.py', ['CONFIG', 'HOSTILE', 'OUT.png']),
     ('../demo/image_demo.py', ['IMAGE', 'CONFIG', 'HOSTILE']),
 ])
-def test_no_tool_runs_code_from_a_checkpoint(
-        project, tmp_path, work_dir, capsys, tool, argv):
+def test_no_tool_runs_code_from_a_checkpoint(project, tmp_path, work_dir,
+                                             capsys, tool, argv):
     torch.save(dict(state_dict=Hostile()), tmp_path / 'hostile.pth')
-    words = dict(CONFIG=project.config, WORK=work_dir,
-                 HOSTILE=tmp_path / 'hostile.pth', OUT=tmp_path / 'out',
-                 IMAGE=next(project.data.glob('val/*/*.png')))
+    words = dict(
+        CONFIG=project.config,
+        WORK=work_dir,
+        HOSTILE=tmp_path / 'hostile.pth',
+        OUT=tmp_path / 'out',
+        IMAGE=next(project.data.glob('val/*/*.png')))
     for word, value in words.items():
         argv = [arg.replace(word, str(value)) for arg in argv]
     assert call(tool, *argv) == 2
@@ -180,11 +200,12 @@ def test_no_tool_runs_code_from_a_checkpoint(
     assert not [*tmp_path.glob('out*')]
 
 
-@pytest.mark.parametrize(('argv', 'message'), [
-    (['a', 'b', '--metrics', 'mAP'],
-     "'mAP' (choose from 'accuracy', 'precision'"),
-    (['a', 'b', '--out-item', 'pred'], '--out-item needs --out FILE'),
-    (['a'], 'checkpoint')])
+@pytest.mark.parametrize(
+    ('argv', 'message'),
+    [(['a', 'b', '--metrics', 'mAP'
+       ], "'mAP' (choose from 'accuracy', 'precision'"),
+     (['a', 'b', '--out-item', 'pred'], '--out-item needs --out FILE'),
+     (['a'], 'checkpoint')])
 def test_wrong_arguments_of_test(capsys, argv, message):
     with pytest.raises(SystemExit) as exit_:
         call('test.py', *argv)
@@ -193,6 +214,7 @@ def test_wrong_arguments_of_test(capsys, argv, message):
 
 
 # ------------------------------------------------ in processes of their own
+
 
 def test_exit_code_reaches_the_shell(project, tmp_path):
     done = run(sys.executable, TOOLS / CONVERT, project.config,
@@ -208,9 +230,17 @@ def test_exit_code_reaches_the_shell(project, tmp_path):
 def test_two_processes_score_what_one_does(project, tmp_path):
     out = tmp_path / 'two.pkl', tmp_path / 'one.pkl'
     tested = run(
-        TOOLS / 'dist_test.sh', project.config, project.trained, 2,
-        '--metrics', 'accuracy', '--out', out[0],
-        '--work-dir', tmp_path, PORT=free_port())
+        TOOLS / 'dist_test.sh',
+        project.config,
+        project.trained,
+        2,
+        '--metrics',
+        'accuracy',
+        '--out',
+        out[0],
+        '--work-dir',
+        tmp_path,
+        PORT=free_port())
     assert tested.returncode == 0, tested.stderr
     assert call('test.py', project.config, project.trained, '--metrics',
                 'accuracy', '--out', out[1], '--work-dir', tmp_path) == 0
@@ -224,8 +254,14 @@ def test_two_processes_score_what_one_does(project, tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_one_model(project, tmp_path):
     trained = run(
-        TOOLS / 'dist_train.sh', project.config, 2, '--work-dir', tmp_path,
-        '--seed', 0, PORT=free_port())
+        TOOLS / 'dist_train.sh',
+        project.config,
+        2,
+        '--work-dir',
+        tmp_path,
+        '--seed',
+        0,
+        PORT=free_port())
     assert trained.returncode == 0, trained.stderr
     # 40 images in batches of 16 for each of two processes, two epochs.
     assert read_checkpoint(tmp_path / 'epoch_2.pth')['meta']['iter'] == 4
@@ -239,16 +275,23 @@ def test_two_processes_train_one_model(project, tmp_path):
         metrics(out)['accuracy/top1'], abs=5)
 
 
-@pytest.mark.parametrize(('script', 'arguments'), [
-    ('slurm_train.sh', ['CONFIG', '--resume']),
-    ('slurm_test.sh', ['CONFIG', 'CKPT', '--metrics', 'accuracy'])])
+@pytest.mark.parametrize(
+    ('script', 'arguments'),
+    [('slurm_train.sh', ['CONFIG', '--resume']),
+     ('slurm_test.sh', ['CONFIG', 'CKPT', '--metrics', 'accuracy'])])
 def test_slurm_scripts_ask_for_what_they_should(tmp_path, script, arguments):
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
-    done = run(TOOLS / script, 'part', 'job', *arguments, GPUS='4',
-               GPUS_PER_NODE='2', SRUN_ARGS='--time=5 --mem=9',
-               PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    done = run(
+        TOOLS / script,
+        'part',
+        'job',
+        *arguments,
+        GPUS='4',
+        GPUS_PER_NODE='2',
+        SRUN_ARGS='--time=5 --mem=9',
+        PATH=f'{tmp_path}:{os.environ["PATH"]}')
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
     for word in ('--partition=part', '--job-name=job', '--ntasks=4',
@@ -257,8 +300,9 @@ def test_slurm_scripts_ask_for_what_they_should(tmp_path, script, arguments):
     assert words[words.index('--launcher') + 1] == 'slurm'
 
 
-@pytest.mark.parametrize('script', [
-    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+@pytest.mark.parametrize(
+    'script',
+    ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
 def test_scripts_say_how_they_are_used(script):
     refused = run(TOOLS / script)
     assert refused.returncode == 2
@@ -267,10 +311,9 @@ def test_scripts_say_how_they_are_used(script):
 
 @pytest.mark.slow
 def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
-    trained = run(
-        sys.executable, STOCK / 'train.py', project.config, '--work-dir',
-        tmp_path, '--resume', project.work_dir / 'epoch_1.pth',
-        '--no-persistent-workers')
+    trained = run(sys.executable, STOCK / 'train.py', project.config,
+                  '--work-dir', tmp_path, '--resume',
+                  project.work_dir / 'epoch_1.pth', '--no-persistent-workers')
     assert trained.returncode == 0, trained.stderr
     tested = run(sys.executable, STOCK / 'test.py', project.config,
                  tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)

@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_force(parser)
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: analyze_logs(
-            args.logs, args.out, args.keys, args.legend, args.force))
+        parser, lambda: analyze_logs(args.logs, args.out, args.keys, args.
+                                     legend, args.force))
 
 
 if __name__ == '__main__':

@@ -13,7 +13,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'layers', nargs='*', metavar='layer', default=list(LAYERS),
+        'layers',
+        nargs='*',
+        metavar='layer',
+        default=list(LAYERS),
         help=f'out of {", ".join(LAYERS)}; default: all')
     parser.add_argument(
         '--batch', type=int, nargs='+', default=[1, 8], help='default: 1 8')
@@ -23,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--rounds', type=int, default=9, help='timed runs of each; default: 9')
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: benchmark_fc(
-            args.layers, args.batch, args.train, args.rounds))
+        parser,
+        lambda: benchmark_fc(args.layers, args.batch, args.train, args.rounds))
 
 
 if __name__ == '__main__':

@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: get_flops(
-            args.config, args.shape, args.both_forms, args.cfg_options))
+        parser, lambda: get_flops(args.config, args.shape, args.both_forms,
+                                  args.cfg_options))
 
 
 if __name__ == '__main__':

@@ -14,14 +14,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('src', help='checkpoint, a file or URL')
     parser.add_argument(
-        'dst', help='NAME.pth; NAME-0123abcd.pth is written, with the first '
+        'dst',
+        help='NAME.pth; NAME-0123abcd.pth is written, with the first '
         "digits of the file's SHA-256")
     add_key(parser)
     add_force(parser)
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: publish_model(
-            args.src, args.dst, args.key, args.force))
+        parser,
+        lambda: publish_model(args.src, args.dst, args.key, args.force))
 
 
 if __name__ == '__main__':

@@ -5,12 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (
-    add_cfg_options,
-    add_force,
-    add_key,
-    run_tool,
-)
+from mmcls_repmlp.apis.cli import add_cfg_options, add_force, add_key, run_tool
 from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
 
 

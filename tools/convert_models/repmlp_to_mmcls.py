@@ -6,10 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from mmcls_repmlp.apis.cli import add_force, add_key, add_size, run_tool
-from mmcls_repmlp.apis.official import (
-    convert_from_official,
-    convert_to_official_file,
-)
+from mmcls_repmlp.apis.official import (convert_from_official,
+                                        convert_to_official_file)
 from mmcls_repmlp.models import ARCH_ZOO
 
 
@@ -27,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=str.lower,
         choices=ARCH_ZOO,
         help='variant that it must be; default: what its shapes say')
-    add_size(parser, '--img-size', 'of the images trained on; default: square '
-             'ones, by the shapes')
+    add_size(
+        parser, '--img-size', 'of the images trained on; default: square '
+        'ones, by the shapes')
     add_key(parser)
     add_force(parser)
     args = parser.parse_args(argv)
@@ -42,9 +41,8 @@ def convert(args: argparse.Namespace) -> None:
     if args.to_official:
         convert_to_official_file(args.src, args.dst, args.key, args.force)
     else:
-        convert_from_official(
-            args.src, args.dst, args.arch, args.img_size, args.key,
-            args.force)
+        convert_from_official(args.src, args.dst, args.arch, args.img_size,
+                              args.key, args.force)
 
 
 if __name__ == '__main__':

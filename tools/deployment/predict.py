@@ -60,8 +60,8 @@ def _without_mmcls() -> bool:
         if spec is None or spec.origin is None:
             return False
         folder = Path(spec.origin).parent
-    for name, path in ((_PACKAGE, folder),
-                       (f'{_PACKAGE}.deploy', folder / 'deploy')):
+    for name, path in ((_PACKAGE, folder), (f'{_PACKAGE}.deploy',
+                                            folder / 'deploy')):
         module = ModuleType(name)
         module.__path__ = [str(path)]
         sys.modules[name] = module

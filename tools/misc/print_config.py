@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_cfg_options(parser)
     args = parser.parse_args(argv)
     return run_tool(
-        parser, lambda: print_config(
-            args.config, args.cfg_options, args.save_path, args.force))
+        parser, lambda: print_config(args.config, args.cfg_options, args.
+                                     save_path, args.force))
 
 
 if __name__ == '__main__':

@@ -30,7 +30,8 @@ train_pipeline = [
         type='AutoAugment',
         policies='imagenet',
         hparams=dict(  # padded with the mean of BGR images, as loaded
-            pad_val=[104, 116, 124], interpolation='bicubic')),
+            pad_val=[104, 116, 124],
+            interpolation='bicubic')),
     dict(type='PackClsInputs'),
 ]
 # As DingXiaoH/RepMLP@b626c3d tests at 224 pixels.

@@ -12,7 +12,9 @@ default_hooks = dict(
 # Several processes: average the running statistics of batch norm after every
 # epoch, so that all of them validate, and save, the same model.
 custom_hooks = [
-    dict(type='SyncBuffersHook'), dict(type='CheckInvalidLossHook')]
+    dict(type='SyncBuffersHook'),
+    dict(type='CheckInvalidLossHook')
+]
 visualizer = dict(
     type='ClsVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 

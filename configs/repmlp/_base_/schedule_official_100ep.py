@@ -2,8 +2,7 @@
 # differs from it: docs/training.md.
 optim_wrapper = dict(
     optimizer=dict(
-        type='AdamW', lr=1e-3, betas=(0.9, 0.999), eps=1e-8,
-        weight_decay=0.1),
+        type='AdamW', lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1),
     # No decay of 1-D parameters and biases, norms among them.
     paramwise_cfg=dict(bias_decay_mult=0., flat_decay_mult=0.),
     clip_grad=dict(max_norm=5.0))

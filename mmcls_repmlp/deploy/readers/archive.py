@@ -33,9 +33,10 @@ class Archive:
         infos = self._zip.infolist()
         names = [info.filename.partition('/') for info in infos]
         counts = Counter(info.filename for info in infos)
-        if len({root for root, _, _ in names}) != 1 or max(
-                counts.values()) > 1 or not all(
-                    rest for _, _, rest in names):
+        if len({root
+                for root, _, _ in names}) != 1 or max(
+                    counts.values()) > 1 or not all(rest
+                                                    for _, _, rest in names):
             raise UserError(f'{str(path)!r} is no archive as torch writes it: '
                             'its members share names or have no folder')
         if any(info.flag_bits & _ENCRYPTED or info.compress_type not in (

@@ -59,4 +59,3 @@ def _check(path: Path) -> None:
                 f'{str(path)!r} was not loaded, because it reads weights out '
                 f'of {value!r}, and {path.name + ".data"!r} is all that '
                 'belongs to it: where you trust the file, pass --trust')
-

@@ -11,16 +11,47 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
 # Fields by number, from onnx.proto: a message to go into, or what to report.
 _MESSAGES: dict[str, dict[int, str]] = {
-    'model': {7: 'graph', 20: 'training', 25: 'function'},
-    'training': {1: 'graph', 2: 'graph'},
-    'function': {7: 'node', 11: 'attribute'},
-    'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
-    'node': {5: 'attribute', 7: '=domain'},
-    'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph',
-                  22: 'sparse', 23: 'sparse'},
-    'sparse': {1: 'tensor', 2: 'tensor'},
-    'tensor': {13: 'entry'},
-    'entry': {1: '=key', 2: '=value'},
+    'model': {
+        7: 'graph',
+        20: 'training',
+        25: 'function'
+    },
+    'training': {
+        1: 'graph',
+        2: 'graph'
+    },
+    'function': {
+        7: 'node',
+        11: 'attribute'
+    },
+    'graph': {
+        1: 'node',
+        5: 'tensor',
+        15: 'sparse'
+    },
+    'node': {
+        5: 'attribute',
+        7: '=domain'
+    },
+    'attribute': {
+        5: 'tensor',
+        6: 'graph',
+        10: 'tensor',
+        11: 'graph',
+        22: 'sparse',
+        23: 'sparse'
+    },
+    'sparse': {
+        1: 'tensor',
+        2: 'tensor'
+    },
+    'tensor': {
+        13: 'entry'
+    },
+    'entry': {
+        1: '=key',
+        2: '=value'
+    },
 }
 
 

@@ -24,15 +24,29 @@ from .torch_files import OPERATORS, compute_of
 
 Env = dict[str, Any]
 # torch._export.serde.schema.ScalarType
-_DTYPES = {1: 'uint8', 2: 'int8', 3: 'int16', 4: 'int32', 5: 'int64',
-           6: 'float16', 7: 'float32', 8: 'float64', 12: 'bool',
-           13: 'bfloat16'}
-_MEMORY_FORMATS = {1: torch.contiguous_format, 2: torch.channels_last,
-                   4: torch.preserve_format}
+_DTYPES = {
+    1: 'uint8',
+    2: 'int8',
+    3: 'int16',
+    4: 'int32',
+    5: 'int64',
+    6: 'float16',
+    7: 'float32',
+    8: 'float64',
+    12: 'bool',
+    13: 'bfloat16'
+}
+_MEMORY_FORMATS = {
+    1: torch.contiguous_format,
+    2: torch.channels_last,
+    4: torch.preserve_format
+}
 _STRIDED = 7
 _ATEN = 'torch.ops.aten.'
-_INTEGERS = {f'_operator.{name}': getattr(operator, name)
-             for name in ('add', 'sub', 'mul', 'floordiv', 'mod', 'neg')}
+_INTEGERS = {
+    f'_operator.{name}': getattr(operator, name)
+    for name in ('add', 'sub', 'mul', 'floordiv', 'mod', 'neg')
+}
 _POSITIONAL = 1
 
 
@@ -66,8 +80,8 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
 def _weights(archive: Archive) -> Env:
     weights = {}
     for folder, kind in (('weights', 'weights'), ('constants', 'constants')):
-        config = json.loads(archive.read(
-            f'data/{folder}/model_{kind}_config.json'))['config']
+        config = json.loads(
+            archive.read(f'data/{folder}/model_{kind}_config.json'))['config']
         for name, entry in config.items():
             if entry['use_pickle'] or entry['tensor_meta'] is None:
                 raise UserError(f'{name!r} is pickled, and to unpickle it '
@@ -85,8 +99,10 @@ def _tensor(data: bytes, meta: Mapping[str, Any]) -> torch.Tensor:
     if not math.prod(sizes):
         return torch.empty(sizes, dtype=dtype)
     # as_strided itself refuses what lies outside the storage.
-    return torch.frombuffer(bytearray(data), dtype=dtype).as_strided(
-        sizes, strides, meta['storage_offset']['as_int'])
+    return torch.frombuffer(
+        bytearray(data),
+        dtype=dtype).as_strided(sizes, strides,
+                                meta['storage_offset']['as_int'])
 
 
 class _Graph:
@@ -101,8 +117,9 @@ class _Graph:
             if kind == 'user_input':
                 self._input = entry['arg']['as_tensor']['name']
             else:
-                name = (entry.get('parameter_name') or entry.get('buffer_name')
-                        or entry['tensor_constant_name'])
+                name = (
+                    entry.get('parameter_name') or entry.get('buffer_name')
+                    or entry['tensor_constant_name'])
                 self._weights[entry['arg']['name']] = weights[name]
         self._output = graph['outputs'][0]['as_tensor']['name']
         self._steps = [_step(node, path) for node in graph['nodes']]
@@ -110,16 +127,22 @@ class _Graph:
         self.shape = tuple(size['as_int'] for size in image['sizes'][1:])
         self.dtype = _DTYPES[image['dtype']]
         self._last_use = {
-            name: i for i, (_, node) in enumerate(self._steps)
-            for name in _names(node['inputs'])}
+            name: i
+            for i, (_, node) in enumerate(self._steps)
+            for name in _names(node['inputs'])
+        }
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         env = {**self._weights, self._input: images}
         for i, (function, node) in enumerate(self._steps):
-            args = [_value(a['arg'], env) for a in node['inputs']
-                    if a['kind'] == _POSITIONAL]
-            kwargs = {a['name']: _value(a['arg'], env) for a in node['inputs']
-                      if a['kind'] != _POSITIONAL}
+            args = [
+                _value(a['arg'], env) for a in node['inputs']
+                if a['kind'] == _POSITIONAL
+            ]
+            kwargs = {
+                a['name']: _value(a['arg'], env)
+                for a in node['inputs'] if a['kind'] != _POSITIONAL
+            }
             result = function(*args, **kwargs)
             for name in _names(node['outputs']):
                 env[name] = result
@@ -154,8 +177,10 @@ def _names(arguments: list[Mapping[str, Any]]) -> list[str]:
             found.append(value['name'])
         elif kind in ('as_sym_int', 'as_tensors', 'as_sym_ints'):
             entries = [value] if kind == 'as_sym_int' else value
-            found += [entry.get('name') or entry['as_name']
-                      for entry in entries if 'as_int' not in entry]
+            found += [
+                entry.get('name') or entry['as_name'] for entry in entries
+                if 'as_int' not in entry
+            ]
     return found
 
 
@@ -175,9 +200,10 @@ def _cpu(value: Mapping[str, Any], env: Env) -> str:
     return 'cpu'
 
 
+_AS_THEY_ARE = ('as_int', 'as_ints', 'as_float', 'as_floats', 'as_bool',
+                'as_bools', 'as_string')
 _VALUES: dict[str, Callable[[Any, Env], Any]] = {
-    **dict.fromkeys(('as_int', 'as_ints', 'as_float', 'as_floats', 'as_bool',
-                     'as_bools', 'as_string'), lambda value, env: value),
+    **dict.fromkeys(_AS_THEY_ARE, lambda value, env: value),
     'as_none': lambda value, env: None,
     'as_tensor': lambda value, env: env[value['name']],
     'as_tensors': lambda value, env: [env[v['name']] for v in value],
@@ -185,6 +211,8 @@ _VALUES: dict[str, Callable[[Any, Env], Any]] = {
     'as_sym_ints': lambda value, env: [_integer(v, env) for v in value],
     'as_scalar_type': lambda value, env: getattr(torch, _DTYPES[value]),
     'as_memory_format': lambda value, env: _MEMORY_FORMATS[value],
-    'as_layout': lambda value, env: {_STRIDED: torch.strided}[value],
+    'as_layout': lambda value, env: {
+        _STRIDED: torch.strided
+    }[value],
     'as_device': _cpu,
 }

@@ -23,7 +23,7 @@ OPERATORS = frozenset("""
 
 
 def compute_of(
-        module: Callable[[torch.Tensor], torch.Tensor]
+    module: Callable[[torch.Tensor], torch.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Make a module take and give arrays, without gradients."""
 

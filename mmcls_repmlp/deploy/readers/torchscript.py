@@ -23,15 +23,16 @@ from .archive import Archive
 from .torch_files import OPERATORS, compute_of
 from .torchscript_data import check_data
 
-_NODES = (
-    ast.Module, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.FunctionDef,
-    ast.arguments, ast.arg, ast.Return, ast.If, ast.Pass, ast.Expr, ast.Call,
-    ast.keyword, ast.Attribute, ast.Name, ast.Constant, ast.List, ast.Tuple,
-    ast.Subscript, ast.UnaryOp, ast.USub, ast.Load, ast.Store)
+_NODES = (ast.Module, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.FunctionDef,
+          ast.arguments, ast.arg, ast.Return, ast.If, ast.Pass, ast.Expr,
+          ast.Call, ast.keyword, ast.Attribute, ast.Name, ast.Constant,
+          ast.List, ast.Tuple, ast.Subscript, ast.UnaryOp, ast.USub, ast.Load,
+          ast.Store)
 _FUNCTIONS = {
     'int', 'float', 'bool', 'getattr', 'annotate', 'ops.prim.NumToTensor',
     'ops.prim.RaiseException', 'ops.prim.dtype', 'torch.ne', 'torch.eq',
-    *(f'torch.{name}' for name in OPERATORS)}
+    *(f'torch.{name}' for name in OPERATORS)
+}
 _RECORDS = ('data.pkl', 'constants.pkl', 'version', '.data/version',
             'byteorder')
 _METHOD = re.compile(r'forward\d*')
@@ -62,8 +63,8 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
         raise UserError(f'{str(path)!r} does not say what images it takes, '
                         'and with others it could give anything: export it '
                         'again, or pass --trust')
-    return Loaded(compute_of(module), tuple(module.size),
-                  _DTYPES[module.dtype])
+    return Loaded(
+        compute_of(module), tuple(module.size), _DTYPES[module.dtype])
 
 
 def _checked(path: Path) -> BytesIO:
@@ -108,8 +109,9 @@ def _is_harmless(node: ast.AST) -> bool:
             and bool(_METHOD.fullmatch(function.attr))
             and isinstance(function.value, ast.Name))
     if isinstance(node, ast.ClassDef):
-        return [ast.unparse(base) for base in node.bases] == ['Module'] and (
-            not node.decorator_list and not node.keywords)
+        return [ast.unparse(base) for base in node.bases] == [
+            'Module'
+        ] and (not node.decorator_list and not node.keywords)
     if isinstance(node, ast.FunctionDef):
         return bool(_METHOD.fullmatch(node.name)) and not node.decorator_list
     if isinstance(node, ast.Attribute):  # __torch__.torch.classes: of C++

@@ -24,8 +24,18 @@ _OPCODES = frozenset("""
     APPEND APPENDS MARK REDUCE BINPERSID BINUNICODE NEWTRUE NEWFALSE NONE
     BININT BININT1 BININT2 LONG1 BINFLOAT STOP
 """.split())
-_ITEM_SIZES = {'Byte': 1, 'Char': 1, 'Bool': 1, 'Short': 2, 'Half': 2,
-               'BFloat16': 2, 'Int': 4, 'Float': 4, 'Long': 8, 'Double': 8}
+_ITEM_SIZES = {
+    'Byte': 1,
+    'Char': 1,
+    'Bool': 1,
+    'Short': 2,
+    'Half': 2,
+    'BFloat16': 2,
+    'Int': 4,
+    'Float': 4,
+    'Long': 8,
+    'Double': 8
+}
 
 
 class _Object:
@@ -52,8 +62,8 @@ def check_data(archive: Archive, folder: str, classes: set[str],
     """
     data = archive.read(f'{folder}.pkl')
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name not in _OPCODES or (
-                'PUT' in opcode.name and argument > len(data)):
+        if opcode.name not in _OPCODES or ('PUT' in opcode.name
+                                           and argument > len(data)):
             raise UserError(f'{str(path)!r} was not loaded, because its '
                             f'pickle holds {opcode.name}, which tensors and '
                             'modules do not consist of')
@@ -93,8 +103,8 @@ class _Checker(pickle._Unpickler):  # in Python: its memo is no array
 
 def _rebuild_tensor(storage: _Storage, offset: int, sizes: Sequence[int],
                     strides: Sequence[int], *rest: Any) -> None:
-    last = offset + sum((size - 1) * stride
-                        for size, stride in zip(sizes, strides))
+    last = offset + sum(
+        (size - 1) * stride for size, stride in zip(sizes, strides))
     if min((offset, *sizes, *strides)) < 0 or len(sizes) != len(strides) or (
             all(sizes) and last >= storage.items):
         raise UserError(f'a tensor of {storage.items} numbers was claimed to '
@@ -104,6 +114,8 @@ def _rebuild_tensor(storage: _Storage, offset: int, sizes: Sequence[int],
 _KNOWN: dict[str, Callable] = {
     'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
     'collections.OrderedDict': OrderedDict,
-    **{f'torch.jit._pickle.build_{kind}list': list
-       for kind in ('int', 'double', 'bool', 'tensor')},
+    **{
+        f'torch.jit._pickle.build_{kind}list': list
+        for kind in ('int', 'double', 'bool', 'tensor')
+    },
 }

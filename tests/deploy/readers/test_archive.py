@@ -22,9 +22,10 @@ def test_members_are_named_below_the_folder(tmp_path):
 
 
 @pytest.mark.filterwarnings('ignore:Duplicate name')
-@pytest.mark.parametrize('members', [
-    [('m/a', b'1'), ('m/a', b'2')], [('m/a', b'1'), ('n/b', b'2')],
-    [('a', b'1')]])
+@pytest.mark.parametrize('members',
+                         [[('m/a', b'1'),
+                           ('m/a', b'2')], [('m/a', b'1'),
+                                            ('n/b', b'2')], [('a', b'1')]])
 def test_what_torch_does_not_write_is_refused(tmp_path, members):
     with pytest.raises(UserError, match='no archive as torch writes it'):
         Archive(write(tmp_path / 'a', members))

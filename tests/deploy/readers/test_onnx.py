@@ -36,13 +36,14 @@ def test_weights_beside_the_file_are_read(exported, model, tmp_path):
     data = externalise(model, 'm.onnx.data')
     path = write(model, tmp_path)
     (tmp_path / 'm.onnx.data').write_bytes(data)
-    np.testing.assert_allclose(load_artefact(path)(exported.images),
-                               exported.expected, atol=1e-5)
+    np.testing.assert_allclose(
+        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
 
 
 @pytest.mark.parametrize('location', [
     '../secret', '/dev/zero', 'OUTSIDE', 'neighbour', './m.onnx.data',
-    '*/_ORT_MEM_ADDR_/*', ''])
+    '*/_ORT_MEM_ADDR_/*', ''
+])
 def test_no_other_file_is_read(model, tmp_path, location):
     outside = tmp_path / 'secret'
     folder = tmp_path / 'folder'
@@ -54,8 +55,11 @@ def test_no_other_file_is_read(model, tmp_path, location):
         load_artefact(write(model, folder))
 
 
-@pytest.mark.parametrize('entries', [
-    {}, dict(offset=10**12), dict(length=10**15), dict(offset=-8)])
+@pytest.mark.parametrize(
+    'entries',
+    [{}, dict(offset=10**12),
+     dict(length=10**15),
+     dict(offset=-8)])
 def test_a_link_to_elsewhere_and_claims_beyond_the_file_are_refused(
         model, tmp_path, entries):
     folder = tmp_path / 'folder'
@@ -74,18 +78,19 @@ def test_operators_of_others_are_refused(model, tmp_path):
         load_artefact(write(model, tmp_path))
 
 
-def test_settings_in_the_file_are_not_obeyed(
-        exported, model, tmp_path, monkeypatch):
+def test_settings_in_the_file_are_not_obeyed(exported, model, tmp_path,
+                                             monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.metadata_props.add(
-        key='ort_config', value='{"session_options": {"enable_profiling": 1, '
+        key='ort_config',
+        value='{"session_options": {"enable_profiling": 1, '
         '"optimized_model_filepath": "written.onnx"}}')
     load_artefact(write(model, tmp_path))(exported.images)
     assert {p.name for p in tmp_path.iterdir()} == {'m.onnx'}
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'hello', b'\x00' * 100, b'    ORTM' + bytes(100)])
+@pytest.mark.parametrize(
+    'data', [b'', b'hello', b'\x00' * 100, b'    ORTM' + bytes(100)])
 def test_damage_is_a_sentence(tmp_path, data, capfd):
     (tmp_path / 'm.onnx').write_bytes(data)
     with pytest.raises(JobFailedError, match='cannot be read as .onnx'):

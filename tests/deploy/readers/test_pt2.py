@@ -25,34 +25,39 @@ class Hostile:
 
 def edited(change):
     """A change of a JSON member, by a function that edits what it says."""
+
     def apply(data):
         content = json.loads(data)
         change(content)
         return json.dumps(content).encode()
+
     return apply
 
 
 def first_node(**changes):
-    return edited(lambda model: model['graph_module']['graph']['nodes'][
-        0].update(changes))
+    return edited(lambda model: model['graph_module']['graph']['nodes'][0].
+                  update(changes))
 
 
 @pytest.mark.parametrize('batch', [0, 1, 7])
 def test_computes_what_torch_computes(exported, batch):
-    images = np.random.default_rng(0).normal(size=(batch, 3, 8, 8)).astype(
-        np.float32)
+    images = np.random.default_rng(0).normal(size=(batch, 3, 8,
+                                                   8)).astype(np.float32)
     path = exported.folder / 'm.pt2'
     expected = torch.export.load(path).module()(torch.from_numpy(images))
-    assert np.array_equal(load_artefact(path)(images),
-                          expected.detach().numpy())
+    assert np.array_equal(
+        load_artefact(path)(images),
+        expected.detach().numpy())
 
 
 def test_a_pickle_that_nothing_needs_is_not_read(exported, rezip, marker):
-    path = rezip(exported.folder / 'm.pt2', {
-        'data/sample_inputs/model.pt': pickle.dumps(Hostile(marker)),
-        'data/aotinductor/model/model.so': b'never loaded'})
-    np.testing.assert_allclose(load_artefact(path)(exported.images),
-                               exported.expected, atol=1e-5)
+    path = rezip(
+        exported.folder / 'm.pt2', {
+            'data/sample_inputs/model.pt': pickle.dumps(Hostile(marker)),
+            'data/aotinductor/model/model.so': b'never loaded'
+        })
+    np.testing.assert_allclose(
+        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
 
 
 def pickled(config):
@@ -65,15 +70,16 @@ def opaque(config):
             path_name=name, is_param=False, use_pickle=True, tensor_meta=None)
 
 
-@pytest.mark.parametrize(('member', 'change', 'payload'), [
-    (WEIGHTS, pickled, 'weights/weight_0'),
-    (CONSTANTS, opaque, 'constants/opaque_obj_0'),
-    (CONSTANTS, opaque, 'constants/custom_obj_0')])
-def test_pickles_that_are_needed_are_refused(
-        exported, rezip, marker, member, change, payload):
+@pytest.mark.parametrize(('member', 'change', 'payload'),
+                         [(WEIGHTS, pickled, 'weights/weight_0'),
+                          (CONSTANTS, opaque, 'constants/opaque_obj_0'),
+                          (CONSTANTS, opaque, 'constants/custom_obj_0')])
+def test_pickles_that_are_needed_are_refused(exported, rezip, marker, member,
+                                             change, payload):
     path = rezip(exported.folder / 'm.pt2', {
         member: edited(change),
-        f'data/{payload}': pickle.dumps(Hostile(marker))})
+        f'data/{payload}': pickle.dumps(Hostile(marker))
+    })
     with pytest.raises(UserError, match='to unpickle it would run code'):
         load_artefact(path)
 
@@ -82,10 +88,10 @@ def test_pickles_that_are_needed_are_refused(
     'torch.hub.load', 'torch.ops.load_library', 'torch.ops.aten.from_file',
     'torch.ops.aten.from_file.default', 'torch.ops.aten.conv2d.__class__',
     'torch.ops.aten.conv2d.overloads', 'torch.ops.aten.__doc__.default',
-    '_operator.attrgetter', 'math.sqrt', 'eval', '#x:y', ''])
+    '_operator.attrgetter', 'math.sqrt', 'eval', '#x:y', ''
+])
 def test_only_arithmetic_is_called(exported, rezip, target):
-    path = rezip(exported.folder / 'm.pt2', {
-        MODEL: first_node(target=target)})
+    path = rezip(exported.folder / 'm.pt2', {MODEL: first_node(target=target)})
     with pytest.raises(UserError, match='not known to be arithmetic'):
         load_artefact(path)
 
@@ -106,8 +112,8 @@ def test_expressions_are_not_evaluated(exported, rezip, marker):
         model['guards_code'] = [code]
 
     path = rezip(exported.folder / 'm.pt2', {MODEL: edited(change)})
-    np.testing.assert_allclose(load_artefact(path)(exported.images),
-                               exported.expected, atol=1e-5)
+    np.testing.assert_allclose(
+        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
 
 
 def beyond(config):
@@ -117,8 +123,10 @@ def beyond(config):
 
 @pytest.mark.parametrize(('member', 'change'), [
     (WEIGHTS, edited(beyond)), (MODEL, b'[' * 10**5), (MODEL, b'{}'),
-    (MODEL, b'\xff'), (WEIGHTS, b'null'), (MODEL, edited(
-        lambda model: model['graph_module']['graph'].update(outputs=[])))])
+    (MODEL, b'\xff'), (WEIGHTS, b'null'),
+    (MODEL,
+     edited(lambda model: model['graph_module']['graph'].update(outputs=[])))
+])
 def test_damage_is_a_sentence(exported, rezip, member, change):
     path = rezip(exported.folder / 'm.pt2', {member: change})
     with pytest.raises(JobFailedError, match='cannot be read as .pt2'):
@@ -137,5 +145,5 @@ def test_an_older_format_is_named(tmp_path, exported, rezip, marker):
 
 def test_trust_hands_the_file_to_torch(exported):
     run = load_artefact(exported.folder / 'm.pt2', trust=True)
-    np.testing.assert_allclose(run(exported.images), exported.expected,
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        run(exported.images), exported.expected, atol=1e-5)

@@ -63,10 +63,10 @@ def scripted(module, path):
     return path
 
 
-@pytest.mark.parametrize('module', [
-    Opens, Saves, Loops, RunsOnLoading, Prints])
-def test_more_than_arithmetic_is_refused(
-        tmp_path, module, monkeypatch, marker):
+@pytest.mark.parametrize('module',
+                         [Opens, Saves, Loops, RunsOnLoading, Prints])
+def test_more_than_arithmetic_is_refused(tmp_path, module, monkeypatch,
+                                         marker):
     monkeypatch.chdir(tmp_path)  # where the marker is
     path = scripted(module(), tmp_path / 'm.pt')
     with pytest.raises(UserError, match='TorchScript holds'):
@@ -79,8 +79,7 @@ def code_of(text):
 
 
 @pytest.mark.parametrize('text', [
-    'import os\n',
-    'class _Sized(Module, X):\n  training : bool\n',
+    'import os\n', 'class _Sized(Module, X):\n  training : bool\n',
     'class _Sized(NamedTuple):\n  training : bool\n',
     'class _Sized(Module):\n  x : __torch__.torch.classes.rnn.Cell\n',
     'class _Sized(Module):\n  def forward(self, x: Tensor) -> Tensor:\n'
@@ -90,7 +89,8 @@ def code_of(text):
     'class _Sized(Module):\n  def forward(self, x: Tensor) -> Tensor:\n'
     '    return (self.a.b).forward_(x)\n',
     'class _Sized(Module):\n  def __setstate__(self, x: int) -> None:\n'
-    '    return None\n'])
+    '    return None\n'
+])
 def test_text_is_held_against_a_list(exported, rezip, text):
     with pytest.raises(UserError, match='TorchScript holds'):
         load_artefact(rezip(exported.folder / 'm.pt', code_of(text)))
@@ -99,13 +99,17 @@ def test_text_is_held_against_a_list(exported, rezip, text):
 def test_computes_what_torch_computes(exported):
     path = exported.folder / 'm.pt'
     expected = torch.jit.load(path)(torch.from_numpy(exported.images))
-    assert np.array_equal(load_artefact(path)(exported.images),
-                          expected.detach().numpy())
+    assert np.array_equal(
+        load_artefact(path)(exported.images),
+        expected.detach().numpy())
 
 
 @pytest.mark.parametrize('images', [
-    torch.zeros(2, 3, 16, 16), torch.zeros(2, 1, 8, 8), torch.zeros(3, 8, 8),
-    torch.zeros(2, 3, 8, 8, dtype=torch.uint8)])
+    torch.zeros(2, 3, 16, 16),
+    torch.zeros(2, 1, 8, 8),
+    torch.zeros(3, 8, 8),
+    torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+])
 def test_the_file_itself_refuses_what_it_was_not_traced_for(exported, images):
     with pytest.raises(torch.jit.Error, match=r'takes .* \(N, 3, 8, 8\) only'):
         torch.jit.load(exported.folder / 'm.pt')(images)
@@ -115,8 +119,9 @@ def test_a_trace_that_takes_any_size_is_refused(tmp_path):
     path = tmp_path / 'm.pt'
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        torch.jit.trace(nn.Sequential(nn.Conv2d(3, 4, 3)),
-                        torch.zeros(1, 3, 8, 8)).save(path)
+        torch.jit.trace(
+            nn.Sequential(nn.Conv2d(3, 4, 3)), torch.zeros(1, 3, 8,
+                                                           8)).save(path)
     with pytest.raises(UserError, match='does not say what images it takes'):
         load_artefact(path)
     run = load_artefact(path, trust=True)

@@ -39,8 +39,8 @@ def other_class(data):
     (more_items, 'of which 432 are there'),
     (more_rows, r'claimed to have the shape \(200, 3, 3, 3\)'),
     (other_class, "names '__torch__.torch.classes.rnn.Cell'"),
-    (lambda data: data.replace(b'\ncpu', b'\ncuda').replace(
-        b'cpu', b'gpu'), "on 'gpu'"),
+    (lambda data: data.replace(b'\ncpu', b'\ncuda').replace(b'cpu', b'gpu'),
+     "on 'gpu'"),
     (pickle.dumps(Hostile(), 2), "names '(__builtin__|builtins).print'"),
     (pickle.dumps(Hostile(), 4), 'holds SHORT_BINUNICODE|holds FRAME'),
     (b'\x80\x02)r\xff\xff\xff\xff.', 'holds LONG_BINPUT'),

@@ -2,8 +2,7 @@
 custom_imports = dict(imports=['mmcls_repmlp'], allow_failed_imports=False)
 default_scope = 'mmseg'
 
-train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
