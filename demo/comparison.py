@@ -9,8 +9,8 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.deploy import alternating_latency, complexity, speedup
 
 

@@ -19,7 +19,7 @@ from comparison import compare, table
 from figure import draw
 from make_digits import DEFAULT_FOLDER, write_digits
 
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'

@@ -22,7 +22,7 @@ from segmentation import Segmenter, best_threshold_iou, iou, make_scenes, train
 from torch import Tensor
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.apis.cli import run_tool
+from mmcls_repmlp.apis._command_line.cli import run_tool
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_writable
 

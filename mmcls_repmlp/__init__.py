@@ -1,17 +1,17 @@
 """RepMLP for mmclassification: importing this registers the models."""
-from .compat import (check_versions, hush_mmengine, mend_inferencer,
-                     without_import_noise)
+from .plugin.compat import (check_versions, hush_mmengine, mend_inferencer,
+                            without_import_noise)
 from .version import __version__
 
 check_versions()
 with without_import_noise():
-    # These register their parts.
-    from . import datasets, engine, evaluation, recipe  # noqa: F401
-    from .checkpoints import allow_mmengine_checkpoints, make_loading_safe
+    from . import training  # noqa: F401, it registers its parts
+    from .checkpoints import allow_mmengine_checkpoints
     from .deploy import fuse_for_inference, reparameterize
-    from .model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
+    from .plugin.host_loaders import make_loading_safe
+    from .plugin.model_index import register_models
 
 allow_mmengine_checkpoints()
 make_loading_safe()

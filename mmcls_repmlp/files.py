@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mmcls_repmlp.errors import UserError
+from .errors import UserError
 
 # Folders in which files are prepared, beside where they will be.
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'

@@ -14,7 +14,7 @@ from mmcls.visualization import ClsVisualizer
 from PIL import Image
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
 from tests.helpers import ROOT
 from tests.web import serve

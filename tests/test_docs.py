@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
 from tests.helpers import ROOT
 
 PAGES = sorted((ROOT / 'docs').glob('*.md'))

@@ -13,7 +13,7 @@ from tests.helpers import ROOT
 
 CODE = """
 import mmcls, mmcls_repmlp
-from mmcls_repmlp.model_index import mim_root
+from mmcls_repmlp.plugin.model_index import mim_root
 print(mim_root())
 print(*mmcls.list_models('repmlp*'))
 print(type(mmcls.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
@@ -78,4 +78,4 @@ def test_models_are_found_without_the_clone(installed, tmp_path):
     root, names, *_, module = done.stdout.splitlines()
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()
-    assert module == 'mmcls_repmlp.models.repmlpnet'
+    assert module == 'mmcls_repmlp.models.repmlpnet.repmlpnet'

@@ -5,10 +5,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (add_config_and_checkpoint,
-                                   add_runner_arguments, adopt_local_rank,
-                                   run_tool)
-from mmcls_repmlp.apis.options import KeyValue
+from mmcls_repmlp.apis._command_line.cli import (add_config_and_checkpoint,
+                                                 add_runner_arguments,
+                                                 adopt_local_rank, run_tool)
+from mmcls_repmlp.apis._command_line.options import KeyValue
 from mmcls_repmlp.apis.test import METRICS, OUT_ITEMS, test
 
 

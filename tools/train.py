@@ -5,8 +5,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (add_runner_arguments, adopt_local_rank,
-                                   run_tool)
+from mmcls_repmlp.apis._command_line.cli import (add_runner_arguments,
+                                                 adopt_local_rank, run_tool)
 from mmcls_repmlp.apis.train import LATEST, train
 
 

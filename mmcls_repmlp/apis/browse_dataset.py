@@ -18,11 +18,13 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from torch.utils.data import Dataset
 
+from mmcls_repmlp.apis._shared.config import (data_errors, loader_config,
+                                              read_config, user_errors)
+from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
+                                                     check_samples, parts)
+from mmcls_repmlp.apis._shared.pictures import (READABLE, check_folder,
+                                                side_by_side)
 from mmcls_repmlp.errors import UserError
-
-from .config import data_errors, loader_config, read_config, user_errors
-from .datasets import check_annotation_files, check_samples, parts
-from .pictures import READABLE, check_folder, side_by_side
 
 PHASES = ('train', 'val', 'test')
 # Which of the pictures along a pipeline are shown.

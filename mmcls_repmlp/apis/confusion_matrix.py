@@ -13,13 +13,12 @@ from mmcls.evaluation import ConfusionMatrix
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from mmcls_repmlp.apis._shared.config import loader_config, read_config
+from mmcls_repmlp.apis._shared.data import batches, open_loader
+from mmcls_repmlp.apis._shared.labels import match_classes, names_of
+from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
-
-from .config import loader_config, read_config
-from .data import batches, open_loader
-from .labels import match_classes, names_of
-from .model import fill_model
 
 _SUFFIXES = ('.png', '.csv')
 _PICKLES = ('.pkl', '.pickle')

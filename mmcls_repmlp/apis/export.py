@@ -11,19 +11,19 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
+from mmcls_repmlp.apis._shared.model import fill_model
+from mmcls_repmlp.apis._shared.served_images import some_images
+from mmcls_repmlp.apis._shared.write_int8 import write_int8
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.deploy import fuse_for_inference
-from mmcls_repmlp.deploy.card import LOGITS, NORMALISED, RAW
-from mmcls_repmlp.deploy.export import check_export, export_model
-from mmcls_repmlp.deploy.served import Served
+from mmcls_repmlp.deploy.exported.card import LOGITS, NORMALISED, RAW
+from mmcls_repmlp.deploy.exported.export_model import (check_export,
+                                                       export_model)
+from mmcls_repmlp.deploy.exported.export_wrapper import Served
 from mmcls_repmlp.errors import ConfigError, UserError
 from mmcls_repmlp.files import check_writable
-
-from .config import read_config
-from .geometry import recorded_pipeline
-from .model import fill_model
-from .quantize import write_int8
-from .served_images import some_images
 
 INT8 = 'int8'
 # What weights are kept in; int8 files are made of float32 ones.

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmcls_repmlp.apis._shared.config import read_config, user_errors
+from mmcls_repmlp.apis._shared.model import build_on_meta
 from mmcls_repmlp.deploy import Complexity, complexity, reparameterize
 from mmcls_repmlp.errors import UserError
-
-from .config import read_config, user_errors
-from .model import build_on_meta
 
 Size = tuple[int, int]
 

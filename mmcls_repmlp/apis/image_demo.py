@@ -16,14 +16,14 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from torch import nn
 
+from mmcls_repmlp.apis._shared.config import (loader_config, read_config,
+                                              user_errors)
+from mmcls_repmlp.apis._shared.model import fill_model
+from mmcls_repmlp.apis._shared.pictures import readable, white
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.datasets import LoadImageFromFile
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
-
-from .config import loader_config, read_config, user_errors
-from .model import fill_model
-from .pictures import readable, white
+from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 TOP = 5
 _SUFFIXES = ('.png', '.jpg', '.jpeg')

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mmcls_repmlp.deploy.artefact import Run, check_format, load_artefact
-from mmcls_repmlp.deploy.card import EMBEDDING, RAW, card_of, read_card
-from mmcls_repmlp.deploy.pixels import check_pipeline, read_pixels
+from mmcls_repmlp.deploy.exported.card import (EMBEDDING, RAW, card_of,
+                                               read_card)
+from mmcls_repmlp.deploy.exported.load_exported import (Run, check_format,
+                                                        load_artefact)
+from mmcls_repmlp.deploy.exported.pixels import check_pipeline, read_pixels
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 _TOP = 5

@@ -7,9 +7,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.files import atomic_write, check_writable
-
-from .config import read_config
 
 
 def print_config(config: str | Path,

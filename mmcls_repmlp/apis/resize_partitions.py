@@ -10,6 +10,8 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
                                       load_strictly, read_checkpoint,
                                       resized_state_dict, state_dict_of,
@@ -18,9 +20,6 @@ from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
 from mmcls_repmlp.files import check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.version import __version__
-
-from .config import read_config
-from .model import build_model
 
 _SIZE = 'model.backbone.img_size'
 _BLURRED = ('      deploy form: the local convolutions that were merged into '

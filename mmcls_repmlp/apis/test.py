@@ -15,18 +15,19 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
+                                              read_config, set_launcher,
+                                              set_loader_defaults,
+                                              set_work_dir)
+from mmcls_repmlp.apis._shared.labels import match_loop, outputs_of
+from mmcls_repmlp.apis._shared.metrics import check_metrics
+from mmcls_repmlp.apis._shared.model import unwrapped
+from mmcls_repmlp.apis._shared.pictures import READABLE, check_folder
+from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_writable
-
-from .config import (build_loop, build_runner, read_config, set_launcher,
-                     set_loader_defaults, set_work_dir)
-from .labels import match_loop, outputs_of
-from .metrics import check_metrics
-from .model import unwrapped
-from .pictures import READABLE, check_folder
-from .shown_predictions import ShowPredictions
 
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 OUT_ITEMS = ('pred', 'metrics')

@@ -11,23 +11,30 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from mmcls_repmlp.apis._before_training.check_data import check_images
+from mmcls_repmlp.apis._before_training.classes import (check_classes,
+                                                        check_start_classes)
+from mmcls_repmlp.apis._before_training.pretrained import (check_pretrained,
+                                                           fetch_pretrained)
+from mmcls_repmlp.apis._before_training.rehearsal import rehearse
+from mmcls_repmlp.apis._before_training.resume import (LATEST, Start,
+                                                       check_start, find_start,
+                                                       finished, newest_name)
+from mmcls_repmlp.apis._before_training.training_state import \
+    load_training_state
+from mmcls_repmlp.apis._before_training.work_dir import (check_unused,
+                                                         remove_checkpoints,
+                                                         reserved)
+from mmcls_repmlp.apis._command_line.failures import describe
+from mmcls_repmlp.apis._command_line.stops import stop_behind
+from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
+                                              data_errors, read_config,
+                                              set_launcher,
+                                              set_loader_defaults,
+                                              set_work_dir, user_errors)
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.engine import seed_loader
 from mmcls_repmlp.errors import JobFailedError, UserError
-
-from .check_data import check_images
-from .classes import check_classes, check_start_classes
-from .config import (build_loop, build_runner, data_errors, read_config,
-                     set_launcher, set_loader_defaults, set_work_dir,
-                     user_errors)
-from .failures import describe
-from .pretrained import check_pretrained, fetch_pretrained
-from .rehearsal import rehearse
-from .resume import (LATEST, Start, check_start, find_start, finished,
-                     newest_name)
-from .stops import stop_behind
-from .training_state import load_training_state
-from .work_dir import check_unused, remove_checkpoints, reserved
+from mmcls_repmlp.training import seed_loader
 
 __all__ = ['LATEST', 'train']
 

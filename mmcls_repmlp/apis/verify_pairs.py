@@ -10,12 +10,11 @@ from matplotlib import pyplot as plt
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmcls_repmlp.evaluation import Verification, verify
+from mmcls_repmlp.apis._shared.config import loader_config, read_config
+from mmcls_repmlp.apis._shared.data import batches, open_loader
+from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
-
-from .config import loader_config, read_config
-from .data import batches, open_loader
-from .model import fill_model
+from mmcls_repmlp.training import Verification, verify
 
 _RATES = (1e-3, 1e-2, 1e-1)
 

@@ -13,14 +13,13 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
+from mmcls_repmlp.apis._shared.config import read_config, user_errors
+from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.checkpoints import meta_of
 from mmcls_repmlp.deploy.locality import Locality, locality, repmlp_blocks
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPBlock
-
-from .config import read_config, user_errors
-from .model import fill_model
 
 _FRAME = '#39ff14'
 _SUFFIX = '.repmlp_block'

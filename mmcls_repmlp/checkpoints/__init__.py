@@ -1,6 +1,5 @@
 """Weights in and out of files: read safely, fit strictly, rename, write."""
 from .fit import check_fit, load_strictly
-from .host_loaders import make_loading_safe
 from .meta import class_names, classes_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
 from .read import local_file, read_checkpoint
@@ -13,7 +12,7 @@ from .write import CHECKPOINT_SUFFIXES, write_checkpoint
 __all__ = [
     'CHECKPOINT_SUFFIXES', 'Recognized', 'allow_mmengine_checkpoints',
     'check_fit', 'class_names', 'classes_meta', 'convert_to_mmcls',
-    'convert_to_official', 'load_strictly', 'local_file', 'make_loading_safe',
-    'meta_of', 'read_checkpoint', 'recognize', 'resized_state_dict',
-    'state_dict_of', 'write_checkpoint'
+    'convert_to_official', 'load_strictly', 'local_file', 'meta_of',
+    'read_checkpoint', 'recognize', 'resized_state_dict', 'state_dict_of',
+    'write_checkpoint'
 ]

@@ -11,7 +11,7 @@ import torch
 
 from mmcls_repmlp.errors import CheckpointError, shortened, shown
 
-from .archive import check_archive
+from .checksums import check_archive
 from .download import WEB, fetch
 from .safe_globals import only_what_mmengine_writes
 

@@ -15,7 +15,7 @@ from mmcls.models.utils import make_divisible
 from torch import Tensor
 
 from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.models.arch import ARCH_ZOO, Arch, resolve_arch
+from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
 
 _RATIO = 4  # of the gate; the same in every published model
 _BLOCK = re.compile(r'backbone\.stages\.(\d+)\.(\d+)\.repmlp_block\.'

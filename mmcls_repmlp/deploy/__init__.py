@@ -1,6 +1,6 @@
 """Model in, model out: merge, fuse, verify, count, time."""
 from .complexity import Complexity, complexity
-from .inference import fuse_for_inference
+from .fuse import fuse_for_inference
 from .latency import alternating_latency, speedup
 from .reparameterize import largest_difference, reparameterize
 

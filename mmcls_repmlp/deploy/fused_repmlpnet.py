@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.models.batch_norm import (fold_bn, fold_conv_module,
                                             linear_weights, norm_scale_shift)
-from mmcls_repmlp.models.hierarchy import stage_outputs
-from mmcls_repmlp.models.layers import ConvFFN, GlobalPerceptron, PatchEmbed
-from mmcls_repmlp.models.repmlp_block import RepMLPBlock, RepMLPNetUnit
-from mmcls_repmlp.models.repmlpnet import RepMLPNet
+from mmcls_repmlp.models.repmlpnet.hierarchy import stage_outputs
+from mmcls_repmlp.models.repmlpnet.layers import (ConvFFN, GlobalPerceptron,
+                                                  PatchEmbed)
+from mmcls_repmlp.models.repmlpnet.repmlp_block import (RepMLPBlock,
+                                                        RepMLPNetUnit)
+from mmcls_repmlp.models.repmlpnet.repmlpnet import RepMLPNet
 from mmcls_repmlp.ops import (crop_padding, fold_input_scale_shift,
                               pad_below_and_right, partition, pointwise_ffn,
                               shareset_fc, unpartition)

@@ -1,11 +1,11 @@
 """Modules: the RepMLP blocks and the backbones built of them."""
-from .am_softmax_head import AMSoftmaxClsHead
-from .arch import ARCH_ZOO, Arch, resolve_arch
-from .repmlp_block import RepMLPBlock, RepMLPNetUnit
-from .repmlp_cifar import RepMLPCifarNet
-from .repmlp_resnet import RepMLPResNet
-from .repmlp_v1 import RepMLP
-from .repmlpnet import RepMLPNet
+from .repmlp.am_softmax_head import AMSoftmaxClsHead
+from .repmlp.repmlp import RepMLP
+from .repmlp.repmlp_cifar import RepMLPCifarNet
+from .repmlp.repmlp_resnet import RepMLPResNet
+from .repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
+from .repmlpnet.repmlp_block import RepMLPBlock, RepMLPNetUnit
+from .repmlpnet.repmlpnet import RepMLPNet
 
 __all__ = [
     'ARCH_ZOO', 'AMSoftmaxClsHead', 'Arch', 'RepMLP', 'RepMLPBlock',

@@ -8,9 +8,9 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmcls_repmlp.apis import confusion_matrix as module_under_test
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
-from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 

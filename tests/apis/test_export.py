@@ -4,11 +4,11 @@ import torch
 
 from mmcls_repmlp import fuse_for_inference
 from mmcls_repmlp.apis import export
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model, load_model
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.model import build_model, load_model
-from mmcls_repmlp.deploy.artefact import load_artefact
-from mmcls_repmlp.deploy.card import read_card
+from mmcls_repmlp.deploy.exported.card import read_card
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.errors import JobFailedError, UserError
 from tests.helpers import assert_same
 

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.model import build_model
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.deploy.artefact import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.errors import ConfigError, UserError
 from tests.helpers import ROOT
 from tests.tools.test_tools import call

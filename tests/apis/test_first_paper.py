@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.deploy.artefact import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.errors import CheckpointError, UserError
 from tests.tools.test_tools import CONVERT, call
 

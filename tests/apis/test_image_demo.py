@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.image_demo import classify_image
-from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import ImageError, UserError
 

@@ -6,7 +6,7 @@ from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.apis.image_demo import classify_image
 from mmcls_repmlp.apis.publish_model import publish_model
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.apis import predict as predict_module
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.model import load_model
 from mmcls_repmlp.apis.predict import predict
-from mmcls_repmlp.deploy.card import card_of, digests
+from mmcls_repmlp.deploy.exported.card import card_of, digests
 from mmcls_repmlp.errors import JobFailedError, UserError
 from tests.helpers import ROOT
 from tests.tools.test_tools import call

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis.print_config import print_config
 from mmcls_repmlp.errors import UserError
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.apis import publish_model as module_under_test
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.publish_model import publish_model
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import JobFailedError, UserError

@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from mmcls_repmlp.apis import resize_partitions as module_under_test
-from mmcls_repmlp.apis.model import build_model, load_model
+from mmcls_repmlp.apis._shared.model import build_model, load_model
 from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.checkpoints import (load_strictly, read_checkpoint,

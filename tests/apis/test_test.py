@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.apis import test as module_under_test
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmcls_repmlp.apis import train as module_under_test
-from mmcls_repmlp.apis import work_dir as work_dir_module
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis._before_training import work_dir as work_dir_module
+from mmcls_repmlp.apis._before_training.work_dir import reserved
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.train import train
-from mmcls_repmlp.apis.work_dir import reserved
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from matplotlib import image as images
 
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
 from mmcls_repmlp.errors import JobFailedError, UserError
-from mmcls_repmlp.evaluation import verify
+from mmcls_repmlp.training import verify
 
 
 def test_a_folder_of_identities(project, tmp_path, capsys):

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.apis import vis_locality as module_under_test
-from mmcls_repmlp.apis.model import load_model
+from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.vis_locality import vis_locality
 from mmcls_repmlp.deploy.locality import Locality, locality
 from mmcls_repmlp.errors import UserError

@@ -3,8 +3,8 @@ import torch
 from mmengine.config import Config
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import build_model
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.checkpoints import load_strictly
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from tests.helpers import ROOT, assert_same, randn, randomize

@@ -3,7 +3,7 @@ import pytest
 import torch
 from make_digits import write_digits
 
-from mmcls_repmlp.apis.config import read_config
+from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT

@@ -8,7 +8,7 @@ from mmcls.structures import ClsDataSample
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
-from mmcls_repmlp.apis.model import build_model
+from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.deploy import complexity, reparameterize
 from tests.configs.test_configs import TWINS, read
 from tests.helpers import ROOT, TINY_RESNET_CFG

@@ -13,13 +13,13 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.apis.model import build_model
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.recipe import WarmupCosineLR
-from mmcls_repmlp.recipe.raug_ops import (CUTOUT_FILL, FILL, OPERATIONS,
-                                          RESAMPLES)
+from mmcls_repmlp.training import WarmupCosineLR
+from mmcls_repmlp.training.transforms.raug_ops import (CUTOUT_FILL, FILL,
+                                                       OPERATIONS, RESAMPLES)
 from tests.helpers import ROOT
 
 FOLDER = ROOT / 'configs' / 'repmlp'

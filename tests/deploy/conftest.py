@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp.deploy.export import export_model
-from mmcls_repmlp.deploy.served import Served
+from mmcls_repmlp.deploy.exported.export_model import export_model
+from mmcls_repmlp.deploy.exported.export_wrapper import Served
 
 SHAPE = (3, 8, 8)
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLPResNet, fuse_for_inference, reparameterize
-from mmcls_repmlp.deploy.artefact import load_artefact
-from mmcls_repmlp.deploy.export import export_model
+from mmcls_repmlp.deploy.exported.export_model import export_model
+from mmcls_repmlp.deploy.exported.export_wrapper import Served
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.deploy.fused_backbone import FusedBackbone
-from mmcls_repmlp.deploy.served import Served
 from tests.helpers import TINY_RESNET_CFG, assert_same, randn, random_model
 
 KINDS = ('base', 'light', 'bottleneck')

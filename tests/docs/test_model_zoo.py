@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from mmcls_repmlp.apis.config import read_config
-from mmcls_repmlp.model_index import config_of, indexed_models
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.plugin.model_index import config_of, indexed_models
 from tests.helpers import ROOT
 
 PAGE = (ROOT / 'docs' / 'model_zoo.md').read_text()

@@ -6,7 +6,7 @@ from torch import nn
 
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.conv_bn import ConvBN
+from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
 from mmcls_repmlp.models.stage import Stage
 from tests.helpers import assert_same, randn, random_model
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
-from mmcls_repmlp.models.layers import GlobalPerceptron
+from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron
 from tests.helpers import TINY_CFG, assert_same, randn, random_model
 
 ARCH = dict(

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmcls_repmlp import RepMLPCifarNet, RepMLPNet, RepMLPResNet
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.models import fc3 as fc3_module
-from mmcls_repmlp.models import layers as layers_module
+from mmcls_repmlp.models.repmlpnet.repmlpnet import layers as layers_module
 from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, randn, random_model)
 

@@ -5,8 +5,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from mmcls_repmlp.apis._command_line.cli import add_force, run_tool
 from mmcls_repmlp.apis.analyze_logs import analyze_logs
-from mmcls_repmlp.apis.cli import add_force, run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:

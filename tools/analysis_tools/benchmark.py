@@ -11,8 +11,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.benchmark import DTYPES, benchmark
-from mmcls_repmlp.apis.cli import run_tool
+from benchmarking.benchmark_models import DTYPES, benchmark
+
+from mmcls_repmlp.apis._command_line.cli import run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:

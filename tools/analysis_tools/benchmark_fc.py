@@ -5,8 +5,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.benchmark_fc import LAYERS, benchmark_fc
-from mmcls_repmlp.apis.cli import run_tool
+from benchmarking.benchmark_shareset_fc import LAYERS, benchmark_fc
+
+from mmcls_repmlp.apis._command_line.cli import run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,8 +5,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (add_cfg_options, add_config_and_checkpoint,
-                                   add_device, add_force, run_tool)
+from mmcls_repmlp.apis._command_line.cli import (add_cfg_options,
+                                                 add_config_and_checkpoint,
+                                                 add_device, add_force,
+                                                 run_tool)
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
 
 

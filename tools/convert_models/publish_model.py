@@ -5,7 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_force, add_key, run_tool
+from mmcls_repmlp.apis._command_line.cli import add_force, add_key, run_tool
 from mmcls_repmlp.apis.publish_model import publish_model
 
 

@@ -5,8 +5,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_cfg_options, add_force, add_key, run_tool
-from mmcls_repmlp.apis.reparameterize import reparameterize_checkpoint
+from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
+                                                 add_key, run_tool)
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> int:

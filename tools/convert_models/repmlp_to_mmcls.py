@@ -5,9 +5,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import add_force, add_key, add_size, run_tool
-from mmcls_repmlp.apis.official import (convert_from_official,
-                                        convert_to_official_file)
+from mmcls_repmlp.apis._command_line.cli import (add_force, add_key, add_size,
+                                                 run_tool)
+from mmcls_repmlp.apis.repmlp_to_mmcls import (convert_from_official,
+                                               convert_to_official_file)
 from mmcls_repmlp.models import ARCH_ZOO
 
 

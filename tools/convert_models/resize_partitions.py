@@ -5,8 +5,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis.cli import (add_cfg_options, add_force, add_key,
-                                   add_size, run_tool)
+from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
+                                                 add_key, add_size, run_tool)
 from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
 
 

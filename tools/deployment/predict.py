@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not _without_mmcls():
         parser.error(f'{_PACKAGE} is not installed: run pip install '
                      f'{_PACKAGE}')
-    from mmcls_repmlp.apis.boundary import outcome
+    from mmcls_repmlp.apis._command_line.boundary import outcome
     return outcome(parser.prog, lambda: _predict(args))
 
 

@@ -5,8 +5,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
+                                                 run_tool)
 from mmcls_repmlp.apis.browse_dataset import MODES, PHASES, browse_dataset
-from mmcls_repmlp.apis.cli import add_cfg_options, add_force, run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:

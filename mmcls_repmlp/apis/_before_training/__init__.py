@@ -1,0 +1,1 @@
+"""What a training checks, finds and keeps apart before its first step."""

@@ -1,0 +1,1 @@
+"""Arguments in, one sentence and an exit code out."""

@@ -1,0 +1,195 @@
+"""From a config file to a runner that is ready to go, or a clear error."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+from mmcls_repmlp.apis._command_line.options import check_options
+from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.plugin.compat import without_import_noise
+
+from .config_files import explain, refuse_circle
+from .dataset_parts import check_annotation_files, check_samples, described
+from .launch import check_launcher
+
+# What numpy says when mmengine joins the samples of a data set without any.
+_NO_SAMPLE = 'at least one array'
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def read_config(path: str | Path,
+                options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file and change settings in it.
+
+    Args:
+        path: The file.
+        options: Settings to change, by dotted key. Defaults to none.
+
+    Returns:
+        The config, with the default scope of mmcls if it names none.
+
+    Raises:
+        ConfigError: If the file does not exist or is no valid config, or a
+            setting has no place in it.
+    """
+    config = _read(path)
+    options = dict(options or {})
+    check_options(config, options)
+    with user_errors(f'the settings given do not go with {str(path)!r}'):
+        config.merge_from_dict(options)
+    config.setdefault('default_scope', 'mmcls')
+    if not isinstance(config.get('model'), Mapping):
+        raise ConfigError(f'config {str(path)!r} has no model: is it a config '
+                          'of mmcls?')
+    if not isinstance(config.default_scope, str):
+        raise ConfigError(f'default_scope is {config.default_scope!r}: it '
+                          "names a registry, such as 'mmcls'")
+    return config
+
+
+def _read(path: str | Path) -> Config:
+    if not Path(path).is_file():
+        what = 'is a folder, name a file in it' if Path(path).is_dir() else (
+            'does not exist: check the path')
+        raise ConfigError(f'config {str(path)!r} {what}')
+    try:
+        with without_import_noise():
+            refuse_circle(path)
+            return Config.fromfile(str(path))
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as error:  # a config is code
+        raise ConfigError(f'config {str(path)!r} cannot be read: '
+                          f'{explain(path, error)}') from error
+
+
+def set_work_dir(config: Config, path: str | Path,
+                 work_dir: str | None) -> None:
+    """Choose the folder of logs and results.
+
+    An argument goes before the config's own, and that before a folder named
+    after the config file.
+    """
+    config.work_dir = str(
+        work_dir or config.get('work_dir')
+        or os.path.join('work_dirs',
+                        Path(path).stem))
+
+
+def set_loader_defaults(config: Config) -> None:
+    """Complete the data loaders as mmcls' own tools do."""
+    for name in _LOADERS:
+        loader = config.get(name)
+        if loader is not None:
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+            loader.setdefault('pin_memory', torch.cuda.is_available())
+            # Without workers none can persist: torch refuses that.
+            workers = loader.get('num_workers', 0) > 0
+            loader.persistent_workers = workers and loader.get(
+                'persistent_workers', True)
+
+
+def set_launcher(config: Config, launcher: str) -> None:
+    """Prepare for several processes, on GPUs or, without any, on CPUs.
+
+    mmengine starts processes for GPUs only. Without one they are joined here,
+    over gloo.
+
+    Raises:
+        UserError: If the process was not started by that launcher.
+    """
+    check_launcher(launcher)
+    config.launcher = launcher
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        config.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel', device_ids=None)
+        if not dist.is_initialized():
+            dist.init_process_group('gloo')
+
+
+def build_runner(config: Config) -> Runner:
+    """Build the runner of a config, its model included.
+
+    Raises:
+        ConfigError: If something in the config cannot be built.
+    """
+    with user_errors('the config cannot be built', OSError):
+        return Runner.from_cfg(config)
+
+
+def build_loop(runner: Runner, name: str) -> None:
+    """Build a loop of the runner with its data set.
+
+    Args:
+        runner: The runner.
+        name: 'train', 'val' or 'test'.
+
+    Raises:
+        ConfigError: If the data set is not there, or cannot be built.
+    """
+    data = runner.cfg[f'{name}_dataloader'].get('dataset')
+    check_annotation_files(data)
+    with user_errors(f'the {name} loop of the config{described(data)} cannot '
+                     'be built'), data_errors(runner.cfg, name):
+        loop = getattr(runner, f'{name}_loop')
+    check_samples(loop.dataloader.dataset, f'the {name} data set')
+
+
+def loader_config(config: Config, phase: str) -> ConfigDict:
+    """Take the settings of a data loader, completed as by mmcls' tools.
+
+    Args:
+        config: The config.
+        phase: 'train', 'val' or 'test'.
+
+    Raises:
+        ConfigError: If the config has no such loader; names those it has.
+    """
+    if config.get(f'{phase}_dataloader') is None:
+        found = [name for name in _LOADERS if config.get(name) is not None]
+        raise ConfigError(f'the config has no {phase}_dataloader, only '
+                          f'{" and ".join(found) or "none at all"}')
+    set_loader_defaults(config)
+    return config[f'{phase}_dataloader']
+
+
+@contextmanager
+def data_errors(config: Config, phase: str) -> Iterator[None]:
+    """Turn what missing data causes into a ConfigError, with the remedy."""
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        if _NO_SAMPLE not in str(error):
+            raise
+        raise ConfigError(f'the {phase} data set is empty: there is nothing '
+                          'to do') from error
+    except (OSError, RuntimeError) as error:
+        data = config[f'{phase}_dataloader']['dataset']
+        raise ConfigError(
+            f'the {phase} data set in {data.get("data_root", "")!r} cannot be '
+            f'read ({error}): put it there, or name its folder with '
+            f'--cfg-options {phase}_dataloader.dataset.data_root=FOLDER'
+        ) from error
+
+
+@contextmanager
+def user_errors(what: str, *more: type[Exception]) -> Iterator[None]:
+    """Turn what a wrong config causes into a ConfigError, with the cause."""
+    kinds = (ValueError, TypeError, KeyError, AttributeError, AssertionError,
+             ImportError, *more)
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        raise ConfigError(f'{what}: {error}') from error

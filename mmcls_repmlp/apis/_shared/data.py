@@ -1,0 +1,48 @@
+"""Labelled data of a config: built, checked, and looped over once."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.utils import track_iter_progress
+from torch.utils.data import DataLoader
+
+from .config import data_errors, loader_config, user_errors
+from .dataset_parts import check_annotation_files, check_samples, described
+
+
+def open_loader(cfg: Config, phase: str) -> DataLoader:
+    """Build the data loader of a phase.
+
+    Args:
+        cfg: The config.
+        phase: 'train', 'val' or 'test'.
+
+    Returns:
+        The loader; its data set holds at least one sample.
+
+    Raises:
+        ConfigError: If the config has no such loader, or its data cannot be
+            found or understood.
+    """
+    loader = loader_config(cfg, phase)
+    check_annotation_files(loader.dataset)
+    with user_errors(
+            f'the {phase} data of the config'
+            f'{described(loader.dataset)} cannot be read'), data_errors(
+                cfg, phase):
+        built = Runner.build_dataloader(loader)
+    check_samples(built.dataset, f'the {phase} data set')
+    return built
+
+
+def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
+    """Go through a loader once, with a progress bar on stderr.
+
+    Raises:
+        ImageError: If an image cannot be read; names its file.
+    """
+    yield from track_iter_progress((loader, len(loader)), file=sys.stderr)

@@ -1,0 +1,74 @@
+"""Pictures of what a model says of the images it is tested on."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from mmcls.structures import ClsDataSample
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from .dataset_parts import parts
+from .pictures import READABLE
+
+_LONGEST = 200  # bytes of a name, of which file systems take 255
+
+
+class ShowPredictions(Hook):
+    """Draws every image that is tested, with its classes.
+
+    mmcls' hook names pictures by their files alone, so that images of one
+    name in two folders replace each other. Here their names are the whole
+    paths below the folder of the data, with ``_`` between; images without a
+    file are named by their place in the data set.
+
+    Args:
+        folder: Where the pictures go.
+        side: Length of the images' shorter side, in pixels.
+    """
+
+    def __init__(self, folder: str | Path, side: int) -> None:
+        self.folder = Path(folder)
+        self.scale = max(1., READABLE / side)
+        self.drawn: set[str] = set()
+
+    def before_test(self, runner: Runner) -> None:
+        """Find the folder that all images are in."""
+        self.root = _root(runner.test_loop.dataloader.dataset)
+
+    def after_test_iter(self, runner: Runner, batch_idx: int,
+                        data_batch: dict[str, Any],
+                        outputs: Sequence[ClsDataSample]) -> None:
+        """Draw the images of a batch."""
+        for image, sample in zip(data_batch['inputs'], outputs):
+            pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
+            name = self._name(sample)
+            runner.visualizer.add_datasample(
+                name,
+                image=pixels,
+                data_sample=sample,
+                rescale_factor=self.scale,
+                out_file=str(self.folder / name))
+
+    def _name(self, sample: ClsDataSample) -> str:
+        place, path = sample.get('sample_idx', 0), sample.get('img_path')
+        if not path:
+            return f'{place:06}.png'
+        name = '_'.join(PurePath(os.path.relpath(path, self.root)).parts)
+        name = name.encode()[-_LONGEST:].decode(errors='ignore')
+        if name in self.drawn:  # a/b_c and a_b/c, or one image twice
+            name = f'{name}_{place:06}'
+        self.drawn.add(name)
+        return f'{name}.png'
+
+
+def _root(dataset: Dataset) -> str:
+    folders = [
+        getattr(part, 'img_prefix', None) or getattr(part, 'data_root', '')
+        for part in parts(dataset)
+    ]
+    return os.path.commonpath([os.path.abspath(each) for each in folders])

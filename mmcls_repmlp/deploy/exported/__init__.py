@@ -1,0 +1,1 @@
+"""Models in files for other runtimes: written, read and described."""

@@ -1,0 +1,75 @@
+"""A convolution, its batch norm and perhaps ReLU, which merge into one."""
+from __future__ import annotations
+
+from mmcv.cnn import build_conv_layer, build_norm_layer
+from torch import Tensor, nn
+
+from mmcls_repmlp.models.batch_norm import check_plain_conv, fold_bn
+from mmcls_repmlp.models.mergeable import Mergeable
+from mmcls_repmlp.models.relu import ReLU
+from mmcls_repmlp.ops.fusion import Affine
+
+
+class ConvBN(Mergeable):
+    """Convolution that keeps the size of the map, or divides it by a stride.
+
+    Parameter names are those of DingXiaoH/RepMLP@b626c3d: ``conv``, ``bn``.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd height and width of the kernel. Defaults to 1.
+        stride: Its stride. Defaults to 1.
+        relu: Whether ReLU follows. Defaults to False.
+        conv_cfg: Config of the convolution. Defaults to Conv2d.
+        norm_cfg: Config of the norm. Defaults to BN.
+        deploy: Whether to build the merged form. Defaults to False.
+        init_cfg: Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: If ``conv_cfg`` names a type that cannot be merged.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 kernel_size: int = 1,
+                 stride: int = 1,
+                 relu: bool = False,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 deploy: bool = False,
+                 init_cfg: dict | list[dict] | None = None) -> None:
+        super().__init__(init_cfg)
+        self.conv = build_conv_layer(
+            conv_cfg,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            bias=deploy)
+        check_plain_conv(self.conv, 'conv')
+        if not deploy:
+            self.bn = build_norm_layer(
+                norm_cfg or dict(type='BN'), out_channels)[1]
+        self.act = ReLU() if relu else nn.Identity()
+
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """Names of the modules that only the training form has."""
+        return 'bn',
+
+    @property
+    def untouched(self) -> tuple[str, ...]:
+        """Names of the modules that merging does not concern."""
+        return 'act',
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, O, ceil(H / stride), ceil(W / stride))."""
+        x = self.conv(x)
+        return self.act(x if self.deploy else self.bn(x))
+
+    def folded(self) -> dict[str, Affine]:
+        """Compute what the convolution becomes in deploy form, in float64."""
+        return dict(conv=fold_bn(self.conv, self.bn, 'conv'))

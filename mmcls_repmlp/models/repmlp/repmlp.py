@@ -1,0 +1,227 @@
+"""The first RepMLP block (arXiv 2105.01883), in training and deploy form.
+
+Shape letters: N batch, C input and O output channels, S groups, H W map,
+h w partition, P partitions per map, Q = h * w, M = N * P.
+"""
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from mmcv.cnn import ConvModule, build_norm_layer
+from torch import Tensor, nn
+
+from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.models.arguments import (check_grouped_block, conv_kernels,
+                                           int_pair)
+from mmcls_repmlp.models.batch_norm import linear_weights, norm_scale_shift
+from mmcls_repmlp.models.fc3 import (apply_fc3, branch_names, build_branches,
+                                     build_fc3, fold_fc3)
+from mmcls_repmlp.models.mergeable import Mergeable
+from mmcls_repmlp.models.relu import ReLU
+from mmcls_repmlp.ops import (fold_input_scale_shift, pad_below_and_right,
+                              partition, unpartition)
+from mmcls_repmlp.ops.fusion import Affine
+
+
+class RepMLP(Mergeable):
+    """Global, partition and local perceptron (arXiv 2105.01883, section 3).
+
+    Every partition gets what the global perceptron says of all partitions
+    added, ``p = x + FC2(ReLU(FC1(BN(mean(x)))))``, and becomes
+    ``BN(FC3(p)) + sum_k BN(conv_k(p))``. FC3 and the convolutions mix channels
+    within each group. One partition that covers the whole map needs no global
+    perceptron and has none. :meth:`switch_to_deploy` leaves three linear
+    layers. Parameter names are those of the official code
+    (DingXiaoH/RepMLP@b626c3d).
+
+    Maps that are no whole number of partitions are padded with zeros below
+    and on the right, and the output is cut to the size of the map; the paper
+    names padding (section 3.2) without saying where.
+
+    Args:
+        in_channels: Channels C of the input.
+        out_channels: Channels O of the output.
+        input_size: Height and width (H, W) of the map, or one number for
+            both. The global perceptron's layers depend on it.
+        partition_size: Height and width (h, w) of a partition, or one number
+            for both.
+        reparam_conv_kernels: Odd sizes of the local convolutions, or None
+            for none. Defaults to (1, 3, 5).
+        globalperceptron_ratio: The global perceptron's hidden layer has
+            C * P // ratio units. Defaults to 1.
+        num_groups: Groups S of FC3 and the convolutions, a divisor of C and
+            O. Defaults to 1.
+        deploy: Whether to build the merged form. Defaults to False.
+        with_global: Whether several partitions get a global perceptron, which
+            the paper leaves out in an ablation. Defaults to True.
+        conv_cfg: Config of FC3 and the convolutions. Defaults to Conv2d.
+        norm_cfg: Config of all norms. Defaults to BN.
+        init_cfg: Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: If a size is not positive, a kernel is not odd, the groups
+            do not divide the channels, or ``conv_cfg`` names a type that
+            cannot be merged.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 input_size: int | Sequence[int],
+                 partition_size: int | Sequence[int],
+                 reparam_conv_kernels: Sequence[int] | None = (1, 3, 5),
+                 globalperceptron_ratio: int = 1,
+                 num_groups: int = 1,
+                 deploy: bool = False,
+                 *,
+                 with_global: bool = True,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 init_cfg: dict | list[dict] | None = None) -> None:
+        super().__init__(init_cfg)
+        check_grouped_block(in_channels, out_channels, num_groups,
+                            globalperceptron_ratio)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.input_size = int_pair('input_size', input_size)
+        self.partition_size = int_pair('partition_size', partition_size)
+        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
+        self.num_groups = num_groups
+        # The deploy form is the one without norms.
+        norm_cfg = None if deploy else norm_cfg or dict(type='BN')
+        if with_global and self.num_partitions > 1:
+            self._add_global_perceptron(globalperceptron_ratio, norm_cfg)
+        self._add_partition_perceptron(conv_cfg, norm_cfg)
+
+    def _add_global_perceptron(self, ratio: int,
+                               norm_cfg: dict | None) -> None:
+        features = self.in_channels * self.num_partitions
+        hidden = max(1, features // ratio)
+        self.fc1_fc2 = nn.Sequential(
+            OrderedDict(
+                fc1=nn.Linear(features, hidden),
+                relu=ReLU(),
+                fc2=nn.Linear(hidden, features)))
+        self.avg = nn.Sequential(
+            OrderedDict(avg=nn.AvgPool2d(self.partition_size)))
+        if norm_cfg is not None:
+            self.avg.add_module(
+                'bn',
+                build_norm_layer(norm_cfg, self.in_channels)[1])
+
+    def _add_partition_perceptron(self, conv_cfg: dict | None,
+                                  norm_cfg: dict | None) -> None:
+        h, w = self.partition_size
+        outputs = self.out_channels * h * w
+        self.fc3 = build_fc3(self.in_channels * h * w, outputs,
+                             self.num_groups, conv_cfg, norm_cfg is None)
+        if norm_cfg is not None:
+            self.fc3_bn = build_norm_layer(norm_cfg, outputs)[1]
+            for name, branch in build_branches(self.in_channels,
+                                               self.out_channels,
+                                               self.reparam_conv_kernels,
+                                               self.num_groups, conv_cfg,
+                                               norm_cfg).items():
+                self.add_module(name, branch)
+
+    @property
+    def num_partitions(self) -> int:
+        """Partitions P of a map, padded if need be."""
+        rows, cols = (
+            -(-side // part)
+            for side, part in zip(self.input_size, self.partition_size))
+        return rows * cols
+
+    @property
+    def has_global_perceptron(self) -> bool:
+        """Whether partitions learn of each other."""
+        return 'fc1_fc2' in self._modules
+
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """Names of the modules that only the training form has."""
+        names = 'fc3_bn', *branch_names(self.reparam_conv_kernels)
+        return (*names, 'avg.bn') if self.has_global_perceptron else names
+
+    @property
+    def untouched(self) -> tuple[str, ...]:
+        """Names of the modules that merging does not concern."""
+        return 'avg.avg', 'fc1_fc2.relu', 'fc1_fc2.fc2'
+
+    @property
+    def local_branches(self) -> list[ConvModule]:
+        """The local convolutions with their norms; empty when merged."""
+        return [] if self.deploy else [
+            getattr(self, name)
+            for name in branch_names(self.reparam_conv_kernels)
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix positions and channels within every partition.
+
+        Args:
+            x: Maps of shape (N, C, H, W).
+
+        Returns:
+            Maps of shape (N, O, H, W).
+
+        Raises:
+            InputError: If the maps have another C, H or W.
+        """
+        self._check(tuple(x.shape[1:]))
+        x = pad_below_and_right(x, self.partition_size)
+        parts = partition(x, self.partition_size)  # (M, C, h, w)
+        if self.has_global_perceptron:
+            parts = parts + self._global(x)
+        out = self._partition_perceptron(parts)  # (M, O, h, w)
+        for branch in self.local_branches:
+            out = out + branch(parts)
+        out = unpartition(out, x.shape[2:])
+        map_h, map_w = self.input_size
+        return out[..., :map_h, :map_w]  # (N, O, H, W)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        expected = (self.in_channels, *self.input_size)
+        if shape != expected:
+            raise InputError(
+                f'a RepMLP for maps of {"x".join(map(str, expected))} got '
+                f'{"x".join(map(str, shape))}: build it with the input_size '
+                '(a backbone with the img_size) that it is to run on')
+
+    def _global(self, x: Tensor) -> Tensor:
+        pooled = self.avg(x).flatten(1)  # (N, C*P)
+        shifts = self.fc1_fc2(pooled).view(-1, self.in_channels,
+                                           self.num_partitions)
+        return shifts.transpose(1, 2).reshape(-1, self.in_channels, 1,
+                                              1)  # (M, C, 1, 1)
+
+    def _partition_perceptron(self, parts: Tensor) -> Tensor:
+        h, w = self.partition_size
+        rows = parts.reshape(-1, self.num_groups,
+                             self.in_channels // self.num_groups * h * w)
+        out = apply_fc3(self.fc3, rows)  # (M, S, O/S*Q)
+        if not self.deploy:
+            out = self.fc3_bn(out.reshape(-1, self.out_channels * h * w, 1, 1))
+        return out.reshape(-1, self.out_channels, h, w)  # (M, O, h, w)
+
+    def folded(self) -> dict[str, Affine]:
+        """Compute what fc3 and fc1 become in deploy form, in float64.
+
+        The norm of the pooled partitions goes into fc1, its own norm and the
+        local convolutions with theirs into fc3 (sections 3.3 and 3.4).
+
+        Returns:
+            Weight (O * Q, C/S * Q, 1, 1) and bias (O * Q,) of 'fc3'; with a
+            global perceptron those of 'fc1_fc2.fc1' too.
+
+        Raises:
+            ValueError: If a norm is no batch norm with running statistics.
+        """
+        layers = dict(
+            fc3=fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
+                         self.partition_size))
+        if self.has_global_perceptron:
+            layers['fc1_fc2.fc1'] = fold_input_scale_shift(
+                *linear_weights(self.fc1_fc2.fc1, 'fc1'),
+                *norm_scale_shift(self.avg.bn, 'avg'))
+        return layers

@@ -1,0 +1,240 @@
+"""RepMLPNet, the hierarchical MLP backbone of arXiv 2112.11081.
+
+Shape letters: N batch, C channels, H W map, h w partition.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from mmcls.registry import MODELS
+from mmcv.cnn import ConvModule, build_norm_layer
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
+                                           last_frozen_stage, stage_indices)
+from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.models.stage import Stage
+from mmcls_repmlp.ops import crop_padding, pad_below_and_right
+
+from .arch import ARCH_ZOO, Arch, resolve_arch
+from .hierarchy import stage_outputs
+from .layers import PatchEmbed
+from .partition_grid import PartitionGrid
+from .repmlp_block import RepMLPNetUnit
+
+
+@MODELS.register_module(force=True)
+class RepMLPNet(MergeableBackbone):
+    """RepMLPNet backbone (arXiv 2112.11081), merged or to be merged.
+
+    Takes the place of mmcls' class of this name: configs and checkpoints of
+    either work in the other, and what mmcls computes, this computes too.
+
+    Args:
+        arch: Name of a variant: 't', 'b', 'd', 'l', or the aliases 'tiny',
+            'base', 'deep', 'large', in any case. Or a dict of lists or
+            tuples ``channels``, ``depths``, ``sharesets_nums`` and optionally
+            ``globalperceptron_divisor`` (8 by default).
+        img_size: Height and width of training images, or one number for
+            both. It fixes the partitions: one covers the whole map at this
+            size. Defaults to 224.
+        in_channels: Channels of the images. Defaults to 3.
+        patch_size: Height and width of a patch, or one number for both.
+            Defaults to 4.
+        out_indices: Stages to return; negative ones count from the last.
+            Defaults to (3, ).
+        reparam_conv_kernels: Odd sizes of the local convolutions, or None
+            for none. Defaults to (1, 3).
+        globalperceptron_ratio: The gate's hidden layer has C // ratio units.
+            Defaults to 4.
+        conv_cfg: Config of all convolutions. Defaults to Conv2d.
+        norm_cfg: Config of all norms. Defaults to BN.
+        patch_cfg: Further arguments of the patch embedding. Defaults to none.
+        final_norm: Whether to normalise the last stage's output. Defaults to
+            True.
+        deploy: Whether to build the merged form. Defaults to False.
+        init_cfg: Initialization config. Defaults to None.
+        out_after_downsample: Whether an output before the last stage is
+            taken after the downsampling that follows it, as mmcls'
+            RepMLPNet does. Defaults to False: the stage's own output.
+        frozen_stages: Freeze the stem and the stages up to this one; -1
+            freezes nothing. Defaults to -1.
+        norm_eval: Whether batch norms stay in eval mode during training.
+            Defaults to False.
+        with_cp: Whether to trade time for memory by gradient checkpointing.
+            Defaults to False.
+        drop_path_rate: Chance to drop the last block's residual branches;
+            grows linearly from 0 over the blocks. Defaults to 0.
+        pad_to_multiple: Whether images of any size are taken: zeros are added
+            below and to the right up to the next multiple of ``img_size``,
+            and the maps are cropped back. Defaults to False: such images are
+            refused.
+
+    Raises:
+        ValueError: If an argument is out of range; the message names it.
+    """
+
+    arch_zoo = ARCH_ZOO
+    num_extra_tokens = 0  # there is no cls-token in an MLP on maps
+
+    def __init__(self,
+                 arch: str | dict | Arch,
+                 img_size: int | Sequence[int] = 224,
+                 in_channels: int = 3,
+                 patch_size: int | Sequence[int] = 4,
+                 out_indices: int | Sequence[int] = (3, ),
+                 reparam_conv_kernels: Sequence[int] | None = (1, 3),
+                 globalperceptron_ratio: int = 4,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 patch_cfg: dict | None = None,
+                 final_norm: bool = True,
+                 deploy: bool = False,
+                 init_cfg: dict | list[dict] | None = None,
+                 out_after_downsample: bool = False,
+                 frozen_stages: int = -1,
+                 norm_eval: bool = False,
+                 with_cp: bool = False,
+                 drop_path_rate: float = 0.,
+                 pad_to_multiple: bool = False) -> None:
+        super().__init__(norm_eval, with_cp, init_cfg)
+        self.arch = resolve_arch(arch)
+        self.num_stages = self.arch.num_stages
+        self.channels = self.arch.channels
+        self.img_size = int_pair('img_size', img_size)
+        self.out_indices = stage_indices(out_indices, self.num_stages)
+        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
+        self.out_after_downsample = out_after_downsample
+        self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
+        norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
+        cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+
+        self.patch_embed = self._build_stem(in_channels,
+                                            int_pair('patch_size', patch_size),
+                                            patch_cfg or {}, **cfgs)
+        self.partition_grid = self._build_grid(pad_to_multiple)
+        self.pad_to_multiple = pad_to_multiple
+        self.stages = self._build_stages(
+            drop_rate(drop_path_rate),
+            reparam_conv_kernels=self.reparam_conv_kernels,
+            globalperceptron_ratio=globalperceptron_ratio,
+            globalperceptron_divisor=self.arch.globalperceptron_divisor,
+            deploy=deploy,
+            **cfgs)
+        self.downsample_layers = ModuleList(
+            # In place, its ReLU would not bear backward hooks on the norm.
+            ConvModule(c, c_next, 2, stride=2, inplace=False, **cfgs)
+            for c, c_next in zip(self.channels, self.channels[1:]))
+        self.final_norm = (
+            build_norm_layer(norm_cfg, self.channels[-1])[1]
+            if final_norm else nn.Identity())
+        self.freeze()
+
+    def _build_stem(self, in_channels: int, patch_size: tuple[int, int],
+                    patch_cfg: dict, conv_cfg: dict | None,
+                    norm_cfg: dict) -> PatchEmbed:
+        defaults = dict(
+            in_channels=in_channels,
+            input_size=self.img_size,
+            embed_dims=self.channels[0],
+            conv_type=(conv_cfg or dict(type='Conv2d'))['type'],
+            kernel_size=patch_size,
+            stride=patch_size,
+            norm_cfg=norm_cfg,
+            bias=False)
+        return PatchEmbed(**{**defaults, **patch_cfg})
+
+    def _build_grid(self, pad_to_multiple: bool) -> PartitionGrid:
+        grid = PartitionGrid(self.img_size, self.patch_embed.init_out_size,
+                             self.patch_embed.projection.stride,
+                             self.num_stages)
+        if pad_to_multiple and not grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {self.img_size!r}')
+        return grid
+
+    def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
+        depths = self.arch.depths
+        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
+        return ModuleList(
+            Stage(
+                *(RepMLPNetUnit(
+                    channels=self.channels[i],
+                    path_h=self.partition_grid.sizes[i][0],
+                    path_w=self.partition_grid.sizes[i][1],
+                    num_sharesets=self.arch.sharesets_nums[i],
+                    drop_path_rate=next(rates),
+                    **unit) for _ in range(depth)),
+                with_cp=self.with_cp) for i, depth in enumerate(depths))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of the stages in ``out_indices``, in their order.
+
+        Args:
+            x: Images of shape (N, in_channels, H, W), H and W multiples of
+                ``img_size``'s, or any with ``pad_to_multiple``.
+
+        Returns:
+            Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
+            patches of 4, rounded up if padded; with ``out_after_downsample``
+            that of the next stage for all but the last.
+
+        Raises:
+            ValueError: If the size of the images is no such multiple.
+        """
+        image_size = tuple(x.shape[2:])
+        if self.pad_to_multiple:
+            x = pad_below_and_right(x, self.img_size)
+        padded_size = tuple(x.shape[2:])
+        x = self.patch_embed(x)
+        self.partition_grid.check(tuple(x.shape[2:]), image_size)
+        outs = stage_outputs(x, self.stages, self.downsample_layers,
+                             self.final_norm, self.out_indices,
+                             self.out_after_downsample)
+        return tuple(
+            crop_padding(out, image_size, padded_size) for out in outs)
+
+    def frozen_modules(self) -> list[nn.Module]:
+        """List the modules that ``frozen_stages`` freezes."""
+        if self.frozen_stages < 0:
+            return []
+        frozen = [self.patch_embed]
+        frozen += self.stages[:self.frozen_stages + 1]
+        frozen += self.downsample_layers[:self.frozen_stages]
+        if self.frozen_stages == self.num_stages - 1:
+            frozen.append(self.final_norm)
+        return frozen
+
+    def get_layer_depth(self,
+                        param_name: str,
+                        prefix: str = '') -> tuple[int, int]:
+        """Tell how deep a parameter lies, for layer-wise learning rates.
+
+        Args:
+            param_name: Name of the parameter, with ``prefix``.
+            prefix: What the backbone's names start with. Defaults to ''.
+
+        Returns:
+            Depth of the parameter (0 for the stem; one more for each block,
+            downsampling counting with the block after it) and the number of
+            depths, including one for what comes after the backbone.
+        """
+        num_layers = sum(self.arch.depths) + 2
+        if not param_name.startswith(prefix):
+            return num_layers - 1, num_layers
+        part, *index = param_name[len(prefix):].split('.')
+        if part == 'patch_embed':
+            return 0, num_layers
+        if part == 'stages':
+            stage, block = int(index[0]), int(index[1])
+            return 1 + sum(self.arch.depths[:stage]) + block, num_layers
+        if part == 'downsample_layers':
+            return 1 + sum(self.arch.depths[:int(index[0]) + 1]), num_layers
+        return num_layers - 1, num_layers
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
+                              prefix: str, *args) -> None:
+        self.check_stages(dict(stages=self.stages), state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,1 @@
+"""What importing this package checks, and changes in its host."""

@@ -1,0 +1,16 @@
+"""What training needs, under the host's own words; registered there."""
+from . import datasets, hooks, transforms  # noqa: F401
+from .flip_mix import FlipCutMix, FlipMixup
+from .layer_decay import LearningRateDecayOptimWrapperConstructor
+from .reproducible import LENGTH, DistSamplerSeedHook, seed_loader
+from .torch_init import TorchInit
+from .verification import (PairVerification, Roc, Verification, sample_pairs,
+                           verify)
+from .warmup_cosine import WarmupCosineLR
+
+__all__ = [
+    'LENGTH', 'DistSamplerSeedHook', 'FlipCutMix', 'FlipMixup',
+    'LearningRateDecayOptimWrapperConstructor', 'PairVerification', 'Roc',
+    'TorchInit', 'Verification', 'WarmupCosineLR', 'sample_pairs',
+    'seed_loader', 'verify'
+]

@@ -1,0 +1,114 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmcls_repmlp.apis._before_training import work_dir as module
+from mmcls_repmlp.apis._before_training.work_dir import (check_unused,
+                                                         remove_checkpoints,
+                                                         reserved,
+                                                         saved_checkpoints)
+from mmcls_repmlp.errors import UserError
+
+
+@pytest.fixture
+def config(tmp_path):
+
+    def make(*names, **hook):
+        work = tmp_path / 'work'
+        for name in names:
+            path = work / name
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.touch()
+        return Config(
+            dict(work_dir=str(work), default_hooks=dict(checkpoint=hook)))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ('hook', 'names'),
+    [(dict(), ['epoch_2.pth', 'epoch_1.pth', 'iter_9.pth']),
+     (dict(by_epoch=False), ['iter_9.pth', 'epoch_2.pth', 'epoch_1.pth']),
+     (dict(filename_tmpl='my_{}.pth'),
+      ['my_3.pth', 'epoch_2.pth', 'epoch_1.pth', 'iter_9.pth'])])
+def test_checkpoints_of_this_config_come_first(config, hook, names):
+    cfg = config('epoch_1.pth', 'epoch_2.pth', 'iter_9.pth', 'my_3.pth',
+                 **hook)
+    assert [path.name for _, path in saved_checkpoints(cfg)] == names
+
+
+def test_checkpoints_elsewhere(config, tmp_path):
+    cfg = config('../other/work/epoch_1.pth', out_dir=str(tmp_path / 'other'))
+    assert saved_checkpoints(cfg) == [
+        (1, tmp_path / 'other' / 'work' / 'epoch_1.pth')
+    ]
+
+
+def test_nothing_is_replaced_unasked(config):
+    cfg = config('epoch_1.pth', 'epoch_3.pth')
+    with pytest.raises(
+            UserError,
+            match='epoch_3.pth the newest, which this '
+            'one would replace: .*--resume.*--work-dir.*--force'):
+        check_unused(cfg, None)
+    with pytest.raises(UserError, match='epoch_3.pth the newest'):
+        check_unused(cfg, 1)  # going back
+    check_unused(cfg, 3)
+    check_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
+
+
+@pytest.mark.parametrize(
+    ('step', 'left'),
+    [(None, ['log', 'merged.pth']),
+     (1, ['best_acc_epoch_3.pth', 'epoch_1.pth', 'log', 'merged.pth'])])
+def test_what_is_replaced_goes_and_nothing_else(config, step, left):
+    cfg = config('epoch_1.pth', 'epoch_3.pth', 'best_acc_epoch_3.pth', 'log',
+                 'merged.pth', 'last_checkpoint')
+    remove_checkpoints(cfg, step)
+    work = Path(cfg.work_dir)
+    assert sorted(path.name for path in work.iterdir()) == left
+    remove_checkpoints(cfg, step)
+
+
+def test_one_training_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, '_PATIENCE', 0.1)
+    work = str(tmp_path / 'work')
+    with reserved(work):
+        with pytest.raises(UserError, match='another training is running in'):
+            with reserved(work):
+                pass
+        with reserved(work + '2'):
+            pass
+    with reserved(work):
+        pass
+
+
+def test_other_processes_of_one_training_do_not_keep_it_out(
+        tmp_path, monkeypatch):
+    with reserved(str(tmp_path)):
+        monkeypatch.setenv('RANK', '1')
+        with reserved(str(tmp_path)):
+            pass
+
+
+def test_a_killed_training_keeps_nobody_out(tmp_path):
+    code = ('import os, sys; from filelock import FileLock; '
+            'lock = FileLock(sys.argv[1]); lock.acquire(); os.kill('
+            'os.getpid(), 9)')
+    lock = tmp_path / module._LOCK
+    assert subprocess.run([sys.executable, '-c', code, lock]).returncode == -9
+    with reserved(str(tmp_path)):
+        pass
+
+
+def test_file_systems_without_locks(tmp_path, monkeypatch):
+
+    def acquire(self):
+        raise NotImplementedError
+
+    monkeypatch.setattr(module.FileLock, 'acquire', acquire)
+    with reserved(str(tmp_path)):
+        pass

@@ -1,0 +1,48 @@
+import pytest
+
+from mmcls_repmlp.apis._command_line.boundary import outcome
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+
+def raising(error):
+
+    def job():
+        raise error
+
+    return job
+
+
+@pytest.mark.parametrize(
+    ('error', 'code', 'message'),
+    [(UserError('change\n  this'), 2, 'tool: error: change this\n'),
+     (JobFailedError('it broke'), 1, 'tool: error: it broke\n'),
+     (ValueError('odd'), 1, 'tool: error: ValueError: odd\n'),
+     (MemoryError(), 1, 'tool: error: MemoryError\n'),
+     (KeyboardInterrupt(), 130, 'tool: stopped\n')])
+def test_whatever_happens_is_a_sentence_and_a_code(capsys, error, code,
+                                                   message):
+    assert outcome('tool', raising(error)) == code
+    assert capsys.readouterr().err == message
+
+
+def test_done_is_silent(capsys):
+    assert outcome('tool', lambda: 'anything') == 0
+    assert capsys.readouterr() == ('', '')
+
+
+def test_a_long_message_is_cut(capsys):
+    outcome('tool', raising(RuntimeError('x' * 10**4)))
+    assert len(capsys.readouterr().err) < 400
+
+
+@pytest.mark.parametrize('kind', [SyntaxError, UserError])
+def test_a_stop_that_a_library_swallowed_is_still_a_stop(capsys, kind):
+
+    def job():
+        try:
+            raise KeyboardInterrupt
+        except BaseException:
+            raise kind('cannot be formatted')  # noqa: B904
+
+    assert outcome('tool', job) == 130
+    assert capsys.readouterr().err == 'tool: stopped\n'

@@ -1,0 +1,93 @@
+import errno
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+
+from mmcls_repmlp.apis._command_line.failures import (describe,
+                                                      is_out_of_memory,
+                                                      keep_traceback)
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [(OSError(errno.ENOSPC, 'No space left on device',
+              'a.pth'), "No space left on device: 'a.pth'"),
+     (OSError(errno.EXDEV, 'Invalid link', 'a', None,
+              'b'), "Invalid link: 'a': 'b'"),
+     (OSError('cannot identify image file'),
+      'OSError: cannot identify image file'),
+     (MemoryError(), 'there is not enough memory, smaller batches '
+      '(batch_size) or images need less (no more is known)'),
+     (RuntimeError('shapes\n cannot be   multiplied'),
+      'shapes cannot be multiplied'),
+     (KeyError('exp_avg'), "KeyError: 'exp_avg'"),
+     (KeyError('Foo is not in the registry'), 'Foo is not in the registry'),
+     (ZeroDivisionError(), 'ZeroDivisionError'),
+     (RuntimeError(), 'RuntimeError'),
+     (ValueError('x' * 1000), f'ValueError: {"x" * 288}...')])
+def test_an_error_in_a_line(error, words):
+    assert describe(error) == words
+
+
+@pytest.mark.parametrize(
+    ('error', 'yes'),
+    [(MemoryError(), True), (torch.OutOfMemoryError('CUDA'), True),
+     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+     (RuntimeError('size mismatch'), False), (ValueError(), False)])
+def test_what_memory_running_out_looks_like(error, yes):
+    assert is_out_of_memory(error) == yes
+
+
+def test_what_pytorch_says_without_memory():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+def caught():
+    try:
+        raise ZeroDivisionError('by zero')
+    except ZeroDivisionError as error:
+        return error
+
+
+@pytest.fixture
+def loggers(monkeypatch):
+    """Let there be no run yet."""
+    monkeypatch.setattr(MMLogger, '_instance_dict', {})
+
+
+def test_the_traceback_goes_to_the_log_of_the_run(tmp_path, loggers):
+    path = tmp_path / 'run.log'
+    logger = MMLogger.get_instance('run', log_file=str(path))
+    assert keep_traceback(caught(),
+                          'train.py') == (f' (the traceback is in {path})')
+    text = path.read_text()
+    assert 'Traceback (most recent call last)' in text
+    assert text.endswith('ZeroDivisionError: by zero\n')
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.close()
+
+
+def test_without_a_run_it_goes_to_a_file_of_its_own(tmp_path, loggers,
+                                                    monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    said = keep_traceback(caught(), 'train.py')
+    path, = tmp_path.glob('train-*.log')
+    assert str(path) in said and 'by zero' in path.read_text()
+
+
+def test_if_nothing_can_be_written_nothing_is_promised(loggers, monkeypatch):
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, 'NamedTemporaryFile', full)
+    assert keep_traceback(caught(), 'train.py') == ''
+    assert Path.cwd().exists()

@@ -1,0 +1,44 @@
+from types import SimpleNamespace as Namespace
+
+import pytest
+
+from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
+                                                     check_samples, described,
+                                                     parts)
+from mmcls_repmlp.errors import ConfigError
+
+
+class Part(list):
+    ann_file = 'a.txt'
+
+
+def test_the_parts_of_a_data_set():
+    one, two = Part(), Part()
+    assert list(parts(one)) == [one]
+    both = Namespace(datasets=[one, Namespace(dataset=two)])
+    assert [part is one or part is two for part in parts(both)] == [True] * 2
+
+
+def test_no_sample():
+    check_samples(Part([1]), 'the data')
+    with pytest.raises(ConfigError, match=r"the data is empty .*'a.txt'"):
+        check_samples(Part(), 'the data')
+
+
+@pytest.mark.parametrize('name', ['a.pkl', 'a.PICKLE', 'b/a.yaml', 'a.yml'])
+def test_annotations_that_could_run_code(name):
+    inner = dict(type='BaseDataset', ann_file=name)
+    for dataset in (inner, dict(dataset=inner), dict(datasets=[{}, inner])):
+        with pytest.raises(ConfigError, match=f"'{name}' is not read"):
+            check_annotation_files(dataset)
+
+
+def test_others():
+    for name in ('a.json', 'a.txt', '', 'pkl'):
+        check_annotation_files(dict(ann_file=name, pipeline=[dict(a='.pkl')]))
+
+
+def test_where_annotations_are():
+    assert described(
+        dict(ann_file='a.txt')) == (", whose annotations are in 'a.txt',")
+    assert not described(dict(ann_file=''))

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from mmcls_repmlp.apis._shared.pictures import (READABLE, readable,
+                                                side_by_side, white)
+
+
+def test_small_images_grow_and_their_pixels_stay_sharp():
+    image = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
+    grown = readable(image)
+    assert grown.shape == (READABLE, 2 * READABLE, 3)
+    factor = READABLE // 8
+    np.testing.assert_array_equal(grown,
+                                  image.repeat(factor, 0).repeat(factor, 1))
+
+
+@pytest.mark.parametrize('shape', [(224, 300, 3), (500, 375, 3)])
+def test_readable_images_stay(shape):
+    image = np.zeros(shape, np.uint8)
+    assert readable(image) is image
+
+
+def test_a_row_is_as_high_as_its_highest_image():
+    small = np.full((8, 8, 3), 50, np.uint8)
+    large = np.full((448, 224, 3), 90, np.uint8)
+    row, starts = side_by_side([small, large, small])
+    assert row.shape == (448, 448 + 224 + 448 + 16, 3)
+    assert starts == [0, 456, 688]
+    for start, value in zip(starts, (50, 90, 50)):
+        assert (row[:, start:start + 224] == value).all()
+    assert (row[:, 448:456] == 255).all()
+
+
+def test_one_image_is_no_row():
+    image = np.full((300, 300, 3), 7, np.uint8)
+    row, starts = side_by_side([image])
+    np.testing.assert_array_equal(row, image)
+    assert starts == [0]
+
+
+def test_white():
+    assert white(2, 3).shape == (2, 3, 3) and (white(2, 3) == 255).all()

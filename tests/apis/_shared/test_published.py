@@ -1,0 +1,38 @@
+import torch
+
+from mmcls_repmlp.apis._shared.published import (describe_closest,
+                                                 published_models)
+from mmcls_repmlp.models import ARCH_ZOO
+from tests.helpers import ROOT
+
+
+def test_models_of_one_kind_and_form():
+    for deploy in (False, True):
+        large, = published_models('RepMLPNet', deploy, ARCH_ZOO['l'])
+        assert large.name == 'repmlp-large_8xb32_in1k-256px'
+        assert (ROOT / 'configs/repmlp' / large.config.name).samefile(
+            large.config)
+        assert ('_deploy_' in large.config.name) is deploy
+        merged = 'backbone.stages.0.0.repmlp_block.fc3.bias' in large.weights
+        assert merged is deploy
+        assert all(value.is_meta for value in large.weights.values())
+
+
+def test_paths_are_as_one_would_type_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    tiny = next(published_models('RepMLPNet', False, ARCH_ZOO['t']))
+    assert str(tiny.config) == 'configs/repmlp/repmlp-tiny_8xb32_in1k.py'
+
+
+def test_the_closest_differs_least():
+    cifar, = published_models('RepMLPCifarNet', True)
+    weights = dict(cifar.weights)
+    weights['odd'] = torch.ones(1)
+    said = describe_closest(weights, 'RepMLPCifarNet')
+    assert said.startswith(f'closest is {cifar.name}, which differs in 1 of')
+    assert said.endswith('1 unexpected: odd')
+
+
+def test_what_is_far_from_all_is_not_compared_name_by_name():
+    said = describe_closest({'a': torch.ones(1)}, 'RepMLPCifarNet')
+    assert said.endswith('but most entries differ from its own')

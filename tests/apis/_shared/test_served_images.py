@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from mmcls_repmlp.apis._shared import served_images
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.data import open_loader
+from mmcls_repmlp.apis._shared.model import build_model
+from mmcls_repmlp.apis._shared.served_images import served_batches, some_images
+from mmcls_repmlp.errors import ImageError
+
+SHAPE = (3, 32, 32)
+
+
+@pytest.fixture
+def cfg(project):
+    return read_config(project.config)
+
+
+def test_raw_images_are_rgb_and_others_normalised(cfg):
+    model = build_model(cfg)
+    loader = open_loader(cfg, 'test')
+    raw, labels = map(np.concatenate,
+                      zip(*served_batches(loader, model, True)))
+    ready, _ = map(np.concatenate, zip(*served_batches(loader, model, False)))
+    assert raw.dtype == np.uint8 and raw.shape == (20, *SHAPE)
+    assert sorted(labels) == sorted([*range(10)] * 2)
+    prepared = model.data_preprocessor(
+        dict(inputs=torch.from_numpy(raw[:, ::-1].copy())))['inputs']
+    np.testing.assert_array_equal(ready, prepared)
+
+
+def test_some_images_are_always_the_same_and_not_too_many(cfg, monkeypatch):
+    model = build_model(cfg)
+    monkeypatch.setattr(served_images, '_COUNT', 18)
+    first, second = (
+        np.concatenate(some_images(cfg, model, True, SHAPE)) for _ in range(2))
+    assert len(first) == 18 and (first == second).all()
+
+
+@pytest.mark.parametrize(('options', 'shape'),
+                         [({
+                             'test_dataloader': None
+                         }, SHAPE), ({}, (3, 64, 32)),
+                          ({
+                              'test_dataloader.dataset.data_root': '/nowhere'
+                          }, SHAPE)])
+def test_where_there_are_none(project, options, shape):
+    cfg = read_config(project.config, options)
+    assert some_images(cfg, build_model(cfg), False, shape) == []
+
+
+def test_one_that_cannot_be_read_is_named(project, tmp_path):
+    for label in range(10):
+        (tmp_path / 'val' / str(label)).mkdir(parents=True)
+        (tmp_path / 'val' / str(label) / 'a.png').write_text('no image')
+    cfg = read_config(project.config,
+                      {'test_dataloader.dataset.data_root': str(tmp_path)})
+    with pytest.raises(ImageError, match=r'a\.png'):
+        some_images(cfg, build_model(cfg), False, SHAPE)

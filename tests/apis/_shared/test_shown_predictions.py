@@ -1,0 +1,58 @@
+from types import SimpleNamespace as Namespace
+
+import pytest
+import torch
+from mmcls.structures import ClsDataSample
+
+from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
+
+
+class Visualizer:
+
+    def __init__(self):
+        self.drawn = []
+
+    def add_datasample(self, name, image, data_sample, rescale_factor,
+                       out_file):
+        assert image.shape == (3, 4, 3) and rescale_factor == 7
+        assert out_file == f'shown/{name}'
+        self.drawn.append(name)
+
+
+def show(paths, *parts):
+    runner = Namespace(
+        visualizer=Visualizer(),
+        test_loop=Namespace(
+            dataloader=Namespace(dataset=Namespace(datasets=list(parts)))))
+    hook = ShowPredictions('shown', side=32)
+    hook.before_test(runner)
+    hook.after_test_iter(runner, 0, dict(inputs=torch.ones(9, 3, 3, 4)), [
+        ClsDataSample(
+            metainfo=dict(
+                sample_idx=i, **(dict(img_path=path) if path else {})))
+        for i, path in enumerate(paths)
+    ])
+    return runner.visualizer.drawn
+
+
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [(['d/a/1.png', 'd/b/1.png', 'd/a/1.jpg'
+       ], ['a_1.png.png', 'b_1.png.png', 'a_1.jpg.png']),
+     (['d/a b/é/1.png'], ['a b_é_1.png.png']),
+     (['d/a_b/c', 'd/a/b_c', 'd/a/b_c'
+       ], ['a_b_c.png', 'a_b_c_000001.png', 'a_b_c_000002.png']),
+     (['../d/e/f.png'], ['.._.._d_e_f.png.png']),
+     ([None, None], ['000000.png', '000001.png'])])
+def test_every_image_has_a_name_of_its_own(paths, names):
+    assert show(paths, Namespace(img_prefix='d')) == names
+
+
+def test_names_are_not_too_long():
+    name, = show([f'd/{"é" * 120}.png'], Namespace(img_prefix='d'))
+    assert name.endswith('é.png.png') and len(name.encode()) < 255
+
+
+def test_below_the_folder_that_all_parts_share():
+    assert show(['d/x/a', 'd/y/a'], Namespace(img_prefix='d/x'),
+                Namespace(data_root='d/y')) == ['x_a.png', 'y_a.png']

@@ -1,0 +1,58 @@
+import io
+import zipfile
+
+import pytest
+import torch
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.checkpoints.checksums import check_archive
+from mmcls_repmlp.errors import CheckpointError
+from tests.fuzz import example_files, example_weights
+
+FILES = example_files(example_weights())
+
+
+def test_a_flipped_bit_in_any_weight_is_found(tmp_path):
+    path = tmp_path / 'a.pth'
+    data = FILES['weights']
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        tensors = [
+            entry for entry in archive.infolist() if '/data/' in entry.filename
+        ]
+    assert len(tensors) == 6
+    for entry in tensors:
+        start = data.index(entry.filename.encode()) + 100
+        start = data.index(archive_content(data, entry), entry.header_offset)
+        damaged = bytearray(data)
+        damaged[start] ^= 1
+        path.write_bytes(damaged)
+        # torch does not notice.
+        torch.load(path, weights_only=True)
+        with pytest.raises(
+                CheckpointError,
+                match=r'the checksum of .*'
+                f'{entry.filename}.* is wrong'):
+            read_checkpoint(path)
+
+
+def archive_content(data, entry):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return archive.read(entry)
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / 'a.pth'
+    with zipfile.ZipFile(io.BytesIO(FILES['weights'])) as source, \
+            zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+        target.writestr('archive/data/9', bytes(10**8))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(CheckpointError, match=r'claim to hold 100,\d{3},'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_whole_files_pass(tmp_path, name):
+    (tmp_path / 'a.pth').write_bytes(FILES[name])
+    check_archive(tmp_path / 'a.pth')

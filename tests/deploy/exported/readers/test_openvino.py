@@ -1,0 +1,69 @@
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+ENTITIES = ''.join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
+BOMB = f'<!DOCTYPE net [<!ENTITY e0 "x">{ENTITIES}]>'
+
+
+@pytest.fixture
+def change(exported, tmp_path):
+
+    def write(edit, weights=None):
+        text = (exported.folder / 'm.xml').read_text()
+        (tmp_path / 'm.xml').write_bytes(edit(text).encode('latin1'))
+        shutil.copy(exported.folder / 'm.bin', tmp_path / 'm.bin')
+        if weights is not None:
+            (tmp_path / 'm.bin').write_bytes(weights)
+        return tmp_path / 'm.xml'
+
+    return write
+
+
+def test_an_unchanged_file_is_read(exported, change):
+    run = load_artefact(change(lambda text: text), exact=True)
+    np.testing.assert_allclose(
+        run(exported.images), exported.expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('edit', 'message'),
+    [(lambda text: text.replace('<net', f'{BOMB}<net', 1), 'document type'),
+     (lambda text: text.replace('version="opset1"', 'version="extension"', 1),
+      "of 'extension'"),
+     (lambda text: text.replace('<net', '<model', 1).replace(
+         '</net', '</model'), 'starts with <model>')])
+def test_what_no_openvino_file_holds_is_refused(change, edit, message):
+    with pytest.raises(UserError, match=message):
+        load_artefact(change(edit))
+
+
+def test_another_format_under_this_name_is_not_read(exported, change):
+    onnx = (exported.folder / 'm.onnx').read_bytes().decode('latin1')
+    with pytest.raises(JobFailedError, match='not well-formed'):
+        load_artefact(change(lambda text: onnx))
+
+
+@pytest.mark.parametrize('place', [
+    'offset="{far}" size="{size}"', 'offset="0" size="{far}"',
+    'offset="-64" size="{size}"', 'offset="18446744073709551000" size="64"'
+])
+def test_claims_beyond_the_weights_are_refused(change, place):
+
+    def edit(text):
+        found = re.search(r'offset="\d+" size="(\d+)"', text)
+        return text.replace(found[0], place.format(far=10**12, size=found[1]))
+
+    with pytest.raises(JobFailedError, match='cannot be read as .xml'):
+        load_artefact(change(edit))
+
+
+@pytest.mark.parametrize('weights', [b'', b'short'])
+def test_weights_that_are_cut_off_are_refused(change, weights):
+    with pytest.raises(JobFailedError, match='cannot be read as .xml'):
+        load_artefact(change(lambda text: text, weights))

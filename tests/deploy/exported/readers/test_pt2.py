@@ -1,0 +1,149 @@
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+MODEL = 'models/model.json'
+WEIGHTS = 'data/weights/model_weights_config.json'
+CONSTANTS = 'data/constants/model_constants_config.json'
+
+
+class Hostile:
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), 'w')
+
+
+def edited(change):
+    """A change of a JSON member, by a function that edits what it says."""
+
+    def apply(data):
+        content = json.loads(data)
+        change(content)
+        return json.dumps(content).encode()
+
+    return apply
+
+
+def first_node(**changes):
+    return edited(lambda model: model['graph_module']['graph']['nodes'][0].
+                  update(changes))
+
+
+@pytest.mark.parametrize('batch', [0, 1, 7])
+def test_computes_what_torch_computes(exported, batch):
+    images = np.random.default_rng(0).normal(size=(batch, 3, 8,
+                                                   8)).astype(np.float32)
+    path = exported.folder / 'm.pt2'
+    expected = torch.export.load(path).module()(torch.from_numpy(images))
+    assert np.array_equal(
+        load_artefact(path)(images),
+        expected.detach().numpy())
+
+
+def test_a_pickle_that_nothing_needs_is_not_read(exported, rezip, marker):
+    path = rezip(
+        exported.folder / 'm.pt2', {
+            'data/sample_inputs/model.pt': pickle.dumps(Hostile(marker)),
+            'data/aotinductor/model/model.so': b'never loaded'
+        })
+    np.testing.assert_allclose(
+        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
+
+
+def pickled(config):
+    next(iter(config['config'].values()))['use_pickle'] = True
+
+
+def opaque(config):
+    for name in ('opaque_obj_0', 'custom_obj_0'):
+        config['config'][name] = dict(
+            path_name=name, is_param=False, use_pickle=True, tensor_meta=None)
+
+
+@pytest.mark.parametrize(('member', 'change', 'payload'),
+                         [(WEIGHTS, pickled, 'weights/weight_0'),
+                          (CONSTANTS, opaque, 'constants/opaque_obj_0'),
+                          (CONSTANTS, opaque, 'constants/custom_obj_0')])
+def test_pickles_that_are_needed_are_refused(exported, rezip, marker, member,
+                                             change, payload):
+    path = rezip(exported.folder / 'm.pt2', {
+        member: edited(change),
+        f'data/{payload}': pickle.dumps(Hostile(marker))
+    })
+    with pytest.raises(UserError, match='to unpickle it would run code'):
+        load_artefact(path)
+
+
+@pytest.mark.parametrize('target', [
+    'torch.hub.load', 'torch.ops.load_library', 'torch.ops.aten.from_file',
+    'torch.ops.aten.from_file.default', 'torch.ops.aten.conv2d.__class__',
+    'torch.ops.aten.conv2d.overloads', 'torch.ops.aten.__doc__.default',
+    '_operator.attrgetter', 'math.sqrt', 'eval', '#x:y', ''
+])
+def test_only_arithmetic_is_called(exported, rezip, target):
+    path = rezip(exported.folder / 'm.pt2', {MODEL: first_node(target=target)})
+    with pytest.raises(UserError, match='not known to be arithmetic'):
+        load_artefact(path)
+
+
+def test_expressions_are_not_evaluated(exported, rezip, marker):
+    # sympy.sympify, which torch calls, evaluates Python.
+    code = f'__import__("pathlib").Path({str(marker)!r}).touch()'
+
+    def change(model):
+        graph = model['graph_module']['graph']
+        for value in graph['tensor_values'].values():
+            for size in value['sizes']:
+                if 'as_expr' in size:
+                    size['as_expr']['expr_str'] = code
+        for value in graph['sym_int_values'].values():
+            value['as_expr']['expr_str'] = code
+        model['range_constraints'] = {code: dict(min_val=0, max_val=None)}
+        model['guards_code'] = [code]
+
+    path = rezip(exported.folder / 'm.pt2', {MODEL: edited(change)})
+    np.testing.assert_allclose(
+        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
+
+
+def beyond(config):
+    meta = next(iter(config['config'].values()))['tensor_meta']
+    meta['sizes'][0]['as_int'] = 10**9
+
+
+@pytest.mark.parametrize(('member', 'change'), [
+    (WEIGHTS, edited(beyond)), (MODEL, b'[' * 10**5), (MODEL, b'{}'),
+    (MODEL, b'\xff'), (WEIGHTS, b'null'),
+    (MODEL,
+     edited(lambda model: model['graph_module']['graph'].update(outputs=[])))
+])
+def test_damage_is_a_sentence(exported, rezip, member, change):
+    path = rezip(exported.folder / 'm.pt2', {member: change})
+    with pytest.raises(JobFailedError, match='cannot be read as .pt2'):
+        load_artefact(path)
+
+
+def test_an_older_format_is_named(tmp_path, exported, rezip, marker):
+    path = tmp_path / 'old.pt2'
+    with zipfile.ZipFile(path, 'w') as file:
+        file.writestr('m/version', '8.8')
+        file.writestr('m/serialized_state_dict.pt',
+                      pickle.dumps(Hostile(marker)))
+    with pytest.raises(UserError, match='export it again with torch'):
+        load_artefact(path)
+
+
+def test_trust_hands_the_file_to_torch(exported):
+    run = load_artefact(exported.folder / 'm.pt2', trust=True)
+    np.testing.assert_allclose(
+        run(exported.images), exported.expected, atol=1e-5)

@@ -1,0 +1,247 @@
+import copy
+import subprocess
+import sys
+from contextlib import suppress
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from mmcls.models import build_classifier
+from torch import nn
+
+from mmcls_repmlp import fuse_for_inference
+from mmcls_repmlp.deploy.exported import export_model as export
+from mmcls_repmlp.deploy.exported import load_exported as artefact
+from mmcls_repmlp.deploy.exported.export_model import export_model
+from mmcls_repmlp.deploy.exported.export_wrapper import Served
+from mmcls_repmlp.deploy.exported.load_exported import RUNTIMES, load_artefact
+from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.files import move_into_place
+from tests.helpers import TINY_CFG, random_model
+
+SHAPE = (3, 32, 32)
+SMALL = (3, 8, 8)
+CARD = dict(
+    input_shape=SMALL,
+    input='float32, normalised',
+    mean=[0.],
+    std=[1.],
+    channels='RGB',
+    output='logits',
+    classes=[],
+    pipeline='none')
+
+
+def build(**cfg):
+    model = random_model(lambda: build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='RepMLPNet', **TINY_CFG, **cfg),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
+    return Served(fuse_for_inference(model).float())
+
+
+@pytest.fixture
+def served():
+    return build()
+
+
+def small(seed=0, scale=1.):
+    """A model that is written in no time."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+    with torch.no_grad():
+        model[0].weight.abs_().mul_(scale)
+    return Served(model)
+
+
+def files(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize('suffix', RUNTIMES)
+@pytest.mark.parametrize('raw', [False, True])
+def test_written_file_computes_the_same_on_any_batch(served, tmp_path, suffix,
+                                                     raw):
+    if raw:
+        served = Served(served.model, [100.] * 3, [50.] * 3)
+    path = tmp_path / f'model{suffix}'
+    assert export_model(served, path, SHAPE) < 1e-4
+    run = load_artefact(path, exact=True)
+    images = torch.randint(256, (7, *SHAPE), dtype=torch.uint8)
+    images = images if raw else images.float() / 128 - 1
+    expected = served(images).numpy()
+    np.testing.assert_allclose(
+        run(images.numpy()), expected, atol=1e-4 * np.abs(expected).max())
+    assert files(tmp_path) == {path.name} | ({'model.bin'}
+                                             if suffix == '.xml' else set())
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
+def test_padding_is_part_of_the_file(tmp_path, suffix):
+    shape = (3, 40, 50)
+    served = build(pad_to_multiple=True)
+    path = tmp_path / f'model{suffix}'
+    assert export_model(served, path, shape) < 1e-4
+    images = torch.rand(3, *shape)
+    expected = served(images).numpy()
+    np.testing.assert_allclose(
+        load_artefact(path, exact=True)(images.numpy()),
+        expected,
+        atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(('suffix', 'dtype'), [('.onnx', torch.float16),
+                                               ('.pt2', torch.bfloat16),
+                                               ('.pt', torch.float16)])
+def test_half_precision(served, tmp_path, suffix, dtype):
+    served = Served(served.model.to(dtype))
+    path = tmp_path / f'model{suffix}'
+    export_model(served, path, SHAPE)
+    out = load_artefact(path)(np.ones((2, *SHAPE), np.float32))
+    assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize('suffix', RUNTIMES)
+def test_a_file_that_differs_is_not_left(served, tmp_path, suffix,
+                                         monkeypatch):
+    write = export._WRITERS[suffix]
+
+    def sabotaged(model, path, shape):
+        with torch.no_grad():
+            model.model.weight[0] += 1
+            write(model, path, shape)
+            model.model.weight[0] -= 1
+
+    monkeypatch.setitem(export._WRITERS, suffix, sabotaged)
+    with pytest.raises(JobFailedError, match='differs .* nothing was written'):
+        export_model(served, tmp_path / f'model{suffix}', SHAPE)
+    assert files(tmp_path) == set()
+
+
+def test_undefined_outputs_are_no_agreement(served, tmp_path):
+    with torch.no_grad():
+        served.model.weight[0, 0] = float('nan')
+    with pytest.raises(JobFailedError, match='the model itself gives NaN'):
+        export_model(served, tmp_path / 'model.pt2', SHAPE)
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize(('name', 'there'), [('a.pt', 'a.pt'),
+                                             ('a.xml', 'a.xml'),
+                                             ('a.xml', 'a.bin'),
+                                             ('a.onnx', 'a.onnx.data'),
+                                             ('a.pt2', 'a.pt2.json')])
+def test_files_are_replaced_only_by_force(tmp_path, name, there):
+    (tmp_path / there).write_text('precious')
+    with pytest.raises(UserError, match=f"{there}' exists.*--force"):
+        export_model(small(), tmp_path / name, SMALL)
+    assert (tmp_path / there).read_text() == 'precious'
+    assert files(tmp_path) == {there}
+
+
+@pytest.mark.parametrize('there', ['a.bin', 'a.xml', 'a.xml.json'])
+def test_force_replaces_what_is_there(tmp_path, there):
+    (tmp_path / there).write_text('precious')
+    export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=CARD)
+    assert files(tmp_path) == {'a.bin', 'a.xml', 'a.xml.json'}
+    assert (tmp_path / there).read_bytes() != b'precious'
+    load_artefact(tmp_path / 'a.xml')
+
+
+@pytest.mark.parametrize('moved', range(4))
+def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
+    path = tmp_path / 'a.xml'
+    images = np.ones((1, *SMALL), np.float32)
+    export_model(small(0), path, SMALL, card=CARD)
+    before = load_artefact(path, exact=True)(images)
+    left = iter(range(moved))
+
+    def move(source, target):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        move_into_place(source, target)
+
+    monkeypatch.setattr(export, 'move_into_place', move)
+    with suppress(KeyboardInterrupt):
+        export_model(small(1), path, SMALL, force=True, card=CARD)
+    if moved in (1, 2):
+        with pytest.raises(UserError, match='is not what the card'):
+            load_artefact(path)
+    else:
+        after = load_artefact(path, exact=True)(images)
+        assert (after == before).all() == (moved == 0)
+
+
+def test_what_a_kill_leaves_goes_with_the_next_export(tmp_path):
+    code = ('import os, signal\n'
+            'from mmcls_repmlp.files import scratch_folder\n'
+            f'with scratch_folder({str(tmp_path)!r}):\n'
+            '    os.kill(os.getpid(), signal.SIGKILL)')
+    subprocess.run([sys.executable, '-c', code], cwd=tmp_path)
+    assert len(files(tmp_path)) == 1
+    export_model(small(), tmp_path / 'a.pt', SMALL)
+    assert files(tmp_path) == {'a.pt'}
+
+
+def test_dimensions_have_names(tmp_path):
+    export_model(small(), tmp_path / 'a.onnx', SMALL)
+    graph = onnx.load(tmp_path / 'a.onnx').graph
+    sizes = [[
+        size.dim_param or size.dim_value
+        for size in value.type.tensor_type.shape.dim
+    ] for value in (*graph.input, *graph.output)]
+    assert sizes == [['batch', *SMALL], ['batch', 4]]
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
+def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
+    model = small(scale=30.)
+    half = Served(copy.deepcopy(model.model).half())
+    export_model(half, tmp_path / f'a{suffix}', SMALL, reference=model)
+    real = [
+        np.ones((3, *SMALL), np.float32),
+        np.full((2, *SMALL), 1e4, np.float32)
+    ]
+    with pytest.raises(
+            JobFailedError,
+            match='2 of 13 images give NaN or '
+            'infinity in fp16 .* overflow, as fp16 ends at 65504, '
+            'so export with --precision bf16 or fp32'):
+        export_model(
+            half, tmp_path / f'b{suffix}', SMALL, images=real, reference=model)
+    assert files(tmp_path) == {f'a{suffix}'}
+
+
+def test_half_precision_is_held_against_the_float_model(tmp_path):
+    with pytest.raises(JobFailedError, match='differs from the model'):
+        export_model(
+            Served(small(0).model.half()),
+            tmp_path / 'a.pt',
+            SMALL,
+            reference=small(1))
+
+
+def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+
+    def write(*_):
+        raise TypeError('first\nsecond')
+
+    monkeypatch.setitem(export._WRITERS, '.pt', write)
+    with pytest.raises(JobFailedError, match=r'as .pt: .* \(first second\)'):
+        export_model(small(), tmp_path / 'a.pt', SMALL)
+
+
+def test_unknown_formats_are_refused(served, tmp_path):
+    with pytest.raises(UserError, match='one of .onnx, .xml, .pt2, .pt'):
+        export_model(served, tmp_path / 'a.tflite', SHAPE)
+
+
+def test_a_runtime_that_is_not_installed_is_named(served, tmp_path,
+                                                  monkeypatch):
+    monkeypatch.setattr(artefact, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match='pip install openvino'):
+        export_model(served, tmp_path / 'a.xml', SHAPE)

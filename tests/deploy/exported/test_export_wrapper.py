@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from mmcls_repmlp.deploy.exported.export_wrapper import Served, sized_script
+from tests.helpers import assert_same
+
+
+class Mean(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x.mean((2, 3)) * self.weight
+
+
+def test_normalises_raw_images_as_the_data_preprocessor_does():
+    mean, std = [1., 2., 3.], [4., 5., 6.]
+    images = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8)
+    expected = torch.stack([(images[:, c].float().mean(
+        (1, 2)) - mean[c]) / std[c] for c in range(3)],
+                           dim=1)
+    assert_same(Served(Mean(), mean, std)(images), expected, 1e-6)
+    turned = Served(Mean(), mean, std, reverse_channels=True)
+    assert_same(turned(images.flip(1)), expected, 1e-6)
+
+
+def test_computes_in_the_models_dtype_and_gives_float32():
+    images = torch.rand(2, 3, 4, 5)
+    served = Served(Mean().bfloat16())
+    assert served(images).dtype is torch.float32
+    assert_same(served(images), images.bfloat16().mean((2, 3)).float(), 1e-2)
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
+@pytest.mark.filterwarnings('ignore')
+def test_a_script_takes_what_it_was_traced_for(dtype):
+    images = torch.ones(2, 3, 4, 5, dtype=dtype)
+    traced = torch.jit.trace(Served(Mean()), images)
+    script = sized_script(traced, (3, 4, 5), dtype)
+    assert_same(script(images[:1]), torch.ones(1, 3))
+    assert list(script.size) == [3, 4, 5]
+    for other in (images[:, :2], images[..., :4], images.double(), images[0]):
+        with pytest.raises(torch.jit.Error, match=r'\(N, 3, 4, 5\) only'):
+            script(other)
+
+
+def test_to_another_precision():
+    served = Served(Mean()).to_precision(torch.bfloat16)
+    assert served.model.weight.dtype is served.dtype is torch.bfloat16

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from mmcls_repmlp.deploy.exported import load_exported as artefact
+from mmcls_repmlp.deploy.exported.load_exported import (RUNTIMES, Run,
+                                                        load_artefact)
+from mmcls_repmlp.deploy.exported.readers import Loaded
+from mmcls_repmlp.errors import InputError, JobFailedError, UserError
+
+
+@pytest.mark.parametrize(('suffix', 'lost', 'missing', 'to_write'),
+                         [('.onnx', 'onnxruntime', ['onnxruntime'], True),
+                          ('.xml', 'openvino', ['openvino'], True),
+                          ('.onnx', 'openvino', [], True),
+                          ('.pt', 'openvino', [], True),
+                          ('.onnx', 'onnxscript', ['onnxscript'], True),
+                          ('.onnx', 'onnxscript', [], False)])
+def test_missing_packages_are_named(monkeypatch, suffix, lost, missing,
+                                    to_write):
+    monkeypatch.setattr(artefact, 'find_spec', lambda name: None
+                        if name == lost else name)
+    assert artefact.missing_packages(suffix, to_write) == missing
+
+
+def test_a_missing_runtime_is_named_when_a_file_is_loaded(
+        monkeypatch, tmp_path):
+    (tmp_path / 'm.onnx').write_text('')
+    monkeypatch.setattr(artefact, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match='run pip install onnxruntime$'):
+        load_artefact(tmp_path / 'm.onnx')
+
+
+@pytest.mark.parametrize('name', [f'm{suffix}' for suffix in RUNTIMES])
+@pytest.mark.parametrize('there', [False, True])
+def test_no_file_and_a_folder_are_named(tmp_path, name, there):
+    if there:
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match='does not exist or is no file'):
+        load_artefact(tmp_path / name)
+
+
+@pytest.mark.parametrize('name', ['m', 'm.tflite', 'm.PT', '.onnx'])
+def test_other_formats_are_named(tmp_path, name):
+    (tmp_path / name).write_text('')
+    with pytest.raises(UserError, match='no suffix of a format'):
+        load_artefact(tmp_path / name)
+
+
+def run_of(compute=lambda images: images, shape=(3, 8, 8), dtype='float32'):
+    return Run(Loaded(compute, shape, dtype), 'm.pt')
+
+
+@pytest.mark.parametrize('images', [
+    np.zeros((2, 3, 16, 16), np.float32),
+    np.zeros((2, 1, 8, 8), np.float32),
+    np.zeros((3, 8, 8), np.float32),
+    np.zeros((2, 3, 8, 8), np.uint8),
+    np.zeros((2, 3, 8, 8)),
+    np.float32(1)
+])
+def test_images_it_was_not_made_for_are_refused(images):
+    with pytest.raises(
+            InputError,
+            match=r'takes float32 images of shape '
+            r'\(N, 3, 8, 8\), found'):
+        run_of()(images)
+
+
+def test_any_batch_and_memory_layout_is_taken():
+    images = np.zeros((8, 8, 3, 5), np.float32).T[:, :, ::-1]
+    out = run_of()(images)
+    assert out.shape == (5, 3, 8, 8) and out.flags.c_contiguous
+    assert run_of()(images[:0]).shape == (0, 3, 8, 8)
+
+
+def test_what_fails_while_it_runs_is_a_sentence():
+
+    def compute(images):
+        raise RuntimeError('first\n  second ' + 'x' * 1000)
+
+    with pytest.raises(
+            JobFailedError,
+            match="'m.pt' cannot be computed "
+            r'\(first second x+\.\.\.\)') as error:
+        run_of(compute)(np.zeros((1, 3, 8, 8), np.float32))
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize('suffix', RUNTIMES)
+def test_every_format_refuses_other_images(exported, suffix):
+    run = load_artefact(exported.folder / f'm{suffix}')
+    assert (run.shape, run.dtype) == ((3, 8, 8), 'float32')
+    with pytest.raises(InputError, match='takes float32 images'):
+        run(np.zeros((1, 3, 16, 16), np.float32))
+    assert run(exported.images[:0]).shape == (0, 5)

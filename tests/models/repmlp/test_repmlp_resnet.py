@@ -1,0 +1,315 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from mmcls.models import build_backbone
+from mmcls.models.backbones.base_backbone import BaseBackbone
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLP, RepMLPResNet
+from mmcls_repmlp.checkpoints import convert_to_mmcls
+from mmcls_repmlp.checkpoints.official import RESNET_NAMES
+from mmcls_repmlp.deploy import complexity
+from mmcls_repmlp.errors import CheckpointError, InputError
+from mmcls_repmlp.models.repmlp.repmlp_resnet_blocks import BaseBlock
+from tests.helpers import (DATA, TINY_RESNET_CFG, assert_same, randn,
+                           random_model)
+
+LARGE = dict(
+    block='bottleneck',
+    img_size=320,
+    partition_size=10,
+    reparam_conv_kernels=(1, 3, 5, 7))
+# Arguments, and parameters in millions and MACs in 10^9, training and deploy
+# form, of the whole classifier with 1000 classes. To two decimals the deploy
+# counts at 224 pixels are the paper's (tables 4 and 7); those at 320 pixels
+# are counted here alone.
+COUNTS = {
+    'base': (dict(block='base'), (25.557, 25.530), (4.089, 4.089)),
+    'light g4': (dict(num_groups=4), (87.038, 86.142), (3.302, 3.077)),
+    'light g8': ({}, (58.352, 57.868), (3.032, 2.920)),
+    'bottleneck': (dict(block='bottleneck'), (41.071, 40.872), (3.950, 3.891)),
+    'g8/16': (dict(LARGE,
+                   num_groups=(8, 16)), (59.543, 59.223), (8.307, 8.057)),
+    'g8/8': (dict(LARGE, num_groups=8), (72.451, 72.023), (8.401, 8.108)),
+    'g4/8': (dict(LARGE, num_groups=(4, 8)), (87.940, 87.383), (8.853, 8.354)),
+}
+KINDS = ('base', 'light', 'bottleneck')
+
+
+def net(**cfg):
+    return random_model(RepMLPResNet, **{**TINY_RESNET_CFG, **cfg})
+
+
+def shapes(model):
+    return {key: value.shape for key, value in model.state_dict().items()}
+
+
+# ---------------------------------------------------------------- variants
+
+
+@pytest.mark.parametrize('name', COUNTS)
+def test_counts(name):
+    cfg, params, macs = COUNTS[name]
+    with torch.device('meta'):
+        model = RepMLPResNet(**cfg)
+    head = model.channels[-1] * 1000
+    for i in range(2):
+        counts = complexity(model, (3, *model.img_size))
+        assert round((counts.params + head + 1000) / 1e6, 3) == params[i]
+        assert round((counts.macs + head) / 1e9, 3) == macs[i]
+        model.switch_to_deploy()
+
+
+def test_groups_cost_what_the_paper_says():
+    # Section 4.2: from g8/16 to g4/8 47 % more parameters, 3.6 % more FLOPs.
+    (_, (_, less), (_, slower)), (_, (_, more), (_,
+                                                 faster)) = (COUNTS['g8/16'],
+                                                             COUNTS['g4/8'])
+    assert more / less == pytest.approx(1.47, abs=0.01)
+    assert faster / slower == pytest.approx(1.036, abs=0.001)
+
+
+@pytest.mark.parametrize('block', KINDS)
+def test_which_blocks_hold_a_repmlp(block):
+    model = net(block=block, depth=(2, 2, 2))
+    kinds = [[type(b) is BaseBlock for b in stage] for stage in model.stages]
+    held = block == 'base'
+    assert kinds == [[True, True], [True, held], [True, held]]
+
+
+def test_numbers_per_stage():
+    model = net(
+        block='bottleneck',
+        num_groups=(1, 2),
+        reduction=[1, 2],
+        img_size=(64, 96))
+    first, second = [m for m in model.modules() if isinstance(m, RepMLP)]
+    assert (first.num_groups, second.num_groups) == (1, 2)
+    assert (first.in_channels, second.in_channels) == (8, 8)
+    assert first.input_size == (8, 12) and second.input_size == (4, 6)
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize('block', ['light', 'bottleneck'])
+def test_equals_the_official_code(block, deploy):
+    oracle = torch.load(DATA / f'repmlp_resnet_{block}.pt', weights_only=True)
+    cfg = oracle['config']
+    model = RepMLPResNet(
+        cfg['num_blocks'],
+        cfg['block_type'], (cfg['img_H'], cfg['img_W']),
+        base_channels=cfg['base_channels'],
+        partition_size=(cfg['h'], cfg['w']),
+        reparam_conv_kernels=cfg['reparam_conv_k'],
+        globalperceptron_ratio=cfg['fc1_fc2_reduction'],
+        num_groups=cfg['fc3_groups'])
+    classifier = nn.ModuleDict(
+        dict(
+            backbone=model,
+            head=nn.ModuleDict(
+                dict(fc=nn.Linear(model.channels[-1], cfg['num_classes'])))))
+    weights = convert_to_mmcls(oracle['state_dict'], RESNET_NAMES)
+    assert [*weights] == [*classifier.state_dict()]
+    classifier.load_state_dict(weights)
+    classifier.double().eval()
+    if deploy:
+        model.switch_to_deploy()
+    features, = model(oracle['input'].double())
+    logits = classifier['head']['fc'](features.mean((2, 3)))
+    assert_same(logits, oracle['output'])
+
+
+# ------------------------------------------------------------------- forms
+
+
+@pytest.mark.parametrize('block', KINDS)
+@pytest.mark.parametrize('cfg',
+                         [{},
+                          dict(img_size=(40, 56)),
+                          dict(repmlp_stages=0, num_groups=2, reduction=2),
+                          dict(reparam_conv_kernels=None),
+                          dict(partition_size=(2, 5)),
+                          dict(conv_cfg=dict(type='Conv2dAdaptivePadding')),
+                          dict(norm_cfg=dict(type='BN', eps=0.25))])
+def test_merged_equals_unmerged(block, cfg):
+    model = net(block=block, out_indices=(0, 1, 2), **cfg)
+    x = randn(2, 3, *model.img_size)
+    merged = copy.deepcopy(model)
+    for _ in range(2):
+        merged.switch_to_deploy()
+        assert merged.deploy and not model.deploy
+        assert_same(merged(x), model(x), 1e-10)
+    assert not [m for m in merged.modules() if isinstance(m, _BatchNorm)]
+    built = net(block=block, out_indices=(0, 1, 2), deploy=True, **cfg)
+    assert built.deploy and shapes(built) == shapes(merged)
+    built.switch_to_deploy()
+    built.load_state_dict(merged.state_dict())
+    assert_same(built(x), model(x), 1e-10)
+
+
+def test_all_parts_are_merged_or_none():
+    model = net()
+    model.stage3[1].light_conv3.bn = nn.InstanceNorm2d(64).double()
+    before = shapes(model)
+    with pytest.raises(ValueError, match='InstanceNorm2d'):
+        model.switch_to_deploy()
+    assert shapes(model) == before and not model.deploy
+
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float32, 1e-4),
+                                             (torch.bfloat16, 0.2)])
+def test_other_dtypes(dtype, rtol):
+    model, x = net(), randn(2, 3, 64, 64)
+    expected = model(x)[0]
+    model.to(dtype).switch_to_deploy()
+    assert {p.dtype for p in model.parameters()} == {dtype}
+    assert_same(model(x.to(dtype))[0].double(), expected, rtol)
+
+
+# ------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize('block', ['light', 'bottleneck'])
+def test_images_of_another_size_are_refused(block):
+    model = net(block=block)
+    for size in ((64, 96), (32, 32), (63, 64)):
+        with pytest.raises(
+                InputError,
+                match=f'{size[0]}x{size[1]} do not '
+                'fit img_size=64x64: use 64x64'):
+            model(randn(1, 3, *size))
+
+
+def test_a_plain_resnet_takes_images_of_any_size():
+    assert net(block='base')(randn(1, 3, 45, 70))[0].shape == (1, 64, 3, 5)
+
+
+def test_outputs_are_those_of_the_stages():
+    model, x = net(out_indices=(-1, 0)), randn(1, 3, 64, 64)
+    assert model.out_indices == (0, 2)
+    first = model.stage1(model.stage0(x))
+    assert_same(model(x), [first, model.stage3(model.stage2(first))])
+
+
+def test_in_channels():
+    assert net(in_channels=1)(randn(1, 1, 64, 64))[0].shape == (1, 64, 4, 4)
+
+
+@pytest.mark.parametrize('wrong', [
+    dict(depth=18),
+    dict(block='heavy'),
+    dict(img_size=()),
+    dict(partition_size=0),
+    dict(num_groups=(1, 2, 3)),
+    dict(num_groups=3),
+    dict(repmlp_stages=3),
+    dict(out_indices=3),
+    dict(frozen_stages=3),
+    dict(reparam_conv_kernels=(2, )),
+    dict(drop_path_rate=1.),
+    dict(globalperceptron_ratio=0),
+    dict(base_channels=0),
+    dict(block='bottleneck', reduction=(2, ))
+])
+def test_wrong_arguments_are_refused(wrong):
+    with pytest.raises(ValueError, match=[*wrong][-1]):
+        net(**wrong)
+
+
+# ------------------------------------------------------- training features
+
+
+def test_is_a_backbone_of_mmcls():
+    assert issubclass(RepMLPResNet, BaseBackbone)
+    built = build_backbone(dict(type='RepMLPResNet', **TINY_RESNET_CFG))
+    assert type(built) is RepMLPResNet and built.train().training
+
+
+@pytest.mark.parametrize('block', ['light', 'bottleneck'])
+def test_a_training_step_reaches_every_parameter(block):
+    model = net(block=block).train()
+    model(randn(4, 3, 64, 64))[0].square().mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize('last', [-1, 0, 2])
+def test_frozen_stages(last):
+    model = net(frozen_stages=last).train()
+    frozen = [model.stage0, *model.stages[:last + 1]] if last >= 0 else []
+    names = {id(p) for m in frozen for p in m.parameters()}
+    assert {id(p) for p in model.parameters() if not p.requires_grad} == names
+    before = [b.clone() for m in frozen for b in m.buffers()]
+    model(randn(2, 3, 64, 64))
+    assert_same([b for m in frozen for b in m.buffers()], before, 0)
+
+
+@pytest.mark.parametrize('cfg', [{}, dict(drop_path_rate=0.5)])
+def test_gradient_checkpointing_changes_no_result(cfg):
+    results = []
+    for with_cp in (False, True):
+        model = net(with_cp=with_cp, **cfg).train()
+        torch.manual_seed(1)
+        model(randn(4, 3, 64, 64))[0].square().mean().backward()
+        results.append([
+            *(p.grad for p in model.parameters()),
+            *(b.double() for b in model.buffers())
+        ])
+    assert_same(*results, rtol=0)
+
+
+def test_drop_path_rate_grows_over_the_blocks():
+    model = net(drop_path_rate=0.4)
+    rates = [b.drop_path.drop_prob for s in model.stages for b in s]
+    assert rates == pytest.approx([0., 0.1, 0.2, 0.3, 0.4])
+
+
+def test_layer_depth():
+    model = net()
+    names = ('stage0.0.conv.weight', 'stage1.0.conv1.bn.bias',
+             'stage2.1.light_repmlp.fc3.weight',
+             'stage3.1.light_conv3.bn.bias')
+    assert [
+        model.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name in names
+    ] == [(0, 7), (1, 7), (3, 7), (5, 7)]
+    assert model.get_layer_depth('head.fc.bias', 'backbone.') == (6, 7)
+
+
+def test_weights_are_initialised_by_init_cfg():
+    model = net(init_cfg=dict(type='Constant', layer='Conv2d', val=0.5))
+    model.init_weights()
+    assert (model.stage2[1].light_repmlp.fc3.weight == 0.5).all()
+
+
+def test_copies_and_pickles():
+    model, x = net(), randn(1, 3, 64, 64)
+    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
+
+
+# -------------------------------------------------------- loading weights
+
+@pytest.mark.parametrize(('wanted', 'given', 'message'), [
+    (dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
+    ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
+    (dict(block='base', deploy=True), dict(block='base'), 'training form'),
+    (dict(block='base'), dict(block='base', deploy=True),
+     'already converted'),
+    (dict(img_size=96, repmlp_stages=1), dict(repmlp_stages=1),
+     'another image size: global'),
+    (dict(num_groups=1), {}, 'another architecture.*groups'),
+    (dict(depth=(1, 2, 3)), {}, 'architecture.*stage3.2'),
+])  # yapf: disable
+def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
+        wanted, given, message):
+    model = nn.ModuleDict(dict(backbone=net(**wanted)))
+    weights = {
+        f'backbone.{key}': value + 1
+        for key, value in net(**given).state_dict().items()
+    }
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CheckpointError, match=message):
+        load_state_dict(model, weights)
+    assert_same([*model.state_dict().values()], [*before.values()], 0)

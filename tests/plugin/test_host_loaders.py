@@ -1,0 +1,215 @@
+import os
+
+import pytest
+import torch
+from mmcls.registry import MODELS
+from mmengine.infer import BaseInferencer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint, load_checkpoint
+
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.plugin.host_loaders import load_safely, make_loading_safe
+from tests.helpers import TINY_CFG, assert_same, random_model
+
+NAME = '/weights.pth'
+
+
+class Runs:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, marker):
+        self.code = making(marker)
+
+    def __reduce__(self):
+        return exec, (self.code, )
+
+
+def making(marker):
+    return f'open({str(marker)!r}, "w").close()'
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """A file that is there once code of a checkpoint has run."""
+    path = tmp_path / 'ran'
+    yield path
+    assert not path.exists()
+
+
+def weights(seed=0):
+    return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
+
+
+# What mmengine takes a path to a checkpoint from.
+def from_web(web, path):
+    return web.put(NAME, path.read_bytes())
+
+
+def from_disk(web, path):
+    return str(path)
+
+
+ROADS = pytest.mark.parametrize('place', [from_disk, from_web])
+
+
+@ROADS
+def test_a_model_is_loaded(web, tmp_path, place):
+    torch.save(dict(state_dict=weights()), tmp_path / 'a.pth')
+    other = random_model(RepMLPNet, seed=1, **TINY_CFG)
+    load_checkpoint(other, place(web, tmp_path / 'a.pth'))
+    assert_same([*other.state_dict().values()], [*weights().values()], 0)
+
+
+@ROADS
+@pytest.mark.parametrize('how', [
+    lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
+    lambda file: _load_checkpoint(file, map_location='cpu'),
+    lambda file: MODELS.build(
+        dict(
+            type='RepMLPNet',
+            **TINY_CFG,
+            init_cfg=dict(type='Pretrained', checkpoint=file))).init_weights()
+])
+def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
+    torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='could run code'):
+        how(place(web, tmp_path / 'a.pth'))
+
+
+@pytest.mark.parametrize('scheme', [
+    'torchvision://resnet50', 'modelzoo://resnet50', 'mmcls://resnet50',
+    'openmmlab://resnet50', 'open-mmlab://resnet50'
+])
+def test_names_that_stand_for_addresses(web, tmp_path, marker, monkeypatch,
+                                        scheme):
+    torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
+    address = from_web(web, tmp_path / 'a.pth')
+    for table in ('get_torchvision_models', 'get_mmcls_models',
+                  'get_external_models'):
+        monkeypatch.setattr(mmengine_checkpoint, table,
+                            lambda: dict(resnet50=address))
+    monkeypatch.setattr(mmengine_checkpoint, 'get_deprecated_model_names',
+                        lambda: {})
+    with pytest.raises(CheckpointError, match='could run code'):
+        CheckpointLoader.load_checkpoint(scheme, 'cpu')
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    """A scheme whose loader trusts every file, then made safe."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes',
+                        dict(CheckpointLoader._schemes))
+
+    @CheckpointLoader.register_scheme(prefixes='storage://')
+    def load(filename, map_location=None):
+        return torch.load(
+            filename.removeprefix('storage://'),
+            map_location=map_location,
+            weights_only=False)
+
+    make_loading_safe()
+
+
+def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict=weights()), path)
+    read = CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
+    assert_same([*read['state_dict'].values()], [*weights().values()], 0)
+    torch.save(Runs(marker), path)
+    with pytest.raises(Exception, match='Weights only load failed'):
+        CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+def test_making_safe_twice_does_no_more(storage):
+    before = dict(CheckpointLoader._schemes)
+    make_loading_safe()
+    after = CheckpointLoader._schemes
+    assert before.keys() == after.keys()
+    assert after[''] is load_safely
+    assert all(
+        getattr(loader, '__wrapped__', None) is getattr(
+            before[prefix], '__wrapped__', None)
+        for prefix, loader in after.items())
+
+
+# ------------------------------------------------- configs that files carry
+
+
+def test_no_config_of_a_file_reaches_mmengine(tmp_path):
+    kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
+    torch.save(
+        dict(
+            state_dict=weights(),
+            meta=dict(kept, config='1', cfg='2'),
+            message_hub=dict(runtime_info=dict(cfg='3', iter=4))),
+        tmp_path / 'a.pth')
+    read = _load_checkpoint(str(tmp_path / 'a.pth'))
+    assert read['meta'] == kept
+    assert read['message_hub'] == dict(runtime_info=dict(iter=4))
+    # Our own tools keep it, as data.
+    assert read_checkpoint(tmp_path / 'a.pth')['meta']['cfg'] == '2'
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_training_resumes_without_running_the_config_of_a_file(
+        project, tmp_path, marker, named):
+    # mmengine executes meta['config'] to compare numbers of GPUs.
+    content = read_checkpoint(project.trained)
+    for key in ('config', 'cfg'):
+        content['meta'][key] = making(marker)
+    work = tmp_path / 'work'
+    work.mkdir()
+    path = work / 'epoch_2.pth'
+    torch.save(content, path)
+    (work / 'last_checkpoint').write_text(str(path))
+    train(
+        project.config,
+        work_dir=str(work),
+        resume=str(path) if named else 'auto',
+        cfg_options={'train_cfg.max_epochs': 3})
+    assert (work / 'epoch_3.pth').is_file()
+
+
+@pytest.mark.parametrize('content', [
+    lambda code: dict(meta=dict(cfg=code)),
+    lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
+])
+def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
+        tmp_path, marker, content):
+    torch.save(
+        dict(state_dict=weights(), **content(making(marker))),
+        tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='Cannot find the config'):
+        BaseInferencer._init_model(None, {}, str(tmp_path / 'a.pth'))
+
+
+# --------------------------------------------------------- what files hold
+
+
+@pytest.mark.parametrize('weight', [
+    torch.ones(2, device='meta'),
+    torch.eye(2).to_sparse(),
+    torch.tensor([float('nan')])
+])
+def test_no_model_starts_from_what_is_no_weight(tmp_path, weight):
+    torch.save(dict(weights(), odd=weight), tmp_path / 'a.pth')
+    cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
+    model = MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
+    with pytest.raises(CheckpointError, match="its entry 'odd'"):
+        model.init_weights()
+
+
+def test_names_of_wrappers_and_other_envelopes_are_understood(tmp_path):
+    wrapped = {
+        f'module._orig_mod.{key}': value
+        for key, value in weights().items()
+    }
+    torch.save(dict(model=wrapped, epoch=3), tmp_path / 'a.pth')
+    model = random_model(RepMLPNet, seed=1, **TINY_CFG)
+    load_checkpoint(model, str(tmp_path / 'a.pth'))
+    assert_same([*model.state_dict().values()], [*weights().values()], 0)

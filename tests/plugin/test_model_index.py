@@ -1,0 +1,89 @@
+"""The models that the index names are there, and are what it says."""
+import re
+
+import mmcls
+import numpy as np
+import pytest
+import torch
+from mmcls.apis.model import ModelHub
+
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model
+from mmcls_repmlp.deploy import complexity
+from mmcls_repmlp.plugin.model_index import (config_of, indexed_models,
+                                             mim_root, register_models)
+from tests.helpers import ROOT
+
+MODELS = indexed_models()
+
+
+def test_the_index_is_found():
+    assert (mim_root() / 'model-index.yml').samefile(ROOT / 'model-index.yml')
+
+
+@pytest.mark.parametrize('model', MODELS, ids=lambda m: m.name)
+def test_params_and_macs_are_counted(model):
+    said = model.metadata.data
+    for deploy, where in ((False, ''), (True, ' (deploy)')):
+        cfg = read_config(config_of(model, deploy))
+        with torch.device('meta'):
+            built = build_model(cfg)
+        size = built.backbone.img_size
+        counts = complexity(built, (3, *size))
+        assert counts.params == said[f'Parameters{where}']
+        assert counts.macs == said[f'FLOPs{where}']
+
+
+@pytest.mark.parametrize('model', MODELS, ids=lambda m: m.name)
+def test_names_sources_and_tasks(model):
+    assert model.config == f'configs/repmlp/{model.name}.py'
+    assert model.data['Source'].startswith('https://')
+    first = 'resnet' in model.name or 'cifar' in model.name
+    assert model.in_collection == ('RepMLP' if first else 'RepMLPNet')
+    if model.results is None:
+        assert first  # what the paper gives no accuracy for that was at hand
+        return
+    result, = model.results
+    assert result.dataset == ('CIFAR-10'
+                              if 'cifar' in model.name else 'ImageNet-1k')
+    assert result.task == 'Image Classification'
+    assert 70 < result.metrics['Top 1 Accuracy'] < 95
+    if model.weights is not None:
+        assert re.fullmatch(r'https://\S+-[0-9a-f]{8}\.pth', model.weights)
+
+
+def test_mmcls_lists_them():
+    listed = mmcls.list_models('*repmlp*')
+    assert {model.name for model in MODELS} <= {*listed}
+    # mmcls' own entries stay.
+    assert 'repmlp-base_3rdparty_8xb64_in1k' in listed
+
+
+def test_mmcls_builds_them_by_name():
+    for name in ('repmlp-tiny_8xb32_in1k', 'repmlp-base_3rdparty_8xb64_in1k'):
+        with torch.device('meta'):
+            model = mmcls.get_model(
+                name, head=dict(num_classes=3), device='meta')
+        assert type(model.backbone) is RepMLPNet
+        assert model.head.fc.out_features == 3
+
+
+def test_registering_again_does_nothing():
+    before = dict(ModelHub._models_dict)
+    register_models()
+    assert ModelHub._models_dict == before
+
+
+def test_the_inferencer_runs_by_config_and_checkpoint(project):
+    inferencer = mmcls.ImageClassificationInferencer(
+        str(project.config), str(project.trained), device='cpu')
+    images = sorted(project.data.glob('val/*/*.png'))[:3]
+    results = inferencer([str(path) for path in images], batch_size=2)
+    assert len(results) == 3
+    for result in results:
+        assert result['pred_class'] == str(result['pred_label'])
+        np.testing.assert_allclose(result['pred_scores'].sum(), 1, rtol=1e-5)
+    one = mmcls.inference_model(inferencer.model, str(images[0]))
+    np.testing.assert_allclose(
+        one['pred_scores'], results[0]['pred_scores'], rtol=1e-4)

@@ -1,0 +1,66 @@
+import csv
+from importlib.metadata import version
+
+import pytest
+import torch
+from benchmarking.benchmark_models import benchmark, matmul_gflops
+from PIL import Image
+
+from mmcls_repmlp.errors import UserError
+from tests.helpers import TINY
+
+SIZES = dict(arch=TINY, img_sizes=[32], rounds=2)
+
+
+def test_rows_table_csv_and_chart(tmp_path):
+    lines = []
+    rows = benchmark(
+        'rc6:deploy',
+        'ours:fused',
+        batches=[1, 2],
+        **SIZES,
+        out_dir=tmp_path,
+        report=lines.append)
+    assert [(row.name, row.batch) for row in rows] == [('rc6:deploy', 1),
+                                                       ('ours:fused', 1),
+                                                       ('rc6:deploy', 2),
+                                                       ('ours:fused', 2)]
+    for row in rows:
+        assert row.images_per_second == pytest.approx(1e3 * row.batch /
+                                                      row.milliseconds)
+        assert row.gflops > 0 and row.peak_share > 0
+    assert [row.ratio for row in rows[::2]] == [1, 1]
+    text = '\n'.join(lines)
+    assert f'torch {version("torch")}, ' in text and 'threads' in text
+    for row in rows:
+        assert f'{row.milliseconds:.1f}' in text
+    with open(tmp_path / 'benchmark.csv') as file:
+        read = list(csv.DictReader(file))
+    assert [float(r['ratio']) for r in read] == [row.ratio for row in rows]
+    with Image.open(tmp_path / 'benchmark.png') as image:
+        assert image.format == 'PNG'
+
+
+def test_a_training_step_counts_three_times():
+    rows = benchmark(
+        'ours:train-step',
+        'ours:train-form',
+        batches=[1],
+        **SIZES,
+        report=lambda line: None)
+    work = [row.gflops * row.milliseconds for row in rows]
+    assert work[0] == pytest.approx(3 * work[1])
+
+
+def test_ceiling_is_measured():
+    assert matmul_gflops(torch.float32, 64) > 0
+
+
+@pytest.mark.parametrize(('names', 'sizes', 'message'), [
+    (('rc6:fused', 'ours:fused'), {}, 'is no contestant'),
+    (('rc6:deploy', 'ours:fused'), dict(arch='x'), "'x' is not in default"),
+    (('rc6:deploy', 'ours:fused'), dict(batches=[0]), 'must be positive'),
+])
+def test_wrong_arguments(names, sizes, message):
+    with pytest.raises(UserError, match=message):
+        benchmark(*names, **{**SIZES, **sizes}, report=lambda line: None)

@@ -1,0 +1,53 @@
+import cv2
+import pytest
+from PIL import Image
+
+from mmcls_repmlp.training.datasets.suffixes import (is_hidden,
+                                                     readable_suffixes)
+from mmcls_repmlp.training.transforms import LoadImageFromFile, suffixes
+
+PILLOW = {
+    '.jpg': 'JPEG',
+    '.png': 'PNG',
+    '.bmp': 'BMP',
+    '.webp': 'WEBP',
+    '.tiff': 'TIFF',
+    '.gif': 'GIF',
+    '.ppm': 'PPM',
+    '.pgm': 'PPM',
+    '.pbm': 'PPM',
+    '.pnm': 'PPM',
+    '.jp2': 'JPEG2000',
+    '.avif': 'AVIF'
+}
+
+
+@pytest.mark.parametrize('suffix', readable_suffixes())
+def test_what_is_called_readable_is_read(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    known = suffixes._FORMATS[suffix]
+    Image.new('RGB', (40, 30),
+              (200, 100, 50)).save(path,
+                                   PILLOW.get(suffix) or PILLOW[known])
+    image = LoadImageFromFile()(dict(img_path=str(path)))['img']
+    assert image.shape == (30, 40, 3)
+    assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4
+
+
+def test_what_the_library_lacks_is_left_out(monkeypatch):
+    readable_suffixes.cache_clear()
+    monkeypatch.setattr(cv2, 'haveImageWriter', lambda name: not name.endswith(
+        ('.webp', '.jpg')))
+    found = readable_suffixes()
+    readable_suffixes.cache_clear()
+    assert '.png' in found
+    assert not {'.webp', '.jpg', '.jfif'} & set(found)
+
+
+@pytest.mark.parametrize(('name', 'hidden'), [('.ipynb_checkpoints', True),
+                                              ('.git', True),
+                                              ('__MACOSX', True),
+                                              ('@eaDir', True), ('cat', False),
+                                              ('a.b', False), ('_cat', False)])
+def test_hidden_names(name, hidden):
+    assert is_hidden(name) is hidden

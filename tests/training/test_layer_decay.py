@@ -1,0 +1,150 @@
+import pytest
+import torch
+from mmcls.models import build_classifier
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.training import LearningRateDecayOptimWrapperConstructor
+from tests.helpers import TINY_CFG
+
+LR, DECAY, RATE = 0.1, 0.05, 0.5
+NO_DECAY = dict(norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.)
+# TINY has depths (1, 2, 1): a stem, four blocks, and what comes after.
+DEPTHS = {
+    'backbone.patch_embed.': 0,
+    'backbone.stages.0.0.': 1,
+    'backbone.downsample_layers.0.': 2,
+    'backbone.stages.1.0.': 2,
+    'backbone.stages.1.1.': 3,
+    'backbone.downsample_layers.1.': 4,
+    'backbone.stages.2.0.': 4,
+    'backbone.final_norm.': 5,
+    'head.': 5,
+}
+
+
+def classifier(backbone=None, **options):
+    return build_classifier(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone or dict(type='RepMLPNet', **TINY_CFG, **options),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=32)))
+
+
+def optimizer(model, lr=LR, **paramwise):
+    init_default_scope('mmcls')
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='LearningRateDecayOptimWrapperConstructor',
+            optimizer=dict(
+                type='AdamW',
+                weight_decay=DECAY,
+                **(dict(lr=lr) if lr else {})),
+            paramwise_cfg=paramwise)).optimizer
+
+
+def settings(model, **paramwise):
+    """Learning rate and weight decay of every parameter, by its name."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    found = {}
+    for group in optimizer(model, **paramwise).param_groups:
+        for parameter in group['params']:
+            assert names[parameter] not in found
+            found[names[parameter]] = group['lr'], group['weight_decay']
+    return found
+
+
+def expected_lr(name):
+    depth, = (depth for start, depth in DEPTHS.items()
+              if name.startswith(start))
+    return LR * RATE**(5 - depth)
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+def test_every_parameter_against_plain_arithmetic(deploy):
+    model = classifier(deploy=deploy)
+    found = settings(model, layer_decay_rate=RATE, **NO_DECAY)
+    assert found.keys() == dict(model.named_parameters()).keys()
+    for name, parameter in model.named_parameters():
+        lr, decay = found[name]
+        assert lr == pytest.approx(expected_lr(name)), name
+        # Norms, biases and all that is flat are not decayed.
+        assert decay == (0 if parameter.ndim == 1 else DECAY), name
+
+
+def test_few_groups():
+    groups = optimizer(
+        classifier(), layer_decay_rate=RATE, **NO_DECAY).param_groups
+    assert len(groups) == 6 * 2  # six depths, with and without weight decay
+    assert len(optimizer(classifier(), layer_decay_rate=1.).param_groups) == 1
+
+
+def test_custom_keys_are_multiplied():
+    found = settings(
+        classifier(),
+        layer_decay_rate=RATE,
+        custom_keys={'.gp.': dict(lr_mult=3., decay_mult=2.)})
+    name = 'backbone.stages.0.0.repmlp_block.gp.conv1.conv.weight'
+    assert found[name] == pytest.approx((3 * LR * RATE**4, 2 * DECAY))
+    assert found['head.fc.weight'] == pytest.approx((LR, DECAY))
+
+
+def test_frozen_parameters_are_left_out():
+    found = settings(classifier(frozen_stages=1), layer_decay_rate=RATE)
+    assert {name.rsplit('.', 2)[0]
+            for name in found if 'stages' not in name
+            } == {'backbone.downsample_layers.1', 'backbone', 'head'}
+    assert not any(
+        name.startswith(('backbone.stages.0', 'backbone.stages.1'))
+        for name in found)
+    assert found['head.fc.weight'][0] == LR
+
+
+def test_a_model_that_tells_depths_itself_is_asked():
+
+    class Whole(torch.nn.Module):
+
+        def __init__(self):
+            super().__init__()
+            self.near, self.far = (torch.nn.Linear(1, 1) for _ in range(2))
+
+        def get_layer_depth(self, param_name, prefix=''):
+            return (1 if param_name.startswith('near') else 0), 2
+
+    assert {
+        name: lr
+        for name, (lr, _) in settings(Whole(), layer_decay_rate=RATE).items()
+    } == {
+        'near.weight': LR,
+        'near.bias': LR,
+        'far.weight': LR * RATE,
+        'far.bias': LR * RATE
+    }
+    assert settings(
+        RepMLPNet(**TINY_CFG), layer_decay_rate=RATE
+    )['patch_embed.projection.weight'][0] == LR * RATE**5
+
+
+@pytest.mark.parametrize('rate', [0, -0.5, 1.01, 'half', None, float('nan')])
+def test_rates_out_of_range(rate):
+    with pytest.raises(ConfigError, match='layer_decay_rate must be a number'):
+        optimizer(classifier(), layer_decay_rate=rate)
+
+
+def test_backbones_without_depths_and_optimizers_without_lr():
+    resnet = dict(type='ResNet', depth=18)
+    with pytest.raises(ConfigError, match='and ResNet does not'):
+        optimizer(classifier(resnet), layer_decay_rate=RATE)
+    with pytest.raises(ConfigError, match='optimizer.lr'):
+        optimizer(classifier(), lr=None, layer_decay_rate=RATE)
+
+
+def test_it_is_registered_under_the_name_of_mmpretrain():
+    from mmcls.registry import OPTIM_WRAPPER_CONSTRUCTORS
+    assert OPTIM_WRAPPER_CONSTRUCTORS.get(
+        'LearningRateDecayOptimWrapperConstructor'
+    ) is LearningRateDecayOptimWrapperConstructor

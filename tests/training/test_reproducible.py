@@ -1,0 +1,128 @@
+import pickle
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmcls.registry import HOOKS
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from torch.utils.data import DataLoader
+
+from mmcls_repmlp.training import DistSamplerSeedHook, seed_loader
+from mmcls_repmlp.training.reproducible import SeededIndices, seed_all
+
+
+class Draws:
+    """A data set that draws from every generator."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return index, (random.random(), np.random.rand(), torch.rand(1).item())
+
+
+def loader(sampler=DefaultSampler, seed=1, **options):
+    made = DataLoader(
+        Draws(),
+        batch_size=3,
+        collate_fn=list,
+        sampler=sampler(Draws(), shuffle=True, seed=5),
+        **options)
+    seed_loader(made, seed)
+    return made
+
+
+def epoch(loader, number):
+    loader.sampler.set_epoch(number)
+    return [*loader]
+
+
+def test_it_has_the_hosts_name():
+    assert HOOKS.get('DistSamplerSeedHook') is DistSamplerSeedHook
+
+
+def test_all_generators_are_seeded():
+
+    def draw(*entropy):
+        seed_all(*entropy)
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    assert draw(1, 2) == draw(1, 2)
+    for other in (draw(1, 3), draw(2, 1), draw(0, 1, 2)):
+        assert not {*other} & {*draw(1, 2)}
+
+
+@pytest.mark.parametrize('options', [
+    dict(),
+    dict(num_workers=2),
+    dict(num_workers=1, persistent_workers=True),
+    dict(num_workers=2, prefetch_factor=4)
+])
+def test_images_draw_the_same_whoever_loads_them(options):
+    first, second = loader(), loader(**options)
+    wanted = [epoch(first, number) for number in range(3)]
+    # Another history: an epoch less, other draws in between.
+    for number in (2, 0):
+        torch.rand(3)
+        assert epoch(second, number) == wanted[number]
+    draws = [
+        draw for batches in wanted for batch in batches for _, draw in batch
+    ]
+    assert len({*draws}) == 36
+
+
+def test_another_seed_draws_others():
+    assert epoch(loader(), 0) != epoch(loader(seed=2), 0)
+    assert epoch(loader(), 0) == epoch(loader(), 0)
+
+
+def test_without_epochs_the_place_in_the_stream_counts():
+    batches = iter(loader(InfiniteSampler))
+    draws = [draw for _ in range(12) for _, draw in next(batches)]
+    assert len({*draws}) == 36
+
+
+def test_a_loader_is_seeded_once_and_looks_as_before():
+    plain = DataLoader(Draws(), batch_size=5, drop_last=True)
+    seed_loader(plain, 1)
+    batches = plain.batch_sampler
+    seed_loader(plain, 1)
+    assert plain.batch_sampler is batches
+    assert (len(plain), len(batches), batches.batch_size) == (2, 2, 5)
+    assert batches.drop_last and batches.sampler is plain.sampler
+    unbatched = DataLoader(Draws(), batch_size=None)
+    seed_loader(unbatched, 1)
+    assert unbatched.batch_sampler is None
+
+
+def test_indices_travel_to_another_process():
+    indices = pickle.loads(pickle.dumps(SeededIndices([4, 5], (1, 2))))
+    assert [*indices] == [4, 5] and indices[1] == 5 and len(indices) == 2
+
+
+@pytest.mark.parametrize(
+    ('saved', 'done', 'left'),
+    [
+        (4, 9, [1, 2, 3]),
+        (4, 8, [0, 1, 2, 3]),
+        (4, 12, []),
+        (5, 9, [0, 1, 2, 3]),  # other data: the epoch begins again
+        (None, 9, [0, 1, 2, 3])
+    ])
+def test_an_epoch_goes_on_where_it_stopped(monkeypatch, saved, done, left):
+    from mmengine.runner import EpochBasedTrainLoop
+    data = loader()
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop.dataloader = data
+    runner = SimpleNamespace(
+        train_loop=loop, train_dataloader=data, seed=1, iter=done, epoch=2)
+    whole = epoch(data, 2)
+    hook = DistSamplerSeedHook()
+    hook.after_load_checkpoint(
+        runner,
+        dict(meta={} if saved is None else dict(batches_per_epoch=saved)))
+    hook.before_train_epoch(runner)
+    assert [*data] == [whole[number] for number in left]
+    assert epoch(data, 3) != whole and len(epoch(data, 3)) == 4

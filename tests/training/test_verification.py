@@ -1,0 +1,140 @@
+import itertools
+
+import pytest
+import torch
+from mmcls.registry import METRICS
+from sklearn.metrics import auc
+from sklearn.metrics import roc_curve as sklearn_roc
+
+from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.training import sample_pairs, verify
+from mmcls_repmlp.training.verification import best_threshold, roc_curve
+from tests.helpers import assert_same, randn
+
+LABELS = torch.arange(60) % 6
+
+
+def clusters(noise, seed=0):
+    """Embeddings of six identities, as far apart as the axes."""
+    centres = torch.eye(6, 8, dtype=torch.float64)
+    lengths = randn(60, 1, seed=seed + 1).abs() + 0.1
+    return (centres[LABELS] + noise * randn(60, 8, seed=seed)) * lengths
+
+
+def test_pairs_are_balanced_different_and_reproducible():
+    first, second, same = sample_pairs(LABELS, 200, seed=3)
+    assert len(same) == 200 and int(same.sum()) == 100
+    assert torch.equal(LABELS[first] == LABELS[second], same)
+    assert (first != second).all()
+    assert len(
+        {*map(tuple,
+              torch.stack([first, second], 1).sort(1).values.tolist())}) == 200
+    again = sample_pairs(LABELS, 200, seed=3)
+    assert all(map(torch.equal, again, (first, second, same)))
+    assert not torch.equal(sample_pairs(LABELS, 200, seed=4)[0], first)
+
+
+def test_all_pairs_of_one_identity_are_used_if_they_are_few():
+    _, _, same = sample_pairs(LABELS, 10**6)
+    assert int(same.sum()) == 6 * 45
+
+
+@pytest.mark.parametrize('labels', [
+    torch.zeros(30, dtype=torch.long),
+    torch.arange(30),
+    torch.tensor([0, 0, 1, 1])
+])
+def test_too_few_pairs(labels):
+    with pytest.raises(InputError, match='pairs of either kind, 10 are'):
+        sample_pairs(labels, 100)
+
+
+def test_separate_identities_are_told_apart():
+    found = verify(clusters(0.01), LABELS)
+    assert found.accuracy == 1 and found.deviation == 0
+    assert found.roc.area == 1 and found.roc.true_rate_at(0) == 1
+    assert 0.1 < found.threshold < 0.9
+
+
+def test_noise_is_told_apart_by_chance():
+    found = verify(randn(60, 8), LABELS)
+    assert 0.35 < found.accuracy < 0.65
+    assert 0.35 < found.roc.area < 0.65
+
+
+def test_length_of_embeddings_does_not_matter():
+    plain = verify(clusters(0.5), LABELS)
+    longer = verify(clusters(0.5) * torch.arange(1, 61)[:, None], LABELS)
+    assert plain.accuracy == longer.accuracy
+    assert_same(longer.roc.true_rate, plain.roc.true_rate)
+
+
+@pytest.mark.parametrize('digits', [1, 15])
+def test_curve_equals_that_of_scikit_learn(digits):
+    # Rounded to one digit there are many equal similarities.
+    cosine = torch.round(randn(300), decimals=digits)
+    same = randn(300, seed=1) + cosine > 0
+    found = roc_curve(cosine, same)
+    false_rate, true_rate, thresholds = map(
+        torch.as_tensor, sklearn_roc(same, cosine, drop_intermediate=False))
+    assert_same(found.false_rate, false_rate)
+    assert_same(found.true_rate, true_rate)
+    assert torch.equal(found.threshold, thresholds)
+    assert found.area == pytest.approx(auc(false_rate, true_rate), abs=1e-12)
+
+
+def test_true_rate_at_a_false_rate():
+    cosine = torch.tensor([.9, .8, .7, .6, .5, .4])
+    same = torch.tensor([True, False, True, True, False, True])
+    found = roc_curve(cosine, same)
+    assert [found.true_rate_at(rate)
+            for rate in (0, 0.49, 0.5, 1)] == [0.25, 0.25, 0.75, 1]
+
+
+def test_the_best_threshold_is_the_best():
+    for seed in range(40):
+        cosine = torch.round(randn(15, seed=seed), decimals=1 + seed % 2 * 9)
+        same = randn(15, seed=100 + seed) + cosine > seed % 3 - 1
+        cuts = [-9., *(cosine + 1e-9).tolist(), *(cosine - 1e-9).tolist()]
+        best = max(int(((cosine >= cut) == same).sum()) for cut in cuts)
+        threshold = best_threshold(cosine, same)
+        assert int(((cosine >= threshold) == same).sum()) == best
+
+
+def test_each_fold_is_judged_by_the_others():
+    # Of two alternating scales no single threshold can be right in a fold
+    # whose pairs the other folds contradict.
+    found = verify(clusters(0.6), LABELS, max_pairs=400)
+    first, second, same = sample_pairs(LABELS, 400)
+    unit = torch.nn.functional.normalize(clusters(0.6))
+    cosine = (unit[first] * unit[second]).sum(1)
+    right = []
+    for fold in range(10):
+        kept = [i for i in range(400) if i % 10 != fold]
+        cut = best_threshold(cosine[kept], same[kept])
+        right.append([
+            bool(cosine[i] >= cut) == bool(same[i])
+            for i in range(fold, 400, 10)
+        ])
+    mean = sum(itertools.chain(*right)) / 400
+    assert found.accuracy == pytest.approx(mean)
+    assert found.deviation > 0 and found.pairs == 400
+
+
+def test_the_metric():
+    metric = METRICS.build(dict(type='PairVerification', max_pairs=400))
+    embeddings = clusters(0.6)
+    for i in range(0, 60, 20):
+        metric.process(None, [
+            dict(
+                embedding=embeddings[j], gt_label=dict(label=LABELS[j:j + 1]))
+            for j in range(i, i + 20)
+        ])
+    scores = metric.evaluate(60)
+    found = verify(embeddings, LABELS, max_pairs=400)
+    assert scores['verification/accuracy'] == 100 * found.accuracy
+    assert scores['verification/roc_area'] == 100 * found.roc.area
+    assert scores['verification/true_rate_at_0.01'] == (
+        100 * found.roc.true_rate_at(0.01))
+    with pytest.raises(InputError, match='AMSoftmaxClsHead'):
+        metric.process(None, [dict(gt_label=dict(label=LABELS[:1]))])

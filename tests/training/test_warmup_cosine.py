@@ -1,0 +1,156 @@
+"""The rate at every step against the source's formula, written out here."""
+import math
+
+import pytest
+import torch
+from mmcls.registry import PARAM_SCHEDULERS
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import nn
+
+from mmcls_repmlp.training import WarmupCosineLR
+
+FULL, FIRST = 1e-3, 5e-7
+
+
+def official_rate(iteration, epoch_length, full=FULL, first=FIRST):
+    """The rate that the step of an iteration, from 0 on, is taken with.
+
+    The loop sets the rate after that step, as a function of its number.
+    """
+    t = max(iteration - 1, 0)
+    warmup, total = 10 * epoch_length, 100 * epoch_length
+    if t < warmup:
+        return first + t * (full - first) / warmup
+    return 0.5 * full * (1 + math.cos(math.pi * t / total))
+
+
+def scheduler(**kwargs):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=FULL)
+    cfg = dict(
+        type='WarmupCosineLR',
+        optimizer=optimizer,
+        start_factor=5e-4,
+        warmup=10,
+        end=100,
+        **kwargs)
+    init_default_scope('mmcls')
+    return PARAM_SCHEDULERS.build(cfg), optimizer
+
+
+def test_chosen_iterations_of_imagenet():
+    length = 5004  # 1281167 // 256
+    built, optimizer = scheduler(
+        convert_to_iter_based=True, epoch_length=length)
+    assert not built.by_epoch
+    expected = {
+        0: 5e-7,
+        1: 5e-7,
+        2: 5e-7 + 9.995e-4 / 50040,
+        25021: 5.0025e-4,
+        50040: 1e-3 - 9.995e-4 / 50040,
+        50041: 9.75528e-4,
+        250201: 5e-4,
+        500399: 0
+    }
+    for iteration, rate in expected.items():
+        # Steps may be jumped over, as nothing accumulates.
+        built.load_state_dict({
+            'last_step': iteration - 1,
+            '_global_step': iteration - 1
+        })
+        optimizer._global_step = iteration
+        built.step()
+        found = optimizer.param_groups[0]['lr']
+        assert found == pytest.approx(rate, rel=1e-5, abs=1e-13)
+        assert found == pytest.approx(
+            official_rate(iteration, length), rel=1e-12, abs=1e-18)
+
+
+class OneWeight(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.rates = []
+
+    def train_step(self, data, optim_wrapper):
+        self.rates += optim_wrapper.get_lr()['lr']
+        loss = (self.weight * len(data)).sum()
+        optim_wrapper.update_params(loss)
+        return {'loss': loss}
+
+
+@pytest.mark.parametrize('batch', [256, 64])
+def test_every_step_of_a_training_by_mmengine(batch, work_dir):
+    init_default_scope('mmcls')
+    model = OneWeight()
+    Runner(
+        model,
+        work_dir,
+        train_dataloader=dict(
+            dataset=[*range(3 * batch + 1)],
+            batch_size=batch,
+            drop_last=True,
+            sampler=dict(type='DefaultSampler', shuffle=False)),
+        train_cfg=dict(by_epoch=True, max_epochs=100),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=FULL)),
+        auto_scale_lr=dict(base_batch_size=256, enable=True),
+        param_scheduler=dict(
+            type='WarmupCosineLR',
+            start_factor=5e-4,
+            warmup=10,
+            by_epoch=True,
+            convert_to_iter_based=True),
+        default_hooks=dict(logger=None, checkpoint=None),
+        default_scope='mmcls',
+        log_level='ERROR',
+        experiment_name=f'rates-{batch}').train()
+    scale = batch / 256
+    assert model.rates == pytest.approx(
+        [official_rate(i, 3, scale * FULL, scale * FIRST) for i in range(300)],
+        rel=1e-12,
+        abs=1e-18)
+
+
+def test_resumes_where_it_was():
+    built, optimizer = scheduler()
+    for _ in range(30):
+        optimizer.step()
+        built.step()
+    other, resumed = scheduler()
+    other.load_state_dict(built.state_dict())
+    resumed.load_state_dict(optimizer.state_dict())
+    for o, s in ((optimizer, built), (resumed, other)):
+        o.step()
+        s.step()
+    rates = [o.param_groups[0]['lr'] for o in (optimizer, resumed)]
+    assert rates[0] == rates[1] == pytest.approx(official_rate(31, 1))
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [(dict(warmup=-1), 'warmup must be 0 or more'),
+     (dict(start_factor=1.5), 'start_factor must be in'),
+     (dict(start_factor=-0.1), 'start_factor must be in')])
+def test_impossible_schedules_are_refused(wrong, message):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=FULL)
+    with pytest.raises(ValueError, match=message):
+        WarmupCosineLR(
+            optimizer, **{
+                'end': 100,
+                'warmup': 10,
+                'start_factor': 0.5,
+                **wrong
+            })
+
+
+def test_a_trial_shorter_than_its_warm_up_warms_up():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=FULL)
+    built = WarmupCosineLR(optimizer, end=3, warmup=10, start_factor=5e-4)
+    rates = []
+    for _ in range(3):
+        rates += [optimizer.param_groups[0]['lr']]
+        optimizer.step()
+        built.step()
+    assert rates == pytest.approx([official_rate(i, 1) for i in range(3)])

@@ -1,0 +1,1 @@
+"""Timing of this package beside others, and of its formulations."""
