@@ -57,7 +57,7 @@ def test_imports_run_down(path):
 
 
 def test_an_import_upwards_would_be_seen(tmp_path, monkeypatch):
-    path = PACKAGE / 'ops' / 'fusion.py'
+    path = PACKAGE / 'ops' / 'conv_to_fc.py'
     text = path.read_text()
     for line in ('from mmcls_repmlp.models import arch',
                  'from ..deploy import complexity', 'import mmcls_repmlp.apis',

@@ -1,13 +1,14 @@
 """The form that is served: everything folded that can be folded.
 
 Beyond the deploy form, whose block alone is merged, every batch norm goes
-into a neighbouring layer, the last one into the head's linear layer. The
-deploy form of the first paper's backbones has no norm left and is served as it
-is.
+into a neighbouring layer, the last one into the head's linear layer. It is
+surgery on a copy, child by child: what has no norm stays what it is.
 
 Shape letters: N batch, C channels, H W map.
 """
 from __future__ import annotations
+
+import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,23 +17,16 @@ from mmcls.models.necks import GlobalAveragePooling, LinearReduction
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.batch_norm import (fold_bn, linear_weights,
-                                            norm_scale_shift)
+from mmcls_repmlp.models.folding import (fold_leading_norm, fold_norm,
+                                         is_foldable, linear_weights)
+from mmcls_repmlp.models.mergeable import merge_all
 from mmcls_repmlp.models.obstacles import check_free
-from mmcls_repmlp.models.repmlp.repmlp_cifar import RepMLPCifarNet
-from mmcls_repmlp.models.repmlp.repmlp_resnet import RepMLPResNet
-from mmcls_repmlp.models.repmlpnet.repmlpnet import RepMLPNet
-from mmcls_repmlp.ops import fold_input_scale_shift
-from mmcls_repmlp.ops.fusion import Affine
+from mmcls_repmlp.ops import Affine
 
-from .fused_backbone import FusedBackbone
-from .fused_module import FusedModule, frozen
-from .fused_repmlpnet import FusedRepMLPNet
-
-_BACKBONES = RepMLPNet, RepMLPResNet, RepMLPCifarNet
+from .fused_layers import frozen, fused
 
 
-def fuse_for_inference(model: nn.Module) -> nn.Module:
+def fuse_for_inference(model: nn.Module) -> FusedModel:
     """Build the served form of a backbone or a classifier.
 
     It computes what ``model`` computes in eval mode, faster, and nothing
@@ -52,63 +46,101 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: If ``model`` is of another kind.
-        ValueError: If a norm is no batch norm with running statistics, or a
-            layer has hooks, is pruned, parametrized or otherwise not what can
-            be fused; the message names it and the remedy.
+        ValueError: If a norm that must be merged is no batch norm with
+            running statistics, or a layer has hooks, is pruned, parametrized
+            or otherwise not what can be fused; the message names it and the
+            remedy.
     """
     check_free(model.named_modules())
     with torch.inference_mode(False), torch.no_grad():
-        return _fused(model)
+        backbone, linear, unit = _parts(model)
+        like = next(backbone.parameters())
+        backbone = copy.deepcopy(backbone).double().eval()
+        merge_all(backbone)
+        if linear is not None:
+            linear = _take_final_norm(backbone, linear)
+        _fuse_children(backbone)
+        return FusedModel(backbone, linear, unit).to(like)
 
 
-def _fused(model: nn.Module) -> FusedModule:
-    if isinstance(model, _BACKBONES):
-        return _fused_backbone(model)
-    backbone = getattr(model, 'backbone', None)
-    if isinstance(backbone, _BACKBONES):
-        neck, head = (getattr(model, name, None) for name in ('neck', 'head'))
-        if isinstance(neck, GlobalAveragePooling) and isinstance(
-                head, LinearClsHead):
-            return FusedClassifier(backbone, linear_weights(head.fc, 'head'))
-        if isinstance(head, ArcFaceClsHead) and _reduces(neck):
-            return FusedClassifier(backbone, _reduction(neck[1]), unit=True)
-    names = ' or '.join(kind.__name__ for kind in _BACKBONES)
-    raise TypeError(
-        f'{type(model).__name__} cannot be fused: expected a {names}, or a '
-        'classifier of one, GlobalAveragePooling and LinearClsHead (with '
-        'LinearReduction between: a margin head)')
+class FusedModel(nn.Module):
+    """A fused backbone, and perhaps pooling and one linear layer.
 
-
-class FusedClassifier(FusedModule):
-    """A fused backbone, global average pooling, and one linear layer.
+    For inference: in eval mode, without gradients.
 
     Args:
-        backbone: The backbone, in either form.
-        linear: Weight and bias of the layer, in float64; the backbone's final
-            norm is folded into them.
+        backbone: The backbone.
+        linear: Weight and bias of the layer. Defaults to none.
         unit: Whether the output is brought to length 1. Defaults to False.
     """
 
     def __init__(self,
-                 backbone: MergeableBackbone,
-                 linear: Affine,
+                 backbone: nn.Module,
+                 linear: Affine | None = None,
                  unit: bool = False) -> None:
         super().__init__()
+        self.backbone = backbone
+        self.weight, self.bias = frozen(linear) if linear else (None, None)
         self.unit = unit
-        folds = backbone.out_indices[-1] == backbone.num_stages - 1
-        self.backbone = _fused_backbone(backbone, final_norm=not folds)
-        final_norm = getattr(backbone, 'final_norm', nn.Identity())
-        if folds and not isinstance(final_norm, nn.Identity):
-            linear = fold_input_scale_shift(
-                *linear, *norm_scale_shift(final_norm, 'final_norm'))
-        self.weight, self.bias = frozen(linear)
-        self._finish(next(backbone.parameters()))
+        self.requires_grad_(False)
+        self.eval()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute logits (N, classes), or unit vectors (N, D), of images."""
-        features = self.backbone(x)[-1].mean((2, 3))  # (N, C)
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Compute maps, or logits (N, classes), or unit vectors (N, D)."""
+        outs = self.backbone(x)
+        if self.weight is None:
+            return outs
+        features = outs[-1].mean((2, 3))  # (N, C)
         out = F.linear(features, self.weight, self.bias)
         return F.normalize(out) if self.unit else out
+
+    def train(self, mode: bool = True) -> FusedModel:
+        """Stay in eval mode.
+
+        Raises:
+            RuntimeError: If asked to train.
+        """
+        if mode:
+            raise RuntimeError('a fused model is for inference only: train '
+                               'the model that it was made of')
+        return super().train(False)
+
+
+def _parts(model: nn.Module) -> tuple[MergeableBackbone, Affine | None, bool]:
+    """Take a model apart: backbone, linear layer, whether it normalises."""
+    if isinstance(model, MergeableBackbone):
+        return model, None, False
+    backbone, neck, head = (
+        getattr(model, name, None) for name in ('backbone', 'neck', 'head'))
+    if isinstance(backbone, MergeableBackbone):
+        if isinstance(neck, GlobalAveragePooling) and isinstance(
+                head, LinearClsHead):
+            return backbone, linear_weights(head.fc, 'head'), False
+        if isinstance(head, ArcFaceClsHead) and _reduces(neck):
+            return backbone, _reduction(neck[1]), True
+    raise TypeError(
+        f'{type(model).__name__} cannot be fused: expected a backbone of '
+        'mmcls_repmlp, or a classifier of one, GlobalAveragePooling and '
+        'LinearClsHead (with LinearReduction between: a margin head)')
+
+
+def _take_final_norm(backbone: MergeableBackbone, linear: Affine) -> Affine:
+    """Move the norm of the last map, if it has one, into what reads it."""
+    norm = getattr(backbone, 'final_norm', None)
+    if (norm is None or not is_foldable(norm)
+            or backbone.out_indices[-1] != backbone.num_stages - 1):
+        return linear
+    backbone.final_norm = nn.Identity()
+    return fold_leading_norm(norm, linear, 'final_norm')
+
+
+def _fuse_children(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        replacement = fused(child)
+        if replacement is None:
+            _fuse_children(child)
+        else:
+            module.add_module(name, replacement)
 
 
 def _reduces(neck: nn.Module | None) -> bool:
@@ -121,11 +153,4 @@ def _reduces(neck: nn.Module | None) -> bool:
 def _reduction(neck: LinearReduction) -> Affine:
     if isinstance(neck.norm, nn.Identity):
         return linear_weights(neck.reduction, 'neck')
-    return fold_bn(neck.reduction, neck.norm, 'neck')
-
-
-def _fused_backbone(backbone: MergeableBackbone,
-                    final_norm: bool = True) -> FusedModule:
-    if isinstance(backbone, RepMLPNet):
-        return FusedRepMLPNet(backbone, final_norm)
-    return FusedBackbone(backbone)
+    return fold_norm(neck.reduction, neck.norm, 'neck')

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmcls_repmlp.models import RepMLPBlock
-from mmcls_repmlp.models.batch_norm import fold_bn
+from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import check_mergeable
 
 Position = tuple[int, int]
@@ -85,8 +85,8 @@ def locality(block: RepMLPBlock,
     _check_index('position', position, size)
     _check_index('shareset', (shareset, ), (block.num_sharesets, ))
     check_mergeable(block)
-    before, _ = fold_bn(block.fc3, block.fc3_bn, 'fc3')
-    after, _ = block.merged_fc3(torch.float64)
+    before, _ = fold_norm(block.fc3, block.fc3_bn, 'fc3')
+    after, _ = block.folded()['fc3']
     row = shareset * size[0] * size[1] + position[0] * size[1] + position[1]
     return Locality(position, shareset, max(block.reparam_conv_kernels),
                     *(weight[row].reshape(size) for weight in (before, after)))

@@ -1,11 +1,16 @@
-"""What the backbones share: both forms, freezing, checkpointing."""
+"""The contract of the backbones: a stem, stages of blocks, both forms.
+
+A subclass builds its modules, names its stem and its stages, and says what
+else stands between them; the base walks through them, freezes and checks them,
+and tells how deep each lies.
+"""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mmcls.models.backbones.base_backbone import BaseBackbone
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.errors import InputError
@@ -16,7 +21,20 @@ from .stage import Stage
 
 
 class MergeableBackbone(BaseBackbone):
-    """A backbone of blocks that merge.
+    """A backbone of stages of blocks that merge.
+
+    A subclass sets the attributes, calls :meth:`freeze` when all is built, and
+    overrides what is its own: :attr:`stages`, :attr:`parts`, :meth:`embed`,
+    :meth:`downsample`, :meth:`finish`.
+
+    Attributes:
+        img_size: Height and width of the images it is built for.
+        channels: Channels of every stage.
+        out_indices: Stages whose maps are returned, in their order.
+        out_after_downsample: Whether these are taken after the downsampling
+            that follows, for all stages but the last. Defaults to False.
+        frozen_stages: The last stage that is frozen; -1 for none.
+        stem_name: Name of the module before the stages.
 
     Args:
         norm_eval: Whether batch norms stay in eval mode during training.
@@ -26,6 +44,14 @@ class MergeableBackbone(BaseBackbone):
         init_cfg: Initialization config. Defaults to None.
     """
 
+    img_size: tuple[int, int]
+    channels: tuple[int, ...]
+    out_indices: tuple[int, ...]
+    out_after_downsample = False
+    frozen_stages = -1
+    stem_name: str
+    stages: Sequence[Stage]
+
     def __init__(self,
                  norm_eval: bool = False,
                  with_cp: bool = False,
@@ -34,9 +60,64 @@ class MergeableBackbone(BaseBackbone):
         self.norm_eval = norm_eval
         self.with_cp = with_cp
 
+    @property
     @abstractmethod
-    def frozen_modules(self) -> list[nn.Module]:
-        """List the modules that ``frozen_stages`` freezes."""
+    def parts(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 is the stem's.
+
+        What leads from one stage to the next belongs to the next, and what
+        follows the last stage to one that does not exist.
+        """
+
+    @property
+    def num_stages(self) -> int:
+        """Number of stages."""
+        return len(self.channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of the stages in ``out_indices``, in their order.
+
+        Args:
+            x: Images of shape (N, in_channels, H, W).
+
+        Returns:
+            Maps of shape (N, C, H', W').
+
+        Raises:
+            InputError: If the backbone does not take this size; it is a
+                ValueError.
+        """
+        x, outs, last = self.embed(x), [], self.num_stages - 1
+        for i, stage in enumerate(self.stages):
+            x = out = stage(x)
+            if i < last:
+                x = self.downsample(x, i)
+                out = x if self.out_after_downsample else out
+            if i in self.out_indices:
+                outs.append(self.finish(out) if i == last else out)
+        return tuple(outs)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Check images (N, in_channels, H, W) and run the stem on them.
+
+        Raises:
+            InputError: If they have another size than ``img_size``.
+        """
+        size = tuple(x.shape[2:])
+        if size != self.img_size:
+            h, w = self.img_size
+            raise InputError(
+                f'images of {size[0]}x{size[1]} do not fit img_size={h}x{w}: '
+                f'use {h}x{w}, RepMLP layers are trained for one size')
+        return self.get_submodule(self.stem_name)(x)
+
+    def downsample(self, x: Tensor, i: int) -> Tensor:
+        """Lead the map of stage ``i`` to the next stage; here as it is."""
+        return x
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Do what follows the last stage to its map; here nothing."""
+        return x
 
     @property
     def deploy(self) -> bool:
@@ -81,42 +162,63 @@ class MergeableBackbone(BaseBackbone):
         return self
 
     def freeze(self) -> None:
-        """Put :meth:`frozen_modules` into eval mode, without gradients."""
-        for module in self.frozen_modules():
-            module.eval()
-            module.requires_grad_(False)
+        """Put what ``frozen_stages`` names into eval mode, without gradients.
 
-    def check_image_size(self, size: tuple[int, int]) -> None:
-        """Refuse images of another size than ``img_size``.
-
-        For backbones with fully connected layers over whole maps.
-
-        Raises:
-            InputError: If height and width are others.
+        The stem goes with the first stage, what follows the last one with it.
         """
-        if size != self.img_size:
-            h, w = self.img_size
-            raise InputError(
-                f'images of {size[0]}x{size[1]} do not fit img_size={h}x{w}: '
-                f'use {h}x{w}, RepMLP layers are trained for one size')
+        last = self.num_stages - 1
+        for name, stage in self.parts.items():
+            if min(max(stage, 0), last) <= self.frozen_stages:
+                self.get_submodule(name).eval().requires_grad_(False)
 
-    def check_stages(self, stages: Mapping[str, nn.Module],
-                     state_dict: Mapping[str, Tensor], prefix: str) -> None:
-        """Check what is about to be loaded before any part is loaded.
+    def get_layer_depth(self,
+                        param_name: str,
+                        prefix: str = '') -> tuple[int, int]:
+        """Tell how deep a parameter lies, for layer-wise learning rates.
 
-        The parts check themselves, but the first ones would be filled by the
-        time a later one refuses.
+        Args:
+            param_name: Name of the parameter, with ``prefix``.
+            prefix: What the backbone's names start with. Defaults to ''.
 
-        Raises:
-            CheckpointError: If some stages do not fit.
+        Returns:
+            Depth of the parameter (0 for the stem; one more for each block,
+            downsampling counting with the block after it) and the number of
+            depths, including one for what comes after the blocks.
         """
+        depths = [len(stage) for stage in self.stages]
+        num_layers = sum(depths) + 2
+        own_name = param_name.removeprefix(prefix)
+        inside = param_name.startswith(prefix)
+        for name, stage in self.parts.items():
+            if inside and own_name.startswith(f'{name}.'):
+                depth = 1 + sum(depths[:stage]) if stage >= 0 else 0
+                if isinstance(self.get_submodule(name), Stage):
+                    depth += int(own_name[len(name) + 1:].split('.')[0])
+                return depth, num_layers
+        return num_layers - 1, num_layers
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
+                              prefix: str, *args) -> None:
+        self._check_parts(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _check_parts(self, state_dict: Mapping[str, Tensor],
+                     prefix: str) -> None:
+        # The parts check themselves, but the first ones would be filled by
+        # the time a later one refuses.
+        tops = {
+            name.split('.')[0]
+            for name in self.parts if any(
+                isinstance(module, Mergeable)
+                for module in self.get_submodule(name).modules())
+        }
         check_state_dict(
             {
-                f'{name}.{key}': value
-                for name, stage in stages.items()
-                for key, value in stage.state_dict().items()
+                name: value
+                for name, value in self.state_dict().items()
+                if name.split('.')[0] in tops
             }, {
-                key: value
-                for key, value in state_dict.items()
-                if key.removeprefix(prefix).split('.')[0] in stages
+                name: value
+                for name, value in state_dict.items()
+                if name.removeprefix(prefix).split('.')[0] in tops
             }, prefix)

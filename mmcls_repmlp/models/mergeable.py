@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.ops.fusion import Affine
+from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
 from .obstacles import check_free, check_one_device

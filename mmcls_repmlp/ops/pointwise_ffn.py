@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from .conv_to_fc import Affine
 from .device import eager_on_cpu
-from .fusion import Affine
 from .layout import for_pointwise_conv
 
 # Beyond this size the hidden map is allocated anew at every call, which costs

@@ -91,7 +91,7 @@ def test_recipe_of_the_paper_on_cifar10():
 
 
 def test_training_pipeline_runs():
-    cfg = read(CONFIGS[0])
+    cfg = read('repmlp-resnet50-light-g8_8xb32_in1k.py')
     with DefaultScope.overwrite_default_scope('mmcls'):
         prepare = Compose(cfg.train_dataloader.dataset.pipeline[1:])
     pixels = np.random.default_rng(0).integers(0, 256, (250, 300, 3))

@@ -1,32 +1,87 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmcls.models import build_backbone, build_classifier
+from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import prune
 
-from mmcls_repmlp import RepMLPNet, fuse_for_inference
+from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
+                          fuse_for_inference)
+from mmcls_repmlp.deploy.exported.export_model import export_model
+from mmcls_repmlp.deploy.exported.export_wrapper import Served
+from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
 from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron
-from tests.helpers import (TINY_CFG, TINY_RESNET_CFG, assert_same, randn,
-                           random_model)
+from mmcls_repmlp.models.stage import Stage
+from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
+                           assert_same, randn, random_model)
+
+TINY = dict(
+    RepMLPNet=TINY_CFG,
+    RepMLPResNet=TINY_RESNET_CFG,
+    RepMLPCifarNet=TINY_CIFAR_CFG)
 
 
-def net(**cfg):
-    return random_model(RepMLPNet, **{**TINY_CFG, **cfg})
+def norms(model):
+    return [m for m in model.modules() if isinstance(m, _BatchNorm)]
 
 
-def classifier(**cfg):
+def net(kind=RepMLPNet, **cfg):
+    return random_model(kind, **{**TINY[kind.__name__], **cfg})
+
+
+def classifier(kind=RepMLPNet, **cfg):
+    channels = net(kind, **cfg).channels[-1]
     return random_model(lambda: build_classifier(
         dict(
             type='ImageClassifier',
-            backbone=dict(type='RepMLPNet', **{
-                **TINY_CFG,
-                **cfg
-            }),
+            backbone=dict(
+                type=kind.__name__, **{
+                    **TINY[kind.__name__],
+                    **cfg
+                }),
             neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
+            head=dict(
+                type='LinearClsHead', num_classes=5, in_channels=channels))))
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize(('kind', 'cfg'), [
+    (RepMLPNet, {}),
+    (RepMLPNet, dict(final_norm=False)),
+    (RepMLPNet, dict(img_size=(32, 16))),
+    (RepMLPNet, dict(out_indices=(0, 1, 2))),
+    (RepMLPNet, dict(out_indices=(0, 1, 2), out_after_downsample=True)),
+    (RepMLPNet, dict(patch_cfg=dict(kernel_size=7, padding=3))),
+    (RepMLPNet, dict(patch_cfg=dict(norm_cfg=None))),
+    (RepMLPNet, dict(reparam_conv_kernels=None)),
+    (RepMLPNet, dict(img_size=38)),
+    (RepMLPNet, dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))),
+    (RepMLPResNet, {}),
+    (RepMLPResNet, dict(out_indices=(0, 1, 2))),
+    (RepMLPResNet, dict(img_size=(40, 56))),
+    (RepMLPResNet, dict(block='bottleneck')),
+    (RepMLPResNet, dict(block='base')),
+    (RepMLPCifarNet, {}),
+])
+def test_backbone_gives_the_same_maps(deploy, kind, cfg):
+    model = net(kind, **cfg)
+    if deploy:
+        model.switch_to_deploy()
+    fused = fuse_for_inference(model)
+    assert not norms(fused)
+    x = randn(3, 3, *model.img_size)
+    assert_same(fused(x), model(x), 1e-10)
+
+
+def test_images_of_a_wrong_size_are_refused_as_by_the_model():
+    with pytest.raises(ValueError, match='40x32 do not fit img_size=32x32'):
+        fuse_for_inference(net())(randn(1, 3, 40, 32))
 
 
 @pytest.mark.parametrize('deploy', [False, True])
@@ -92,10 +147,7 @@ def test_necks_that_do_more_are_refused():
 
 
 def test_no_norm_is_left():
-    assert not [
-        m for m in fuse_for_inference(classifier()).modules()
-        if isinstance(m, _BatchNorm)
-    ]
+    assert not norms(fuse_for_inference(classifier()))
 
 
 @pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float32, 2e-5),
@@ -155,6 +207,60 @@ class OtherLinear(nn.Linear):
         return 2 * super().forward(x)
 
 
+def first_unit(model):
+    return model.backbone.stages[0][0]
+
+
+def replace_norm(model, kind):
+    first_unit(model).norm2 = kind(8).double()
+
+
+@pytest.mark.parametrize('change', [
+    lambda m: setattr(first_unit(m).ffn_block, 'act', nn.ReLU()),
+    lambda m: setattr(m.backbone.patch_embed, 'act', nn.GELU()),
+    lambda m: setattr(m.backbone.downsample_layers[0], 'activate', nn.GELU()),
+    lambda m: setattr(first_unit(m).repmlp_block, 'gp',
+                      OtherGate(8).double()),
+    lambda m: replace_norm(m, nn.InstanceNorm2d),
+    lambda m: replace_norm(
+        m, lambda c: nn.BatchNorm2d(c, track_running_stats=False)),
+    lambda m: setattr(m.backbone, 'final_norm',
+                      nn.GroupNorm(1, 32).double()),
+])
+def test_what_no_fused_layer_computes_stays_as_it_is(change):
+    model, x = classifier(), randn(2, 3, 32, 32)
+    before = model(x)
+    change(model)
+    expected = model(x)
+    assert not torch.allclose(expected, before)
+    assert_same(fuse_for_inference(model)(x), expected, 1e-10)
+
+
+class Guest(MergeableBackbone):
+    """A backbone that nothing in this package knows."""
+
+    stem_name = 'root'
+
+    def __init__(self):
+        super().__init__()
+        self.img_size, self.channels, self.out_indices = (8, 8), (4, 4), (1, )
+        self.root = ConvModule(3, 4, 3, norm_cfg=dict(type='BN'))
+        self.stages = nn.ModuleList(
+            Stage(ConvBN(4, 4), nn.BatchNorm2d(4)) for _ in range(2))
+        self.freeze()
+
+    @property
+    def parts(self):
+        return {'root': -1, 'stages.0': 0, 'stages.1': 1}
+
+
+def test_a_new_backbone_is_fused_without_a_line_of_its_own():
+    model, x = random_model(Guest), randn(2, 3, 8, 8)
+    fused = fuse_for_inference(model)
+    assert norms(model) and not norms(fused)
+    assert_same(fused(x), model(x), 1e-10)
+
+
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda m: m.backbone.stages[1].register_forward_hook(lambda *_: None),
      r'^backbone\.stages\.1 cannot be merged: it has hooks'),
@@ -162,19 +268,12 @@ class OtherLinear(nn.Linear):
      r'^head\.fc .*prune\.remove'),
     (lambda m: nn.utils.parametrizations.weight_norm(
         m.backbone.patch_embed.projection), 'remove_parametrizations'),
-    (lambda m: setattr(m.backbone.stages[0][0].ffn_block, 'act', nn.ReLU()),
-     'ffn_block.act is a ReLU, .*only GELU can'),
-    (lambda m: setattr(m.backbone.patch_embed, 'act', nn.GELU()),
-     'patch_embed.act is a GELU, .*only ReLU can'),
-    (lambda m: setattr(m.backbone.downsample_layers[0], 'activate', nn.GELU()),
-     'activate is a GELU, .*only ReLU can'),
-    (lambda m: setattr(m.backbone.stages[0][0].repmlp_block, 'gp',
-                       OtherGate(8).double()), 'gp is a OtherGate'),
     (lambda m: setattr(m.head, 'fc',
                        OtherLinear(32, 5).double()),
      'OtherLinear does not apply its weight'),
-    (lambda m: setattr(m.backbone.stages[0][0].ffn_block.ffn_fc1, 'order',
-                       ('norm', 'conv', 'act')), 'ffn_fc1 is no ConvModule'),
+    (lambda m: setattr(
+        first_unit(m).repmlp_block, 'fc3_bn',
+        nn.GroupNorm(1, 4).double()), 'fc3 is normalised by GroupNorm'),
 ])
 def test_what_would_be_lost_is_refused(change, message):
     model = classifier()
@@ -183,6 +282,21 @@ def test_what_would_be_lost_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         fuse_for_inference(model)
     assert [*model.state_dict()] == names
+
+
+@pytest.mark.parametrize(('suffix', 'block'), [('.onnx', 'light'),
+                                               ('.pt', 'bottleneck')])
+def test_exported_file_computes_the_same_on_any_batch(tmp_path, suffix, block):
+    fused = fuse_for_inference(classifier(RepMLPResNet, block=block))
+    served = Served(fused.float())
+    path = tmp_path / f'model{suffix}'
+    assert export_model(served, path, (3, 64, 64)) < 1e-3
+    images = torch.rand(3, 3, 64, 64) * 2 - 1
+    expected = served(images).numpy()
+    np.testing.assert_allclose(
+        load_artefact(path, exact=True)(images.numpy()),
+        expected,
+        atol=1e-3 * np.abs(expected).max())
 
 
 def test_built_in_inference_mode_it_runs_outside():

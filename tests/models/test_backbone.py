@@ -1,97 +1,198 @@
+"""The contract that every backbone keeps."""
 import copy
+import itertools
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
-from mmcls_repmlp.models.stage import Stage
-from tests.helpers import assert_same, randn, random_model
+from mmcls_repmlp.errors import CheckpointError, InputError
+from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
+from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
+                           assert_same, randn, random_model)
 
-
-class Two(MergeableBackbone):
-    """Two stages of one convolution, the first of them frozen on request."""
-
-    def __init__(self, frozen=False, **cfg):
-        super().__init__(**cfg)
-        self.frozen = frozen
-        self.first, self.second = (
-            Stage(ConvBN(c, 4), with_cp=self.with_cp) for c in (3, 4))
-        self.freeze()
-
-    def frozen_modules(self):
-        return [self.first] if self.frozen else []
-
-    def forward(self, x):
-        return self.second(self.first(x)),
-
-    def _load_from_state_dict(self, state_dict, prefix, *args):
-        self.check_stages(
-            dict(first=self.first, second=self.second), state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+BACKBONES = {
+    'RepMLPNet': (RepMLPNet, TINY_CFG),
+    'RepMLPNet, rc6 outputs': (RepMLPNet, {
+        **TINY_CFG, 'out_after_downsample': True
+    }),
+    'RepMLPResNet, light': (RepMLPResNet, TINY_RESNET_CFG),
+    'RepMLPResNet, bottleneck': (RepMLPResNet, {
+        **TINY_RESNET_CFG, 'block': 'bottleneck'
+    }),
+    'RepMLPResNet, base': (RepMLPResNet, {
+        **TINY_RESNET_CFG, 'block': 'base'
+    }),
+    'RepMLPCifarNet': (RepMLPCifarNet, TINY_CIFAR_CFG),
+}
+every_backbone = pytest.mark.parametrize('name', BACKBONES)
 
 
-def net(**cfg):
-    return random_model(Two, **cfg)
+def net(name, **cfg):
+    kind, own = BACKBONES[name]
+    return random_model(kind, **{**own, **cfg})
 
 
-def test_all_parts_are_merged_or_none():
-    model, x = net(), randn(2, 3, 4, 4)
+def images(model, n=2):
+    return randn(n, 3, *model.img_size)
+
+
+@every_backbone
+def test_every_parameter_is_of_one_part(name):
+    model = net(name)
+    for parameter, _ in model.named_parameters():
+        assert sum(parameter.startswith(f'{part}.')
+                   for part in model.parts) == 1, parameter
+    assert model.parts[model.stem_name] == -1
+    assert len(model.stages) == model.num_stages == len(model.channels)
+
+
+@every_backbone
+def test_walks_through_the_stages_in_their_order(name):
+    everything = net(name)
+    everything.out_indices = tuple(range(everything.num_stages))
+    x, calls = images(everything), []
+    for stage in everything.stages:
+        stage.register_forward_hook(lambda module, _, out: calls.append(
+            (module, out)))
+    outs = everything(x)
+    assert [module for module, _ in calls] == [*everything.stages]
+    for i, (out, (_, map_)) in enumerate(zip(outs, calls)):
+        if i == everything.num_stages - 1:
+            map_ = everything.finish(map_)
+        elif everything.out_after_downsample:
+            map_ = everything.downsample(map_, i)
+        assert_same(out, map_, 0)
+    for i, j in itertools.combinations(range(everything.num_stages), 2):
+        assert_same(net(name, out_indices=(i, j))(x), (outs[i], outs[j]), 0)
+
+
+@every_backbone
+def test_freezes_the_stem_and_the_first_stages(name):
+    for frozen in range(-1, net(name).num_stages):
+        model = net(name, frozen_stages=frozen).train()
+        still = [*model.stages[:frozen + 1]]
+        if frozen >= 0:
+            still.append(model.get_submodule(model.stem_name))
+        moving = model.stages[frozen + 1:]
+        assert not any(m.training for part in still for m in part.modules())
+        assert not any(p.requires_grad for part in still
+                       for p in part.parameters())
+        assert all(m.training for part in moving for m in part.modules())
+        assert all(p.requires_grad for part in moving
+                   for p in part.parameters())
+        assert any(p.requires_grad
+                   for p in model.parameters()) is (frozen
+                                                    < model.num_stages - 1)
+        # What is frozen is all that comes before what is not.
+        depths = {True: [0], False: [99]}
+        for key, parameter in model.named_parameters():
+            depths[parameter.requires_grad].append(
+                model.get_layer_depth(key)[0])
+        assert max(
+            depths[False][1:], default=-1) < min(
+                depths[True][1:], default=99)
+
+
+@every_backbone
+def test_blocks_lie_deeper_one_after_the_other(name):
+    model, prefix = net(name), 'backbone.'
+    blocks = [
+        f'stage {i} {block}' for i, stage in enumerate(model.stages)
+        for block in stage._modules
+    ]
+    total, found = len(blocks) + 2, []
+    for part, stage in model.parts.items():
+        for key, _ in model.get_submodule(part).named_parameters():
+            depth, count = model.get_layer_depth(f'{prefix}{part}.{key}',
+                                                 prefix)
+            assert count == total
+            assert depth == 0 if stage < 0 else depth > 0
+            found.append(depth)
+    assert {*found} >= {*range(total - 1)}
+    for i, stage in enumerate(model.stages):
+        part = next(
+            part for part in model.parts if model.get_submodule(part) is stage)
+        before = sum(map(len, model.stages[:i]))
+        for j, block in enumerate(stage):
+            for key, _ in block.named_parameters():
+                depth, _ = model.get_layer_depth(f'{part}.{j}.{key}')
+                assert depth == 1 + before + j
+    assert model.get_layer_depth('head.fc.weight',
+                                 prefix) == (total - 1, total)
+
+
+@every_backbone
+def test_all_parts_are_merged_or_none(name):
+    model = net(name)
+    x = images(model)
     broken = copy.deepcopy(model)
-    broken.second[0].bn = nn.GroupNorm(1, 4)
-    with pytest.raises(ValueError, match='^second.0: .*GroupNorm'):
+    last = broken.mergeable_parts()[-1]
+    norm = last.training_only[0]
+    channels = getattr(last, norm).num_features
+    setattr(last, norm, nn.GroupNorm(1, channels))
+    with pytest.raises(ValueError, match='GroupNorm'):
         broken.switch_to_deploy()
-    assert not broken.first[0].deploy and not model.deploy
+    assert not any(part.deploy for part in broken.mergeable_parts())
     expected = model(x)
     for _ in range(2):
         model.switch_to_deploy()
-        assert model.deploy and len(model.mergeable_parts()) == 2
-        assert_same(model(x), expected)
+        assert model.deploy and all(part.deploy
+                                    for part in model.mergeable_parts())
+        assert_same(model(x), expected, 1e-11)
+    built = net(name, deploy=True)
+    built.load_state_dict(model.state_dict())
+    assert_same(built(x), expected, 1e-11)
 
 
-def test_frozen_parts_stay_in_eval_mode_without_gradients():
-    model = net(frozen=True)
-    assert model.train() is model
-    assert not model.first.training and model.second.training
-    assert {n
-            for n, p in model.named_parameters() if p.requires_grad} == {
-                'second.0.conv.weight', 'second.0.bn.weight',
-                'second.0.bn.bias'
-            }
+@every_backbone
+def test_norm_eval(name):
+    model = net(name, norm_eval=True).train()
+    assert model.training and all(stage.training for stage in model.stages)
+    assert not any(module.training for module in model.modules()
+                   if isinstance(module, _BatchNorm))
 
 
-def test_norm_eval():
-    model = net(norm_eval=True).train()
-    assert model.first.training and not model.first[0].bn.training
-
-
-def test_checkpointing_changes_no_result():
+@every_backbone
+def test_checkpointing_changes_no_result(name):
     results = []
     for with_cp in (False, True):
-        model = net(with_cp=with_cp).train()
-        model(randn(2, 3, 4, 4))[0].square().sum().backward()
+        model = net(name, with_cp=with_cp).train()
+        model(images(model))[0].square().sum().backward()
         results.append([
             *(p.grad for p in model.parameters()),
             *(b.double() for b in model.buffers())
         ])
     assert_same(*results, rtol=0)
-
-
-def test_checkpointing_can_be_switched_later():
-    model = net()
-    model.with_cp = True
-    assert model.with_cp and model.first.with_cp and model.second.with_cp
     model.with_cp = False
-    assert not model.with_cp and not model.second.with_cp
+    assert not model.with_cp
+    assert not any(stage.with_cp for stage in model.stages)
 
 
-def test_nothing_is_loaded_if_a_later_stage_does_not_fit():
-    model = nn.ModuleDict(dict(backbone=net()))
+@every_backbone
+def test_nothing_is_loaded_if_a_later_stage_does_not_fit(name):
+    model = nn.ModuleDict(dict(backbone=net(name)))
     weights = {key: value + 1 for key, value in model.state_dict().items()}
-    weights['backbone.second.0.conv.weight'] = torch.ones(1)
+    last = model.backbone.stages[-1]
+    key = [
+        f'backbone.{key}' for key, value in model.backbone.named_parameters()
+        if any(value is p for p in last.parameters()) and (
+            'conv.weight' in key or 'fc3.weight' in key)
+    ][-1]
+    weights[key] = torch.ones(1)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(CheckpointError, match=r"'backbone'.*second\.0\.conv"):
+    with pytest.raises(CheckpointError, match=key.split('.', 1)[1]):
         model.load_state_dict(weights, strict=False)
     assert_same([*model.state_dict().values()], [*before.values()], 0)
+
+
+@every_backbone
+def test_images_of_another_size_are_refused(name):
+    model = net(name)
+    h, w = model.img_size
+    if name == 'RepMLPResNet, base':
+        assert model(randn(1, 3, h + 8, w))[0].shape[0] == 1
+        return
+    with pytest.raises(InputError, match=f'{h + 8}x{w} do not fit'):
+        model(randn(1, 3, h + 8, w))

@@ -7,7 +7,7 @@ from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.models.batch_norm import fold_bn
+from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable, merge_all
 from tests.helpers import assert_same, randn, random_model
 
@@ -30,7 +30,7 @@ class Pair(Mergeable):
         return x if self.deploy else self.bn(x)
 
     def folded(self):
-        return {'inner.0': fold_bn(self.inner[0], self.bn, 'inner')}
+        return {'inner.0': fold_norm(self.inner[0], self.bn, 'inner')}
 
 
 def pair(seed=0):

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmcls_repmlp import RepMLPCifarNet, RepMLPNet, RepMLPResNet
 from mmcls_repmlp.deploy import fuse_for_inference
-from mmcls_repmlp.models import fc3 as fc3_module
-from mmcls_repmlp.models.repmlpnet.repmlpnet import layers as layers_module
+from mmcls_repmlp.models import partition_perceptron
+from mmcls_repmlp.models.repmlpnet import layers as layers_module
 from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, randn, random_model)
 
@@ -181,9 +181,9 @@ def test_a_global_hook_meets_every_module(name):
 @every_model
 def test_without_a_witness_the_fast_formulations_are_used(name, monkeypatch):
     used = []
-    for module, function in ((fc3_module, 'shareset_fc'),
-                             (fc3_module, 'local_conv'), (layers_module,
-                                                          'pointwise_ffn')):
+    for module, function in ((partition_perceptron, 'shareset_fc'),
+                             (partition_perceptron,
+                              'local_conv'), (layers_module, 'pointwise_ffn')):
         original = getattr(module, function)
         monkeypatch.setattr(
             module,

@@ -29,7 +29,7 @@ class Served(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = next(model.parameters()).dtype
-        # The name of what comes out, see FusedClassifier.
+        # The name of what comes out, see FusedModel.
         self.output = 'embedding' if getattr(model, 'unit',
                                              False) else 'logits'
         self.reverse_channels = reverse_channels

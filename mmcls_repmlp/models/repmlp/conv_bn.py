@@ -4,10 +4,10 @@ from __future__ import annotations
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.batch_norm import check_plain_conv, fold_bn
+from mmcls_repmlp.models.folding import check_plain_conv, fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable
 from mmcls_repmlp.models.relu import ReLU
-from mmcls_repmlp.ops.fusion import Affine
+from mmcls_repmlp.ops import Affine
 
 
 class ConvBN(Mergeable):
@@ -72,4 +72,4 @@ class ConvBN(Mergeable):
 
     def folded(self) -> dict[str, Affine]:
         """Compute what the convolution becomes in deploy form, in float64."""
-        return dict(conv=fold_bn(self.conv, self.bn, 'conv'))
+        return dict(conv=fold_norm(self.conv, self.bn, 'conv'))

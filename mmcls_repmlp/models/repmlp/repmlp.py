@@ -8,23 +8,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule, build_norm_layer
+from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.models.arguments import (check_grouped_block, conv_kernels,
                                            int_pair)
-from mmcls_repmlp.models.batch_norm import linear_weights, norm_scale_shift
-from mmcls_repmlp.models.fc3 import (apply_fc3, branch_names, build_branches,
-                                     build_fc3, fold_fc3)
-from mmcls_repmlp.models.mergeable import Mergeable
+from mmcls_repmlp.models.folding import fold_leading_norm, linear_weights
+from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
+                                                      apply_fc3)
 from mmcls_repmlp.models.relu import ReLU
-from mmcls_repmlp.ops import (fold_input_scale_shift, pad_below_and_right,
-                              partition, unpartition)
-from mmcls_repmlp.ops.fusion import Affine
+from mmcls_repmlp.ops import (Affine, pad_below_and_right, partition,
+                              unpartition)
 
 
-class RepMLP(Mergeable):
+class RepMLP(PartitionPerceptron):
     """Global, partition and local perceptron (arXiv 2105.01883, section 3).
 
     Every partition gets what the global perceptron says of all partitions
@@ -112,17 +110,13 @@ class RepMLP(Mergeable):
     def _add_partition_perceptron(self, conv_cfg: dict | None,
                                   norm_cfg: dict | None) -> None:
         h, w = self.partition_size
-        outputs = self.out_channels * h * w
-        self.fc3 = build_fc3(self.in_channels * h * w, outputs,
-                             self.num_groups, conv_cfg, norm_cfg is None)
+        channels = self.in_channels, self.out_channels
+        inputs, outputs = (count * h * w for count in channels)
+        self.build_fc3(inputs, outputs, self.num_groups, norm_cfg is None,
+                       conv_cfg)
         if norm_cfg is not None:
-            self.fc3_bn = build_norm_layer(norm_cfg, outputs)[1]
-            for name, branch in build_branches(self.in_channels,
-                                               self.out_channels,
-                                               self.reparam_conv_kernels,
-                                               self.num_groups, conv_cfg,
-                                               norm_cfg).items():
-                self.add_module(name, branch)
+            self.build_branches(outputs, *channels, self.num_groups, conv_cfg,
+                                norm_cfg)
 
     @property
     def num_partitions(self) -> int:
@@ -140,21 +134,13 @@ class RepMLP(Mergeable):
     @property
     def training_only(self) -> tuple[str, ...]:
         """Names of the modules that only the training form has."""
-        names = 'fc3_bn', *branch_names(self.reparam_conv_kernels)
+        names = 'fc3_bn', *self.branch_names
         return (*names, 'avg.bn') if self.has_global_perceptron else names
 
     @property
     def untouched(self) -> tuple[str, ...]:
         """Names of the modules that merging does not concern."""
         return 'avg.avg', 'fc1_fc2.relu', 'fc1_fc2.fc2'
-
-    @property
-    def local_branches(self) -> list[ConvModule]:
-        """The local convolutions with their norms; empty when merged."""
-        return [] if self.deploy else [
-            getattr(self, name)
-            for name in branch_names(self.reparam_conv_kernels)
-        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions and channels within every partition.
@@ -217,11 +203,8 @@ class RepMLP(Mergeable):
         Raises:
             ValueError: If a norm is no batch norm with running statistics.
         """
-        layers = dict(
-            fc3=fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
-                         self.partition_size))
+        layers = super().folded()
         if self.has_global_perceptron:
-            layers['fc1_fc2.fc1'] = fold_input_scale_shift(
-                *linear_weights(self.fc1_fc2.fc1, 'fc1'),
-                *norm_scale_shift(self.avg.bn, 'avg'))
+            layers['fc1_fc2.fc1'] = fold_leading_norm(
+                self.avg.bn, linear_weights(self.fc1_fc2.fc1, 'fc1'), 'avg')
         return layers

@@ -5,7 +5,7 @@ Shape letters: N batch, H W map.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from mmcls.registry import MODELS
@@ -64,6 +64,8 @@ class RepMLPCifarNet(MergeableBackbone):
         ValueError: If an argument is out of range; the message names it.
     """
 
+    stem_name = 'stem'
+
     def __init__(self,
                  channels: Sequence[int] = (16, 32, 64),
                  depth: int = 2,
@@ -85,7 +87,6 @@ class RepMLPCifarNet(MergeableBackbone):
         self.img_size = int_pair('img_size', img_size)
         self.channels = tuple(
             positive_int('channels', number) for number in channels)
-        self.num_stages = len(self.channels)
         self.out_indices = stage_indices(out_indices, self.num_stages)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         layer = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
@@ -122,35 +123,12 @@ class RepMLPCifarNet(MergeableBackbone):
                     with_cp=self.with_cp))
         return stages
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``, in their order.
+    @property
+    def parts(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 is the stem's."""
+        stages = range(self.num_stages)
+        return {'stem': -1, **{f'stages.{i}': i for i in stages}}
 
-        Args:
-            x: Images of shape (N, in_channels, *img_size).
-
-        Returns:
-            Maps of shape (N, channels[i + 1], H / 2**i, W / 2**i); the last
-            stage's has channels[-1].
-
-        Raises:
-            InputError: If the images have another size; it is a ValueError.
-        """
-        self.check_image_size(tuple(x.shape[2:]))
-        x, outs = self.stem(x), []
-        for i, stage in enumerate(self.stages):
-            x = stage(x if i == 0 else self.pool(x))
-            if i in self.out_indices:
-                outs.append(x)
-        return tuple(outs)
-
-    def frozen_modules(self) -> list[nn.Module]:
-        """List the modules that ``frozen_stages`` freezes."""
-        if self.frozen_stages < 0:
-            return []
-        return [self.stem, *self.stages[:self.frozen_stages + 1]]
-
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
-        self.check_stages(
-            dict(stem=self.stem, stages=self.stages), state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def downsample(self, x: Tensor, i: int) -> Tensor:
+        """Halve the map of stage ``i`` for the next stage."""
+        return self.pool(x)

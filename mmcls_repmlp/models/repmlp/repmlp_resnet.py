@@ -86,6 +86,8 @@ class RepMLPResNet(MergeableBackbone):
         ValueError: If an argument is out of range; the message names it.
     """
 
+    stem_name = 'stage0'
+
     def __init__(self,
                  depth: int | Sequence[int] = 50,
                  block: str = 'light',
@@ -118,7 +120,6 @@ class RepMLPResNet(MergeableBackbone):
         self.layout = resnet_stages(
             resolve_depths(depth), self.img_size,
             positive_int('base_channels', base_channels))
-        self.num_stages = len(self.layout)
         self.channels = tuple(stage.channels for stage in self.layout)
         self.out_indices = stage_indices(out_indices, self.num_stages)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
@@ -192,63 +193,11 @@ class RepMLPResNet(MergeableBackbone):
         """The stages after the stem, in their order."""
         return [getattr(self, f'stage{i + 1}') for i in range(self.num_stages)]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``, in their order.
+    @property
+    def parts(self) -> dict[str, int]:
+        """Stage of every module by name; -1 is the stem's."""
+        return {f'stage{i + 1}': i for i in range(-1, self.num_stages)}
 
-        Args:
-            x: Images of shape (N, in_channels, *img_size); of any size for
-                'base' blocks.
-
-        Returns:
-            Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)).
-
-        Raises:
-            InputError: If the images have another size; it is a ValueError.
-        """
-        if self.block != 'base':
-            self.check_image_size(tuple(x.shape[2:]))
-        x, outs = self.stage0(x), []
-        for i, stage in enumerate(self.stages):
-            x = stage(x)
-            if i in self.out_indices:
-                outs.append(x)
-        return tuple(outs)
-
-    def frozen_modules(self) -> list[nn.Module]:
-        """List the modules that ``frozen_stages`` freezes."""
-        if self.frozen_stages < 0:
-            return []
-        return [self.stage0, *self.stages[:self.frozen_stages + 1]]
-
-    def get_layer_depth(self,
-                        param_name: str,
-                        prefix: str = '') -> tuple[int, int]:
-        """Tell how deep a parameter lies, for layer-wise learning rates.
-
-        Args:
-            param_name: Name of the parameter, with ``prefix``.
-            prefix: What the backbone's names start with. Defaults to ''.
-
-        Returns:
-            Depth of the parameter (0 for the stem, one more for each block)
-            and the number of depths, including one for what comes after the
-            backbone.
-        """
-        depths = [stage.depth for stage in self.layout]
-        num_layers = sum(depths) + 2
-        if not param_name.startswith(prefix):
-            return num_layers - 1, num_layers
-        part, index, *_ = param_name[len(prefix):].split('.')
-        if part == 'stage0':
-            return 0, num_layers
-        before = sum(depths[:int(part.removeprefix('stage')) - 1])
-        return 1 + before + int(index), num_layers
-
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
-        stages = {
-            f'stage{i}': getattr(self, f'stage{i}')
-            for i in range(self.num_stages + 1)
-        }
-        self.check_stages(stages, state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def embed(self, x: Tensor) -> Tensor:
+        """Run the stem on images; those of 'base' blocks have any size."""
+        return self.stage0(x) if self.block == 'base' else super().embed(x)

@@ -11,13 +11,12 @@ from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.batch_norm import fold_bn
+from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.functional import (computed_functionally, is_plain,
                                             is_plain_conv_norm, is_pointwise,
                                             uses_running_statistics)
-from mmcls_repmlp.ops import (eager_on_cpu, for_pointwise_conv,
+from mmcls_repmlp.ops import (Affine, eager_on_cpu, for_pointwise_conv,
                               has_many_positions, pointwise_ffn)
-from mmcls_repmlp.ops.fusion import Affine
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -126,5 +125,5 @@ def _is_foldable(layer: ConvModule, x: Tensor) -> bool:
 def _folded(layer: ConvModule) -> Affine:
     dtype = layer.conv.weight.dtype
     wide = torch.promote_types(dtype, torch.float32)
-    weight, bias = fold_bn(layer.conv, layer.norm, 'ffn', wide)
+    weight, bias = fold_norm(layer.conv, layer.norm, 'ffn', wide)
     return weight.to(dtype), bias.to(dtype)

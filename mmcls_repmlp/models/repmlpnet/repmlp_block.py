@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from mmcv.cnn import ConvModule, build_norm_layer
+from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmcls_repmlp.models.arguments import check_block_sizes, conv_kernels
-from mmcls_repmlp.models.fc3 import (apply_depthwise, apply_fc3, branch_names,
-                                     build_branches, build_fc3, fold_fc3)
-from mmcls_repmlp.models.mergeable import Mergeable
+from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
+                                                      apply_depthwise,
+                                                      apply_fc3)
 from mmcls_repmlp.ops import partition, unpartition
-from mmcls_repmlp.ops.fusion import Affine
 
 from .layers import ConvFFN, GlobalPerceptron
 
 
-class RepMLPBlock(Mergeable):
+class RepMLPBlock(PartitionPerceptron):
     """Global, partition and local perceptron (arXiv 2112.11081, section 3).
 
     ``gate(x) * (BN(fc3(x)) + sum_k BN(conv_k(x)))``, with fc3 and the
@@ -70,46 +68,21 @@ class RepMLPBlock(Mergeable):
         check_block_sizes(channels, path_h, path_w, num_sharesets)
         self.channels = channels
         self.num_sharesets = num_sharesets
-        self.path_h, self.path_w = path_h, path_w
+        self.path_h, self.path_w = self.partition_size = path_h, path_w
         self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         norm_cfg = norm_cfg or dict(type='BN')
 
         self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
                                    globalperceptron_divisor, conv_cfg)
         features = num_sharesets * path_h * path_w
-        self.fc3 = build_fc3(features, features, num_sharesets, conv_cfg,
-                             deploy)
-        if deploy:
-            return
-        self.fc3_bn = build_norm_layer(norm_cfg, num_sharesets)[1]
-        for name, branch in build_branches(num_sharesets, num_sharesets,
-                                           self.reparam_conv_kernels,
-                                           num_sharesets, conv_cfg,
-                                           norm_cfg).items():
-            self.add_module(name, branch)
-
-    @property
-    def training_only(self) -> tuple[str, ...]:
-        """Names of the modules that only the training form has."""
-        return 'fc3_bn', *branch_names(self.reparam_conv_kernels)
+        self.build_fc3(features, features, num_sharesets, deploy, conv_cfg)
+        if not deploy:
+            self.build_branches(*[num_sharesets] * 4, conv_cfg, norm_cfg)
 
     @property
     def untouched(self) -> tuple[str, ...]:
         """Names of the modules that merging does not concern."""
         return 'gp',
-
-    @property
-    def partition_size(self) -> tuple[int, int]:
-        """Height and width (h, w) of a partition."""
-        return self.path_h, self.path_w
-
-    @property
-    def local_branches(self) -> list[ConvModule]:
-        """The local convolutions with their norms; empty when merged."""
-        return [] if self.deploy else [
-            getattr(self, name)
-            for name in branch_names(self.reparam_conv_kernels)
-        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions within every partition, gated per channel.
@@ -134,32 +107,6 @@ class RepMLPBlock(Mergeable):
                 out = out + apply_depthwise(branch, sets)
         out = unpartition(out.reshape_as(parts), x.shape[2:])
         return out * self.gp(x)  # (N, C, H, W)
-
-    @torch.no_grad()
-    def merged_fc3(self, dtype: torch.dtype | None = None) -> Affine:
-        """Compute what fc3 becomes in deploy form; changes nothing.
-
-        Everything is folded and added in float64 and cast once, at the end.
-
-        Args:
-            dtype: What to cast to. Defaults to the dtype of fc3.
-
-        Returns:
-            Weight of shape (S * Q, Q, 1, 1) and bias of shape (S * Q,).
-
-        Raises:
-            ValueError: If a norm is no batch norm with running statistics.
-        """
-        dtype = dtype or self.fc3.weight.dtype
-        if self.deploy:
-            return self.fc3.weight.to(dtype), self.fc3.bias.to(dtype)
-        weight, bias = fold_fc3(self.fc3, self.fc3_bn, self.local_branches,
-                                self.partition_size)
-        return weight.to(dtype), bias.to(dtype)
-
-    def folded(self) -> dict[str, Affine]:
-        """See :meth:`merged_fc3`; in float64."""
-        return dict(fc3=self.merged_fc3(torch.float64))
 
 
 class RepMLPNetUnit(BaseModule):

@@ -4,7 +4,7 @@ Shape letters: N batch, C channels, H W map, h w partition.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmcls.registry import MODELS
@@ -19,7 +19,6 @@ from mmcls_repmlp.models.stage import Stage
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
-from .hierarchy import stage_outputs
 from .layers import PatchEmbed
 from .partition_grid import PartitionGrid
 from .repmlp_block import RepMLPNetUnit
@@ -77,6 +76,7 @@ class RepMLPNet(MergeableBackbone):
     """
 
     arch_zoo = ARCH_ZOO
+    stem_name = 'patch_embed'
     num_extra_tokens = 0  # there is no cls-token in an MLP on maps
 
     def __init__(self,
@@ -101,7 +101,6 @@ class RepMLPNet(MergeableBackbone):
                  pad_to_multiple: bool = False) -> None:
         super().__init__(norm_eval, with_cp, init_cfg)
         self.arch = resolve_arch(arch)
-        self.num_stages = self.arch.num_stages
         self.channels = self.arch.channels
         self.img_size = int_pair('img_size', img_size)
         self.out_indices = stage_indices(out_indices, self.num_stages)
@@ -169,6 +168,22 @@ class RepMLPNet(MergeableBackbone):
                     **unit) for _ in range(depth)),
                 with_cp=self.with_cp) for i, depth in enumerate(depths))
 
+    @property
+    def parts(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 is the stem's."""
+        stages = range(self.num_stages)
+        return {
+            'patch_embed': -1,
+            **{
+                f'stages.{i}': i
+                for i in stages
+            },
+            **{
+                f'downsample_layers.{i}': i + 1
+                for i in stages[:-1]
+            }, 'final_norm': self.num_stages
+        }
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.
 
@@ -184,57 +199,28 @@ class RepMLPNet(MergeableBackbone):
         Raises:
             ValueError: If the size of the images is no such multiple.
         """
-        image_size = tuple(x.shape[2:])
-        if self.pad_to_multiple:
-            x = pad_below_and_right(x, self.img_size)
-        padded_size = tuple(x.shape[2:])
-        x = self.patch_embed(x)
-        self.partition_grid.check(tuple(x.shape[2:]), image_size)
-        outs = stage_outputs(x, self.stages, self.downsample_layers,
-                             self.final_norm, self.out_indices,
-                             self.out_after_downsample)
+        if not self.pad_to_multiple:
+            return super().forward(x)
+        padded = pad_below_and_right(x, self.img_size)
+        sizes = tuple(x.shape[2:]), tuple(padded.shape[2:])
         return tuple(
-            crop_padding(out, image_size, padded_size) for out in outs)
+            crop_padding(out, *sizes) for out in super().forward(padded))
 
-    def frozen_modules(self) -> list[nn.Module]:
-        """List the modules that ``frozen_stages`` freezes."""
-        if self.frozen_stages < 0:
-            return []
-        frozen = [self.patch_embed]
-        frozen += self.stages[:self.frozen_stages + 1]
-        frozen += self.downsample_layers[:self.frozen_stages]
-        if self.frozen_stages == self.num_stages - 1:
-            frozen.append(self.final_norm)
-        return frozen
+    def embed(self, x: Tensor) -> Tensor:
+        """Run the stem on images (N, in_channels, H, W), and check the map.
 
-    def get_layer_depth(self,
-                        param_name: str,
-                        prefix: str = '') -> tuple[int, int]:
-        """Tell how deep a parameter lies, for layer-wise learning rates.
-
-        Args:
-            param_name: Name of the parameter, with ``prefix``.
-            prefix: What the backbone's names start with. Defaults to ''.
-
-        Returns:
-            Depth of the parameter (0 for the stem; one more for each block,
-            downsampling counting with the block after it) and the number of
-            depths, including one for what comes after the backbone.
+        Raises:
+            InputError: If the map is no whole number of partitions.
         """
-        num_layers = sum(self.arch.depths) + 2
-        if not param_name.startswith(prefix):
-            return num_layers - 1, num_layers
-        part, *index = param_name[len(prefix):].split('.')
-        if part == 'patch_embed':
-            return 0, num_layers
-        if part == 'stages':
-            stage, block = int(index[0]), int(index[1])
-            return 1 + sum(self.arch.depths[:stage]) + block, num_layers
-        if part == 'downsample_layers':
-            return 1 + sum(self.arch.depths[:int(index[0]) + 1]), num_layers
-        return num_layers - 1, num_layers
+        size = tuple(x.shape[2:])
+        x = self.patch_embed(x)
+        self.partition_grid.check(tuple(x.shape[2:]), size)
+        return x
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
-        self.check_stages(dict(stages=self.stages), state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def downsample(self, x: Tensor, i: int) -> Tensor:
+        """Halve the map of stage ``i`` for the next stage."""
+        return self.downsample_layers[i](x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Normalise the map of the last stage."""
+        return self.final_norm(x)

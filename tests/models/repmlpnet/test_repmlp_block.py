@@ -10,8 +10,7 @@ from torch import nn
 
 from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.models import RepMLPNetUnit
-from mmcls_repmlp.models import fc3 as folding
+from mmcls_repmlp.models import RepMLPNetUnit, partition_perceptron
 from tests.helpers import assert_same, randn, random_model
 
 C = 8
@@ -72,7 +71,7 @@ def test_merged_weights_are_those_of_mmcls():
     ours, theirs = block(), MmclsBlock(C, 4, 4, (1, 3), num_sharesets=4)
     theirs.load_state_dict(ours.state_dict())
     theirs.eval().switch = theirs.local_inject()
-    weight, bias = ours.float().merged_fc3()
+    weight, bias = ours.float().merged()['fc3']
     assert_same([weight, bias], [theirs.fc3.weight, theirs.fc3.bias], 2e-5)
 
 
@@ -136,7 +135,7 @@ def test_a_failed_merge_changes_nothing():
 
 
 def test_a_wrong_folding_would_be_seen(monkeypatch):
-    fold = folding.fold_bn
+    fold = partition_perceptron.fold_norm
 
     def without_mean(conv, norm, name):
         norm = copy.deepcopy(norm)
@@ -145,7 +144,7 @@ def test_a_wrong_folding_would_be_seen(monkeypatch):
 
     trained, x = block(), randn(2, C, 4, 4)
     merged = copy.deepcopy(trained)
-    monkeypatch.setattr(folding, 'fold_bn', without_mean)
+    monkeypatch.setattr(partition_perceptron, 'fold_norm', without_mean)
     merged.switch_to_deploy()
     with pytest.raises(AssertionError):
         assert_same(merged(x), trained(x), 1e-3)
@@ -167,10 +166,10 @@ def test_merges_in_any_dtype_and_keeps_it(dtype, rtol):
 def test_merged_weight_is_rounded_once():
     # mmcls merges in the model's dtype and so rounds every step.
     trained = block()
-    exact = copy.deepcopy(trained).merged_fc3()
+    exact = copy.deepcopy(trained).merged()['fc3']
     half = trained.bfloat16().double()
-    expected = [t.bfloat16() for t in half.merged_fc3()]
-    assert_same([*half.bfloat16().merged_fc3()], expected, 0)
+    expected = [t.bfloat16() for t in half.merged()['fc3']]
+    assert_same([*half.bfloat16().merged()['fc3']], expected, 0)
     assert_same(expected[0].double(), exact[0], 2e-2)
 
 

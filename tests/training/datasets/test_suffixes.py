@@ -2,9 +2,10 @@ import cv2
 import pytest
 from PIL import Image
 
+from mmcls_repmlp.training.datasets import suffixes
 from mmcls_repmlp.training.datasets.suffixes import (is_hidden,
                                                      readable_suffixes)
-from mmcls_repmlp.training.transforms import LoadImageFromFile, suffixes
+from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 PILLOW = {
     '.jpg': 'JPEG',

@@ -1,0 +1,64 @@
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from mmcls_repmlp.ops import conv_to_fc, merge_convs_into_fc, pad_kernel
+from tests.helpers import assert_same, randn
+
+SIZES = [(4, 4), (3, 5), (5, 2), (1, 1), (1, 4), (7, 7)]
+
+
+def test_padding_and_cutting_a_kernel():
+    kernel = randn(2, 3, 3, 5)
+    padded = pad_kernel(kernel, (7, 9))
+    assert_same(padded.sum(), kernel.sum())
+    assert torch.equal(padded[..., 2:5, 2:7], kernel)
+    assert torch.equal(pad_kernel(padded, (3, 5)), kernel)
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('kernel_size', [1, 3, 5, (1, 3), (5, 3)])
+@pytest.mark.parametrize('channels', [(3, 1), (2, 4)])
+def test_matrix_equals_the_convolution(size, kernel_size, channels):
+    kh, kw = (kernel_size,
+              kernel_size) if isinstance(kernel_size, int) else kernel_size
+    (o, i), (h, w) = channels, size
+    kernel = randn(o, i, kh, kw)
+    matrix = conv_to_fc(kernel, size)
+    assert matrix.shape == (o * h * w, i * h * w)
+    x = randn(2, i, h, w, seed=1)
+    expected = F.conv2d(x, kernel, padding=(kh // 2, kw // 2))
+    assert_same(x.flatten(1) @ matrix.t(), expected.flatten(1))
+
+
+def test_every_entry_of_the_matrix_by_plain_loops():
+    h, w, k = 3, 4, 3
+    kernel = randn(1, 1, k, k)
+    matrix = conv_to_fc(kernel, (h, w))
+    for row in range(h * w):
+        for col in range(h * w):
+            dy, dx = col // w - row // w + 1, col % w - row % w + 1
+            inside = 0 <= dy < k and 0 <= dx < k
+            expected = kernel[0, 0, dy, dx] if inside else 0
+            assert matrix[row, col] == expected
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('kernels', [(), (3, ), (1, 3), (1, 3, 5)])
+def test_merged_layer_equals_the_sum_of_its_branches(size, kernels):
+    s, q = 3, size[0] * size[1]
+    fc = (randn(s * q, q), randn(s * q, seed=1))
+    convs = [(randn(s, 1, k, k, seed=k), randn(s, seed=10 + k))
+             for k in kernels]
+    weight, bias = merge_convs_into_fc(fc, convs, size)
+    x = randn(2, s, *size, seed=2)
+
+    def fully_connected(weight, bias):
+        rows = torch.einsum('nsq,spq->nsp', x.flatten(2), weight.view(s, q, q))
+        return rows + bias.view(s, q)
+
+    expected = fully_connected(*fc)
+    for (kernel, conv_bias), k in zip(convs, kernels):
+        branch = F.conv2d(x, kernel, conv_bias, padding=k // 2, groups=s)
+        expected = expected + branch.flatten(2)
+    assert_same(fully_connected(weight, bias), expected)
