@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLP, RepMLPCifarNet, fuse_for_inference
 from mmcls_repmlp.deploy import complexity
-from mmcls_repmlp.errors import CheckpointError, InputError
+from mmcls_repmlp.errors import CheckpointError
 from tests.helpers import assert_same, randn, random_model
 
 TINY = dict(channels=(4, 8, 4), img_size=16, partition_size=4)
@@ -83,11 +83,6 @@ def test_ablations():
                       (dict(with_global=False), 'fc1_fc2')):
         assert any(part in name for name in net().state_dict())
         assert not any(part in name for name in net(**cfg).state_dict())
-
-
-def test_images_of_another_size_are_refused():
-    with pytest.raises(InputError, match='8x16 do not fit img_size=16x16'):
-        net()(randn(1, 3, 8, 16))
 
 
 @pytest.mark.parametrize('wrong', [

@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp import RepMLPBlock, RepMLPNet
+from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import convert_to_mmcls
 from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.errors import CheckpointError
@@ -279,18 +279,6 @@ def test_size_too_small_for_the_stages_is_refused():
 # ----------------------------------------------------------------- outputs
 
 
-def test_outputs_are_those_of_the_stages():
-    model, x = net(out_indices=(-1, 0, 1)), randn(1, 3, 32, 32)
-    assert model.out_indices == (0, 1, 2)
-    outs = model(x)
-    y = model.stages[0](model.patch_embed(x))
-    assert_same(outs[0], y)
-    y = model.stages[1](model.downsample_layers[0](y))
-    assert_same(outs[1], y)
-    y = model.stages[2](model.downsample_layers[1](y))
-    assert_same(outs[2], model.final_norm(y))
-
-
 def test_layout_of_mmcls_on_request():
     ours = net(out_indices=(0, 1, 2), out_after_downsample=True)
     theirs = mmcls_net(out_indices=(0, 1, 2))
@@ -360,46 +348,6 @@ def test_is_a_backbone_of_mmcls():
     assert net().train().training  # train() returns the module
 
 
-@pytest.mark.parametrize('last', [-1, 0, 1, 2])
-def test_frozen_stages(last):
-    model = net(frozen_stages=last).train()
-    stages = [*model.stages]
-    frozen = [
-        model.patch_embed, *stages[:last + 1],
-        *[*model.downsample_layers][:max(last, 0)]
-    ] if last >= 0 else []
-    frozen += [model.final_norm] if last == 2 else []
-    names = {id(p) for m in frozen for p in m.parameters()}
-    assert {id(p) for p in model.parameters() if not p.requires_grad} == names
-    before = [b.clone() for m in frozen for b in m.buffers()]
-    out = model(randn(2, 3, 32, 32))[0]
-    assert_same([b for m in frozen for b in m.buffers()], before, 0)
-    assert out.requires_grad is (last < 2)
-
-
-@pytest.mark.parametrize('norm_eval', [True, False])
-def test_norm_eval_keeps_statistics(norm_eval):
-    model = net(norm_eval=norm_eval).train()
-    before = copy.deepcopy(dict(model.named_buffers()))
-    model(randn(2, 3, 32, 32))
-    kept = all(torch.equal(b, before[n]) for n, b in model.named_buffers())
-    assert kept is norm_eval
-
-
-@pytest.mark.parametrize('cfg', [{}, dict(drop_path_rate=0.5)])
-def test_gradient_checkpointing_changes_no_result(cfg):
-    results = []
-    for with_cp in (False, True):
-        model = net(with_cp=with_cp, **cfg).train()
-        torch.manual_seed(1)
-        model(randn(4, 3, 32, 32))[0].square().mean().backward()
-        results.append([
-            *(p.grad for p in model.parameters()),
-            *(b.double() for b in model.buffers())
-        ])
-    assert_same(*results, rtol=0)
-
-
 def test_drop_path_rate_grows_over_the_blocks():
     model = net(drop_path_rate=0.3)
     rates = [u.drop_path.drop_prob for s in model.stages for u in s]
@@ -464,17 +412,6 @@ def test_switching_is_idempotent_and_read_from_the_structure():
     built = net(deploy=True)
     built.switch_to_deploy()
     assert shapes(built) == shapes(model)
-
-
-def test_all_blocks_are_merged_or_none():
-    model, x = net(), randn(1, 3, 32, 32)
-    blocks = [m for m in model.modules() if isinstance(m, RepMLPBlock)]
-    blocks[-1].fc3_bn = nn.InstanceNorm2d(32).double()
-    expected = model(x)
-    with pytest.raises(ValueError, match='InstanceNorm2d'):
-        model.switch_to_deploy()
-    assert not any(block.deploy for block in blocks)
-    assert_same(model(x), expected, 0)
 
 
 # -------------------------------------------------------- loading weights
