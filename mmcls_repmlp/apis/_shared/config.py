@@ -121,7 +121,9 @@ def build_runner(config: Config) -> Runner:
     Raises:
         ConfigError: If something in the config cannot be built.
     """
-    with user_errors('the config cannot be built', OSError):
+    # A full disk or a broken one is no fault of the config.
+    with user_errors('the config cannot be built', FileNotFoundError,
+                     NotADirectoryError, PermissionError):
         return Runner.from_cfg(config)
 
 

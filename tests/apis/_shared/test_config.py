@@ -1,5 +1,9 @@
+import errno
+import os
+
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               data_errors, loader_config,
@@ -122,3 +126,19 @@ def test_missing_data_is_named_with_the_remedy(error):
             'val_dataloader.dataset.data_root=FOLDER'):
         with data_errors(cfg, 'val'):
             raise error
+
+
+@pytest.mark.parametrize(('code', 'kind'), [
+    (errno.ENOSPC, OSError),
+    (errno.ENOENT, ConfigError),
+    (errno.EACCES, ConfigError),
+])
+def test_a_full_disk_is_no_fault_of_the_config(monkeypatch, code, kind):
+
+    def fails(cfg):
+        raise OSError(code, os.strerror(code), 'work_dirs')
+
+    monkeypatch.setattr(Runner, 'from_cfg', fails)
+    with pytest.raises(kind, match=os.strerror(code)) as caught:
+        build_runner(Config())
+    assert isinstance(caught.value, ConfigError) is (kind is ConfigError)
