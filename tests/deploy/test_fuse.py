@@ -36,7 +36,8 @@ def net(kind=RepMLPNet, **cfg):
 
 
 def classifier(kind=RepMLPNet, **cfg):
-    channels = net(kind, **cfg).channels[-1]
+    backbone = net(kind, **cfg)
+    channels = backbone.channels[backbone.out_indices[-1]]
     return random_model(lambda: build_classifier(
         dict(
             type='ImageClassifier',
@@ -85,9 +86,10 @@ def test_images_of_a_wrong_size_are_refused_as_by_the_model():
 
 
 @pytest.mark.parametrize('deploy', [False, True])
-@pytest.mark.parametrize(
-    'cfg', [{}, dict(final_norm=False),
-            dict(out_indices=(1, 2))])
+@pytest.mark.parametrize('cfg', [{},
+                                 dict(final_norm=False),
+                                 dict(out_indices=(1, 2)),
+                                 dict(out_indices=1)])
 def test_classifier_gives_the_same_logits(deploy, cfg):
     model = classifier(**cfg)
     if deploy:

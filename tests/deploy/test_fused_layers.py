@@ -34,8 +34,8 @@ CASES = {
     'conv, leaky': (
         FusedConv,
         lambda: ConvModule(8, 6, 3, act_cfg=dict(type='LeakyReLU'), **NORM)),
-    'embedding': (FusedConv,
-                  lambda: PatchEmbed(8, 6, padding='corner', **NORM)),
+    'embedding': (FusedConv, lambda: PatchEmbed(
+        8, 6, kernel_size=3, stride=3, padding='corner', **NORM)),
     'norm': (FusedNorm, lambda: nn.BatchNorm2d(8)),
 }
 

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from mmcls_repmlp.models.partition_perceptron import PartitionPerceptron
+from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
+                                                      apply_fc3)
 from tests.helpers import assert_same, randn, randomize
 
 NORM = dict(type='BN')
@@ -84,3 +85,10 @@ def test_a_norm_that_cannot_be_folded_is_named():
     block.repconv3.bn = nn.InstanceNorm2d(6)
     with pytest.raises(ValueError, match='repconv3 is normalised by Instance'):
         block.folded()
+
+
+def test_a_layer_of_other_groups_in_its_place_is_called():
+    layer, x = nn.Conv2d(8, 8, 1).double(), randn(3, 2, 4)
+    expected = layer(x.reshape(3, 8, 1, 1)).view(3, 2, 4)
+    with torch.no_grad():
+        assert_same(apply_fc3(layer, x), expected)
