@@ -172,17 +172,9 @@ class RepMLPNet(MergeableBackbone):
     def parts(self) -> dict[str, int]:
         """Stage of every module by dotted name; -1 is the stem's."""
         stages = range(self.num_stages)
-        return {
-            'patch_embed': -1,
-            **{
-                f'stages.{i}': i
-                for i in stages
-            },
-            **{
-                f'downsample_layers.{i}': i + 1
-                for i in stages[:-1]
-            }, 'final_norm': self.num_stages
-        }
+        parts = {f'stages.{i}': i for i in stages}
+        parts |= {f'downsample_layers.{i}': i + 1 for i in stages[:-1]}
+        return {'patch_embed': -1, **parts, 'final_norm': self.num_stages}
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.
