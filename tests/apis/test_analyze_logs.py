@@ -3,7 +3,6 @@ import json
 import pytest
 from PIL import Image
 
-from mmcls_repmlp.apis import analyze_logs as module_under_test
 from mmcls_repmlp.apis.analyze_logs import analyze_logs, read_log
 from mmcls_repmlp.errors import UserError
 
@@ -72,16 +71,14 @@ def test_summary(log):
     ]
 
 
-def test_curves_are_drawn(log, tmp_path):
+def test_curves_are_drawn(log, tmp_path, figures):
     out = tmp_path / 'new' / 'curves.png'
     analyze_logs([log, log],
                  out, ['loss', 'accuracy/top1'], ['a', 'b'],
                  report=lambda text: None)
     with Image.open(out) as picture:
         assert picture.size == (840, 720)
-    logs = [read_log(log)] * 2
-    figure = module_under_test._draw(['a', 'b'], logs,
-                                     ['loss', 'accuracy/top1'])
+    figure, = figures
     losses, accuracy = figure.axes
     assert [line.get_label() for line in losses.lines] == ['a', 'b']
     assert losses.lines[1].get_ydata().tolist() == [2., 0.5, 1.]

@@ -3,10 +3,11 @@ import shutil
 import mmcv
 import numpy as np
 import pytest
-from mmengine.config import Config
+from mmcls.datasets import BaseDataset
+from mmcls.registry import DATASETS
+from mmcls.visualization import ClsVisualizer
 from PIL import Image
 
-from mmcls_repmlp.apis import browse_dataset as module_under_test
 from mmcls_repmlp.apis.browse_dataset import browse_dataset
 from mmcls_repmlp.errors import JobFailedError, UserError
 
@@ -26,64 +27,105 @@ def coloured(tmp_path):
     return dict(type='CustomDataset', data_root=str(folder))
 
 
-def record(dataset, *transforms, load=True):
-    pipeline = [dict(type='LoadImageFromFile')] * load + list(transforms)
-    inner = dataset.get('dataset', dataset)
-    inner['pipeline'] = [*pipeline, dict(type='PackClsInputs')]
-    return module_under_test._recording(
-        Config(dict(data=dataset)).data, Config(dict(default_scope='mmcls')))
+@DATASETS.register_module()
+class Pixels(BaseDataset):
+    """One sample that is not in a file."""
+
+    def __init__(self, pixels, pipeline, **info):
+        self.info = dict(img=pixels, **info)
+        super().__init__(
+            ann_file='',
+            metainfo=dict(classes=('cat', 'dog')),
+            pipeline=pipeline)
+
+    def load_data_list(self):
+        return [self.info]
 
 
-@pytest.mark.parametrize('transforms', [[],
-                                        [
-                                            dict(
-                                                type='Normalize',
-                                                mean=[10., 20., 30.],
-                                                std=[4., 5., 6.],
-                                                to_rgb=True)
-                                        ],
-                                        [
-                                            dict(
-                                                type='Normalize',
-                                                mean=[10., 20., 30.],
-                                                std=[4., 5., 6.],
-                                                to_rgb=False)
-                                        ]])
-def test_colours_look_as_in_the_file(coloured, transforms):
-    sample = record(coloured, *transforms)[1]
-    assert sample.label == 1 and sample.path.endswith('dog/colours.png')
-    assert len(sample.steps) == 1 + len(transforms)
-    for _, picture in sample.steps:
-        np.testing.assert_array_equal(picture, COLOURS)
+@pytest.fixture
+def browse(project, tmp_path, monkeypatch):
+    """Browse a data set; give the pictures as pixels, and their texts."""
+    texts = []
+    monkeypatch.setattr(ClsVisualizer, 'draw_texts',
+                        lambda self, text, *_, **__: texts.append(text))
+
+    def run(dataset, *transforms, mode='transformed', load=True):
+        inner = dataset
+        while 'dataset' in inner:
+            inner = inner['dataset']
+        steps = [dict(type='LoadImageFromFile')] * load
+        for part in inner.get('datasets', [inner]):
+            part['pipeline'] = [
+                *steps, *transforms,
+                dict(type='PackClsInputs')
+            ]
+        written = browse_dataset(
+            project.config,
+            tmp_path / 'out',
+            mode=mode,
+            cfg_options={
+                'train_dataloader.dataset': dict(dataset, _delete_=True)
+            })
+        # Pixels are drawn as squares, several pictures in a row.
+        pictures = [
+            mmcv.imread(str(path), channel_order='rgb')[56::112]
+            for path in written
+        ]
+        return [[
+            picture[:, x + 56:x + 224:112]
+            for x in range(0, picture.shape[1], 232)
+        ] for picture in pictures], texts
+
+    return run
+
+
+NORMALIZE = dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.])
+
+
+@pytest.mark.parametrize(
+    'transforms',
+    [[], [dict(**NORMALIZE, to_rgb=True)], [dict(**NORMALIZE, to_rgb=False)]])
+def test_colours_look_as_in_the_file(coloured, browse, transforms):
+    pictures, texts = browse(coloured, *transforms, mode='pipeline')
+    assert len(pictures) == 2
+    names = ['LoadImageFromFile', *(step['type'] for step in transforms)]
+    assert [*names] in texts or not transforms
+    for row in pictures:
+        assert len(row) == len(names)
+        for picture in row:
+            np.testing.assert_array_equal(picture, COLOURS)
 
 
 @pytest.mark.parametrize('wrapper', [
     lambda inner: dict(type='RepeatDataset', dataset=inner, times=2),
     lambda inner: dict(
-        type='KFoldDataset', dataset=inner, num_splits=2, test_mode=True)
+        type='KFoldDataset', dataset=inner, num_splits=2, test_mode=True),
+    lambda inner: dict(type='ConcatDataset', datasets=[inner,
+                                                       dict(inner)])
 ])
-def test_data_sets_that_hold_others(coloured, wrapper):
-    sample = record(wrapper(coloured))[0]
-    np.testing.assert_array_equal(sample.steps[0][1], COLOURS)
-
-
-def test_concatenated_data_sets(coloured):
-    coloured['pipeline'] = [dict(type='LoadImageFromFile')]
-    dataset = module_under_test._recording(
-        dict(type='ConcatDataset', datasets=[coloured, coloured]),
-        Config(dict(default_scope='mmcls')))
-    assert [dataset[i].label for i in range(4)] == [0, 1, 0, 1]
+def test_data_sets_that_hold_others(coloured, browse, wrapper):
+    pictures, texts = browse(wrapper(coloured))
+    labels = ['Ground truth: 0 (cat)', 'Ground truth: 1 (dog)'] * 2
+    assert texts == labels[:len(pictures)]
+    for row in pictures:
+        np.testing.assert_array_equal(row[0], COLOURS)
 
 
 @pytest.mark.parametrize(('pixels', 'expected'),
                          [(COLOURS, COLOURS),
                           (COLOURS[..., 0], COLOURS[..., :1].repeat(3, -1))])
-def test_data_sets_that_hold_pixels_hold_rgb_or_grey(pixels, expected):
-    recorder = module_under_test._Recorder([lambda data: data])
-    sample = recorder(dict(img=pixels, gt_label=3))
-    assert [name for name, _ in sample.steps] == ['data set', 'function']
-    for _, picture in sample.steps:
+def test_data_sets_that_hold_pixels_hold_rgb_or_grey(browse, pixels, expected):
+    dataset = dict(type='Pixels', pixels=pixels, gt_label=1)
+    step = dict(type='RandomFlip', prob=0.)
+    (row, ), texts = browse(dataset, step, mode='pipeline', load=False)
+    assert texts == [['data set', 'RandomFlip'], 'Ground truth: 1 (dog)']
+    for picture in row:
         np.testing.assert_array_equal(picture, expected)
+
+
+def test_no_class_is_named_without_a_label(browse):
+    _, texts = browse(dict(type='Pixels', pixels=COLOURS), load=False)
+    assert texts == ['']
 
 
 @pytest.mark.parametrize(('mode', 'panels'), [('transformed', 1),
@@ -120,20 +162,6 @@ def test_samples_are_spread_over_the_classes(project, tmp_path, capsys):
     assert len(
         browse_dataset(project.config, tmp_path / 'b', 'test',
                        number=99)) == 20
-
-
-def test_the_class_is_named(coloured, tmp_path, monkeypatch):
-    texts = []
-    cls = module_under_test.ClsVisualizer
-    monkeypatch.setattr(cls, 'draw_texts',
-                        lambda self, text, **_: texts.append(text))
-    visualizer = cls()
-    visualizer.dataset_meta = dict(classes=('cat', 'dog'))
-    sample = record(coloured)[1]
-    module_under_test._draw(visualizer, sample, 'original', tmp_path / '1')
-    module_under_test._draw(visualizer, sample._replace(label=None),
-                            'original', tmp_path / '2')
-    assert texts == ['Ground truth: 1 (dog)', '']
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

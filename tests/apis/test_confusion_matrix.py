@@ -1,13 +1,14 @@
 import csv
 import shutil
-from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
+from mmcls.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmcls_repmlp.apis import confusion_matrix as module_under_test
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
@@ -66,27 +67,83 @@ def test_a_table_and_a_picture(project, tmp_path, capsys):
             assert min(picture.size) > 500
 
 
-def test_what_is_reported():
-    matrix = torch.tensor([[5, 0, 2], [0, 3, 0], [1, 0, 0]])
-    assert module_under_test._describe(
-        matrix,
-        ['cat', 'dog', 'ox'
-         ]) == ('11 images, top-1 72.73 %\n'
-                'true class in rows, predicted class in columns:\n'
-                '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
-                '  ox   1   0   0\n'
-                'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
+@MODELS.register_module()
+class FirstPixel(BaseModel):
+    """Takes an image for the class that its first pixel names."""
+
+    def __init__(self, outputs, data_preprocessor=None):
+        super().__init__(data_preprocessor)
+        self.outputs = outputs
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, inputs, data_samples, mode):
+        scores = torch.eye(self.outputs)[inputs[:, 0, 0, 0].long()]
+        for sample, score in zip(data_samples, scores):
+            sample.set_pred_score(score).set_pred_label(int(score.argmax()))
+        return data_samples
 
 
-def test_many_classes(tmp_path):
-    matrix = torch.eye(60, dtype=torch.long)
-    matrix[3, 4] = 7
-    names = [f'class {i}' for i in range(60)]
-    assert module_under_test._describe(matrix, names) == (
-        '67 images, top-1 89.55 %\nclass 3 taken for class 4: 7 of 8')
-    module_under_test._draw(matrix, names, True, tmp_path / 'a')
-    with Image.open(tmp_path / 'a') as picture:
+@pytest.fixture
+def count(tmp_path):
+    """Run the job on an image for every pair (true class, class said)."""
+
+    def run(names, pairs, outputs=None, **arguments):
+        for i, (true, said) in enumerate(pairs):
+            folder = tmp_path / 'data' / names[true]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new('L', (2, 2), said).save(folder / f'{i}.png')
+        model = dict(type='FirstPixel', outputs=outputs or len(names))
+        Config(
+            dict(
+                model=model,
+                data_preprocessor=dict(type='ClsDataPreprocessor'),
+                test_dataloader=dict(
+                    batch_size=9,
+                    num_workers=0,
+                    sampler=dict(type='DefaultSampler', shuffle=False),
+                    dataset=dict(
+                        type='CustomDataset',
+                        data_root=str(tmp_path / 'data'),
+                        pipeline=[
+                            dict(type='LoadImageFromFile'),
+                            dict(type='PackClsInputs')
+                        ])))).dump(tmp_path / 'a.py')
+        torch.save(dict(weight=torch.zeros(1)), tmp_path / 'a.pth')
+        lines = []
+        confusion_matrix(
+            tmp_path / 'a.py',
+            tmp_path / 'a.pth',
+            report=lines.append,
+            **arguments)
+        return lines[0]
+
+    return run
+
+
+def test_what_is_reported(count):
+    pairs = [(0, 0)] * 5 + [(0, 2)] * 2 + [(1, 1)] * 3 + [(2, 0)]
+    assert count(
+        ['cat', 'dog', 'ox'],
+        pairs) == ('11 images, top-1 72.73 %\n'
+                   'true class in rows, predicted class in columns:\n'
+                   '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
+                   '  ox   1   0   0\n'
+                   'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
+
+
+def test_many_classes(count, tmp_path):
+    names = [f'class {i:02}' for i in range(60)]
+    pairs = [(i, i) for i in range(60)] + [(3, 4)] * 7
+    assert count(
+        names, pairs, out=tmp_path / 'a.png', include_values=True) == (
+            '67 images, top-1 89.55 %\nclass 03 taken for class 04: 7 of 8')
+    with Image.open(tmp_path / 'a.png') as picture:
         assert picture.format == 'PNG'
+
+
+def test_outputs_without_a_name(count):
+    assert 'cat taken for class 2: 1 of 2' in count(['cat'], [(0, 0), (0, 2)],
+                                                    outputs=3)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +200,3 @@ def test_an_image_that_cannot_be_read(project, tmp_path):
             project.config,
             project.trained,
             cfg_options={'test_dataloader.dataset.data_root': str(tmp_path)})
-
-
-def test_outputs_without_a_name():
-    dataset = Namespace(metainfo=dict(classes=('cat', )))
-    assert module_under_test._names(dataset,
-                                    3) == ['cat', 'class 1', 'class 2']

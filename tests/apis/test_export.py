@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp import fuse_for_inference
 from mmcls_repmlp.apis import export
 from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.apis._shared.model import build_model, load_model
+from mmcls_repmlp.apis._shared.model import build_model, fill_model, load_model
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.deploy.exported.card import read_card
 from mmcls_repmlp.deploy.exported.load_exported import load_artefact
@@ -53,20 +52,26 @@ def test_another_size_of_images(project, tmp_path):
 
 
 @pytest.mark.parametrize('to_rgb', [False, True])
-def test_raw_images_are_prepared_as_for_the_model(project, to_rgb):
-    cfg = read_config(
-        project.config, {
-            'data_preprocessor': dict(
-                mean=[10., 20., 30.], std=[4., 5., 6.], to_rgb=to_rgb)
-        })
-    model = build_model(cfg)
-    fused = fuse_for_inference(model)
+def test_raw_images_are_prepared_as_for_the_model(project, tmp_path, to_rgb):
+    options = dict(
+        data_preprocessor=dict(
+            mean=[10., 20., 30.], std=[40., 50., 60.], to_rgb=to_rgb))
+    export_checkpoint(
+        project.config,
+        project.trained,
+        tmp_path / 'a.pt',
+        with_preprocess=True,
+        cfg_options=options,
+        report=lambda line: None)
+    model, _ = fill_model(
+        read_config(project.config, options), project.trained)
     rgb = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
     # The data set reads BGR.
-    prepared = model.data_preprocessor(dict(inputs=rgb.flip(1)))['inputs']
-    served = export._served(model, True, (3, 32, 32))
-    assert_same(served(rgb), fused(prepared), 1e-4)
-    assert served.reverse_channels is not to_rgb
+    with torch.no_grad():
+        prepared = model.data_preprocessor(dict(inputs=rgb.flip(1)))['inputs']
+        expected = model(prepared)
+    found = load_artefact(tmp_path / 'a.pt')(rgb.numpy())
+    assert_same(torch.from_numpy(found), expected, 1e-4)
 
 
 @pytest.mark.parametrize('where',

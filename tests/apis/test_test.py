@@ -4,11 +4,10 @@ import shutil
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmcls_repmlp.apis import test as module_under_test
 from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.apis.test import METRICS
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
@@ -31,7 +30,7 @@ def test_all_metrics_to_a_file(project, work_dir, tmp_path):
     results = run_test(
         project.config,
         project.trained,
-        module_under_test.METRICS,
+        METRICS,
         dict(topk=[1, 5]),
         out=out,
         out_item='metrics',
@@ -73,21 +72,15 @@ def test_averaging_over_flips(project, work_dir):
     assert 'accuracy/top1' in results
 
 
-def test_flips_are_added_before_packing():
-    cfg = Config(
-        dict(
-            model=dict(type='ImageClassifier'),
-            test_dataloader=dict(
-                dataset=dict(pipeline=[
-                    dict(type='LoadImageFromFile'),
-                    dict(type='PackClsInputs')
-                ]))))
-    module_under_test._enable_tta(cfg)
-    load, augment = cfg.test_dataloader.dataset.pipeline
-    assert load.type == 'LoadImageFromFile'
+def test_flips_are_added_before_packing(project, seen):
+    plain = seen(run_test, project.config, project.trained)
+    cfg = seen(run_test, project.config, project.trained, tta=True)
+    *steps, augment = cfg.test_dataloader.dataset.pipeline
+    *before, pack = plain.test_dataloader.dataset.pipeline
+    assert steps == before
     assert [flip.prob for flip in augment.transforms[0]] == [1., 0.]
-    assert augment.transforms[1][0].type == 'PackClsInputs'
-    assert cfg.model.module.type == 'ImageClassifier'
+    assert augment.transforms[1] == [pack]
+    assert cfg.model.module == plain.model
 
 
 @pytest.mark.parametrize(('metrics', 'options', 'expected'), [
@@ -104,8 +97,10 @@ def test_flips_are_added_before_packing():
         dict(type='SingleLabelMetric', items=('recall', ), thrs=0.5)
     ]),
 ])
-def test_metrics_become_evaluators_of_mmcls(metrics, options, expected):
-    assert module_under_test._evaluator(metrics, options) == expected
+def test_metrics_become_evaluators_of_mmcls(project, seen, metrics, options,
+                                            expected):
+    cfg = seen(run_test, project.config, project.trained, metrics, options)
+    assert cfg.test_evaluator == expected
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

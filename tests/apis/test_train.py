@@ -1,43 +1,17 @@
-import copy
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from mmcls.registry import HOOKS
-from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from mmcls_repmlp.apis import train as module_under_test
 from mmcls_repmlp.apis._before_training import work_dir as work_dir_module
 from mmcls_repmlp.apis._before_training.work_dir import reserved
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
-
-
-@pytest.fixture
-def seen(monkeypatch, tmp_path):
-    """The config that a runner would be built of."""
-    monkeypatch.chdir(tmp_path)  # where the work dir goes
-    configs = []
-
-    class StoppedError(Exception):
-        pass
-
-    def build(cfg):
-        configs.append(copy.deepcopy(cfg))
-        raise StoppedError
-
-    monkeypatch.setattr(module_under_test, 'build_runner', build)
-
-    def run(*args, **kwargs):
-        with pytest.raises(StoppedError):
-            train(*args, **kwargs)
-        return configs[-1]
-
-    return run
 
 
 def test_trains_validates_and_saves(project):
@@ -133,7 +107,7 @@ def test_another_optimizer_is_refused_before_training(project, work_dir):
 
 
 def test_two_trainings_in_one_folder(project, work_dir, monkeypatch):
-    monkeypatch.setattr(work_dir_module, '_PATIENCE', 0)
+    monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
     with reserved(work_dir):
         with pytest.raises(UserError, match='another training is running'):
             train(project.config, work_dir)
@@ -183,6 +157,7 @@ def test_what_is_left_is_said(project, work_dir, kind, error, words):
 
 def test_arguments_reach_the_config(project, seen):
     cfg = seen(
+        train,
         project.config,
         work_dir='x',
         no_validate=True,
@@ -200,20 +175,21 @@ def test_arguments_reach_the_config(project, seen):
 
 def test_mixed_precision_on_a_gpu(project, seen, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    cfg = seen(project.config, amp=True)
+    cfg = seen(train, project.config, amp=True)
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert cfg.optim_wrapper.loss_scale == 'dynamic'
     assert cfg.train_dataloader.pin_memory
 
 
-def test_mixed_precision_needs_a_gpu_and_the_plain_wrapper(monkeypatch):
-    cfg = Config(dict(optim_wrapper=dict(type='Other')))
+def test_mixed_precision_needs_a_gpu_and_the_plain_wrapper(
+        project, monkeypatch):
+    options = {'optim_wrapper.type': 'ApexOptimWrapper'}
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(UserError, match='--amp needs a GPU'):
-        module_under_test._enable_amp(cfg)
+        train(project.config, amp=True)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    with pytest.raises(UserError, match="wrapper 'Other'"):
-        module_under_test._enable_amp(cfg)
+    with pytest.raises(UserError, match="wrapper 'ApexOptimWrapper'"):
+        train(project.config, amp=True, cfg_options=options)
 
 
 def test_scaling_needs_a_base(project):

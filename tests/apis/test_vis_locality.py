@@ -4,11 +4,12 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.apis import vis_locality as module_under_test
-from mmcls_repmlp.apis._shared.model import load_model
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.model import build_model, load_model
 from mmcls_repmlp.apis.vis_locality import vis_locality
 from mmcls_repmlp.deploy.locality import Locality, locality
 from mmcls_repmlp.errors import UserError
-from tests.helpers import assert_same
+from tests.helpers import ROOT, assert_same
 
 
 def found(position=(0, 1), size=(3, 4), fill=1.):
@@ -16,6 +17,25 @@ def found(position=(0, 1), size=(3, 4), fill=1.):
     after = before.clone()
     after[position] = 100
     return Locality(position, 2, 3, before, after)
+
+
+@pytest.fixture
+def draw(project, tmp_path, monkeypatch, figures):
+    """Run the job on weights that are given."""
+
+    def run(*each):
+        given, lines = iter(each), []
+        monkeypatch.setattr(module_under_test, 'locality',
+                            lambda *_: next(given))
+        vis_locality(
+            project.config,
+            project.trained,
+            tmp_path / 'a.png',
+            over_training=[project.trained] * (len(each) - 1),
+            report=lines.append)
+        return lines, figures[-1]
+
+    return run
 
 
 @pytest.mark.parametrize(('block', 'stage', 'index'),
@@ -41,10 +61,11 @@ def test_the_numbers_are_those_of_the_block(project, tmp_path, block, stage,
         assert picture.format == 'PNG' and picture.width > picture.height
 
 
-def test_the_share_within_the_window_is_reported():
+def test_the_share_within_the_window_is_reported(draw):
     # 6 of 12 weights, and then (5 + 100**2) of (11 + 100**2).
-    assert module_under_test._describe(found()) == (
-        '50% of the sum of squared weights lies within 3x3 before merging, '
+    lines, _ = draw(found())
+    assert lines[0].endswith(
+        ': 50% of the sum of squared weights lies within 3x3 before merging, '
         '100% after')
 
 
@@ -61,10 +82,9 @@ def test_several_checkpoints_in_columns(project, tmp_path):
 
 
 @pytest.mark.parametrize('count', [1, 3])
-def test_maps_are_drawn_as_they_are_on_one_scale(count):
+def test_maps_are_drawn_as_they_are_on_one_scale(draw, count):
     each = [found(fill=10.**-i) for i in range(count)]
-    titles = [f'epoch {i}' for i in range(count)]
-    figure = module_under_test._draw(each, titles, '0.0')
+    _, figure = draw(*each)
     panels = [axes for axes in figure.axes if axes.images]
     assert len(panels) == 2 * count
     scales = [axes.images[0].get_clim() for axes in panels]
@@ -83,10 +103,10 @@ def test_maps_are_drawn_as_they_are_on_one_scale(count):
                                                                          0]]]
 
 
-def test_weights_of_zero_are_dark():
+def test_weights_of_zero_are_dark(draw):
     each = found()
     each.before[2, 2] = 0
-    figure = module_under_test._draw([each], ['x'], '0.0')
+    _, figure = draw(each)
     shown = np.asarray(figure.axes[0].images[0].get_array())
     assert np.isfinite(shown).all() and shown[2, 2] == shown.min()
 
@@ -122,9 +142,12 @@ def test_wrong_arguments(project, tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_models_without_blocks(tmp_path, project):
+def test_models_without_blocks(tmp_path):
+    config = ROOT / 'configs' / 'repmlp' / 'repmlp-cifar_1xb128_cifar10.py'
+    weights = build_model(read_config(config)).state_dict()
+    torch.save(weights, tmp_path / 'a.pth')
     with pytest.raises(UserError, match='has no RepMLP block'):
-        module_under_test._block(torch.nn.Linear(1, 1), None)
+        vis_locality(config, tmp_path / 'a.pth', tmp_path / 'a.png')
 
 
 def test_pictures_are_replaced_only_by_force(project, tmp_path):

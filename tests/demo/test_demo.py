@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import demo
-from tests.helpers import assert_same
+from tests.helpers import ROOT, assert_same
 
 
 @pytest.fixture
@@ -95,7 +95,11 @@ def test_compares_both_forms_on_all_validation_images(project, digits):
     assert comparison.macs[1] < comparison.macs[0]
 
 
-def test_a_failing_command_ends_the_demo(capfd):
+def test_a_failing_command_ends_the_demo(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    # The tools are not there.
+    monkeypatch.setattr(demo, 'CONFIG', str(ROOT / demo.CONFIG))
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
     with pytest.raises(SystemExit, match='train.py failed with exit code 2'):
-        demo._run('tools/train.py', 'no.py')
-    assert "config 'no.py' does not exist" in capfd.readouterr().err
+        demo.main([])
+    assert 'No such file' in capfd.readouterr().err

@@ -59,7 +59,7 @@ def test_chosen_iterations_of_imagenet():
             'last_step': iteration - 1,
             '_global_step': iteration - 1
         })
-        optimizer._global_step = iteration
+        optimizer.step()  # as training does
         built.step()
         found = optimizer.param_groups[0]['lr']
         assert found == pytest.approx(rate, rel=1e-5, abs=1e-13)
@@ -117,6 +117,7 @@ def test_resumes_where_it_was():
     built, optimizer = scheduler()
     for _ in range(30):
         optimizer.step()
+        optimizer.step()  # as training does
         built.step()
     other, resumed = scheduler()
     other.load_state_dict(built.state_dict())
@@ -152,5 +153,6 @@ def test_a_trial_shorter_than_its_warm_up_warms_up():
     for _ in range(3):
         rates += [optimizer.param_groups[0]['lr']]
         optimizer.step()
+        optimizer.step()  # as training does
         built.step()
     assert rates == pytest.approx([official_rate(i, 1) for i in range(3)])

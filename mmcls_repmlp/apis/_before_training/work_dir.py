@@ -14,10 +14,10 @@ from mmengine.logging import print_log
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.training.hooks import checkpoint_folder, numbered_checkpoints
 
-_LOCK = '.training.lock'
+LOCK = '.training.lock'
 # Data loaders' processes hold the lock of a killed training until they find
 # out, which takes them 5 s.
-_PATIENCE = 8
+PATIENCE = 8
 # Where launchers tell a process its number.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -110,7 +110,7 @@ def reserved(work_dir: str) -> Iterator[None]:
 @contextmanager
 def _lock(work_dir: str) -> Iterator[None]:
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(Path(work_dir, _LOCK), timeout=_PATIENCE)
+    lock = FileLock(Path(work_dir, LOCK), timeout=PATIENCE)
     # Some network file systems know no locks; there nobody is kept out.
     with suppress(NotImplementedError):
         try:

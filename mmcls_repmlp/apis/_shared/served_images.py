@@ -16,7 +16,7 @@ from .data import open_loader
 
 Batch = tuple[np.ndarray, np.ndarray]
 # A fault that one image in twenty shows is missed in 2 of a million draws.
-_COUNT = 256
+COUNT = 256
 
 
 def served_batches(loader: DataLoader, model: nn.Module,
@@ -75,8 +75,8 @@ def some_images(cfg: Config, model: nn.Module, raw: bool,
     for images, _ in served_batches(loader, model, raw):
         if images.shape[1:] != tuple(input_shape):
             return []
-        found.append(images[:_COUNT - count])
+        found.append(images[:COUNT - count])
         count += len(found[-1])
-        if count == _COUNT:
+        if count == COUNT:
             break
     return found

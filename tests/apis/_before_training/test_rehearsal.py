@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp.apis._before_training import rehearsal
 from mmcls_repmlp.apis._before_training.rehearsal import rehearse
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               read_config)
@@ -148,14 +147,14 @@ def test_a_last_batch_of_one_image_is_the_one_that_is_tried(runner):
         try_with(1)
 
 
-def test_errors_of_the_machine_are_not_the_configs(runner, monkeypatch):
+def test_errors_of_the_machine_are_not_the_configs(runner):
     made = runner()
     for error in (OSError(28, 'No space left'), MemoryError()):
 
         def fail(*_, error=error):
             raise error
 
-        monkeypatch.setattr(rehearsal, '_batch', fail)
+        made.train_dataloader.dataset.pipeline = fail
         with pytest.raises(type(error)) as caught:
             rehearse(made)
         assert caught.value is error

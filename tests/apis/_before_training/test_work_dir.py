@@ -74,7 +74,7 @@ def test_what_is_replaced_goes_and_nothing_else(config, step, left):
 
 
 def test_one_training_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, '_PATIENCE', 0.1)
+    monkeypatch.setattr(module, 'PATIENCE', 0.1)
     work = str(tmp_path / 'work')
     with reserved(work):
         with pytest.raises(UserError, match='another training is running in'):
@@ -98,7 +98,7 @@ def test_a_killed_training_keeps_nobody_out(tmp_path):
     code = ('import os, sys; from filelock import FileLock; '
             'lock = FileLock(sys.argv[1]); lock.acquire(); os.kill('
             'os.getpid(), 9)')
-    lock = tmp_path / module._LOCK
+    lock = tmp_path / module.LOCK
     assert subprocess.run([sys.executable, '-c', code, lock]).returncode == -9
     with reserved(str(tmp_path)):
         pass

@@ -32,7 +32,7 @@ def test_raw_images_are_rgb_and_others_normalised(cfg):
 
 def test_some_images_are_always_the_same_and_not_too_many(cfg, monkeypatch):
     model = build_model(cfg)
-    monkeypatch.setattr(served_images, '_COUNT', 18)
+    monkeypatch.setattr(served_images, 'COUNT', 18)
     first, second = (
         np.concatenate(some_images(cfg, model, True, SHAPE)) for _ in range(2))
     assert len(first) == 18 and (first == second).all()

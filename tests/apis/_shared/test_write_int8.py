@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mmcls_repmlp.apis._shared import write_int8 as quantize
-from mmcls_repmlp.apis._shared.write_int8 import Scores
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_artefact
@@ -27,40 +26,48 @@ def export(project, out, **kwargs):
     return '\n'.join(lines)
 
 
-@pytest.mark.parametrize('raw', [False, True])
-def test_accuracy_is_reported_before_and_after(project, tmp_path, raw,
-                                               monkeypatch):
+def test_accuracy_is_reported_before_and_after(project, tmp_path, monkeypatch):
     # The quick model guesses, so that a point lost tells nothing.
-    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
-    out = tmp_path / 'a.onnx'
-    report = export(project, out, with_preprocess=raw)
-    assert '% in float32' in report
-    assert '% in int8, the same on every processor' in report
-    assert callable(load_artefact(out))
-    assert {p.name for p in tmp_path.iterdir()} == {'a.onnx', 'a.onnx.json'}
+    monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
+    before = set()
+    for raw in (False, True):
+        out = tmp_path / f'{raw}.onnx'
+        report = export(project, out, with_preprocess=raw)
+        assert '% in int8, the same on every processor' in report
+        before.add(report.split('test data: ')[1].split(' % in float32')[0])
+        assert callable(load_artefact(out))
+    assert len(before) == 1
+    assert {p.name
+            for p in tmp_path.iterdir()} == {
+                'False.onnx', 'False.onnx.json', 'True.onnx', 'True.onnx.json'
+            }
 
 
-def test_raw_and_normalised_images_score_the_same(project, tmp_path,
-                                                  monkeypatch):
-    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
-    before = [
-        export(project, tmp_path / f'{raw}.onnx', with_preprocess=raw).split(
-            'test data: ')[1].split(' % in float32')[0]
-        for raw in (False, True)
-    ]
-    assert before[0] == before[1]
+def right(count, shift=0.):
+    """A file that is right wherever the label is below a number."""
+    return lambda images: np.stack([images < count, images >= count], 1) + (
+        shift if len(images) == 4 else 0.)  # in the second batch alone
 
 
 @pytest.mark.parametrize(
-    ('scores', 'message'),
-    [(Scores(90., 80., 90., 0.), 'int8 loses 10.00 points'),
-     (Scores(90., 90., 85., 0.), 'int8 loses 5.00 points'),
-     (Scores(90., 90., 90., .2), 'away from exact integers'),
-     (Scores(90., 90., 90., float('nan')), 'away from exact integers')])
+    ('float32', 'exact', 'optimised', 'message'),
+    [(right(9), right(8), right(9), 'int8 loses 10.00 points'),
+     (right(9), right(9), right(6), 'int8 loses 30.00 points'),
+     (right(8), right(8), right(8, .2), '2.00e-01.*away from exact integers'),
+     (right(8), right(8), right(8, np.nan), 'nan .*away from exact integers')])
 def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
-                                                  monkeypatch, scores,
-                                                  message):
-    monkeypatch.setattr(quantize, '_score', lambda *_: scores)
+                                                  monkeypatch, float32, exact,
+                                                  optimised, message):
+    # Ten images, which are numbers here, in two batches; the label is 0.
+    batches = [(images, np.zeros(len(images)))
+               for images in (np.arange(6), np.arange(6, 10))]
+    monkeypatch.setattr(quantize, 'served_batches', lambda *_: batches)
+    for writing in ('export_model', 'quantize_onnx'):
+        monkeypatch.setattr(quantize, writing, lambda *_: None)
+    monkeypatch.setattr(quantize, 'load_exact', lambda _: exact)
+    monkeypatch.setattr(
+        quantize, 'load_artefact', lambda path: float32
+        if path.parent.name == 'float32' else optimised)
     with pytest.raises(JobFailedError, match=message):
         export(project, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir())
@@ -80,7 +87,7 @@ def test_wrong_arguments(project, tmp_path, kwargs, message):
 
 
 def test_labels_are_those_of_the_checkpoint(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(quantize, '_ALLOWED_LOSS', 100.)
+    monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
     shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
     shutil.rmtree(tmp_path / 'data' / 'val' / '3')
     options = {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
@@ -98,17 +105,3 @@ def test_an_image_that_cannot_be_read(project, tmp_path):
     (tmp_path / 'data' / 'a' / 'b.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/a/b.png' cannot be"):
         export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
-
-
-def right(*labels):
-    """A file that is right wherever the label is one of these."""
-    return lambda images: np.stack([[1. if label in labels else 0., .5]
-                                    for label in images])
-
-
-def test_scores_are_of_all_batches():
-    batches = [(np.array([1, 2]), np.array([0, 0])),
-               (np.array([3]), np.array([0]))]
-    scores = quantize._score(right(1, 2, 3), right(1, 2), right(1), batches)
-    np.testing.assert_allclose(scores[:3], [100, 200 / 3, 100 / 3])
-    assert scores.drift == 1.

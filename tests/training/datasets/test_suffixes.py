@@ -2,22 +2,17 @@ import cv2
 import pytest
 from PIL import Image
 
-from mmcls_repmlp.training.datasets import suffixes
 from mmcls_repmlp.training.datasets.suffixes import (is_hidden,
                                                      readable_suffixes)
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 PILLOW = {
-    '.jpg': 'JPEG',
-    '.png': 'PNG',
-    '.bmp': 'BMP',
+    **dict.fromkeys(['.jpg', '.jpeg', '.jpe', '.jfif'], 'JPEG'),
+    **dict.fromkeys(['.ppm', '.pgm', '.pbm', '.pnm'], 'PPM'),
+    **dict.fromkeys(['.tif', '.tiff'], 'TIFF'),
+    **dict.fromkeys(['.bmp', '.dib'], 'BMP'), '.png': 'PNG',
     '.webp': 'WEBP',
-    '.tiff': 'TIFF',
     '.gif': 'GIF',
-    '.ppm': 'PPM',
-    '.pgm': 'PPM',
-    '.pbm': 'PPM',
-    '.pnm': 'PPM',
     '.jp2': 'JPEG2000',
     '.avif': 'AVIF'
 }
@@ -26,10 +21,7 @@ PILLOW = {
 @pytest.mark.parametrize('suffix', readable_suffixes())
 def test_what_is_called_readable_is_read(tmp_path, suffix):
     path = tmp_path / f'a{suffix}'
-    known = suffixes._FORMATS[suffix]
-    Image.new('RGB', (40, 30),
-              (200, 100, 50)).save(path,
-                                   PILLOW.get(suffix) or PILLOW[known])
+    Image.new('RGB', (40, 30), (200, 100, 50)).save(path, PILLOW[suffix])
     image = LoadImageFromFile()(dict(img_path=str(path)))['img']
     assert image.shape == (30, 40, 3)
     assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4

@@ -168,7 +168,7 @@ def test_a_copied_folder_keeps_its_hands_off_the_first(tmp_path):
         scores=[2],
         save_best='acc',
         max_keep_ckpts=1)
-    resumed._resume, resumed._load_from = True, str(first / 'epoch_1.pth')
+    resumed.resume(str(first / 'epoch_1.pth'))
     resumed.train()
     assert names(first) == ['best_acc_epoch_1.pth', 'epoch_1.pth']
     assert names(tmp_path /
