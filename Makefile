@@ -2,6 +2,7 @@
 # make test    set up, then run all tests
 # make fuzz    set up, then try thousands of damaged checkpoints
 # make lint    set up, then check format, imports and style
+# make docs    set up, then generate tables and the API page anew
 # make clean   remove what these made
 # make test-processors   run all tests as lesser processors would: see
 #                        tests/processors.py; ARGUMENTS='-n 1 tests/ops'
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-processors fuzz lint clean
+.PHONY: demo test test-processors fuzz lint docs clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
@@ -34,6 +35,9 @@ lint: $(READY)
 	$(BIN)/isort --check .
 	$(BIN)/yapf --diff --recursive --parallel .
 	$(BIN)/ruff check .
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) work_dirs data/digits

@@ -1,5 +1,4 @@
 """The configs of the first paper, and its docs page, say what is so."""
-import re
 
 import numpy as np
 import pytest
@@ -9,49 +8,12 @@ from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
 from mmcls_repmlp.apis._shared.model import build_model
-from mmcls_repmlp.deploy import complexity, reparameterize
 from tests.configs.test_configs import TWINS, read
-from tests.helpers import ROOT, TINY_RESNET_CFG
+from tests.helpers import TINY_RESNET_CFG
 
-PAGE = (ROOT / 'docs' / 'first_paper.md').read_text()
 CONFIGS = [name for name in TWINS if 'resnet50' in name]
 CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
 FACES = 'repmlp-faceresnet_4xb64_faces-96px.py'
-# | config | parameters M: training / deploy | MACs G: ... | ...
-ROWS = {
-    name: (params, macs)
-    for name, params, macs in re.findall(
-        r'^\| `([\w.-]+)` \| ([\d. /]+) \| ([\d. /]+) \|', PAGE, re.MULTILINE)
-}
-
-
-@pytest.mark.parametrize('name', [*CONFIGS, CIFAR, FACES])
-def test_counts_on_the_page(name):
-    with torch.device('meta'):
-        model = build_model(read(name))
-    shape = (3, *model.backbone.img_size)
-    counts = [complexity(m, shape) for m in (model, reparameterize(model))]
-    assert ROWS[name] == (' / '.join(f'{c.params / 1e6:.3f}' for c in counts),
-                          ' / '.join(f'{c.macs / 1e9:.3f}' for c in counts))
-
-
-def test_the_page_names_every_config():
-    assert {*CONFIGS, CIFAR, FACES} == {*ROWS}
-
-
-def test_the_example_on_the_page_runs():
-    example, = re.findall('```python\n(.*?)```', PAGE, re.DOTALL)
-    names = {}
-    exec(example, names)
-    assert names['maps'].shape == (2, 64, 28, 28)
-    assert names['backbone'].deploy
-
-
-def test_files_that_the_page_names_exist():
-    files = re.findall(r'`((?:tests|configs)/[\w./-]+\.py)`', PAGE)
-    assert len(files) >= 3
-    for file in files:
-        assert (ROOT / file).exists(), file
 
 
 @pytest.mark.parametrize('name', CONFIGS)

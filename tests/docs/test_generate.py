@@ -1,0 +1,49 @@
+"""Pages that are generated are up to date, and the tables can be read."""
+import re
+
+import pytest
+
+from docs.generate import jobs, pages, table
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.plugin.model_index import config_of, indexed_models
+
+PAGES = pages()
+MODELS = indexed_models()
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.name)
+def test_is_up_to_date(path):
+    assert path.read_text() == PAGES[path], 'run python docs/generate.py'
+
+
+def test_every_model_has_its_row():
+    zoo = next(text for path, text in PAGES.items()
+               if path.name == 'model_zoo.md')
+    names = re.findall(r'^\| (repmlp-\S+_\S+) \|', zoo, re.MULTILINE)
+    assert names == [model.name for model in MODELS]
+    for source in ('official', 'mmcls', 'first paper'):
+        assert f'**{source}**' in zoo
+
+
+def test_a_row_says_what_the_metafile_says():
+    rows = table('RepMLPNet').splitlines()
+    assert rows[4].startswith(
+        '| repmlp-base_8xb32_in1k | B224 | 68.243 / 68.333 | 6.676 / 6.657 | '
+        '80.32 | | official |')
+
+
+@pytest.mark.parametrize('model', MODELS, ids=lambda model: model.name)
+def test_variants_are_those_of_the_configs(model):
+    variant = model.metadata.data['Variant']
+    backbone = read_config(config_of(model)).model.backbone
+    if backbone.type == 'RepMLPNet':
+        assert variant == f'{backbone.arch.upper()[0]}{backbone.img_size}'
+    else:
+        assert backbone.get('block', variant) in (variant.split(',')[0],
+                                                  'light', 'bottleneck')
+
+
+def test_every_job_is_on_the_page():
+    found = dict(jobs())
+    assert {'train', 'test', 'export', 'predict'} <= found.keys()
+    assert all(job.__doc__ for job in found.values())
