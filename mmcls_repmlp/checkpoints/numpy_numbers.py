@@ -54,7 +54,7 @@ class NumberArray(np.ndarray):
             raise UnpicklingError('Unsupported numpy array, of no numbers')
         super().__setstate__((version, shape, number.dtype, fortran, data))
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         """Write a plain array."""
         return self.view(np.ndarray).__reduce__()
 

@@ -129,11 +129,12 @@ def _recognize(weights: Mapping[str, Tensor],
             depths=depths,
             sharesets_nums=[row // area for row, area in zip(rows, areas)],
             globalperceptron_divisor=_gate_divisor(channels, hidden)))
-    embedding = weights['backbone.patch_embed.projection.weight'].shape
+    _, in_channels, *patch = weights[
+        'backbone.patch_embed.projection.weight'].shape
+    patch_size = patch[0], patch[1]
     head = weights.get('head.fc.weight')
-    return Recognized(arch, _image_size(areas, tuple(embedding[2:]),
-                                        img_size), embedding[1],
-                      tuple(embedding[2:]),
+    return Recognized(arch, _image_size(areas, patch_size,
+                                        img_size), in_channels, patch_size,
                       tuple(sorted({int(m[3])
                                     for m in found if m[3]})),
                       f'{blocks[0]}.repmlp_block.fc3.bias' in weights,

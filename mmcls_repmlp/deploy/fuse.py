@@ -9,6 +9,7 @@ Shape letters: N batch, C channels, H W map.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -80,7 +81,10 @@ class FusedModel(nn.Module):
                  unit: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
-        self.weight, self.bias = frozen(linear) if linear else (None, None)
+        self.weight: nn.Parameter | None = None
+        self.bias: nn.Parameter | None = None
+        if linear is not None:
+            self.weight, self.bias = frozen(*linear)
         self.unit = unit
         self.requires_grad_(False)
         self.eval()
@@ -110,6 +114,9 @@ def _parts(model: nn.Module) -> tuple[MergeableBackbone, Affine | None, bool]:
     """Take a model apart: backbone, linear layer, whether it normalises."""
     if isinstance(model, MergeableBackbone):
         return model, None, False
+    backbone: Any
+    neck: Any
+    head: Any
     backbone, neck, head = (
         getattr(model, name, None) for name in ('backbone', 'neck', 'head'))
     if isinstance(backbone, MergeableBackbone):
@@ -143,7 +150,7 @@ def _fuse_children(module: nn.Module) -> None:
             module.add_module(name, replacement)
 
 
-def _reduces(neck: nn.Module | None) -> bool:
+def _reduces(neck: Any) -> bool:
     return (isinstance(neck, nn.Sequential) and len(neck) == 2
             and isinstance(neck[0], GlobalAveragePooling)
             and isinstance(neck[1], LinearReduction)

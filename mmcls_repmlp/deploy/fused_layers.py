@@ -5,7 +5,8 @@ partitions per map, Q = h * w, M = N * P * C / S.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -37,7 +38,7 @@ class FusedNorm(nn.Module):
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.scale, self.shift = frozen(
-            tuple(t.view(-1, 1, 1) for t in scale_shift(norm, 'the map')))
+            *(t.view(-1, 1, 1) for t in scale_shift(norm, 'the map')))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -62,7 +63,7 @@ class FusedConv(nn.Module):
         super().__init__()
         self.padding = padding
         self.conv = conv
-        self.conv.weight, self.conv.bias = frozen(affine)
+        self.conv.weight, self.conv.bias = frozen(*affine)
         self.relu = type(activation) is nn.ReLU
         self.activation = None if self.relu else activation
 
@@ -125,7 +126,7 @@ class FusedUnit(nn.Module):
 
 
 # What FusedUnit computes in their place.
-_PARTS = {
+_PARTS: dict[str, Any] = {
     '': RepMLPNetUnit,
     'drop_path': DropPath,
     'repmlp_block': RepMLPBlock,
@@ -140,7 +141,7 @@ _PARTS = {
 }
 
 
-def fused(module: nn.Module) -> nn.Module | None:
+def fused(module: Any) -> nn.Module | None:
     """Build what may take the place of a merged module, in float64.
 
     Args:
@@ -170,19 +171,18 @@ def fused(module: nn.Module) -> nn.Module | None:
         return None  # another norm, another layer: it stays as it is
 
 
-def frozen(affine: Affine) -> tuple[nn.Parameter, nn.Parameter]:
-    """Make weight and bias parameters, without gradients."""
-    return tuple(
-        nn.Parameter(tensor.detach(), requires_grad=False)
-        for tensor in affine)
+def frozen(*tensors: Tensor) -> Iterator[nn.Parameter]:
+    """Make parameters without gradients."""
+    for tensor in tensors:
+        yield nn.Parameter(tensor.detach(), requires_grad=False)
 
 
 def _parameters(*affines: Affine) -> nn.ParameterList:
     return nn.ParameterList(
-        tensor for affine in affines for tensor in frozen(affine))
+        tensor for affine in affines for tensor in frozen(*affine))
 
 
-def _has_parts(model: nn.Module, kinds: Mapping[str, type]) -> bool:
+def _has_parts(model: nn.Module, kinds: Mapping[str, Any]) -> bool:
     # Subclasses are taken if they keep the forward.
     return all(
         type(model.get_submodule(name)).forward is kind.forward

@@ -40,9 +40,9 @@ class Locality:
     def window(self) -> tuple[slice, slice]:
         """Rows and columns that the largest kernel reaches."""
         reach = self.kernel_size // 2
-        return tuple(
-            slice(max(0, at - reach), min(size, at + reach + 1))
-            for at, size in zip(self.position, self.before.shape))
+        rows, cols = (slice(max(0, at - reach), min(size, at + reach + 1))
+                      for at, size in zip(self.position, self.before.shape))
+        return rows, cols
 
 
 def repmlp_blocks(model: nn.Module) -> dict[str, RepMLPBlock]:

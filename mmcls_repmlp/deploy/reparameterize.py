@@ -104,12 +104,12 @@ def _merge(model: nn.Module) -> None:
     adopt_all(model, plan)
 
 
-def _is_ours(module: nn.Module) -> bool:
+def _is_ours(module: Any) -> bool:
     return type(module).switch_to_deploy in (
         Mergeable.switch_to_deploy, MergeableBackbone.switch_to_deploy)
 
 
-def _switchable(module: nn.Module) -> Iterator[nn.Module]:
+def _switchable(module: nn.Module) -> Iterator[Any]:
     # What wrappers pass on to the module inside is not theirs.
     if callable(getattr(type(module), 'switch_to_deploy', None)):
         yield module

@@ -29,7 +29,8 @@ def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     if not _ints(pair) or len(pair) != 2 or min(pair) < 1:
         raise ValueError(f'{name} must be a positive integer or a pair of '
                          f'them, got {value!r}')
-    return tuple(pair)
+    height, width = pair
+    return height, width
 
 
 def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ and tells how deep each lies.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from mmcls.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor
@@ -50,7 +51,6 @@ class MergeableBackbone(BaseBackbone):
     out_after_downsample = False
     frozen_stages = -1
     stem_name: str
-    stages: Sequence[Stage]
 
     def __init__(self,
                  norm_eval: bool = False,
@@ -198,7 +198,7 @@ class MergeableBackbone(BaseBackbone):
         return num_layers - 1, num_layers
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
+                              prefix: str, *args: Any) -> None:
         self._check_parts(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 

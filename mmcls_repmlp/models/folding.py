@@ -6,6 +6,8 @@ otherwise, and nothing is changed.
 """
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
@@ -90,7 +92,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
     return fold_norm(layer.conv, layer.norm, name)
 
 
-def scale_shift(norm: nn.Module,
+def scale_shift(norm: Any,
                 name: str,
                 dtype: torch.dtype = torch.float64) -> Affine:
     """Read a batch norm in eval mode as ``scale * x + shift``.
@@ -105,14 +107,17 @@ def scale_shift(norm: nn.Module,
         raise ValueError(f'{name} is normalised by {type(norm).__name__}, '
                          'which cannot be merged: only batch norm with '
                          'running statistics (BN, SyncBN) can')
-    scale = torch.rsqrt(norm.running_var.to(dtype) + norm.eps)
-    if norm.weight is not None:
-        scale = scale * norm.weight.to(dtype)
-    shift = -norm.running_mean.to(dtype) * scale
-    return scale, shift if norm.bias is None else shift + norm.bias.to(dtype)
+    mean, var, weight, bias = (None if tensor is None else tensor.to(dtype)
+                               for tensor in (norm.running_mean,
+                                              norm.running_var, norm.weight,
+                                              norm.bias))
+    scale = torch.rsqrt(var + norm.eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale
+    return scale, shift if bias is None else shift + bias
 
 
-def linear_weights(layer: nn.Module,
+def linear_weights(layer: Any,
                    name: str,
                    dtype: torch.dtype = torch.float64) -> Affine:
     """Read weight and bias of a layer; no bias is zeros.

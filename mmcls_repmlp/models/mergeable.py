@@ -5,6 +5,7 @@ import copy
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -72,10 +73,10 @@ class Mergeable(BaseModule):
             ValueError: If something cannot be merged, or what would come of
                 it is not finite.
         """
-        layers = {}
-        for name, affine in self.folded().items():
+        layers: dict[str, Affine] = {}
+        for name, (weight, bias) in self.folded().items():
             dtype = self.get_submodule(name).weight.dtype
-            layers[name] = tuple(tensor.to(dtype) for tensor in affine)
+            layers[name] = weight.to(dtype), bias.to(dtype)
             # On the meta device there is nothing to be finite.
             if not all(tensor.is_meta or tensor.isfinite().all()
                        for tensor in layers[name]):
@@ -113,7 +114,7 @@ class Mergeable(BaseModule):
         merge_all(self)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
-                              prefix: str, *args) -> None:
+                              prefix: str, *args: Any) -> None:
         check_state_dict(self.state_dict(), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -159,9 +160,11 @@ def adopt_all(model: nn.Module, plan: Plan) -> None:
 
 def _leave_inference_mode(model: nn.Module) -> None:
     # What a model built in inference mode has could not be trained or loaded.
-    memo = {}
+    memo: dict[int, Any] = {}
     for module in model.modules():
-        for table in (module._parameters, module._buffers):
+        tables: tuple[dict[str, Any],
+                      ...] = (module._parameters, module._buffers)
+        for table in tables:
             for name, tensor in table.items():
                 if tensor is not None and tensor.is_inference():
                     table[name] = copy.deepcopy(tensor, memo)

@@ -89,7 +89,7 @@ def check_one_device(layers: Iterable[tuple[str, nn.Module]]) -> None:
     Raises:
         ValueError: If they do; the message names a layer on each.
     """
-    devices = {}
+    devices: dict[torch.device, str] = {}
     for name, layer in layers:
         for value in _values(layer):
             devices.setdefault(value.device, name)

@@ -28,6 +28,8 @@ class PartitionPerceptron(Mergeable):
             checkpoints and init_cfg.
     """
 
+    fc3: nn.Conv2d
+    fc3_bn: nn.Module
     partition_size: tuple[int, int]
     reparam_conv_kernels: tuple[int, ...]
 
@@ -107,7 +109,7 @@ class PartitionPerceptron(Mergeable):
         return dict(fc3=(merged.view_as(weight), bias))
 
 
-def apply_fc3(fc3: nn.Module, x: Tensor) -> Tensor:
+def apply_fc3(fc3: nn.Conv2d, x: Tensor) -> Tensor:
     """Compute fc3 on the rows of every group, fast unless somebody could tell.
 
     Args:
@@ -125,7 +127,7 @@ def apply_fc3(fc3: nn.Module, x: Tensor) -> Tensor:
     return out.reshape(m, s, out.shape[1] // s)
 
 
-def apply_depthwise(branch: nn.Module, x: Tensor) -> Tensor:
+def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
     """Run a convolution of one kernel per channel, and its norm.
 
     Args:

@@ -58,11 +58,9 @@ def checkpointed(module: nn.Module, x: Tensor) -> Tensor:
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     # With momentum 0 the second pass leaves them as they are. It cannot leave
     # them out: it must save the same tensors for backward as the first.
-    tracking = [
-        (m, m.momentum, m.num_batches_tracked.clone())
-        for m in module.modules()
-        if isinstance(m, _BatchNorm) and m.track_running_stats and m.training
-    ]
+    tracking = [(m, m.momentum, m.num_batches_tracked.clone())
+                for m in module.modules() if isinstance(m, _BatchNorm)
+                and m.training and m.num_batches_tracked is not None]
     for norm, _, _ in tracking:
         norm.momentum = 0.
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
@@ -75,7 +76,7 @@ def merge_convs_into_fc(fc: Affine, convs: Sequence[Affine],
         return weight, bias
     largest = (max(k.shape[-2]
                    for k, _ in convs), max(k.shape[-1] for k, _ in convs))
-    kernel = sum(pad_kernel(k, largest) for k, _ in convs)
-    conv_bias = sum(b for _, b in convs)
+    kernel = torch.stack([pad_kernel(k, largest) for k, _ in convs]).sum(0)
+    conv_bias = torch.stack([b for _, b in convs]).sum(0)
     return (weight + conv_to_fc(kernel, size),
             bias + conv_bias.repeat_interleave(size[0] * size[1]))

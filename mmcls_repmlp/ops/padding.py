@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-Size = tuple[int, int]
+Size = Sequence[int]
 
 
 def pad_below_and_right(x: Tensor, size: Size) -> Tensor:

@@ -5,6 +5,8 @@ P = (H / h) * (W / w) partitions per map.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 
@@ -35,7 +37,7 @@ def partition(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x.reshape(-1, c, h, w)  # (N*P, C, h, w)
 
 
-def unpartition(x: Tensor, map_size: tuple[int, int]) -> Tensor:
+def unpartition(x: Tensor, map_size: Sequence[int]) -> Tensor:
     """Put partitions back together: the inverse of :func:`partition`.
 
     Args:

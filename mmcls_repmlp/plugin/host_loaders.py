@@ -29,7 +29,7 @@ _CONFIGS = (('meta', 'config'), ('meta', 'cfg'), ('message_hub',
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 
 
-def load_safely(filename: str, map_location: Any = None, **kwargs) -> Any:
+def load_safely(filename: str, map_location: Any = None, **kwargs: Any) -> Any:
     """Read a checkpoint to the CPU, weights only, for mmengine.
 
     Args:
@@ -66,7 +66,7 @@ def _weights_only(load: Loader) -> Loader:
     load = getattr(load, '__wrapped__', load)
 
     @wraps(load)
-    def safe(filename: str, *args, **kwargs) -> Any:
+    def safe(filename: str, *args: Any, **kwargs: Any) -> Any:
         with _forced_weights_only(), only_what_mmengine_writes():
             return _checked(load(filename, *args, **kwargs), filename)
 

@@ -65,10 +65,10 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().add_params(params, module, prefix, is_dcn_module)
         if prefix:  # the parts of a model come through here as well
             return
-        scale = self._scales(module)
+        scale, base_lr = self._scales(module), self.base_lr or 0.
         for group in params:
             parameter, = group['params']
-            group['lr'] = group.get('lr', self.base_lr) * scale[parameter]
+            group['lr'] = group.get('lr', base_lr) * scale[parameter]
         params[:] = _merged(params)
         print_log(
             f'{RATE}={self.rate}: {len(params)} groups, learning rates from '
@@ -77,7 +77,8 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             logger='current')
 
     def _scales(self, model: nn.Module) -> dict[nn.Parameter, float]:
-        depth_of, scales = _depth_function(model), {}
+        depth_of = _depth_function(model)
+        scales: dict[nn.Parameter, float] = {}
         for name, parameter in model.named_parameters():
             depth, num_layers = depth_of(name)
             scales[parameter] = self.rate**(num_layers - 1 - depth)
@@ -85,20 +86,22 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
-    if hasattr(model, 'get_layer_depth'):
-        return model.get_layer_depth
+    own = getattr(model, 'get_layer_depth', None)
+    if callable(own):
+        return own
     backbone = getattr(model, _BACKBONE, model)
-    if not hasattr(backbone, 'get_layer_depth'):
+    depth_of = getattr(backbone, 'get_layer_depth', None)
+    if not callable(depth_of):
         raise ConfigError(
             f'{RATE} needs a backbone that tells how deep its parameters lie '
             f'(get_layer_depth), and {type(backbone).__name__} does not: '
             'leave the constructor out of optim_wrapper')
-    return lambda name: backbone.get_layer_depth(name, f'{_BACKBONE}.')
+    return lambda name: depth_of(name, f'{_BACKBONE}.')
 
 
 def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join groups whose options are equal, in the order of the first."""
-    merged = []
+    merged: list[dict[str, Any]] = []
     for group in groups:
         options = {k: v for k, v in group.items() if k != 'params'}
         same = next((m for m in merged if options == {

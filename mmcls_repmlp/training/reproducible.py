@@ -64,7 +64,7 @@ class SeededIndices(Sequence):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, place: Any) -> int:
+    def __getitem__(self, place: Any) -> Any:
         return self.indices[place]
 
     def __iter__(self) -> Iterator[int]:
@@ -115,7 +115,7 @@ def seed_loader(loader: DataLoader, seed: int) -> None:
         loader: The loader, before its first batch.
         seed: Seed of the training.
     """
-    batches = loader.batch_sampler
+    batches: Any = loader.batch_sampler
     if batches is not None and not isinstance(batches, SeededBatches):
         # A loader refuses to be changed, lest others be misled by what they
         # read of it: the indices, and their number, stay the same.
@@ -148,7 +148,7 @@ class DistSamplerSeedHook(hooks.DistSamplerSeedHook):
         super().before_train_epoch(runner)
         seed_all(_EPOCH, runner.seed, runner.iter)
         loader = runner.train_dataloader
-        batches = loader.batch_sampler
+        batches: Any = loader.batch_sampler
         if isinstance(runner.train_loop, EpochBasedTrainLoop) and isinstance(
                 batches, SeededBatches) and self.saved_length == len(loader):
             batches.skip = runner.iter - runner.epoch * len(loader)

@@ -20,11 +20,12 @@ class TorchInit:
     def __call__(self, module: nn.Module) -> None:
         """Draw all weights anew; norms start at 1 and 0."""
         for part in module.modules():
-            if hasattr(part, 'reset_parameters'):
-                part.reset_parameters()
+            reset = getattr(part, 'reset_parameters', None)
+            if callable(reset):
+                reset()
             # mmengine goes on to every part that is not marked so.
             if part is not module:
-                part.is_init = not any(map(_loads, part.modules()))
+                vars(part)['is_init'] = not any(map(_loads, part.modules()))
 
 
 def _loads(part: nn.Module) -> bool:

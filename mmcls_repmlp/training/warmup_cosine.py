@@ -65,12 +65,12 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     @classmethod
     def build_iter_from_epoch(cls,
-                              *args,
+                              *args: Any,
                               end: int,
                               warmup: int,
                               epoch_length: int,
                               by_epoch: bool = True,
-                              **kwargs) -> WarmupCosineLR:
+                              **kwargs: Any) -> WarmupCosineLR:
         """Build it for iterations from numbers of epochs."""
         return cls(
             *args,

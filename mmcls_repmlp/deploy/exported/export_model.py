@@ -174,7 +174,7 @@ def _write_onnx(model: Served, path: Path, input_shape: tuple[int, int,
                                                               int]) -> None:
     with torch.no_grad():
         # From the model, not its program: dimensions keep their names.
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             model,
             **_traced(model, input_shape),
             dynamo=True,

@@ -21,6 +21,9 @@ class Served(nn.Module):
             must be turned round. Defaults to False.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self,
                  model: nn.Module,
                  mean: Sequence[float] | None = None,
@@ -34,7 +37,7 @@ class Served(nn.Module):
                                              False) else 'logits'
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
-        if self.raw:
+        if mean is not None and std is not None:
             self.register_buffer('scale', 1 / _per_channel(std))
             self.register_buffer('shift',
                                  -_per_channel(mean) / _per_channel(std))

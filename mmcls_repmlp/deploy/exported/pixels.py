@@ -108,7 +108,8 @@ def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
 
 
 def _decode_by_pillow(data: bytes, color_type: str) -> np.ndarray:
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data)) as opened:
+        image: Image.Image = opened
         if not color_type.endswith(_IGNORE):
             image = ImageOps.exif_transpose(image)
         if image.mode == 'LA':
@@ -121,19 +122,20 @@ def _decode_by_pillow(data: bytes, color_type: str) -> np.ndarray:
         return np.array(image)[:, :, ::-1]
 
 
-def _to_size(image: np.ndarray, size: tuple[int, int], backend: str,
+def _to_size(image: np.ndarray, size: Sequence[int], backend: str,
              interpolation: str) -> np.ndarray:
     name = FILTERS[backend][interpolation]
     if backend == _PILLOW:
         return np.array(
-            Image.fromarray(image).resize(size, Image.Resampling[name]))
+            Image.fromarray(image).resize((size[0], size[1]),
+                                          Image.Resampling[name]))
     cv2 = _opencv()
     return cv2.resize(image, size, interpolation=getattr(cv2, name))
 
 
 def _resize(image: np.ndarray, scale: Sequence[int] | None,
-            scale_factor: Sequence[float] | None, keep_ratio: bool,
-            backend: str, interpolation: str) -> np.ndarray:
+            scale_factor: Sequence[float], keep_ratio: bool, backend: str,
+            interpolation: str) -> np.ndarray:
     height, width = image.shape[:2]
     if scale is None:
         scale = _scaled((width, height), scale_factor)
@@ -142,10 +144,10 @@ def _resize(image: np.ndarray, scale: Sequence[int] | None,
             max(scale) / max(height, width),
             min(scale) / min(height, width))
         scale = _scaled((width, height), (factor, factor))
-    return _to_size(image, tuple(scale), backend, interpolation)
+    return _to_size(image, scale, backend, interpolation)
 
 
-def _scaled(size: Sequence[int], factors: Sequence[float]) -> tuple[int, ...]:
+def _scaled(size: Sequence[int], factors: Sequence[float]) -> Sequence[int]:
     return tuple(
         int(side * factor + 0.5) for side, factor in zip(size, factors))
 

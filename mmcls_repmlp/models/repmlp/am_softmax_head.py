@@ -1,6 +1,8 @@
 """Head for metric learning with an additive margin of the cosine."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmcls.models.heads import ArcFaceClsHead
 from mmcls.registry import MODELS
@@ -30,7 +32,7 @@ class AMSoftmaxClsHead(ArcFaceClsHead):
                  in_channels: int,
                  margin: float = 0.35,
                  scale: float = 30.,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(
             num_classes,
             in_channels,

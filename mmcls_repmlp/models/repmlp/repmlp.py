@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
@@ -62,6 +63,9 @@ class RepMLP(PartitionPerceptron):
             do not divide the channels, or ``conv_cfg`` names a type that
             cannot be merged.
     """
+
+    avg: Any
+    fc1_fc2: Any
 
     def __init__(self,
                  in_channels: int,

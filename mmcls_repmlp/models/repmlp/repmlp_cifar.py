@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from mmcls.registry import MODELS
 from mmengine.model import ModuleList
@@ -89,7 +90,8 @@ class RepMLPCifarNet(MergeableBackbone):
             positive_int('channels', number) for number in channels)
         self.out_indices = stage_indices(out_indices, self.num_stages)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
-        layer = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
+        layer: dict[str, Any] = dict(
+            conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
         repmlp = dict(
             partition_size=int_pair('partition_size', partition_size),
             reparam_conv_kernels=conv_kernels(reparam_conv_kernels),

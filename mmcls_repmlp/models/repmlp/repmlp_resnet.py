@@ -23,7 +23,7 @@ from .repmlp_resnet_blocks import (BaseBlock, RepMLPBottleneckBlock,
                                    RepMLPLightBlock, ResidualBlock)
 from .resnet_arch import ResNetStage, resnet_stages, resolve_depths
 
-BLOCKS = {
+BLOCKS: dict[str, Any] = {
     'base': BaseBlock,
     'light': RepMLPLightBlock,
     'bottleneck': RepMLPBottleneckBlock
@@ -123,7 +123,8 @@ class RepMLPResNet(MergeableBackbone):
         self.channels = tuple(stage.channels for stage in self.layout)
         self.out_indices = stage_indices(out_indices, self.num_stages)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
-        layer = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
+        layer: dict[str, Any] = dict(
+            conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
         self.stage0 = Sequential(
             ConvBN(in_channels, base_channels, 7, 2, relu=True, **layer),
             nn.MaxPool2d(3, stride=2, padding=1))
@@ -146,7 +147,7 @@ class RepMLPResNet(MergeableBackbone):
             return {}
         indices = stage_indices(stages, self.num_stages, 'repmlp_stages')
         groups = per_stage('num_groups', num_groups, len(indices))
-        arguments = {
+        arguments: dict[int, dict[str, Any]] = {
             i: dict(
                 repmlp=dict(
                     repmlp,
@@ -180,9 +181,9 @@ class RepMLPResNet(MergeableBackbone):
                             Stage(*built, with_cp=self.with_cp))
 
     def _build_block(self, stage: ResNetStage, in_channels: int, stride: int,
-                     repmlp: dict | None, **common) -> ResidualBlock:
+                     repmlp: dict | None, **common: Any) -> ResidualBlock:
         if stride != 1 or repmlp is None:
-            kind, special = BaseBlock, dict(stride=stride)
+            kind, special = BLOCKS['base'], dict(stride=stride)
         else:
             kind, special = BLOCKS[self.block], repmlp
         width = stage.channels // (self.expansion or kind.expansion)

@@ -7,6 +7,7 @@ Shape letters: N batch, C input and O output channels, H W map.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
@@ -37,7 +38,7 @@ class ResidualBlock(BaseModule):
                  stride: int = 1,
                  drop_path_rate: float = 0.,
                  init_cfg: dict | list[dict] | None = None,
-                 **layer) -> None:
+                 **layer: Any) -> None:
         super().__init__(init_cfg)
         projects = stride != 1 or in_channels != out_channels
         self.shortcut = ConvBN(
@@ -76,7 +77,7 @@ class BaseBlock(ResidualBlock):
                  out_channels: int,
                  stride: int = 1,
                  drop_path_rate: float = 0.,
-                 **layer) -> None:
+                 **layer: Any) -> None:
         super().__init__(in_channels, out_channels, stride, drop_path_rate,
                          **layer)
         self.conv1 = ConvBN(in_channels, mid_channels, relu=True, **layer)
@@ -109,7 +110,7 @@ class RepMLPLightBlock(ResidualBlock):
                  out_channels: int,
                  repmlp: dict,
                  drop_path_rate: float = 0.,
-                 **layer) -> None:
+                 **layer: Any) -> None:
         super().__init__(
             in_channels, out_channels, drop_path_rate=drop_path_rate, **layer)
         self.light_conv1 = ConvBN(
@@ -150,7 +151,7 @@ class RepMLPBottleneckBlock(ResidualBlock):
                  reduction: int,
                  repmlp: dict,
                  drop_path_rate: float = 0.,
-                 **layer) -> None:
+                 **layer: Any) -> None:
         super().__init__(
             in_channels, out_channels, drop_path_rate=drop_path_rate, **layer)
         if mid_channels % reduction:

@@ -82,8 +82,10 @@ def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
         raise ValueError(f'Custom arch needs a dict with keys {_PER_STAGE} '
                          f'and optionally {_KEYS[-1]!r}: check '
                          f'{", ".join(map(repr, sorted(wrong)))}')
-    resolved = Arch(*(_positive_ints(key, arch[key]) for key in _PER_STAGE),
-                    *_positive_ints(_KEYS[-1], [arch.get(_KEYS[-1], 8)]))
+    divisor, = _positive_ints(_KEYS[-1], [arch.get(_KEYS[-1], 8)])
+    channels, depths, sharesets = (
+        _positive_ints(key, arch[key]) for key in _PER_STAGE)
+    resolved = Arch(channels, depths, sharesets, divisor)
     _check_stages(resolved)
     return resolved
 

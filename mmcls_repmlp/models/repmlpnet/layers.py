@@ -4,6 +4,8 @@ Parameter names are those of published checkpoints and are frozen.
 """
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmcls.models.utils import SELayer
 from mmcv.cnn import ConvModule
@@ -26,7 +28,7 @@ class PatchEmbed(MmcvPatchEmbed):
     tokens and has no activation; here it is ReLU.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.act = nn.ReLU()
 

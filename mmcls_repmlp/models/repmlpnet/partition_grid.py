@@ -1,6 +1,7 @@
 """Which image sizes a RepMLPNet takes: whole partitions at every stage."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,7 +47,8 @@ class PartitionGrid:
                    for side, part, stride in zip(self.img_size, self.sizes[-1],
                                                  self.stride))
 
-    def check(self, map_size: Size, image_size: Size) -> None:
+    def check(self, map_size: Sequence[int],
+              image_size: Sequence[int]) -> None:
         """Make sure that all stages can be cut into whole partitions.
 
         Maps are compared, not images: for an img_size that the strides do not
@@ -65,16 +67,16 @@ class PartitionGrid:
                for big, small in zip(size, part)):
             return
         # While a graph is traced, sizes are tensors.
-        image_size = tuple(map(int, image_size))
+        height, width = map(int, image_size)
         h, w = self.img_size
         remedy = f'use {h}x{w}'
         if self.tiles_evenly:
             rows, cols = (max(1, round(got / side))
-                          for got, side in zip(image_size, self.img_size))
+                          for got, side in zip((height, width), self.img_size))
             remedy += (' or any multiple of it (pad_to_multiple=True pads to '
                        f'one), the nearest being {rows * h}x{cols * w}')
-        raise InputError(f'images of {image_size[0]}x{image_size[1]} do not '
+        raise InputError(f'images of {height}x{width} do not '
                          f'fit img_size={h}x{w}: {remedy}')
 
-    def _halvings(self, size: Size) -> list[Size]:
+    def _halvings(self, size: Sequence[int]) -> list[Size]:
         return [(size[0] >> i, size[1] >> i) for i in range(self.num_stages)]

@@ -6,6 +6,7 @@ h w partition, P partitions per map, Q = h * w, M = N * P * G.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
@@ -77,7 +78,8 @@ class RepMLPBlock(PartitionPerceptron):
         features = num_sharesets * path_h * path_w
         self.build_fc3(features, features, num_sharesets, deploy, conv_cfg)
         if not deploy:
-            self.build_branches(*[num_sharesets] * 4, conv_cfg, norm_cfg)
+            self.build_branches(num_sharesets, num_sharesets, num_sharesets,
+                                num_sharesets, conv_cfg, norm_cfg)
 
     @property
     def untouched(self) -> tuple[str, ...]:
@@ -134,10 +136,10 @@ class RepMLPNetUnit(BaseModule):
                  conv_cfg: dict | None = None,
                  norm_cfg: dict | None = None,
                  init_cfg: dict | list[dict] | None = None,
-                 **block) -> None:
+                 **block: Any) -> None:
         super().__init__(init_cfg)
         norm_cfg = norm_cfg or dict(type='BN')
-        cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+        cfgs: dict[str, Any] = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
         # Not in order of use: optimizer states in checkpoints go by position.
         self.repmlp_block = RepMLPBlock(channels, **block, **cfgs)
         self.ffn_block = ConvFFN(channels, channels * ffn_expand, **cfgs)

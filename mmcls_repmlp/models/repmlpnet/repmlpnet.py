@@ -5,6 +5,7 @@ Shape letters: N batch, C channels, H W map, h w partition.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmcls.registry import MODELS
@@ -108,7 +109,7 @@ class RepMLPNet(MergeableBackbone):
         self.out_after_downsample = out_after_downsample
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
-        cfgs = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+        cfgs: dict[str, Any] = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
         self.patch_embed = self._build_stem(in_channels,
                                             int_pair('patch_size', patch_size),
@@ -154,7 +155,7 @@ class RepMLPNet(MergeableBackbone):
                              f'strides divide, got {self.img_size!r}')
         return grid
 
-    def _build_stages(self, drop_path_rate: float, **unit) -> ModuleList:
+    def _build_stages(self, drop_path_rate: float, **unit: Any) -> ModuleList:
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         return ModuleList(
@@ -194,9 +195,9 @@ class RepMLPNet(MergeableBackbone):
         if not self.pad_to_multiple:
             return super().forward(x)
         padded = pad_below_and_right(x, self.img_size)
-        sizes = tuple(x.shape[2:]), tuple(padded.shape[2:])
         return tuple(
-            crop_padding(out, *sizes) for out in super().forward(padded))
+            crop_padding(out, tuple(x.shape[2:]), tuple(padded.shape[2:]))
+            for out in super().forward(padded))
 
     def embed(self, x: Tensor) -> Tensor:
         """Run the stem on images (N, in_channels, H, W), and check the map.

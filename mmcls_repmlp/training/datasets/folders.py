@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mmcls import datasets as host
@@ -34,6 +34,13 @@ class FoldersOfImages:
         kwargs: Arguments of the data set; ``extensions`` defaults to
             :func:`~mmcls_repmlp.training.datasets.suffixes.readable_suffixes`.
     """
+
+    CLASSES: Sequence[str] | None
+    ann_file: str
+    extensions: tuple[str, ...]
+    img_prefix: str
+    is_valid_file: Callable[[str], bool]
+    _metainfo: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault('extensions', readable_suffixes())

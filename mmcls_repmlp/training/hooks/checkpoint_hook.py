@@ -105,8 +105,9 @@ class CheckpointHook(hooks.CheckpointHook):
         super()._save_best_checkpoint(runner, metrics)
         after = self._best
         self._best = {key: after.get(key) or before[key] for key in before}
-        for path in {*before.values()} - {*self._best.values(), None}:
-            self._remove(path)
+        for path in {*before.values()} - {*self._best.values()}:
+            if path is not None:
+                self._remove(path)
 
     @property
     def _best(self) -> dict[str | None, str | None]:

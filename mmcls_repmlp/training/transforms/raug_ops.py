@@ -87,7 +87,8 @@ def _moved(matrix: Callable) -> Callable:
 
 
 def _rotate(image: Image.Image, degrees: float, draw: Draw) -> Image.Image:
-    return image.rotate(degrees, resample=draw.resample, fillcolor=FILL)
+    return image.rotate(
+        degrees, resample=Image.Resampling(draw.resample), fillcolor=FILL)
 
 
 def _posterize(image: Image.Image, bits: int) -> Image.Image:

@@ -16,5 +16,5 @@ class Loaded(NamedTuple):
         dtype: Name of the dtype of images; None if the file does not say.
     """
     compute: Callable[[np.ndarray], np.ndarray]
-    shape: tuple[int, ...] | None
+    shape: tuple[int | str, ...] | None
     dtype: str | None

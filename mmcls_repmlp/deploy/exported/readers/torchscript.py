@@ -75,7 +75,10 @@ def _checked(path: Path) -> BytesIO:
             if name.startswith('code/') and name.endswith('.py'):
                 module = name[len('code/'):-len('.py')].replace('/', '.')
                 tree = _checked_text(archive.read(name).decode(), path)
-                classes |= {f'{module}.{part.name}' for part in tree.body}
+                classes |= {
+                    f'{module}.{getattr(part, "name", None)}'
+                    for part in tree.body
+                }
                 # Written anew: comments and spelling do not come with it.
                 written.writestr(f'archive/{name}', ast.unparse(tree) + '\n')
         for folder in ('data', 'constants'):

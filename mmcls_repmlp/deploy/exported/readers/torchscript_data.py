@@ -63,7 +63,7 @@ def check_data(archive: Archive, folder: str, classes: set[str],
     data = archive.read(f'{folder}.pkl')
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name not in _OPCODES or ('PUT' in opcode.name
-                                           and argument > len(data)):
+                                           and int(argument or 0) > len(data)):
             raise UserError(f'{str(path)!r} was not loaded, because its '
                             f'pickle holds {opcode.name}, which tensors and '
                             'modules do not consist of')
