@@ -63,6 +63,7 @@ setup(
     license='Apache-2.0',
     # Python 3.14 has dropped pkgutil.find_loader, which mmengine calls.
     python_requires='>=3.10,<3.14',
+    py_modules=['mmcls_repmlp_cli'],
     packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
     cmdclass=dict(build_py=BuildWithMim),
     install_requires=read_requirements('runtime'),

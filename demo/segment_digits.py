@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--steps', type=int, default=200, help='of training; default: 200')
     parser.add_argument(
         '--force', action='store_true', help='replace an existing file')
-    args = parser.parse_args(argv)
-    return run_tool(parser, lambda: _segment(args.out, args.steps, args.force))
+    return run_tool(parser, _segment, parser.parse_args(argv))
 
 
 def _segment(out: Path, steps: int, force: bool) -> None:

@@ -24,8 +24,8 @@ print(type(mmcls.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
 def installed(tmp_path_factory):
     """The unpacked wheel: what ``pip install .`` puts into place."""
     source, out = (tmp_path_factory.mktemp(name) for name in ('src', 'out'))
-    files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md',
-             'model-index.yml')
+    files = ('setup.py', 'mmcls_repmlp_cli.py', 'pyproject.toml',
+             'MANIFEST.in', 'README.md', 'model-index.yml')
     for name in files:
         shutil.copy(ROOT / name, source)
     for name in ('mmcls_repmlp', 'configs', 'tools', 'demo', 'requirements'):

@@ -1,24 +1,22 @@
 """Train the model of a config."""
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis._command_line.cli import (add_runner_arguments,
-                                                 adopt_local_rank, run_tool)
-from mmcls_repmlp.apis.train import LATEST, train
+from mmcls_repmlp_cli import (add_runner_arguments, choices, new_parser,
+                              run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument('config', help='config file')
     add_runner_arguments(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
-        const=LATEST,
+        const=choices.LATEST,
         metavar='CKPT',
         help='go on from this checkpoint, or from the newest whole one in '
         'the work folder if none is named')
@@ -40,21 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--force',
         action='store_true',
         help='remove checkpoints of another training in the work folder')
-    args = parser.parse_args(argv)
-    adopt_local_rank(args.local_rank)
-    return run_tool(
-        parser, lambda: train(
-            args.config,
-            work_dir=args.work_dir,
-            resume=args.resume,
-            amp=args.amp,
-            auto_scale_lr=args.auto_scale_lr,
-            no_validate=args.no_validate,
-            cfg_options=args.cfg_options,
-            launcher=args.launcher,
-            seed=args.seed,
-            check_data=args.check_data,
-            force=args.force))
+    return run_tool(parser, 'mmcls_repmlp.apis.train:train',
+                    parser.parse_args(argv))
 
 
 if __name__ == '__main__':

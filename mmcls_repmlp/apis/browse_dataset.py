@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 from torch.utils.data import Dataset
 
+from mmcls_repmlp.apis._command_line.choices import MODES
 from mmcls_repmlp.apis._shared.config import (data_errors, loader_config,
                                               read_config, user_errors)
 from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
@@ -26,14 +27,6 @@ from mmcls_repmlp.apis._shared.pictures import (READABLE, check_folder,
                                                 side_by_side)
 from mmcls_repmlp.errors import UserError
 
-PHASES = ('train', 'val', 'test')
-# Which of the pictures along a pipeline are shown.
-MODES = {
-    'transformed': slice(-1, None),
-    'original': slice(0, 1),
-    'concat': slice(None),
-    'pipeline': slice(None)
-}
 _FIRST_AND_LAST = 'concat'
 _CAPTION = dict(
     colors='white',
@@ -61,7 +54,8 @@ def browse_dataset(config: str | Path,
                    number: int = 20,
                    mode: str = 'transformed',
                    cfg_options: Mapping[str, Any] | None = None,
-                   force: bool = False) -> list[Path]:
+                   force: bool = False,
+                   report: Callable[[str], None] = print) -> list[Path]:
     """Write pictures of samples spread evenly over a data set.
 
     Normalisation within the pipeline is undone, so that colours look as in
@@ -78,6 +72,7 @@ def browse_dataset(config: str | Path,
             'transformed'.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out_dir`` may hold files. Defaults to False.
+        report: Called with how many are written. Defaults to print.
 
     Returns:
         The files written.
@@ -95,11 +90,13 @@ def browse_dataset(config: str | Path,
         visualizer = ClsVisualizer()
         visualizer.dataset_meta = dataset.metainfo
         picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
-        return [
+        written = [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
             for i in track_iter_progress(
                 picks.round().astype(int).tolist(), file=sys.stderr)
         ]
+    report(f'{len(written)} pictures in {out_dir}')
+    return written
 
 
 def _recording(dataset: Config, cfg: Config) -> Dataset:

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmcls_repmlp.apis._command_line.choices import INT8, PRECISIONS
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
 from mmcls_repmlp.apis._shared.model import fill_model
@@ -25,14 +26,6 @@ from mmcls_repmlp.deploy.exported.export_wrapper import Served
 from mmcls_repmlp.errors import ConfigError, UserError
 from mmcls_repmlp.files import check_writable
 
-INT8 = 'int8'
-# What weights are kept in; int8 files are made of float32 ones.
-PRECISIONS = {
-    'fp32': torch.float32,
-    'fp16': torch.float16,
-    'bf16': torch.bfloat16,
-    INT8: torch.float32
-}
 # Where a precision is not to be had: what the runtime lacks on a CPU.
 _WITHOUT = {
     ('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
@@ -132,7 +125,8 @@ def _write_float(served: Served, model: nn.Module, cfg: Config,
         # be wrong itself.
         images = some_images(cfg, model, served.raw, input_shape)
         reference = served
-        served = copy.deepcopy(served).to_precision(PRECISIONS[precision])
+        served = copy.deepcopy(served).to_precision(
+            getattr(torch, PRECISIONS[precision]))
     count = sum(map(len, images))
     verified_on = (f'{count} images of the test data, against fp32'
                    if count else 'random images')

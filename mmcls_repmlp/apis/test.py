@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from mmcls_repmlp.apis._command_line.choices import METRICS
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               read_config, set_launcher,
                                               set_loader_defaults,
@@ -29,8 +30,6 @@ from mmcls_repmlp.checkpoints import (class_names, load_strictly,
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_writable
 
-METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
-OUT_ITEMS = ('pred', 'metrics')
 _SUFFIXES = {
     'pred': ('.pkl', '.pickle'),
     'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')
@@ -60,7 +59,7 @@ def test(config: str | Path,
     Args:
         config: Path of the config.
         checkpoint: Path or URL of the checkpoint.
-        metrics: Names out of :data:`METRICS`. Defaults to what the config
+        metrics: Names out of ``choices.METRICS``. Defaults to what the config
             evaluates.
         metric_options: Options of these metrics, such as ``topk``. Defaults
             to none.

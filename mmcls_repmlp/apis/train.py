@@ -17,9 +17,9 @@ from mmcls_repmlp.apis._before_training.classes import (check_classes,
 from mmcls_repmlp.apis._before_training.pretrained import (check_pretrained,
                                                            fetch_pretrained)
 from mmcls_repmlp.apis._before_training.rehearsal import rehearse
-from mmcls_repmlp.apis._before_training.resume import (LATEST, Start,
-                                                       check_start, find_start,
-                                                       finished, newest_name)
+from mmcls_repmlp.apis._before_training.resume import (Start, check_start,
+                                                       find_start, finished,
+                                                       newest_name)
 from mmcls_repmlp.apis._before_training.training_state import \
     load_training_state
 from mmcls_repmlp.apis._before_training.work_dir import (check_unused,
@@ -35,8 +35,6 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.training import seed_loader
-
-__all__ = ['LATEST', 'train']
 
 
 def train(config: str | Path,

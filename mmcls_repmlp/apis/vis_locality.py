@@ -31,7 +31,7 @@ def vis_locality(config: str | Path,
                  checkpoint: str | Path,
                  out: str | Path,
                  block: str | None = None,
-                 position: tuple[int, int] | None = None,
+                 position: Sequence[int] | None = None,
                  shareset: int = 0,
                  over_training: Sequence[str | Path] = (),
                  key: str | None = None,
@@ -70,7 +70,8 @@ def vis_locality(config: str | Path,
         model, content = fill_model(cfg, source, either_form=True, key=key)
         name, module = _block(model, block)
         with user_errors(f'block {name} of {source} cannot be drawn'):
-            found.append(locality(module, position, shareset))
+            found.append(
+                locality(module, position and tuple(position), shareset))
         titles.append(_title(content, source))
         report(f'{titles[-1]}: {_describe(found[-1])}')
     with atomic_write(out, force) as temporary:

@@ -28,8 +28,7 @@ from tests.tools.test_tools import call
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
 # Nothing of these may be imported.
 WITHOUT_MMCLS = ('import sys; sys.modules["mmcls"] = '
-                 'sys.modules["mmcls_repmlp"] = sys.modules["mmengine"] = '
-                 'sys.modules["mmcv"] = None; ')
+                 'sys.modules["mmengine"] = sys.modules["mmcv"] = None; ')
 
 
 @pytest.fixture(scope='module')
@@ -109,6 +108,7 @@ def test_runs_where_only_the_package_is_installed(artefact, image, tmp_path):
         ROOT / 'mmcls_repmlp',
         site / 'mmcls_repmlp',
         ignore=shutil.ignore_patterns('.mim', '__pycache__'))
+    shutil.copy(ROOT / 'mmcls_repmlp_cli.py', site)
     mim = site / 'mmcls_repmlp' / '.mim' / 'tools' / 'deployment'
     mim.mkdir(parents=True)
     alone = tmp_path / 'elsewhere'

@@ -1,20 +1,16 @@
 """Test a checkpoint and count which class it takes for which."""
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis._command_line.cli import (add_cfg_options,
-                                                 add_config_and_checkpoint,
-                                                 add_device, add_force,
-                                                 run_tool)
-from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
+from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
+                              add_device, add_force, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     add_config_and_checkpoint(parser)
     parser.add_argument(
         '--out', metavar='FILE', help='picture (.png) or table (.csv)')
@@ -25,17 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    return run_tool(
-        parser, lambda: confusion_matrix(
-            args.config,
-            args.checkpoint,
-            out=args.out,
-            include_values=args.include_values,
-            device=args.device,
-            key=args.key,
-            cfg_options=args.cfg_options,
-            force=args.force))
+    return run_tool(parser,
+                    'mmcls_repmlp.apis.confusion_matrix:confusion_matrix',
+                    parser.parse_args(argv))
 
 
 if __name__ == '__main__':

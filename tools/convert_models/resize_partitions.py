@@ -1,18 +1,16 @@
 """Make a checkpoint for images of another size out of a trained one."""
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
-                                                 add_key, add_size, run_tool)
-from mmcls_repmlp.apis.resize_partitions import resize_checkpoint
+from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, add_size,
+                              new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument('config', help='config file that SRC belongs to')
     parser.add_argument('src', help='checkpoint, a file or URL')
     parser.add_argument('dst', help='resized checkpoint to write')
@@ -20,16 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_key(parser)
     add_force(parser)
     add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    return run_tool(
-        parser, lambda: resize_checkpoint(
-            args.config,
-            args.src,
-            args.dst,
-            args.to,
-            key=args.key,
-            force=args.force,
-            cfg_options=args.cfg_options))
+    return run_tool(parser,
+                    'mmcls_repmlp.apis.resize_partitions:resize_checkpoint',
+                    parser.parse_args(argv))
 
 
 if __name__ == '__main__':

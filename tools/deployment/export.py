@@ -1,26 +1,23 @@
 """Export a checkpoint to ONNX, OpenVINO, torch.export or TorchScript."""
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
-                                                 add_key, add_size, run_tool)
-from mmcls_repmlp.apis.export import PRECISIONS, export_checkpoint
+from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, add_size,
+                              choices, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument('config', help='config file of either form')
     parser.add_argument('checkpoint', help='training or deploy checkpoint')
     add_key(parser)
     parser.add_argument('out', help='file to write: .onnx, .xml, .pt2, .pt')
     parser.add_argument(
         '--precision',
-        choices=PRECISIONS,
-        default='fp32',
+        choices=choices.PRECISIONS,
         help='of weights and arithmetic; default: fp32')
     parser.add_argument(
         '--with-preprocess',
@@ -33,19 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_size(parser, '--shape', "of the images; default: the model's img_size")
     add_force(parser)
     add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    return run_tool(
-        parser, lambda: export_checkpoint(
-            args.config,
-            args.checkpoint,
-            args.out,
-            precision=args.precision,
-            with_preprocess=args.with_preprocess,
-            calibrate=args.calibrate,
-            shape=args.shape,
-            force=args.force,
-            key=args.key,
-            cfg_options=args.cfg_options))
+    return run_tool(parser, 'mmcls_repmlp.apis.export:export_checkpoint',
+                    parser.parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -1,18 +1,16 @@
 """Draw what merging does to fc3, for one output of one block."""
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp.apis._command_line.cli import (add_cfg_options, add_force,
-                                                 add_key, run_tool)
-from mmcls_repmlp.apis.vis_locality import vis_locality
+from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, new_parser,
+                              run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='training checkpoint')
     add_key(parser)
@@ -28,28 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar=('ROW', 'COL'),
         help='which output, within a partition; default: its centre')
     parser.add_argument(
-        '--shareset', type=int, default=0, help='which shareset; default: 0')
+        '--shareset', type=int, help='which shareset; default: 0')
     parser.add_argument(
         '--over-training',
         nargs='+',
-        default=(),
         metavar='CHECKPOINT',
         help='earlier checkpoints, to draw a column of each')
     add_force(parser)
     add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    return run_tool(
-        parser, lambda: vis_locality(
-            args.config,
-            args.checkpoint,
-            args.out,
-            block=args.block,
-            position=args.position and tuple(args.position),
-            shareset=args.shareset,
-            over_training=args.over_training,
-            key=args.key,
-            cfg_options=args.cfg_options,
-            force=args.force))
+    return run_tool(parser, 'mmcls_repmlp.apis.vis_locality:vis_locality',
+                    parser.parse_args(argv))
 
 
 if __name__ == '__main__':

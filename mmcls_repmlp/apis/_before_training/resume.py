@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
+from mmcls_repmlp.apis._command_line.choices import LATEST
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
@@ -16,8 +17,6 @@ from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.training import LENGTH
 
 from .work_dir import folder_of, hook_config, saved_checkpoints
-
-LATEST = 'auto'
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 import traceback
 from contextlib import suppress
 from pathlib import Path
-
-import torch
-from mmengine.logging import MMLogger
 
 # A sentence, not the novel that some errors tell.
 _LONGEST = 300
@@ -36,11 +34,15 @@ def describe(error: BaseException) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether memory has run out, of the machine or of a device."""
-    # On a CPU PyTorch has no class for it, only a text.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and
-        ("can't allocate memory" in str(error)
-         or 'not enough memory' in str(error)))
+    # Of what is not imported it is none. On a CPU PyTorch has no class for
+    # it, only a text.
+    torch = sys.modules.get('torch')
+    on_device = getattr(torch, 'OutOfMemoryError', MemoryError)
+    return isinstance(
+        error,
+        (MemoryError, on_device)) or (isinstance(error, RuntimeError) and
+                                      ("can't allocate memory" in str(error)
+                                       or 'not enough memory' in str(error)))
 
 
 def keep_traceback(error: BaseException, name: str) -> str:
@@ -65,11 +67,13 @@ def keep_traceback(error: BaseException, name: str) -> str:
 
 
 def _log_file() -> Path | None:
-    if not MMLogger._instance_dict:  # asking for it would make one
+    loggers = getattr(sys.modules.get('mmengine.logging'), 'MMLogger', None)
+    # Asking for one would make one.
+    if loggers is None or not loggers._instance_dict:
         return None
     paths = [
         handler.baseFilename
-        for handler in MMLogger.get_current_instance().handlers
+        for handler in loggers.get_current_instance().handlers
         if isinstance(handler, logging.FileHandler)
     ]
     return Path(paths[-1]) if paths else None

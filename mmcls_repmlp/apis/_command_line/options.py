@@ -1,14 +1,13 @@
 """Settings given on the command line, held against the config they change."""
 from __future__ import annotations
 
-import argparse
 import difflib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.errors import ConfigError
@@ -21,27 +20,6 @@ _KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
           'tta_model', 'tta_pipeline')
 # How alike a key is, as difflib counts, that was meant.
 _ALIKE, _RATHER_ALIKE = 0.85, 0.6
-
-
-class KeyValue(DictAction):
-    """Reads KEY=VALUE pairs as mmengine does, and refuses others in words."""
-
-    def __call__(self,
-                 parser: argparse.ArgumentParser,
-                 namespace: argparse.Namespace,
-                 values: Sequence[str],
-                 option_string: str | None = None) -> None:
-        """Add the pairs to those read before."""
-        for pair in values:
-            key, sign, _ = pair.partition('=')
-            if not sign or not all(map(str.strip, key.split('.'))):
-                parser.error(f'{option_string} takes pairs KEY=VALUE: '
-                             f'{pair!r} is none')
-            try:
-                super().__call__(parser, namespace, [pair], option_string)
-            except (AssertionError, RecursionError) as error:
-                parser.error(f'{option_string}: the value in {pair!r} cannot '
-                             f'be read ({error})')
 
 
 def check_options(config: Config, options: Mapping[str, Any]) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from mmcls_repmlp.apis._command_line.cli import (add_runner_arguments,
-                                                 add_size, adopt_local_rank,
-                                                 run_tool)
+from mmcls_repmlp.apis._command_line.cli import run_tool
 from mmcls_repmlp.apis._command_line.stops import TerminatedError
 from mmcls_repmlp.errors import CheckpointError, JobFailedError
 from tests.helpers import ROOT
 
 PARSER = argparse.ArgumentParser(prog='tool.py')
+
+
+def run(job, **arguments):
+    return run_tool(PARSER, job, argparse.Namespace(**arguments))
 
 
 def fail(error):
@@ -27,9 +29,9 @@ def fail(error):
 
 
 def test_exit_codes_and_messages(capsys):
-    assert run_tool(PARSER, lambda: None) == 0
-    assert run_tool(PARSER, fail(CheckpointError('no\n  such file'))) == 2
-    assert run_tool(PARSER, fail(JobFailedError('differs'))) == 1
+    assert run(lambda: None) == 0
+    assert run(fail(CheckpointError('no\n  such file'))) == 2
+    assert run(fail(JobFailedError('differs'))) == 1
     assert capsys.readouterr().err.splitlines() == [
         'tool.py: error: no such file', 'tool.py: error: differs'
     ]
@@ -42,7 +44,7 @@ def test_exit_codes_and_messages(capsys):
      (MemoryError(), 'not enough memory'),
      (BrokenPipeError(32, 'Broken pipe'), 'Broken pipe')])
 def test_what_nobody_foresaw_is_a_sentence_and_a_file(capsys, error, words):
-    assert run_tool(PARSER, fail(error)) == 1
+    assert run(fail(error)) == 1
     said, = capsys.readouterr().err.splitlines()
     assert said.startswith('tool.py: error: ') and words in said
     path = re.search(r'\(the traceback is in (.*)\)$', said)[1]
@@ -58,7 +60,7 @@ def test_a_failure_with_a_cause_keeps_its_traceback(capsys):
         except KeyError as error:
             raise JobFailedError('training failed') from error
 
-    assert run_tool(PARSER, job) == 1
+    assert run(job) == 1
     said = capsys.readouterr().err
     assert 'error: training failed (the traceback is in ' in said
     assert "KeyError: 'exp_avg'" in Path(
@@ -71,7 +73,7 @@ def test_a_failure_with_a_cause_keeps_its_traceback(capsys):
      (KeyboardInterrupt('a.pth is left'), 130, 'stopped: a.pth is left'),
      (TerminatedError(), 143, 'stopped')])
 def test_who_stops_a_tool_gets_a_sentence(capsys, error, code, words):
-    assert run_tool(PARSER, fail(error)) == code
+    assert run(fail(error)) == code
     assert capsys.readouterr().err == f'tool.py: {words}\n'
 
 
@@ -103,41 +105,20 @@ def test_a_closed_pipe_ends_in_no_traceback(project, tmp_path, tool):
         assert done.returncode in (0, 141)  # nothing or something was left
 
 
-def test_runner_arguments():
-    parser = argparse.ArgumentParser()
-    add_runner_arguments(parser)
-    args = parser.parse_args(
-        ['--cfg-options', 'a.b=1', 'c="[(1,2)]"', '--launcher', 'slurm'])
-    assert args.cfg_options == {'a.b': 1, 'c': [(1, 2)]}
-    assert args.launcher == 'slurm' and args.work_dir is None
-
-
 def test_rank_from_the_environment_goes_before_the_argument(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '3')
-    adopt_local_rank(1)
+    assert run(lambda: None, local_rank=1) == 0
     assert os.environ['LOCAL_RANK'] == '3'
     monkeypatch.delenv('LOCAL_RANK')
-    adopt_local_rank(1)
+    assert run(lambda: None, local_rank=1) == 0
     assert os.environ.pop('LOCAL_RANK') == '1'
 
 
-@pytest.mark.parametrize(('given', 'size'),
-                         [([], None), (['--shape', '32'], (32, 32)),
-                          (['--shape', '32', '48'], (32, 48))])
-def test_a_size_is_one_number_or_two(given, size):
-    parser = argparse.ArgumentParser()
-    add_size(parser, '--shape', 'of it')
-    assert parser.parse_args(given).shape == size
-
-
-@pytest.mark.parametrize('given', [['0'], ['1', '2', '3'], ['-4', '4'], ['x']])
-def test_what_is_no_size(given, capsys):
-    parser = argparse.ArgumentParser()
-    add_size(parser, '--shape', 'of it')
-    with pytest.raises(SystemExit) as exit_:
-        parser.parse_args(['--shape', *given])
-    assert exit_.value.code == 2
-    assert '--shape' in capsys.readouterr().err
+def test_a_job_is_imported_by_its_name_and_told_what_was_given(capsys):
+    assert run('builtins:print', sep='-') == 0
+    assert capsys.readouterr().out == '\n'
+    assert run('builtins:prin') == 1
+    assert "no attribute 'prin'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('job', 'code'), [(lambda: None, 0),
@@ -146,5 +127,5 @@ def test_one_of_several_processes_ends_at_once(monkeypatch, job, code):
     ended = []
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
     monkeypatch.setattr(os, '_exit', ended.append)
-    run_tool(PARSER, job)
+    run(job)
     assert ended == [code]

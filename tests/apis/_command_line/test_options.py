@@ -1,10 +1,9 @@
-import argparse
 import re
 
 import pytest
 from mmengine.config import Config
 
-from mmcls_repmlp.apis._command_line.options import KeyValue, check_options
+from mmcls_repmlp.apis._command_line.options import check_options
 from mmcls_repmlp.errors import ConfigError
 
 CONFIG = Config(
@@ -15,34 +14,6 @@ CONFIG = Config(
         pipeline=[dict(type='A', scale=2),
                   dict(type='B')],
         load_from=None))
-
-
-def parse(*pairs):
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--set', nargs='+', action=KeyValue)
-    return parser.parse_args(['--set', *pairs]).set
-
-
-def test_pairs_are_read_as_mmengine_does():
-    assert parse('a.b=1', 'c=x=y', 'd=(1,2)', 'e=') == {
-        'a.b': 1,
-        'c': 'x=y',
-        'd': (1, 2),
-        'e': ''
-    }
-
-
-@pytest.mark.parametrize(('pair', 'message'),
-                         [('abc', "takes pairs KEY=VALUE: 'abc' is none"),
-                          ('=1', "'=1' is none"), ('a..b=1', 'is none'),
-                          ('.a=1', 'is none'), ('a.=1', 'is none'),
-                          ('a=(1,2', 'cannot be read'),
-                          ('a=[1,2', 'cannot be read')])
-def test_what_is_no_pair(capsys, pair, message):
-    with pytest.raises(SystemExit) as ended:
-        parse('x=1', pair)
-    assert ended.value.code == 2
-    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

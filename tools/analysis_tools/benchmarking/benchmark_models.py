@@ -28,7 +28,6 @@ from mmcls_repmlp.models import RepMLPNet
 from .candidates import build_contestant
 from .peak_memory import peak_memory
 
-DTYPES = ('float32', 'bfloat16', 'float16')
 _PACKAGES = ('torch', 'mmcls', 'onnxruntime', 'openvino')
 _BACKWARD = 3  # a training step multiplies three times what inference does
 

@@ -1,0 +1,24 @@
+"""What options can be chosen from; tools read it before any job."""
+
+# Names of RepMLPNet's variants, as models.ARCH_ZOO has them.
+ARCHS = ('t', 'tiny', 'b', 'base', 'd', 'deep', 'l', 'large')
+LATEST = 'auto'  # the newest whole checkpoint of a work folder
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
+# Which of the pictures along a pipeline are shown.
+MODES = {
+    'transformed': slice(-1, None),
+    'original': slice(0, 1),
+    'concat': slice(None),
+    'pipeline': slice(None)
+}
+OUT_ITEMS = ('pred', 'metrics')
+PHASES = ('train', 'val', 'test')
+INT8 = 'int8'
+# torch's name of what weights are kept in; int8 files are made of float32.
+PRECISIONS = {
+    'fp32': 'float32',
+    'fp16': 'float16',
+    'bf16': 'bfloat16',
+    INT8: 'float32'
+}

@@ -1,0 +1,14 @@
+import torch
+
+from mmcls_repmlp.apis._command_line import choices
+from mmcls_repmlp.models import ARCH_ZOO
+
+
+def test_the_variants_are_all_there_are():
+    assert choices.ARCHS == tuple(ARCH_ZOO)
+
+
+def test_precisions_are_those_of_torch():
+    assert all(
+        isinstance(getattr(torch, name), torch.dtype)
+        for name in choices.PRECISIONS.values())
