@@ -107,14 +107,11 @@ def scale_shift(norm: Any,
         raise ValueError(f'{name} is normalised by {type(norm).__name__}, '
                          'which cannot be merged: only batch norm with '
                          'running statistics (BN, SyncBN) can')
-    mean, var, weight, bias = (None if tensor is None else tensor.to(dtype)
-                               for tensor in (norm.running_mean,
-                                              norm.running_var, norm.weight,
-                                              norm.bias))
-    scale = torch.rsqrt(var + norm.eps)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
+    scale = torch.rsqrt(norm.running_var.to(dtype) + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight.to(dtype)
+    shift = -norm.running_mean.to(dtype) * scale
+    return scale, shift if norm.bias is None else shift + norm.bias.to(dtype)
 
 
 def linear_weights(layer: Any,

@@ -68,4 +68,5 @@ def _statistics_kept(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum, batches in tracking:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.copy_(batches)

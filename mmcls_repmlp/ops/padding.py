@@ -4,6 +4,8 @@ Shape letters: N batch, C channels, H W image.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 

@@ -149,7 +149,9 @@ class FoldersOfImages:
                         classes: str | Sequence[str] | None) -> dict:
         if isinstance(classes, str):
             classes = read_lines(expanduser(classes))
-        return super()._compat_classes(metainfo, classes)
+        # Of the host's data set that this is mixed into.
+        return super()._compat_classes(  # type: ignore[misc]
+            metainfo, classes)
 
 
 def _shown(paths: Iterable[str]) -> list[str]:

@@ -36,6 +36,8 @@ class CheckpointHook(hooks.CheckpointHook):
     place of good ones.
     """
 
+    file_backend: Any
+
     def before_train(self, runner: Runner) -> None:
         """Find the folder and what is in it; remove nothing yet."""
         # What is left over is removed after the next checkpoint is written.
