@@ -1,7 +1,7 @@
 # make demo    set up, then train, merge and test a model on real digits
 # make test    set up, then run all tests
 # make fuzz    set up, then try thousands of damaged checkpoints
-# make lint    set up, then check format, imports and style
+# make lint    set up, then check format, imports, style and types
 # make docs    set up, then generate tables and the API page anew
 # make clean   remove what these made
 # make test-processors   run all tests as lesser processors would: see
@@ -35,6 +35,7 @@ lint: $(READY)
 	$(BIN)/isort --check .
 	$(BIN)/yapf --diff --recursive --parallel .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

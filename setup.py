@@ -65,6 +65,7 @@ setup(
     python_requires='>=3.10,<3.14',
     py_modules=['mmcls_repmlp_cli'],
     packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
+    package_data=dict(mmcls_repmlp=['py.typed']),
     cmdclass=dict(build_py=BuildWithMim),
     install_requires=read_requirements('runtime'),
     extras_require={

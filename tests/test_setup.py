@@ -56,6 +56,7 @@ def test_configs_and_tools_are_inside_as_mim_expects(installed):
                 for path in (ROOT / name).rglob('*.py')
             }
     assert not [*mim.rglob('__pycache__')]
+    assert (mim.parent / 'py.typed').is_file()
 
 
 def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
@@ -115,7 +116,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'log {str(path)!r} cannot be read ({error}): give '
                         'the scalars.json in a vis_data folder') from error
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
@@ -191,6 +192,6 @@ def _draw_panel(axes: Axes, key: str, names: Sequence[str],
             label=name,
             marker='.' if curve.evaluated else None)
     axes.set(xlabel=curves[0].unit, ylabel=key)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)

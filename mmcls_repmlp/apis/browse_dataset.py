@@ -13,10 +13,9 @@ from mmcls.datasets import build_dataset
 from mmcls.structures import ClsDataSample
 from mmcls.visualization import ClsVisualizer
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
-from torch.utils.data import Dataset
 
 from mmcls_repmlp.apis._command_line.choices import MODES
 from mmcls_repmlp.apis._shared.config import (data_errors, loader_config,
@@ -99,7 +98,7 @@ def browse_dataset(config: str | Path,
     return written
 
 
-def _recording(dataset: Config, cfg: Config) -> Dataset:
+def _recording(dataset: Config, cfg: Config) -> BaseDataset:
     init_default_scope(cfg.default_scope)
     check_annotation_files(dataset)
     with user_errors('the data set of the config cannot be built'):

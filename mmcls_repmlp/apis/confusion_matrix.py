@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 from mmcls.evaluation import ConfusionMatrix
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from mmengine.dataset import BaseDataset
+from mmengine.model import BaseModel
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from mmcls_repmlp.apis._shared.config import loader_config, read_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
@@ -85,17 +87,18 @@ def confusion_matrix(config: str | Path,
 
 
 @torch.inference_mode()
-def _count(model: nn.Module, loader: DataLoader) -> Tensor:
+def _count(model: BaseModel, loader: DataLoader) -> Tensor:
     metric = ConfusionMatrix()
     for batch in batches(loader):
         metric.process(
             batch,
             [sample.cpu().to_dict() for sample in model.test_step(batch)])
-    result = metric.evaluate(len(loader.dataset))
+    dataset: Any = loader.dataset
+    result = metric.evaluate(len(dataset))
     return result['confusion_matrix/result']
 
 
-def _names(dataset: Dataset, count: int) -> list[str]:
+def _names(dataset: BaseDataset, count: int) -> list[str]:
     names = names_of(dataset)[:count]
     return [*names, *(f'class {i}' for i in range(len(names), count))]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._command_line.choices import INT8, PRECISIONS
 from mmcls_repmlp.apis._shared.config import read_config
@@ -106,7 +106,7 @@ def export_checkpoint(config: str | Path,
     report(f'[3/3] writing {out} and running it')
     if precision == INT8:
         return write_int8(
-            served, model, cfg, out, input_shape, calibrate, {
+            served, model, cfg, out, input_shape, str(calibrate), {
                 **card, 'precision': precision,
                 'verified_on': 'all images of the test data'
             }, force, report)
@@ -114,7 +114,7 @@ def export_checkpoint(config: str | Path,
                         force, report)
 
 
-def _write_float(served: Served, model: nn.Module, cfg: Config,
+def _write_float(served: Served, model: BaseModel, cfg: Config,
                  out: str | Path, input_shape: tuple[int, int, int],
                  precision: str, card: Mapping[str, Any], force: bool,
                  report: Callable[[str], None]) -> float:
@@ -140,7 +140,7 @@ def _write_float(served: Served, model: nn.Module, cfg: Config,
     return difference
 
 
-def _served(model: nn.Module, with_preprocess: bool,
+def _served(model: BaseModel, with_preprocess: bool,
             input_shape: tuple[int, int, int]) -> Served:
     try:
         fused = fuse_for_inference(model)
@@ -157,7 +157,7 @@ def _served(model: nn.Module, with_preprocess: bool,
                               or input_shape[0] == 1))
 
 
-def _normalisation(model: nn.Module,
+def _normalisation(model: BaseModel,
                    channels: int) -> tuple[list[float], list[float]]:
     preprocessor = model.data_preprocessor
     if getattr(preprocessor, 'mean', None) is None:
@@ -167,7 +167,7 @@ def _normalisation(model: nn.Module,
             preprocessor.std.flatten().tolist())
 
 
-def _card(model: nn.Module, cfg: Config, checkpoint: Any,
+def _card(model: BaseModel, cfg: Config, checkpoint: Any,
           input_shape: tuple[int, int, int], served: Served) -> dict[str, Any]:
     mean, std = _normalisation(model, input_shape[0])
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)

@@ -42,7 +42,8 @@ def get_flops(config: str | Path,
         raise UserError(f'config {str(config)!r} is of the deploy form, which '
                         'the training form cannot be got from: give the '
                         'training config, or drop --both-forms')
-    height, width = shape or getattr(model.backbone, 'img_size', (224, 224))
+    trained = getattr(model.backbone, 'img_size', (224, 224))
+    height, width = trained if shape is None else shape
     models = {'deploy' if deploy else 'training': model}
     if both_forms:
         with user_errors('the model cannot be merged'):

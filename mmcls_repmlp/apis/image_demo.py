@@ -14,7 +14,7 @@ from mmcls.structures import ClsDataSample
 from mmcls.visualization import ClsVisualizer
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
-from torch import nn
+from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._shared.config import (loader_config, read_config,
                                               user_errors)
@@ -97,12 +97,12 @@ def _read(image: str | Path) -> np.ndarray:
 
 
 @torch.inference_mode()
-def _predict(model: nn.Module, dataset: Config,
+def _predict(model: BaseModel, dataset: Config,
              image: str | Path) -> ClsDataSample:
     with user_errors('the test pipeline of the config does not take the '
                      'image'):
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
-        data = dict(img_path=str(image))
+        data: dict[str, Any] = dict(img_path=str(image))
         if dataset.pipeline[0].type != LoadImageFromFile.__name__:
             # Data sets that hold pixels, such as CIFAR10, hold RGB.
             pixels = _read(image)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from mmcls_repmlp.apis._shared.config import read_config, user_errors
 from mmcls_repmlp.apis._shared.model import build_model, build_on_meta
@@ -115,7 +116,7 @@ def _training_config(config: str | Path,
     return cfg
 
 
-def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
+def _load(model: BaseModel, cfg: Config, state_dict: dict[str, Tensor],
           src: str | Path) -> None:
     dtypes = {
         value.dtype
@@ -134,12 +135,12 @@ def _load(model: nn.Module, cfg: Config, state_dict: dict[str, Tensor],
             'to do, test it with the deploy config') from None
 
 
-def _input_shape(cfg: Config, model: nn.Module) -> tuple[int, int, int]:
+def _input_shape(cfg: Config, model: BaseModel) -> tuple[int, int, int]:
     height, width = getattr(model.backbone, 'img_size', (224, 224))
     return cfg.model.backbone.get('in_channels', 3), height, width
 
 
-def _verify(model: nn.Module, merged: nn.Module, shape: tuple[int, int,
+def _verify(model: BaseModel, merged: BaseModel, shape: tuple[int, int,
                                                               int]) -> float:
     generator = torch.Generator().manual_seed(_SEED)
     batch = torch.randn(_BATCH, *shape, generator=generator)
@@ -161,7 +162,7 @@ def _deploy_config(cfg: Config) -> Config:
     return deployed
 
 
-def _envelope(merged: nn.Module, cfg: Config,
+def _envelope(merged: BaseModel, cfg: Config,
               checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(
         cfg=_deploy_config(cfg).pretty_text,

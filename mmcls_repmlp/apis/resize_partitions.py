@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model
@@ -34,7 +34,7 @@ def resize_checkpoint(config: str | Path,
                       key: str | None = None,
                       force: bool = False,
                       cfg_options: Mapping[str, Any] | None = None,
-                      report: Callable[[str], None] = print) -> nn.Module:
+                      report: Callable[[str], None] = print) -> BaseModel:
     """Resize the partitions of a RepMLPNet checkpoint and write it.
 
     Args:
@@ -90,7 +90,7 @@ def resize_checkpoint(config: str | Path,
     return target
 
 
-def _repmlpnet(cfg: Config, path: str | Path) -> nn.Module:
+def _repmlpnet(cfg: Config, path: str | Path) -> BaseModel:
     model = build_model(cfg)
     if not isinstance(getattr(model, 'backbone', None), RepMLPNet):
         raise ConfigError(f'config {str(path)!r} has no RepMLPNet as its '
@@ -107,7 +107,7 @@ def _for_size(cfg: Config, to: Sequence[int]) -> Config:
     return resized
 
 
-def _check_sizes(source: nn.Module, target: nn.Module) -> None:
+def _check_sizes(source: BaseModel, target: BaseModel) -> None:
     if _sizes(source) == _sizes(target):
         raise UserError(
             f'images of {_by(target.backbone.img_size)} have the partitions '
@@ -115,7 +115,7 @@ def _check_sizes(source: nn.Module, target: nn.Module) -> None:
             f'{_by(source.backbone.img_size)}: there is nothing to resize')
 
 
-def _run_once(model: nn.Module, cfg: Config) -> None:
+def _run_once(model: BaseModel, cfg: Config) -> None:
     shape = (cfg.model.backbone.get('in_channels',
                                     3), *model.backbone.img_size)
     generator = torch.Generator().manual_seed(0)
@@ -127,7 +127,7 @@ def _run_once(model: nn.Module, cfg: Config) -> None:
                              'finite, nothing was written')
 
 
-def _sizes(model: nn.Module) -> list[tuple[int, int]]:
+def _sizes(model: BaseModel) -> list[tuple[int, int]]:
     return model.backbone.partition_grid.sizes
 
 

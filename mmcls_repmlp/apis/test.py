@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from torch import nn
 
 from mmcls_repmlp.apis._command_line.choices import METRICS
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
@@ -153,7 +153,7 @@ def _evaluator(metrics: Sequence[str],
     # mmcls writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
-    wanted = {}
+    wanted: dict[str, dict[str, Any]] = {}
     if 'accuracy' in names:
         wanted['Accuracy'] = {}
     if items:
@@ -189,6 +189,6 @@ def _enable_tta(cfg: Config) -> None:
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 
-def _tested(model: nn.Module, tta: bool) -> nn.Module:
+def _tested(model: BaseModel, tta: bool) -> BaseModel:
     model = unwrapped(model)
     return model.module if tta else model

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from torch import nn
 
 from mmcls_repmlp.apis._before_training.check_data import check_images
 from mmcls_repmlp.apis._before_training.classes import (check_classes,
@@ -47,7 +47,7 @@ def train(config: str | Path,
           launcher: str = 'none',
           seed: int | None = None,
           check_data: bool = False,
-          force: bool = False) -> nn.Module:
+          force: bool = False) -> BaseModel:
     """Train the model of a config and validate it as the config says.
 
     Args:
@@ -135,7 +135,7 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     return over
 
 
-def _run(runner: Runner) -> nn.Module:
+def _run(runner: Runner) -> BaseModel:
     try:
         return runner.train()
     except UserError:
@@ -144,8 +144,9 @@ def _run(runner: Runner) -> nn.Module:
         raise JobFailedError(
             f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
     except Exception as error:
-        if stop_behind(error):
-            raise stop_behind(error) from None
+        stop = stop_behind(error)
+        if stop is not None:
+            raise stop from None
         raise JobFailedError(
             f'training failed in iteration {runner.iter + 1}: '
             f'{describe(error)}; {_what_is_left(runner.cfg)}') from error

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from matplotlib import pyplot as plt
 from mmengine.config import Config
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from mmcls_repmlp.apis._shared.config import loader_config, read_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
@@ -74,7 +75,7 @@ def verify_pairs(config: str | Path,
 
 
 @torch.inference_mode()
-def _embed(model: nn.Module, cfg: Config) -> tuple[Tensor, Tensor]:
+def _embed(model: BaseModel, cfg: Config) -> tuple[Tensor, Tensor]:
     embeddings, labels = [], []
     for batch in batches(open_loader(cfg, 'test')):
         data = model.data_preprocessor(batch)

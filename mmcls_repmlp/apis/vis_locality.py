@@ -11,7 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from mmcls_repmlp.apis._shared.config import read_config, user_errors
 from mmcls_repmlp.apis._shared.model import fill_model
@@ -71,7 +72,9 @@ def vis_locality(config: str | Path,
         name, module = _block(model, block)
         with user_errors(f'block {name} of {source} cannot be drawn'):
             found.append(
-                locality(module, position and tuple(position), shareset))
+                locality(
+                    module, None if position is None else
+                    (position[0], position[1]), shareset))
         titles.append(_title(content, source))
         report(f'{titles[-1]}: {_describe(found[-1])}')
     with atomic_write(out, force) as temporary:
@@ -80,7 +83,7 @@ def vis_locality(config: str | Path,
     return found
 
 
-def _block(model: nn.Module, wanted: str | None) -> tuple[str, RepMLPBlock]:
+def _block(model: BaseModel, wanted: str | None) -> tuple[str, RepMLPBlock]:
     blocks = repmlp_blocks(model)
     if not blocks:
         raise UserError('the model of the config has no RepMLP block')
@@ -115,7 +118,7 @@ def _describe(found: Locality) -> str:
 def _draw(found: Sequence[Locality], titles: Sequence[str],
           block: str) -> Figure:
     first, many = found[0], len(found) > 1
-    size = tuple(first.before.shape)
+    size = first.before.shape
     figure, panels = _panels(size, len(found))
     scale = _scale(found)
     for each, pair in zip(found, panels):
@@ -144,7 +147,7 @@ def _draw(found: Sequence[Locality], titles: Sequence[str],
     return figure
 
 
-def _panels(size: tuple[int, int],
+def _panels(size: Sequence[int],
             count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Place pairs of panels: one side by side, several in columns."""
     rows, columns = (1, 2) if count == 1 else (2, count)
@@ -169,7 +172,7 @@ def _scale(found: Sequence[Locality]) -> Normalize:
 def _draw_map(axes: Axes, weights: Tensor, found: Locality,
               scale: Normalize) -> AxesImage:
     image = axes.imshow(
-        weights.abs().log10().clamp_min(scale.vmin).numpy(),
+        weights.abs().log10().clamp_min(float(scale.vmin or 0.)).numpy(),
         cmap='magma',
         norm=scale)
     (rows, columns), k = found.window, found.kernel_size

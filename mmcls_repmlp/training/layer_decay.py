@@ -65,10 +65,11 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().add_params(params, module, prefix, is_dcn_module)
         if prefix:  # the parts of a model come through here as well
             return
-        scale, base_lr = self._scales(module), self.base_lr or 0.
+        scale = self._scales(module)
         for group in params:
             parameter, = group['params']
-            group['lr'] = group.get('lr', base_lr) * scale[parameter]
+            rate: Any = group.get('lr', self.base_lr)
+            group['lr'] = rate * scale[parameter]
         params[:] = _merged(params)
         print_log(
             f'{RATE}={self.rate}: {len(params)} groups, learning rates from '

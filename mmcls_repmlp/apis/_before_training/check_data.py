@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mmcv.transforms import LoadImageFromFile as ReadsImages
+from mmengine.dataset import BaseDataset
 from mmengine.dist import (all_gather_object, get_rank, get_world_size,
                            is_main_process)
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.utils import track_iter_progress
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmcls_repmlp.apis._shared.dataset_parts import parts
 from mmcls_repmlp.errors import ImageError, JobFailedError
@@ -33,7 +35,8 @@ def check_images(runner: Runner) -> None:
     Raises:
         JobFailedError: If images cannot be read; counts and names them.
     """
-    faults, count = [], 0
+    faults: list[str] = []
+    count = 0
     for phase in ('train', 'val'):
         if runner.cfg.get(f'{phase}_dataloader') is None:
             continue
@@ -53,13 +56,13 @@ def check_images(runner: Runner) -> None:
     print_log(f'{count} images can be read', 'current')
 
 
-class _Images(Dataset):
+class _Images(BaseDataset):
     """Gives what is wrong with each of a data set's images; '' if nothing."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: BaseDataset) -> None:
         self.dataset = dataset
         steps = getattr(dataset.pipeline, 'transforms', ())
-        self.reader = next(
+        self.reader: Any = next(
             (step for step in steps if isinstance(step, ReadsImages)), None)
         self.places: Sequence[int] = range(
             get_rank(), len(dataset),
@@ -86,7 +89,8 @@ class _Images(Dataset):
 def _faults(images: _Images, workers: int) -> Iterator[str]:
     if not len(images):
         return
-    loader = DataLoader(images, _BATCH, num_workers=workers, collate_fn=list)
+    loader: DataLoader = DataLoader(
+        images, _BATCH, num_workers=workers, collate_fn=list)
     progress = (
         track_iter_progress(
             (loader,

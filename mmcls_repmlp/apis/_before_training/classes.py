@@ -4,9 +4,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from mmcls_repmlp.apis._shared.dataset_parts import parts
 from mmcls_repmlp.apis._shared.labels import (check_labels, names_of,
@@ -87,7 +87,7 @@ def _check_head(count: int | None, names: Sequence[str]) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _dataset(runner: Runner, loop: str) -> Dataset | None:
+def _dataset(runner: Runner, loop: str) -> BaseDataset | None:
     if runner.cfg.get(f'{loop}_dataloader') is None:
         return None
     built = getattr(runner, f'{loop}_loop')

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from mmengine.config import ConfigDict
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
@@ -49,7 +50,7 @@ def fetch_pretrained(
     return checkpoints
 
 
-def check_pretrained(model: nn.Module,
+def check_pretrained(model: BaseModel,
                      checkpoints: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Make sure that each module is filled exactly by what it starts from.
 
@@ -77,7 +78,7 @@ def check_pretrained(model: nn.Module,
             check_fit(module, weights, path)
 
 
-def _pretrained(cfg: Any) -> Iterator[MutableMapping]:
+def _pretrained(cfg: Any) -> Iterator[Any]:
     """Find every Pretrained in a config, however deep it lies."""
     if isinstance(cfg, Mapping):
         if str(cfg.get('type')).split('.')[-1] == 'Pretrained':

@@ -16,8 +16,8 @@ from mmcls.registry import OPTIMIZERS
 from mmengine.dist import get_world_size
 from mmengine.evaluator import DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.model import BaseModel
 from mmengine.runner import Runner, ValLoop, autocast
-from torch import nn
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.apis._command_line.failures import describe, is_out_of_memory
@@ -89,7 +89,7 @@ def _on_a_copy(runner: Runner) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(what: str, model: nn.Module | None = None) -> Iterator[None]:
+def _explained(what: str, model: BaseModel | None = None) -> Iterator[None]:
     """Turn what a wrong config causes into a ConfigError, with the cause.
 
     Errors of the machine, such as a full disk, are not the config's.
@@ -116,7 +116,7 @@ def _check_optimizer(cfg: Any) -> None:
                           f'{" or ".join(near)}')
 
 
-def _place(error: Exception, model: nn.Module | None) -> str:
+def _place(error: Exception, model: BaseModel | None) -> str:
     """Name the innermost module of the model that an error came from."""
     names = {} if model is None else {
         id(module): name
@@ -150,7 +150,8 @@ def _smallest(loader: DataLoader) -> int:
                        ())) % getattr(batches, 'batch_size', 1)
     if rest and not getattr(batches, 'drop_last', False):
         size = min(size, rest)
-    return min(size, len(loader.dataset))
+    dataset: Any = loader.dataset
+    return min(size, len(dataset))
 
 
 def _batch(loader: DataLoader, indices: Any) -> Any:

@@ -40,7 +40,7 @@ class Start:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The weights by name."""
-        return state_dict_of(self.content, self.source)
+        return state_dict_of(self.content, self.source or '')
 
     def step(self, cfg: Config) -> int | None:
         """Number of what is resumed, counted as the config's names are."""

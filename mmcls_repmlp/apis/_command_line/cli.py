@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pkgutil import resolve_name
+from typing import Any
 
 from mmcls_repmlp.errors import JobFailedError
 
@@ -49,7 +50,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 def _imported(job: str | Callable[..., object]) -> Callable[..., object]:
     if callable(job):
         return job
-    package = sys.modules['mmcls_repmlp']
+    package: Any = sys.modules['mmcls_repmlp']
     if not hasattr(package, '__version__'):  # put into its place, but not run
         package.__spec__.loader.exec_module(package)
     return resolve_name(job)

@@ -187,8 +187,9 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
 @contextmanager
 def user_errors(what: str, *more: type[Exception]) -> Iterator[None]:
     """Turn what a wrong config causes into a ConfigError, with the cause."""
-    kinds = (ValueError, TypeError, KeyError, AttributeError, AssertionError,
-             ImportError, *more)
+    kinds: tuple[type[Exception],
+                 ...] = (ValueError, TypeError, KeyError, AttributeError,
+                         AssertionError, ImportError, *more)
     try:
         yield
     except UserError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from torch.utils.data import Dataset
+from mmengine.dataset import BaseDataset
 
 from mmcls_repmlp.errors import ConfigError
 
@@ -13,7 +13,7 @@ from mmcls_repmlp.errors import ConfigError
 _RUN_CODE = ('.pkl', '.pickle', '.yaml', '.yml')
 
 
-def parts(dataset: Dataset) -> Iterator[Dataset]:
+def parts(dataset: BaseDataset) -> Iterator[BaseDataset]:
     """Look into data sets that repeat, balance or concatenate others."""
     inner = inside(dataset)
     if not inner:
@@ -22,14 +22,14 @@ def parts(dataset: Dataset) -> Iterator[Dataset]:
         yield from parts(part)
 
 
-def inside(dataset: Dataset) -> list[Dataset]:
+def inside(dataset: BaseDataset) -> list[BaseDataset]:
     """Name the data sets that one is made of; none if it holds the data."""
     single = getattr(dataset, 'dataset', None)
     return list(getattr(dataset, 'datasets',
                         ())) or ([] if single is None else [single])
 
 
-def check_samples(dataset: Dataset, what: str) -> None:
+def check_samples(dataset: BaseDataset, what: str) -> None:
     """Refuse a data set without a sample.
 
     Raises:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.runner import Runner
-from torch import nn
-from torch.utils.data import Dataset
 
 from mmcls_repmlp.errors import ConfigError, some
 from mmcls_repmlp.training import PairVerification
@@ -22,8 +21,8 @@ from .model import unwrapped
 _ALIKE = 0.9  # of the names are the same, at the same place
 
 
-def match_classes(dataset: Dataset, learnt: Sequence[str],
-                  model: nn.Module) -> None:
+def match_classes(dataset: BaseDataset, learnt: Sequence[str],
+                  model: BaseModel) -> None:
     """Give the labels of a data set the meaning that they have in a model.
 
     The classes of a data set may be fewer than those that the model learnt,
@@ -72,7 +71,7 @@ def match_loop(runner: Runner, learnt: Sequence[str]) -> None:
     loop.evaluator.dataset_meta = runner.visualizer.dataset_meta = metainfo
 
 
-def check_labels(dataset: Dataset, outputs: int | None) -> None:
+def check_labels(dataset: BaseDataset, outputs: int | None) -> None:
     """Refuse labels that stand for no class.
 
     Args:
@@ -110,7 +109,7 @@ def _fault(info: Mapping[str, Any], limit: int) -> str | None:
     return None
 
 
-def _relabel(dataset: Dataset, own: Sequence[str],
+def _relabel(dataset: BaseDataset, own: Sequence[str],
              learnt: Sequence[str]) -> None:
     odd = [name for name in own if learnt.count(name) != 1]
     if odd and _spelled_otherwise(dataset, own, learnt):
@@ -134,7 +133,7 @@ def _relabel(dataset: Dataset, own: Sequence[str],
         0, MapLabels([learnt.index(name) for name in own]))
 
 
-def _spelled_otherwise(dataset: Dataset, own: Sequence[str],
+def _spelled_otherwise(dataset: BaseDataset, own: Sequence[str],
                        learnt: Sequence[str]) -> bool:
     # Names that a data set of the host brings along, such as ImageNet's, were
     # spelled otherwise in other versions. Folders are named by their user.
@@ -143,7 +142,7 @@ def _spelled_otherwise(dataset: Dataset, own: Sequence[str],
             and len(own) == len(learnt) and same >= _ALIKE * len(own))
 
 
-def _check_count(dataset: Dataset, own: Sequence[str],
+def _check_count(dataset: BaseDataset, own: Sequence[str],
                  outputs: int | None) -> None:
     if outputs is None or len(own) in (0, outputs):
         return
@@ -156,13 +155,13 @@ def _check_count(dataset: Dataset, own: Sequence[str],
             'its outputs, by classes=[...] in the data set of the config')
 
 
-def _levels(dataset: Dataset) -> Iterator[Dataset]:
+def _levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
     yield dataset
     for part in inside(dataset):
         yield from _levels(part)
 
 
-def outputs_of(model: nn.Module) -> int | None:
+def outputs_of(model: BaseModel) -> int | None:
     """Count the outputs of a classifier; None if it does not say."""
     model = unwrapped(model)
     if isinstance(model, BaseTTAModel):
@@ -170,7 +169,7 @@ def outputs_of(model: nn.Module) -> int | None:
     return getattr(getattr(model, 'head', None), 'num_classes', None)
 
 
-def names_of(dataset: Dataset | None) -> tuple[str, ...]:
+def names_of(dataset: BaseDataset | None) -> tuple[str, ...]:
     """Name the classes of a data set; empty if it does not say."""
     return tuple(
         map(str,

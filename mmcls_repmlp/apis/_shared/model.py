@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from mmcls.registry import MODELS
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
@@ -21,7 +20,7 @@ from mmcls_repmlp.models.compatibility import is_merged
 from .config import read_config, user_errors
 
 
-def build_model(cfg: Config) -> nn.Module:
+def build_model(cfg: Config) -> BaseModel:
     """Build the model of a config, in eval mode and with random weights.
 
     Raises:
@@ -36,12 +35,12 @@ def build_model(cfg: Config) -> nn.Module:
         return MODELS.build(model_cfg).eval()
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: BaseModel) -> BaseModel:
     """Take a model out of what runs it on several processes, if it is in."""
     return model.module if is_model_wrapper(model) else model
 
 
-def build_on_meta(cfg: Config) -> nn.Module:
+def build_on_meta(cfg: Config) -> BaseModel:
     """Build the model of a config without memory: shapes, but no weights.
 
     Raises:
@@ -54,7 +53,7 @@ def build_on_meta(cfg: Config) -> nn.Module:
         return build_model(cfg)
 
 
-def load_model(config: str | Path, checkpoint: str | Path) -> nn.Module:
+def load_model(config: str | Path, checkpoint: str | Path) -> BaseModel:
     """Build the model of a config and fill it with a checkpoint.
 
     Args:
@@ -74,7 +73,7 @@ def fill_model(cfg: Config,
                checkpoint: str | Path,
                device: str = 'cpu',
                either_form: bool = False,
-               key: str | None = None) -> tuple[nn.Module, Any]:
+               key: str | None = None) -> tuple[BaseModel, Any]:
     """Build the model of a config that has been read, and fill it.
 
     Args:

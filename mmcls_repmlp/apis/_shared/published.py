@@ -55,8 +55,8 @@ def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
         weights: Weights that fit none, with mmcls' names where they have any.
         backbone: Type of the backbone to look among.
     """
-    count, name, mismatch = min(
-        ((_size(mismatch), published.name, mismatch)
+    count, name, difference = min(
+        ((_size(mismatch), published.name, str(mismatch))
          for deploy in (False, True)
          for published in published_models(backbone, deploy)
          if (mismatch := find_mismatch(published.weights, weights))),
@@ -65,7 +65,7 @@ def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
     if count >= len(weights) / 2:
         return f'closest is {name}, but most entries differ from its own'
     return (f'closest is {name}, which differs in {count} of {len(weights)} '
-            f'entries: {mismatch}')
+            f'entries: {difference}')
 
 
 def _size(mismatch: Mismatch) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import BaseModel
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.errors import ConfigError
@@ -19,7 +19,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 COUNT = 256
 
 
-def served_batches(loader: DataLoader, model: nn.Module,
+def served_batches(loader: DataLoader, model: BaseModel,
                    raw: bool) -> Iterator[Batch]:
     """Go through labelled images.
 
@@ -45,7 +45,7 @@ def served_batches(loader: DataLoader, model: nn.Module,
         yield images.to(torch.uint8 if raw else torch.float32).numpy(), labels
 
 
-def some_images(cfg: Config, model: nn.Module, raw: bool,
+def some_images(cfg: Config, model: BaseModel, raw: bool,
                 input_shape: tuple[int, int, int]) -> list[np.ndarray]:
     """Draw images of the test data, always the same.
 

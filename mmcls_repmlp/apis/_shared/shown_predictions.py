@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from mmcls.structures import ClsDataSample
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from .dataset_parts import parts
 from .pictures import READABLE
@@ -66,9 +66,9 @@ class ShowPredictions(Hook):
         return f'{name}.png'
 
 
-def _root(dataset: Dataset) -> str:
-    folders = [
-        getattr(part, 'img_prefix', None) or getattr(part, 'data_root', '')
+def _root(dataset: BaseDataset) -> str:
+    folders: list[Any] = [
+        getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
         for part in parts(dataset)
     ]
     return os.path.commonpath([os.path.abspath(each) for each in folders])

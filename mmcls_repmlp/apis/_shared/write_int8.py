@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import BaseModel
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.deploy.exported.export_model import (export_model,
@@ -40,7 +40,7 @@ class Scores(NamedTuple):
     drift: float
 
 
-def write_int8(served: Served, model: nn.Module, cfg: Config, out: str | Path,
+def write_int8(served: Served, model: BaseModel, cfg: Config, out: str | Path,
                input_shape: tuple[int, int, int], calibrate: str | Path,
                card: Mapping[str, Any], force: bool,
                report: Callable[[str], None]) -> float:
