@@ -39,6 +39,16 @@ train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
 """
 
+# What a module has at hand whose tests start processes or train.
+_HEAVY = {'subprocess', 'Runner', 'train'}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what ``make quick`` leaves out."""
+    for item in items:
+        if 'project' in item.fixturenames or _HEAVY & {*vars(item.module)}:
+            item.add_marker('heavy')
+
 
 class Project(NamedTuple):
     """Paths of a trained and converted model on digits."""
