@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Sequence
+from typing import Any
 
 from .choices import LAUNCHERS
 
 
-def new_parser(description: str | None, **kwargs) -> argparse.ArgumentParser:
+def new_parser(description: str | None,
+               **kwargs: Any) -> argparse.ArgumentParser:
     """Make a parser that gives what was given, and leaves defaults to jobs.
 
     Args:
@@ -25,7 +26,7 @@ class KeyValue(argparse.Action):
     def __call__(self,
                  parser: argparse.ArgumentParser,
                  namespace: argparse.Namespace,
-                 values: Sequence[str],
+                 values: Any,
                  option_string: str | None = None) -> None:
         """Add the pairs to those read before."""
         with warnings.catch_warnings():
@@ -109,7 +110,7 @@ class _Size(argparse.Action):
     def __call__(self,
                  parser: argparse.ArgumentParser,
                  namespace: argparse.Namespace,
-                 values: Sequence[int],
+                 values: Any,
                  option_string: str | None = None) -> None:
         if len(values) > 2 or min(values) < 1:
             parser.error(f'{option_string} takes one or two positive numbers')

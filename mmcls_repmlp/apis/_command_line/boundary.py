@@ -52,9 +52,9 @@ def _outcome(name: str, job: Callable[[], object],
     except KeyboardInterrupt as stop:
         return _stopped(name, stop)
     except Exception as error:
-        stop = stop_behind(error)
-        if stop is not None:
-            return _stopped(name, stop)
+        behind = stop_behind(error)
+        if behind is not None:
+            return _stopped(name, behind)
         if isinstance(error, UserError):
             _say(name, f'error: {error}')
             return USER_ERROR
