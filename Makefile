@@ -1,5 +1,7 @@
 # make demo    set up, then train, merge and test a model on real digits
 # make test    set up, then run all tests
+# make quick   set up, then run the tests that start no process and train
+#              nothing: tests/conftest.py marks the others as heavy
 # make fuzz    set up, then try thousands of damaged checkpoints
 # make lint    set up, then check format, imports, style and types
 # make docs    set up, then generate tables and the API page anew
@@ -16,13 +18,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-processors fuzz lint docs clean
+.PHONY: demo test quick test-processors fuzz lint docs clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+quick: $(READY)
+	$(BIN)/python -m pytest -m 'not slow and not heavy'
 
 test-processors: $(READY)
 	$(BIN)/python tests/processors.py $(ARGUMENTS)

@@ -1,9 +1,11 @@
 """Errors whose message is meant for the person at the keyboard."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _NAMED = 3
+_OPTION = re.compile(r'option `(\w+)=([^`]*)`')
 
 
 class UserError(Exception):
@@ -42,6 +44,29 @@ class ImageError(JobFailedError):
     def __init__(self, message: str) -> None:
         super().__init__(
             message.rsplit(f'{type(self).__name__}: ', 1)[-1].rstrip())
+
+
+def option(name: str, value: object = True) -> str:
+    """Name an argument of a job in a message, as Python's callers write it.
+
+    Tools show it by :func:`with_flags` as their users write it.
+
+    Args:
+        name: The argument.
+        value: What to give, or an ellipsis if it is not for the message to
+            say. Defaults to True, of a switch.
+    """
+    return f'option `{name}={"..." if value is ... else value}`'
+
+
+def with_flags(message: str) -> str:
+    """Write the options in a message as a command line takes them."""
+    return _OPTION.sub(_flag, message)
+
+
+def _flag(match: re.Match) -> str:
+    flag, value = f'--{match[1].replace("_", "-")}', match[2]
+    return flag if value in ('True', '...') else f'{flag} {value}'
 
 
 def shortened(text: str, length: int) -> str:

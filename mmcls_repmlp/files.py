@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .errors import UserError
+from .errors import UserError, option
 
 # Folders in which files are prepared, beside where they will be.
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
@@ -60,7 +60,7 @@ def check_writable(path: str | Path,
                         'is no folder that you may write to')
     if os.path.lexists(path) and not force:
         raise UserError(f'{str(path)!r} exists: choose another name, or pass '
-                        '--force to replace it')
+                        f'{option("force")} to replace it')
 
 
 @contextmanager

@@ -39,6 +39,20 @@ train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
 """
 
+# Where jobs run whole, or models have their true size; and what other modules
+# have at hand whose tests start processes or train.
+_HEAVY_FOLDERS = {'apis', 'configs', 'demo', 'docs', 'tools'}
+_HEAVY_NAMES = {'subprocess', 'Runner', 'train'}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what ``make quick`` leaves out."""
+    for item in items:
+        folders = item.path.relative_to(ROOT / 'tests').parts
+        if (_HEAVY_FOLDERS & {*folders} or _HEAVY_NAMES & {*vars(item.module)}
+                or 'project' in item.fixturenames):
+            item.add_marker('heavy')
+
 
 class Project(NamedTuple):
     """Paths of a trained and converted model on digits."""

@@ -23,7 +23,7 @@ from mmcls_repmlp.deploy.exported.card import LOGITS, NORMALISED, RAW
 from mmcls_repmlp.deploy.exported.export_model import (check_export,
                                                        export_model)
 from mmcls_repmlp.deploy.exported.export_wrapper import Served
-from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.errors import ConfigError, UserError, option
 from mmcls_repmlp.files import check_writable
 
 # Where a precision is not to be had: what the runtime lacks on a CPU.
@@ -87,7 +87,8 @@ def export_checkpoint(config: str | Path,
         raise UserError(f'{Path(out).suffix} cannot be written in '
                         f'{precision}: {reason}')
     if (precision == INT8) != (calibrate is not None):
-        raise UserError('--precision int8 and --calibrate FOLDER go together: '
+        raise UserError(f'{option("precision", INT8)} and '
+                        f'{option("calibrate", "FOLDER")} go together: '
                         'give both or none')
     cfg = read_config(config, cfg_options)
     report(f'[1/3] reading {checkpoint}')
@@ -174,7 +175,8 @@ def _card(model: BaseModel, cfg: Config, checkpoint: Any,
     if any(side % divisor for side in input_shape[1:]):
         raise ConfigError(
             f'the data_preprocessor pads images to multiples of {divisor}, '
-            'which exported files do not: give a --shape of such multiples, '
+            f'which exported files do not: give {option("shape", ...)} of '
+            'such multiples, '
             'or set pad_size_divisor to 1')
     return dict(
         input_shape=input_shape,

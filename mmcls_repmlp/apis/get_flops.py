@@ -8,7 +8,7 @@ from typing import Any
 from mmcls_repmlp.apis._shared.config import read_config, user_errors
 from mmcls_repmlp.apis._shared.model import build_on_meta
 from mmcls_repmlp.deploy import Complexity, complexity, reparameterize
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 Size = tuple[int, int]
 
@@ -41,7 +41,7 @@ def get_flops(config: str | Path,
     if both_forms and deploy:
         raise UserError(f'config {str(config)!r} is of the deploy form, which '
                         'the training form cannot be got from: give the '
-                        'training config, or drop --both-forms')
+                        f'training config, or drop {option("both_forms")}')
     trained = getattr(model.backbone, 'img_size', (224, 224))
     height, width = trained if shape is None else shape
     models = {'deploy' if deploy else 'training': model}

@@ -12,7 +12,7 @@ from mmcls_repmlp.deploy.exported.card import (EMBEDDING, RAW, card_of,
 from mmcls_repmlp.deploy.exported.load_exported import (Run, check_format,
                                                         load_artefact)
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline, read_pixels
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, option
 
 _TOP = 5
 _NAMED = 3
@@ -103,7 +103,8 @@ def _logits(run: Run, image: np.ndarray, path: str | Path) -> np.ndarray:
     logits = run(image[None])
     if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
         raise JobFailedError(f'{str(path)!r} gives NaN, infinity or no logits '
-                             'at all: export again, in --precision fp32')
+                             'at all: export again, in '
+                             f'{option("precision", "fp32")}')
     return logits[0]
 
 

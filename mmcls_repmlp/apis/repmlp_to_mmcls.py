@@ -17,7 +17,7 @@ from mmcls_repmlp.checkpoints import (convert_to_mmcls, convert_to_official,
                                       state_dict_of, write_checkpoint)
 from mmcls_repmlp.checkpoints.official import (BACKBONES, NAMES, RESNET_NAMES,
                                                Names)
-from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.errors import CheckpointError, option
 from mmcls_repmlp.files import check_writable
 from mmcls_repmlp.models import Arch, resolve_arch
 from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
@@ -80,7 +80,7 @@ def convert_from_official(src: str | Path,
     if all(name.startswith(_OURS) for name in weights):
         raise CheckpointError(
             f'checkpoint {str(src)!r} has the names of mmcls already: use it '
-            'as it is, or pass --to-official for the way back')
+            f'as it is, or pass {option("to_official")} for the way back')
     names = _names_of(weights)
     try:
         converted = convert_to_mmcls(weights, names)
@@ -93,7 +93,8 @@ def convert_from_official(src: str | Path,
             f'{error}; {_closest(weights, names)}') from error
     if arch is not None and found.arch != resolve_arch(arch):
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
-                              f'arch {arch!r}: check the file, or drop --arch')
+                              f'arch {arch!r}: check the file, or drop '
+                              f'{option("arch", ...)}')
     report(f'[2/3] this is {found.name}, {found.details}')
     report(f'[3/3] writing {dst}')
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)

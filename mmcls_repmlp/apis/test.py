@@ -27,7 +27,7 @@ from mmcls_repmlp.apis._shared.pictures import READABLE, check_folder
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 from mmcls_repmlp.files import atomic_write, check_writable
 
 _SUFFIXES = {
@@ -91,8 +91,9 @@ def test(config: str | Path,
     if out is not None:
         _check_out(out, out_item, force)
     if tta and show_dir is not None:
-        raise UserError('--show-dir draws images as they are tested, --tta '
-                        'tests each several times: choose one of them')
+        raise UserError(f'{option("show_dir", ...)} draws images as they are '
+                        f'tested, {option("tta")} tests each several times: '
+                        'choose one of them')
     if show_dir is not None:
         check_folder(show_dir, force)
         cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
@@ -138,7 +139,8 @@ def _run(runner: Runner, out: str | Path | None, out_item: str,
 
 def _check_out(out: str | Path, item: str, force: bool) -> None:
     if Path(out).suffix not in _SUFFIXES[item]:
-        raise UserError(f'--out {str(out)!r} cannot hold {item}: give it one '
+        raise UserError(f'{option("out", repr(str(out)))} cannot hold {item}: '
+                        'give it one '
                         f'of the suffixes {", ".join(_SUFFIXES[item])}')
     check_writable(out, force)
 
@@ -158,16 +160,16 @@ def _evaluator(metrics: Sequence[str],
         wanted['Accuracy'] = {}
     if items:
         wanted['SingleLabelMetric'] = dict(items=items)
-    known = {option for kind in wanted for option in _OPTIONS[kind]}
-    for option, value in options.items():
-        if option not in known:
-            raise UserError(f'metric option {option!r} is none of '
+    known = {name for kind in wanted for name in _OPTIONS[kind]}
+    for name, value in options.items():
+        if name not in known:
+            raise UserError(f'metric option {name!r} is none of '
                             f'{", ".join(names)}: choose from '
                             f'{", ".join(sorted(known))}')
         value = tuple(value) if isinstance(value, list) else value
         for kind in wanted:
-            if option in _OPTIONS[kind]:
-                wanted[kind][option] = value
+            if name in _OPTIONS[kind]:
+                wanted[kind][name] = value
     return [dict(type=kind, **args) for kind, args in wanted.items()]
 
 

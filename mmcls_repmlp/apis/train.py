@@ -33,7 +33,7 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               set_loader_defaults,
                                               set_work_dir, user_errors)
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, option
 from mmcls_repmlp.training import seed_loader
 
 
@@ -154,7 +154,8 @@ def _run(runner: Runner) -> BaseModel:
 
 def _what_is_left(cfg: Config) -> str:
     newest = newest_name(cfg)
-    return (f'{newest} is the last whole checkpoint, --resume goes on from it'
+    return (f'{newest} is the last whole checkpoint, '
+            f'{option("resume", ...)} goes on from it'
             if newest else 'no checkpoint was saved yet')
 
 
@@ -183,19 +184,21 @@ def _seed_training(runner: Runner) -> None:
 
 def _enable_auto_scale_lr(cfg: Config) -> None:
     if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
-        raise UserError('--auto-scale-lr needs the batch size that the '
-                        'learning rate was chosen for: set '
-                        'auto_scale_lr.base_batch_size in the config')
+        raise UserError(
+            f'{option("auto_scale_lr")} needs the batch size that the '
+            'learning rate was chosen for: set '
+            'auto_scale_lr.base_batch_size in the config')
     cfg.auto_scale_lr.enable = True
 
 
 def _enable_amp(cfg: Config) -> None:
     if not torch.cuda.is_available():
-        raise UserError('--amp needs a GPU, and none is available here: train '
-                        'without it')
+        raise UserError(f'{option("amp")} needs a GPU, and none is available '
+                        'here: train without it')
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise UserError('--amp does not go with the optimizer wrapper '
-                        f'{wrapper!r} of the config: only with OptimWrapper')
+        raise UserError(
+            f'{option("amp")} does not go with the optimizer wrapper '
+            f'{wrapper!r} of the config: only with OptimWrapper')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

@@ -14,7 +14,7 @@ from typing import Any
 from mmcls.models.utils import make_divisible
 from torch import Tensor
 
-from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.errors import CheckpointError, option
 from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
 
 _RATIO = 4  # of the gate; the same in every published model
@@ -160,7 +160,7 @@ def _image_size(areas: tuple[int, ...], patch: tuple[int, int],
     side = isqrt(areas[0])
     if given is None and side * side != areas[0]:
         raise ValueError(f'partitions of {areas[0]} positions are not square: '
-                         'pass --img-size HEIGHT WIDTH')
+                         f'pass {option("img_size", "HEIGHT WIDTH")}')
     size = given or (side * patch[0], side * patch[1])
     for stage, area in enumerate(areas):
         expected = prod(length // step >> stage

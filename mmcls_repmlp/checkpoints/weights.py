@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import CheckpointError, shortened, shown
+from mmcls_repmlp.errors import CheckpointError, option, shortened, shown
 
 # What mmengine's EMAHook writes: the averaged weights under the usual name,
 # the ones that are trained under the other.
@@ -109,7 +109,8 @@ def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
     if len(sets) > 1:
         raise CheckpointError(
             f'checkpoint {shown(source)} holds several sets of weights: '
-            f'choose one with --key, out of {names} (publish_model.py --key '
+            f'choose one with {option("key", ...)}, out of {names} '
+            '(publish_model.py --key '
             'makes a file of one alone, to train from)')
     return next(iter(sets.values()))
 

@@ -120,7 +120,7 @@ def test_what_is_no_log(tmp_path, content, message):
       "has no 'acc': it has accuracy/top1, data_time, loss, lr, time"),
      (dict(legend=['a', 'b']), '2 names in the legend for 1 logs'),
      (dict(out='a.jpg'), 'wrong suffix for the curves'),
-     (dict(out='there.png'), 'exists.*--force')])
+     (dict(out='there.png'), 'exists.*force=True')])
 def test_wrong_arguments(log, tmp_path, arguments, message):
     (tmp_path / 'there.png').write_text('precious')
     if 'out' in arguments:

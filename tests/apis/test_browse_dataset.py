@@ -173,7 +173,7 @@ def test_samples_are_spread_over_the_classes(project, tmp_path, capsys):
      "train data set in '/nowhere' cannot be read"),
     (dict(cfg_options={'train_dataloader.dataset.type': 'NoSuchSet'}),
      'NoSuchSet'),
-    (dict(out_dir='full'), 'not empty.*--force'),
+    (dict(out_dir='full'), 'not empty.*force=True'),
     (dict(out_dir='full/file'), 'is a file: name a folder'),
     (dict(out_dir='full/file/more'), 'no folder that you may write to'),
 ])

@@ -168,7 +168,7 @@ def test_wrong_arguments(project, arguments, message):
 
 def test_files_are_not_overwritten(project, tmp_path):
     (tmp_path / 'a.csv').write_text('precious')
-    with pytest.raises(UserError, match='--force'):
+    with pytest.raises(UserError, match='force=True'):
         confusion_matrix(project.config, project.trained, tmp_path / 'a.csv')
     assert (tmp_path / 'a.csv').read_text() == 'precious'
 

@@ -157,7 +157,7 @@ def test_an_overflow_on_test_images_is_named(project, tmp_path, monkeypatch):
     with pytest.raises(
             JobFailedError,
             match='2 of 12 images give NaN or '
-            'infinity in fp16.*--precision bf16'):
+            'infinity in fp16.*precision=bf16'):
         export_checkpoint(
             project.config,
             project.trained,

@@ -166,7 +166,7 @@ def test_what_is_no_image_is_a_failure_that_names_it(project):
 
 def test_pictures_are_replaced_only_by_force(project, image, tmp_path):
     (tmp_path / 'a.png').write_text('precious')
-    with pytest.raises(UserError, match='--force'):
+    with pytest.raises(UserError, match='force=True'):
         classify_image(image, project.config, project.trained,
                        tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_text() == 'precious'

@@ -21,7 +21,7 @@ def test_what_is_printed_and_saved_is_the_config(project, tmp_path):
 def test_files_are_replaced_only_by_force(project, tmp_path):
     path = tmp_path / 'a.py'
     path.write_text('precious')
-    with pytest.raises(UserError, match='exists.*--force'):
+    with pytest.raises(UserError, match='exists.*force=True'):
         print_config(project.config, save_path=path)
     assert path.read_text() == 'precious'
     print_config(

@@ -110,7 +110,7 @@ def test_bare_weights(tmp_path):
 def test_files_are_replaced_only_by_force(project, tmp_path):
     path = publish(project.trained, tmp_path / 'mini.pth')
     path.write_text('precious')
-    with pytest.raises(UserError, match=f'{path.name}.*exists.*--force'):
+    with pytest.raises(UserError, match=f'{path.name}.*exists.*force=True'):
         publish(project.trained, tmp_path / 'mini.pth')
     assert path.read_text() == 'precious'
     publish(project.trained, tmp_path / 'mini.pth', force=True)

@@ -79,7 +79,7 @@ def test_every_envelope_gives_the_same(convert, project, tmp_path, wrap):
 
 def test_files_are_replaced_only_by_force(convert, tmp_path):
     convert.dst.write_text('precious')
-    with pytest.raises(UserError, match='exists.*--force'):
+    with pytest.raises(UserError, match='exists.*force=True'):
         convert()
     assert convert.dst.read_text() == 'precious'
     (tmp_path / 'deploy.py').write_text('precious')

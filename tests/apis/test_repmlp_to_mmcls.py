@@ -259,6 +259,6 @@ def test_weights_that_diverged_are_not_converted(paths):
 def test_of_model_and_ema_none_is_chosen_silently(paths):
     weights = oracle()['state_dict']
     torch.save(dict(model=weights, ema=weights), paths[0])
-    assert 'choose one with --key' in refused(paths[0])
+    assert 'choose one with option `key=' in refused(paths[0])
     assert 'closest' not in refused(paths[0])
     convert_from_official(*paths[:2], key='ema')

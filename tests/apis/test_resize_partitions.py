@@ -116,7 +116,7 @@ def test_what_the_user_must_mend(resize, arguments, message):
 def test_files_are_replaced_only_by_force_and_the_source_never(
         resize, project):
     resize.dst.write_text('precious')
-    with pytest.raises(UserError, match='exists.*--force'):
+    with pytest.raises(UserError, match='exists.*force=True'):
         resize()
     assert resize.dst.read_text() == 'precious'
     resize(force=True)

@@ -144,7 +144,7 @@ def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
 def test_files_are_not_overwritten(project, tmp_path):
     out = tmp_path / 'a.pkl'
     out.write_text('precious')
-    with pytest.raises(UserError, match='--force'):
+    with pytest.raises(UserError, match='force=True'):
         run_test(project.config, project.trained, out=out)
     assert out.read_text() == 'precious'
 
@@ -238,7 +238,7 @@ def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
     names = sorted(path.name for path in shown.iterdir())
     assert len(names) == 20
     assert names[:2] == ['0_a.png.png', '0_more of it_a.png.png']
-    with pytest.raises(UserError, match='is not empty: .* --force'):
+    with pytest.raises(UserError, match='is not empty: .* force=True'):
         run_test(project.config, project.trained, **arguments)
     run_test(project.config, project.trained, **arguments, force=True)
     assert sorted(path.name for path in shown.iterdir()) == names

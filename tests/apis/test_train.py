@@ -145,7 +145,7 @@ def test_what_is_left_is_said(project, work_dir, kind, error, words):
     with pytest.raises(
             error,
             match=f'^{words}{work_dir}/epoch_1.pth is the '
-            'last whole checkpoint, --resume goes on from it$'):
+            'last whole checkpoint, option `resume=...` goes on from it$'):
         train(
             project.config,
             work_dir,
@@ -185,7 +185,7 @@ def test_mixed_precision_needs_a_gpu_and_the_plain_wrapper(
         project, monkeypatch):
     options = {'optim_wrapper.type': 'ApexOptimWrapper'}
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='--amp needs a GPU'):
+    with pytest.raises(UserError, match='option `amp=True` needs a GPU'):
         train(project.config, amp=True)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     with pytest.raises(UserError, match="wrapper 'ApexOptimWrapper'"):

@@ -152,6 +152,6 @@ def test_models_without_blocks(tmp_path):
 
 def test_pictures_are_replaced_only_by_force(project, tmp_path):
     (tmp_path / 'a.png').write_text('precious')
-    with pytest.raises(UserError, match='--force'):
+    with pytest.raises(UserError, match='force=True'):
         vis_locality(project.config, project.trained, tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_text() == 'precious'

@@ -101,7 +101,8 @@ def test_the_official_oracles(name, size):
      (lambda w: w.update({
          'backbone.stages.0.0.repmlp_block.fc3.weight': torch
          .ones(1, device='meta').expand(32, 32, 1, 1)
-     }), None, 'partitions of 32 positions are not square: pass --img-size'),
+     }), None,
+      'partitions of 32 positions are not square: pass option `img_size='),
      (lambda w: None, (48, 48), 'partitions of 64 positions, images of 48x48 '
       'give 144'),
      (lambda w: w.update({'backbone.stages.1.0.norm1.weight': torch.ones(3)}),

@@ -66,7 +66,7 @@ def test_of_several_sets_none_is_chosen_silently(names):
     with pytest.raises(
             CheckpointError,
             match='several sets of weights: '
-            f"choose one with --key, out of '{names[0]}', "
+            f"choose one with option `key=...`, out of '{names[0]}', "
             f"'{names[1]}'"):
         state_dict_of(content, 'a.pth')
     for name, expected in zip(names, (WEIGHTS, OTHERS)):

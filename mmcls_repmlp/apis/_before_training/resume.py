@@ -13,7 +13,7 @@ from mmcls_repmlp.apis._command_line.choices import LATEST
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
-from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.errors import CheckpointError, option
 from mmcls_repmlp.training import LENGTH
 
 from .work_dir import folder_of, hook_config, saved_checkpoints
@@ -106,8 +106,9 @@ def _newest(cfg: Config) -> Start:
         raise CheckpointError(
             f'none of the {len(unread)} checkpoints in '
             f'{str(folder_of(cfg))!r} can be read, so that there is nothing '
-            f'to resume: name another with --resume FILE, or train anew with '
-            f'--force and without --resume (of the newest: {unread[0][1]})')
+            f'to resume: name another with {option("resume", "FILE")}, or '
+            f'train anew with {option("force")} and without '
+            f'{option("resume", ...)} (of the newest: {unread[0][1]})')
     return Start(said=f'there is no checkpoint in {str(folder_of(cfg))!r} to '
                  'resume: training starts anew')
 
@@ -120,7 +121,8 @@ def _check_training_state(start: Start) -> None:
                 isinstance(meta.get(key), int) for key in ('epoch', 'iter')):
         raise CheckpointError(
             f'checkpoint {start.source!r} has no training state to resume: to '
-            'start from its weights, set load_from with --cfg-options instead')
+            f'start from its weights, set load_from with '
+            f'{option("cfg_options", ...)} instead')
 
 
 def _take_seed(cfg: Config, start: Start) -> None:

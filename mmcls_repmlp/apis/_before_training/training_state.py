@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch.optim import Optimizer
 
-from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.errors import CheckpointError, option
 
 from .resume import Start
 
@@ -84,4 +84,4 @@ def _other(start: Start, what: str, key: str) -> CheckpointError:
     return CheckpointError(
         f'checkpoint {start.source!r} is of a training with another {what}: '
         f'resume it with the {key} it was trained with, or start from its '
-        'weights with --cfg-options load_from=FILE')
+        f'weights with {option("cfg_options", "load_from=FILE")}')

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 from mmcls_repmlp.training.hooks import checkpoint_folder, numbered_checkpoints
 
 LOCK = '.training.lock'
@@ -61,8 +61,9 @@ def check_unused(cfg: Config, step: int | None) -> None:
         raise UserError(
             f'{str(folder_of(cfg))!r} holds checkpoints of a training, '
             f'{replaced[0].name} the newest, which this one would replace: go '
-            'on from it with --resume, choose another folder with --work-dir, '
-            'or pass --force to remove them')
+            f'on from it with {option("resume", ...)}, choose another folder '
+            f'with {option("work_dir", ...)}, or pass {option("force")} to '
+            'remove them')
 
 
 def _after(cfg: Config, step: int | None) -> list[Path]:
@@ -118,7 +119,8 @@ def _lock(work_dir: str) -> Iterator[None]:
         except Timeout:
             raise UserError(
                 f'another training is running in {work_dir!r}: wait for its '
-                'end, or choose another folder with --work-dir') from None
+                f'end, or choose another folder with {option("work_dir", ...)}'
+            ) from None
     try:
         yield
     finally:

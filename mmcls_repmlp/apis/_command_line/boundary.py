@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, with_flags
 
 from .stops import TerminatedError, is_output_closed, stop_behind, stoppable
 
@@ -72,4 +72,6 @@ def _stopped(name: str, stop: KeyboardInterrupt) -> int:
 
 def _say(name: str, message: str) -> None:
     with suppress(OSError):
-        print(f'{name}: {" ".join(message.split())}', file=sys.stderr)
+        print(
+            f'{name}: {" ".join(with_flags(message).split())}',
+            file=sys.stderr)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def _imported(job: str | Callable[..., object]) -> Callable[..., object]:
         return job
     package: Any = sys.modules['mmcls_repmlp']
     if not hasattr(package, '__version__'):  # put into its place, but not run
-        package.__spec__.loader.exec_module(package)
+        importlib.reload(package)
     return resolve_name(job)
 
 

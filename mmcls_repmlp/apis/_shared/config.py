@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.options import check_options
-from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.errors import ConfigError, UserError, option
 from mmcls_repmlp.plugin.compat import without_import_noise
 
 from .config_files import explain, refuse_circle
@@ -177,11 +177,11 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
                           'to do') from error
     except (OSError, RuntimeError) as error:
         data = config[f'{phase}_dataloader']['dataset']
+        place = f'{phase}_dataloader.dataset.data_root=FOLDER'
         raise ConfigError(
             f'the {phase} data set in {data.get("data_root", "")!r} cannot be '
             f'read ({error}): put it there, or name its folder with '
-            f'--cfg-options {phase}_dataloader.dataset.data_root=FOLDER'
-        ) from error
+            f'{option("cfg_options", place)}') from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline
-from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.errors import ConfigError, option
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 from .config import user_errors
@@ -71,7 +71,7 @@ def _refusal(reason: str) -> ConfigError:
     return ConfigError(
         'the test pipeline of the config cannot be written down for '
         f'predict.py ({reason}): simplify it, or export without any by '
-        '--cfg-options test_dataloader=None')
+        f'{option("cfg_options", "test_dataloader=None")}')
 
 
 def _load(transform: mmcv_transforms.LoadImageFromFile) -> list[Step]:

@@ -5,7 +5,7 @@ import os
 
 import torch
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 # By launcher: the program, and what mmengine reads of what it sets.
 _STARTED = {
@@ -41,12 +41,14 @@ def check_launcher(launcher: str) -> None:
     ]
     if wrong:
         raise UserError(
-            f'--launcher {launcher} is for processes that {program} starts, '
-            f'which did not set {", ".join(wrong)}: start with that, or leave '
-            '--launcher out for a single process')
+            f'{option("launcher", launcher)} is for processes that '
+            f'{program} starts, which did not set {", ".join(wrong)}: start '
+            f'with that, or leave {option("launcher", ...)} out for a single '
+            'process')
     if launcher != 'pytorch' and not torch.cuda.is_available():
-        raise UserError(f'--launcher {launcher} needs GPUs, and none is '
-                        'available here: take pytorch, which can do without')
+        raise UserError(
+            f'{option("launcher", launcher)} needs GPUs, and none is '
+            'available here: take pytorch, which can do without')
 
 
 def _usable(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import mmcv
 import numpy as np
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 from mmcls_repmlp.files import check_writable
 
 READABLE = 224  # pixels that an image with text on it should have
@@ -67,4 +67,5 @@ def check_folder(folder: str | Path, force: bool) -> None:
     check_writable(folder / 'picture', force=True)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise UserError(f'folder {str(folder)!r} is not empty: choose another '
-                        'one, or pass --force to replace pictures in it')
+                        f'one, or pass {option("force")} to replace pictures '
+                        'in it')

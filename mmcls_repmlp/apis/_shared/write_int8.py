@@ -18,7 +18,7 @@ from mmcls_repmlp.deploy.exported.export_wrapper import Served
 from mmcls_repmlp.deploy.exported.load_exported import Run, load_artefact
 from mmcls_repmlp.deploy.exported.quantize_onnx import (load_exact,
                                                         quantize_onnx)
-from mmcls_repmlp.errors import ConfigError, JobFailedError
+from mmcls_repmlp.errors import ConfigError, JobFailedError, option
 from mmcls_repmlp.files import scratch_folder
 
 from .data import open_loader
@@ -117,7 +117,8 @@ def _calibration(cfg: Config, folder: str | Path) -> DataLoader:
     try:
         return open_loader(cfg, 'test')
     except ConfigError as error:
-        raise ConfigError(f'the images of --calibrate {str(folder)!r} cannot '
+        raise ConfigError('the images of '
+                          f'{option("calibrate", repr(str(folder)))} cannot '
                           f'be read: {error.__cause__ or error}') from error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, option
 from mmcls_repmlp.files import check_writable, move_into_place, scratch_folder
 
 from .card import card_of, digests, parts_of
@@ -262,7 +262,7 @@ def largest_difference_of(run: Compute, model: Served,
 _DEFECT = 'the runtime computes otherwise, so choose another format'
 _REMEDIES = {
     'fp16': 'activations overflow, as fp16 ends at 65504, so export '
-    'with --precision bf16 or fp32'
+    f'with {option("precision", "bf16")} or fp32'
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcls_repmlp.errors import InputError, JobFailedError, UserError
+from mmcls_repmlp.errors import InputError, JobFailedError, UserError, option
 
 from .card import card_of, check_parts
 from .readers import Loaded
@@ -87,7 +87,8 @@ class Run:
             raise InputError(
                 f'{str(self._path)!r} takes {self.dtype} images of shape '
                 f'({wanted}), found {images.dtype} of {images.shape}: prepare '
-                'them so, or export again with --shape HEIGHT WIDTH')
+                'them so, or export again with '
+                f'{option("shape", "HEIGHT WIDTH")}')
         try:
             return self._compute(images)
         except Exception as error:

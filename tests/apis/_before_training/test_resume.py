@@ -61,7 +61,7 @@ def test_if_none_is_whole_nothing_starts(config):
     with pytest.raises(
             CheckpointError,
             match='none of the 2 checkpoints in .*'
-            '--resume FILE.*--force.*epoch_2.pth'):
+            'resume=FILE.*force=True.*resume=.*epoch_2.pth'):
         find_start(config({'epoch_1.pth': 9, 'epoch_2.pth': 9}), 'auto')
 
 

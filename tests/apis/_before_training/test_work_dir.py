@@ -52,7 +52,7 @@ def test_nothing_is_replaced_unasked(config):
     with pytest.raises(
             UserError,
             match='epoch_3.pth the newest, which this '
-            'one would replace: .*--resume.*--work-dir.*--force'):
+            'one would replace: .*resume=.*work_dir=.*force=True'):
         check_unused(cfg, None)
     with pytest.raises(UserError, match='epoch_3.pth the newest'):
         check_unused(cfg, 1)  # going back

@@ -1,7 +1,7 @@
 import pytest
 
 from mmcls_repmlp.apis._command_line.boundary import outcome
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, option
 
 
 def raising(error):
@@ -46,3 +46,25 @@ def test_a_stop_that_a_library_swallowed_is_still_a_stop(capsys, kind):
 
     assert outcome('tool', job) == 130
     assert capsys.readouterr().err == 'tool: stopped\n'
+
+
+@pytest.mark.parametrize(
+    ('named', 'in_python', 'flag'),
+    [(option('force'), 'force=True', '--force'),
+     (option('work_dir', ...), 'work_dir=...', '--work-dir'),
+     (option('precision', 'int8'), 'precision=int8', '--precision int8'),
+     (option('out', "'a b.x'"), "out='a b.x'", "--out 'a b.x'"),
+     (option('cfg_options',
+             'a.b=1'), 'cfg_options=a.b=1', '--cfg-options a.b=1')])
+def test_options_are_written_as_the_reader_gives_them(capsys, named, in_python,
+                                                      flag):
+    error = UserError(f'pass {named}, however deep')
+    assert str(error) == f'pass option `{in_python}`, however deep'
+    outcome('tool', raising(JobFailedError(f'of the newest: {error}')))
+    assert capsys.readouterr().err == (
+        f'tool: error: of the newest: pass {flag}, however deep\n')
+
+
+def test_what_others_quote_is_left_alone(capsys):
+    outcome('tool', raising(UserError('please set `download=True`')))
+    assert '`download=True`' in capsys.readouterr().err

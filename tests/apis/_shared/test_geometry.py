@@ -61,7 +61,7 @@ def test_every_config_can_be_recorded(path):
 def test_what_cannot_be_recorded_is_refused(steps, message):
     with pytest.raises(ConfigError, match=message) as error:
         recorded_pipeline(config_with(*steps), (32, 32))
-    assert 'built' in message or ('--cfg-options test_dataloader=None' in str(
+    assert 'built' in message or ('`cfg_options=test_dataloader=None`' in str(
         error.value))
 
 

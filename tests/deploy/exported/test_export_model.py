@@ -137,7 +137,7 @@ def test_undefined_outputs_are_no_agreement(served, tmp_path):
                                              ('a.pt2', 'a.pt2.json')])
 def test_files_are_replaced_only_by_force(tmp_path, name, there):
     (tmp_path / there).write_text('precious')
-    with pytest.raises(UserError, match=f"{there}' exists.*--force"):
+    with pytest.raises(UserError, match=f"{there}' exists.*force=True"):
         export_model(small(), tmp_path / name, SMALL)
     assert (tmp_path / there).read_text() == 'precious'
     assert files(tmp_path) == {there}
@@ -210,7 +210,7 @@ def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
             JobFailedError,
             match='2 of 13 images give NaN or '
             'infinity in fp16 .* overflow, as fp16 ends at 65504, '
-            'so export with --precision bf16 or fp32'):
+            'so export with option `precision=bf16` or fp32'):
         export_model(
             half, tmp_path / f'b{suffix}', SMALL, images=real, reference=model)
     assert files(tmp_path) == {f'a{suffix}'}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 from . import Loaded
 from .protobuf import walk
@@ -53,9 +53,11 @@ def _check(path: Path) -> None:
             raise UserError(
                 f'{str(path)!r} was not loaded, because it calls operators of '
                 f'{value!r}, and only those of ONNX are known to be '
-                'arithmetic alone: where you trust the file, pass --trust')
+                'arithmetic alone: where you trust the file, pass '
+                f'{option("trust")}')
         if kind == 'location' and value != f'{path.name}.data':
             raise UserError(
                 f'{str(path)!r} was not loaded, because it reads weights out '
                 f'of {value!r}, and {path.name + ".data"!r} is all that '
-                'belongs to it: where you trust the file, pass --trust')
+                'belongs to it: where you trust the file, pass '
+                f'{option("trust")}')

@@ -12,7 +12,7 @@ from xml.parsers import expat
 import numpy as np
 import openvino
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 from . import Loaded
 
@@ -67,7 +67,7 @@ def _check(path: Path) -> None:
                 f'{str(path)!r} was not loaded, because it calls operators of '
                 f"{version!r}, and only those of OpenVINO's own opsets are "
                 'known to be arithmetic alone: where you trust the file, pass '
-                '--trust')
+                f'{option("trust")}')
 
     def refuse(*declaration: object) -> None:
         raise UserError(f'{str(path)!r} was not loaded, because it defines a '

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 from . import Loaded
 from .torch_files import OPERATORS, compute_of
@@ -68,10 +68,11 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
         return Loaded(compute_of(torch.export.load(path).module()), None, None)
     with Archive(path) as archive:
         if 'models/model.json' not in archive:
-            raise UserError(f'{str(path)!r} holds no graph under '
-                            'models/model.json: export it again with torch '
-                            '2.9 or newer, or pass --trust to have torch '
-                            'load it, which runs code of the file')
+            raise UserError(
+                f'{str(path)!r} holds no graph under '
+                'models/model.json: export it again with torch '
+                f'2.9 or newer, or pass {option("trust")} to have torch '
+                'load it, which runs code of the file')
         module = json.loads(archive.read('models/model.json'))['graph_module']
         graph = _Graph(module, _weights(archive), path)
     return Loaded(compute_of(graph), graph.shape, graph.dtype)
@@ -164,7 +165,8 @@ def _step(node: Mapping[str, Any],
     if function is None or len(_names(node['outputs'])) > 1:
         raise UserError(f'{str(path)!r} was not loaded, because it calls '
                         f'{target!r}, which is not known to be arithmetic '
-                        'alone: where you trust the file, pass --trust')
+                        'alone: where you trust the file, pass '
+                        f'{option("trust")}')
     return function, node
 
 

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 import torch
 
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import UserError, option
 
 from . import Loaded
 from .torch_files import OPERATORS, compute_of
@@ -62,7 +62,7 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
     if not hasattr(module, 'size') or not hasattr(module, 'dtype'):
         raise UserError(f'{str(path)!r} does not say what images it takes, '
                         'and with others it could give anything: export it '
-                        'again, or pass --trust')
+                        f'again, or pass {option("trust")}')
     return Loaded(
         compute_of(module), tuple(module.size), _DTYPES[module.dtype])
 
@@ -97,7 +97,8 @@ def _checked_text(text: str, path: Path) -> ast.Module:
             raise UserError(
                 f'{str(path)!r} was not loaded, because its TorchScript holds '
                 f'{_shortened(node)!r}, which is not known to be arithmetic '
-                'alone: where you trust the file, pass --trust')
+                'alone: where you trust the file, pass '
+                f'{option("trust")}')
     if not all(isinstance(part, ast.ClassDef) for part in tree.body):
         raise UserError(f'{str(path)!r} was not loaded, because its '
                         'TorchScript holds more than classes')
