@@ -1,6 +1,7 @@
 """A small project on real digits, made once for all tests that run jobs."""
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -11,33 +12,32 @@ import pytest
 import torch
 from make_digits import write_digits
 from mmcls.visualization import ClsVisualizer
+from mmengine.config import config
 from PIL import Image
+from yapf.yapflib.yapf_api import FormatCode
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
-from tests.helpers import ROOT
+from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
 # The suite runs in several processes. OMP_NUM_THREADS chooses otherwise.
 if 'OMP_NUM_THREADS' not in os.environ:
     torch.set_num_threads(1)
 
-_CONFIGS = ROOT / 'configs' / 'repmlp'
 _EPOCHS = 2
-# As the demo's config, but quick: few images, short, no loader processes.
-_QUICK = """
-_base_ = {base!r}
-_data = dict(
-    batch_size=16, num_workers=0, persistent_workers=False,
-    dataset=dict(data_root={data!r}))
-train_dataloader = _data
-val_dataloader = _data
-test_dataloader = _data
-param_scheduler = []
-train_cfg = dict(max_epochs={epochs})
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
-"""
+
+
+# mmengine lays a config out anew for every log and every checkpoint, which
+# takes longer than the trainings here.
+@functools.cache
+def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
+    return FormatCode(text, style_config=dict(style))
+
+
+config.FormatCode = lambda text, style_config, **_: _lay_out(
+    text, *style_config.items())
 
 # Where jobs run whole, or models have their true size; and what other modules
 # have at hand whose tests start processes or train.
@@ -81,10 +81,15 @@ def digits(tmp_path_factory):
 def project(tmp_path_factory, digits):
     """Configs, and checkpoints of a model trained for two epochs."""
     folder = tmp_path_factory.mktemp('project')
+    # As the demo's config, but quick: few images, short, no processes.
     for name in ('', '_deploy'):
-        base = _CONFIGS / f'repmlp-mini{name}_1xb64_digits-32px.py'
-        (folder / f'quick{name}.py').write_text(
-            _QUICK.format(base=str(base), data=str(digits), epochs=_EPOCHS))
+        write_config(
+            folder / f'quick{name}.py',
+            f'repmlp-mini{name}_1xb64_digits-32px.py',
+            **quick_loaders(digits, batch_size=16),
+            param_scheduler=[],
+            train_cfg=dict(max_epochs=_EPOCHS),
+            default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)))
     made = Project(folder, digits, folder / 'quick.py',
                    folder / 'quick_deploy.py',
                    folder / 'work' / f'epoch_{_EPOCHS}.pth',
@@ -93,6 +98,12 @@ def project(tmp_path_factory, digits):
     reparameterize_checkpoint(
         made.config, made.trained, made.merged, report=lambda line: None)
     return made
+
+
+@pytest.fixture
+def data(digits, tmp_path):
+    """A copy of the digits, for a test to spoil."""
+    return shutil.copytree(digits, tmp_path / 'data')
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""What several tests need: random models, comparison, paths."""
+"""What several tests need: random models, configs, comparison, paths."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,6 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / 'tests' / 'data'
+CONFIGS = ROOT / 'configs' / 'repmlp'
+MINI = 'repmlp-mini_1xb64_digits-32px.py'
 
 # Three stages with S from 1 to C, small enough for float64 on one core.
 TINY = dict(channels=(8, 16, 32), depths=(1, 2, 1), sharesets_nums=(1, 4, 32))
@@ -32,6 +35,62 @@ TINY_CIFAR_CFG = dict(
     partition_size=4,
     reparam_conv_kernels=(1, 3),
     out_indices=(1, ))
+
+
+class Pickled:
+    """Pickles as a call, with arguments and state, as a forger would."""
+
+    def __init__(self, *reduced: Any) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> tuple:
+        return self.reduced
+
+
+def code_making(path: Path) -> str:
+    """Python that makes a file."""
+    return f'open({str(path)!r}, "w").close()'
+
+
+def making(path: Path) -> Pickled:
+    """What makes a file when it is unpickled."""
+    return Pickled(exec, (code_making(path), ))
+
+
+def classifier_cfg(backbone: dict | None = None,
+                   num_classes: int = 3,
+                   in_channels: int = 32,
+                   **options: Any) -> dict:
+    """Name a classifier, tiny unless a backbone is given."""
+    return dict(
+        type='ImageClassifier',
+        backbone=backbone or dict(type='RepMLPNet', **TINY_CFG),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(
+            type='LinearClsHead',
+            num_classes=num_classes,
+            in_channels=in_channels),
+        **options)
+
+
+def write_config(path: Path, base: Path | str, **settings: Any) -> Path:
+    """Write a config that changes settings of another."""
+    lines = [f'{name} = {value!r}' for name, value in settings.items()]
+    path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
+    return path
+
+
+def quick_loaders(data: Path, **options: Any) -> dict:
+    """Settings of data loaders that read images here, without processes."""
+    loader = dict(
+        num_workers=0,
+        persistent_workers=False,
+        dataset=dict(data_root=str(data)),
+        **options)
+    return {
+        f'{phase}_dataloader': loader
+        for phase in ('train', 'val', 'test')
+    }
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:

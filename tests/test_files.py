@@ -1,5 +1,6 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -123,3 +124,22 @@ def test_without_locks_nothing_is_removed_and_all_is_written(
     with atomic_write(tmp_path / 'a.txt') as temporary:
         temporary.write_text('new')
     assert sorted(os.listdir(tmp_path)) == ['.mmcls_repmlp-abc', 'a.txt']
+
+
+def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    events, sync, replace = [], os.fsync, os.replace
+
+    def record_sync(descriptor):
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        events.append('folder' if folder else 'file')
+        sync(descriptor)
+
+    def record_name(*paths):
+        events.append('name')
+        replace(*paths)
+
+    monkeypatch.setattr(os, 'fsync', record_sync)
+    monkeypatch.setattr(os, 'replace', record_name)
+    with atomic_write(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('new')
+    assert events == ['file', 'name', 'folder']

@@ -1,5 +1,3 @@
-import shutil
-
 import mmcv
 import numpy as np
 import pytest
@@ -194,15 +192,12 @@ def test_pictures_are_replaced_by_force(project, tmp_path):
     assert first == second
 
 
-def test_an_image_that_cannot_be_read(project, tmp_path):
-    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
-    (tmp_path / 'data' / 'val' / '3' / 'a.png').write_text('no image')
+def test_an_image_that_cannot_be_read(project, data, tmp_path):
+    (data / 'val' / '3' / 'a.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
         browse_dataset(
             project.config,
             tmp_path / 'out',
             'val',
             99,
-            cfg_options={
-                'val_dataloader.dataset.data_root': str(tmp_path / 'data')
-            })
+            cfg_options={'val_dataloader.dataset.data_root': str(data)})

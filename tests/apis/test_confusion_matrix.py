@@ -173,10 +173,9 @@ def test_files_are_not_overwritten(project, tmp_path):
     assert (tmp_path / 'a.csv').read_text() == 'precious'
 
 
-def test_a_missing_class_does_not_move_the_others(project, tmp_path):
-    shutil.copytree(project.data / 'val', tmp_path / 'val')
-    shutil.rmtree(tmp_path / 'val' / '3')
-    options = {'test_dataloader.dataset.data_root': str(tmp_path)}
+def test_a_missing_class_does_not_move_the_others(project, data):
+    shutil.rmtree(data / 'val' / '3')
+    options = {'test_dataloader.dataset.data_root': str(data)}
     expected = torch.tensor(by_hand(project))
     expected[3] = 0
     lines = []
@@ -187,16 +186,15 @@ def test_a_missing_class_does_not_move_the_others(project, tmp_path):
         report=lines.append)
     assert matrix.equal(expected)
     assert lines[0].splitlines()[2].split() == [*map(str, range(10))]
-    (tmp_path / 'val' / '4').rename(tmp_path / 'val' / 'cat')
+    (data / 'val' / '4').rename(data / 'val' / 'cat')
     with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
         confusion_matrix(project.config, project.trained, cfg_options=options)
 
 
-def test_an_image_that_cannot_be_read(project, tmp_path):
-    shutil.copytree(project.data / 'val', tmp_path / 'val')
-    (tmp_path / 'val' / '3' / 'a.png').write_text('no image')
+def test_an_image_that_cannot_be_read(project, data):
+    (data / 'val' / '3' / 'a.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
         confusion_matrix(
             project.config,
             project.trained,
-            cfg_options={'test_dataloader.dataset.data_root': str(tmp_path)})
+            cfg_options={'test_dataloader.dataset.data_root': str(data)})

@@ -9,55 +9,52 @@ import torch
 
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from tests.helpers import ROOT, TINY
+from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
 from tests.tools.test_tools import free_port, run
-
-# All that draws random numbers: order, images, batches, layers; and averages.
-_TEXT = """
-_base_ = {base!r}
-model = dict(
-    backbone=dict(arch={arch!r}, drop_path_rate=0.5),
-    head=dict(in_channels=32, loss=dict(
-        _delete_=True, type='CrossEntropyLoss', use_soft=True)),
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=1.),
-                             dict(type='CutMix', alpha=1.)]))
-_data = dict(
-    batch_size=16, num_workers={workers}, persistent_workers={persistent},
-    dataset=dict(data_root={data!r}))
-train_dataloader = _data
-val_dataloader = dict(
-    batch_size=20, num_workers=0, persistent_workers=False,
-    dataset=dict(data_root={data!r}))
-test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=2, val_interval=2)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=3)]
-custom_hooks = [dict(type='SyncBuffersHook'),
-                dict(type='EMAHook', momentum=0.1)]
-env_cfg = dict(mp_cfg=dict(mp_start_method='fork'))
-default_hooks = dict(
-    checkpoint=dict(interval=1, max_keep_ckpts=-1, save_best='auto'))
-randomness = dict(_delete_=True, seed={seed})
-"""
 
 
 @pytest.fixture
 def config(tmp_path, digits):
-    """Write a config; options come after."""
+    """All that draws random numbers: order, images, batches, layers."""
 
     def write(workers=0, persistent=False, seed=3):
-        path = tmp_path / 'config.py'
-        base = ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
-        path.write_text(
-            _TEXT.format(
-                base=str(base),
-                arch=TINY,
-                workers=workers,
-                seed=seed,
-                persistent=persistent,
-                data=str(digits)))
-        return path
+        loaders = quick_loaders(digits, batch_size=20)
+        train_loader = dict(
+            loaders['train_dataloader'],
+            batch_size=16,
+            num_workers=workers,
+            persistent_workers=persistent)
+        return write_config(
+            tmp_path / 'config.py',
+            MINI,
+            **{
+                **loaders, 'train_dataloader': train_loader
+            },
+            model=dict(
+                backbone=dict(arch=TINY, drop_path_rate=0.5),
+                head=dict(
+                    in_channels=32,
+                    loss=dict(
+                        _delete_=True, type='CrossEntropyLoss',
+                        use_soft=True)),
+                train_cfg=dict(augments=[
+                    dict(type='Mixup', alpha=1.),
+                    dict(type='CutMix', alpha=1.)
+                ])),
+            train_cfg=dict(max_epochs=2, val_interval=2),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
+                dict(type='CosineAnnealingLR', by_epoch=False, begin=3)
+            ],
+            custom_hooks=[
+                dict(type='SyncBuffersHook'),
+                dict(type='EMAHook', momentum=0.1)
+            ],
+            env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
+            default_hooks=dict(
+                checkpoint=dict(
+                    interval=1, max_keep_ckpts=-1, save_best='auto')),
+            randomness=dict(_delete_=True, seed=seed))
 
     return write
 

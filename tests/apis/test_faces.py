@@ -15,34 +15,26 @@ from mmcls_repmlp.apis.verify_pairs import verify_pairs
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.errors import ConfigError, UserError
-from tests.helpers import ROOT
+from tests.helpers import quick_loaders, write_config
 from tests.tools.test_tools import call
-
-NAME = 'repmlp-faceresnet-mini{}_1xb64_digits-32px.py'
-QUICK = """
-_base_ = {base!r}
-_data = dict(batch_size=8, num_workers=0, persistent_workers=False,
-             dataset=dict(data_root={data!r}))
-train_dataloader = _data
-val_dataloader = {{**_data, 'dataset': dict(_data['dataset'],
-                                            data_prefix='train')}}
-test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=5, val_interval=5)
-"""
 
 
 @pytest.fixture(scope='module')
 def configs(tmp_path_factory, digits):
     folder = tmp_path_factory.mktemp('faces')
-    made = []
-    for form in ('', '_deploy'):
-        path = folder / f'config{form}.py'
-        path.write_text(
-            QUICK.format(
-                base=str(ROOT / 'configs/repmlp' / NAME.format(form)),
-                data=str(digits)))
-        made.append(path)
-    return made
+    loaders = quick_loaders(digits, batch_size=8)
+    for phase in ('val', 'test'):  # on more images than those are
+        loader = dict(loaders[f'{phase}_dataloader'])
+        loader['dataset'] = dict(loader['dataset'], data_prefix='train')
+        loaders[f'{phase}_dataloader'] = loader
+    return [
+        write_config(
+            folder / f'config{form}.py',
+            f'repmlp-faceresnet-mini{form}_1xb64_digits-32px.py',
+            **loaders,
+            train_cfg=dict(max_epochs=5, val_interval=5))
+        for form in ('', '_deploy')
+    ]
 
 
 def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):

@@ -11,38 +11,43 @@ from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_artefact
 from mmcls_repmlp.errors import CheckpointError, UserError
+from tests.helpers import write_config
 from tests.tools.test_tools import CONVERT, call
 
-_CONFIG = """
-_base_ = {base!r}
-model = dict(
-    backbone=dict(_delete_=True, {backbone}, img_size=32, deploy={deploy}),
-    head=dict(in_channels={channels}))
-train_cfg = dict(max_epochs=4)
-optim_wrapper = dict(optimizer=dict(lr=1e-2))
-default_hooks = dict(logger=dict(interval=1))
-"""
 BACKBONES = {
-    'light': ("type='RepMLPResNet', depth=(1, 2, 2), block='light', "
-              'base_channels=8, partition_size=2, num_groups=(1, 2), '
-              'out_indices=(2, )', 128),
-    'cifar': ("type='RepMLPCifarNet', channels=(4, 8, 16)", 16),
+    'light': dict(
+        type='RepMLPResNet',
+        depth=(1, 2, 2),
+        block='light',
+        base_channels=8,
+        partition_size=2,
+        num_groups=(1, 2),
+        out_indices=(2, )),
+    'cifar': dict(type='RepMLPCifarNet', channels=(4, 8, 16)),
 }
+CHANNELS = dict(light=128, cifar=16)
 
 
 @pytest.fixture(scope='module', params=BACKBONES)
 def trained(request, project, tmp_path_factory):
     """Training and deploy config, and a checkpoint of each."""
     folder = tmp_path_factory.mktemp(request.param)
-    backbone, channels = BACKBONES[request.param]
-    configs = [folder / 'training.py', folder / 'deploy.py']
-    for config, deploy in zip(configs, (False, True)):
-        config.write_text(
-            _CONFIG.format(
-                base=str(project.config),
-                backbone=backbone,
-                deploy=deploy,
-                channels=channels))
+    configs = [
+        write_config(
+            folder / f'{name}.py',
+            project.config,
+            model=dict(
+                backbone=dict(
+                    BACKBONES[request.param],
+                    _delete_=True,
+                    img_size=32,
+                    deploy=name == 'deploy'),
+                head=dict(in_channels=CHANNELS[request.param])),
+            train_cfg=dict(max_epochs=4),
+            optim_wrapper=dict(optimizer=dict(lr=1e-2)),
+            default_hooks=dict(logger=dict(interval=1)))
+        for name in ('training', 'deploy')
+    ]
     train(configs[0], work_dir=str(folder / 'work'), seed=0)
     source, merged = folder / 'work' / 'epoch_4.pth', folder / 'merged.pth'
     assert call(CONVERT, configs[0], source, merged) == 0

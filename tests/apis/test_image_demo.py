@@ -10,11 +10,6 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import ImageError, UserError
 
 
-@pytest.fixture
-def image(project):
-    return sorted(project.data.glob('val/3/*.png'))[0]
-
-
 def read(path):
     with Image.open(path) as image:
         return np.asarray(image.convert('RGB'))

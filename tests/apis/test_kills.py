@@ -13,36 +13,30 @@ from pathlib import Path
 import pytest
 
 from mmcls_repmlp.apis.train import train
-from tests.helpers import ROOT, TINY
+from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
 from tests.tools.test_tools import run
 
 _KILLS = 20
 CHECKPOINT = 'default_hooks.checkpoint'
-# A checkpoint after every iteration, one kept: much to be killed in.
-_TEXT = """
-_base_ = {base!r}
-model = dict(backbone=dict(arch={arch!r}), head=dict(in_channels=32))
-train_dataloader = dict(
-    batch_size=2, num_workers=0, persistent_workers=False,
-    dataset=dict(data_root={data!r}))
-val_dataloader = val_cfg = val_evaluator = None
-test_dataloader = test_cfg = test_evaluator = None
-train_cfg = dict(max_epochs=1)
-optim_wrapper = dict(optimizer=dict(lr=1e-4))
-param_scheduler = []
-default_hooks = dict(checkpoint=dict(by_epoch=False))
-"""
 
 
 @pytest.fixture
 def config(tmp_path, digits):
-    path = tmp_path / 'config.py'
-    path.write_text(
-        _TEXT.format(
-            base=str(ROOT / 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'),
-            arch=TINY,
-            data=str(digits)))
-    return path
+    """A checkpoint after every iteration, one kept: much to be killed in."""
+    nothing = dict.fromkeys(f'{phase}_{part}' for phase in ('val', 'test')
+                            for part in ('dataloader', 'cfg', 'evaluator'))
+    return write_config(
+        tmp_path / 'config.py',
+        MINI,
+        **{
+            **quick_loaders(digits, batch_size=2),
+            **nothing
+        },
+        model=dict(backbone=dict(arch=TINY), head=dict(in_channels=32)),
+        train_cfg=dict(max_epochs=1),
+        optim_wrapper=dict(optimizer=dict(lr=1e-4)),
+        param_scheduler=[],
+        default_hooks=dict(checkpoint=dict(by_epoch=False)))
 
 
 def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):

@@ -22,7 +22,7 @@ from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.apis.predict import predict
 from mmcls_repmlp.deploy.exported.card import card_of, digests
 from mmcls_repmlp.errors import JobFailedError, UserError
-from tests.helpers import ROOT
+from tests.helpers import ROOT, Pickled
 from tests.tools.test_tools import call
 
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
@@ -45,11 +45,6 @@ def artefact(exported, tmp_path):
     for path in (exported, card_of(exported)):
         shutil.copy(path, tmp_path)
     return tmp_path / 'a.pt'
-
-
-@pytest.fixture
-def image(project):
-    return next(project.data.glob('val/3/*.png'))
 
 
 def run(*argv, code=None, script=PREDICT, **kwargs):
@@ -241,12 +236,6 @@ def test_names_of_classes_cannot_steer_the_terminal(artefact, image):
     assert all(line.isprintable() for line in lines)
 
 
-class Hostile:
-
-    def __reduce__(self):
-        return open, ('ran', 'w')
-
-
 @pytest.mark.parametrize('suffix', ['.pt', '.pt2'])
 def test_no_code_out_of_the_file_runs(project, artefact, image, tmp_path,
                                       monkeypatch, suffix, capsys):
@@ -255,7 +244,8 @@ def test_no_code_out_of_the_file_runs(project, artefact, image, tmp_path,
     with zipfile.ZipFile(path, 'w') as file:
         for name in ('data.pkl', 'constants.pkl', 'data/sample_inputs/'
                      'model.pt', 'data/weights/model.pt'):
-            file.writestr(f'h/{name}', pickle.dumps(Hostile(), 2))
+            file.writestr(f'h/{name}',
+                          pickle.dumps(Pickled(open, ('ran', 'w')), 2))
         file.writestr('h/models/model.json', '{}')
         file.writestr('h/archive_format', 'pt2')
     shutil.copy(card_of(artefact), card_of(path))

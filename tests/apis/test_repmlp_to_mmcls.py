@@ -10,7 +10,7 @@ from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
 from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.errors import CheckpointError, UserError
 from mmcls_repmlp.plugin.model_index import config_of, indexed_models
-from tests.helpers import DATA, ROOT, assert_same
+from tests.helpers import DATA, ROOT, Pickled, assert_same
 
 SIX = dict(
     T224='tiny_8xb32_in1k',
@@ -163,13 +163,8 @@ def test_foreign_objects_are_refused_with_the_way_out(paths):
 
 
 def test_a_hostile_file_does_not_run(paths):
-
-    class Hostile:
-
-        def __reduce__(self):
-            return exec, ('raise SystemExit("ran code")', )
-
-    torch.save(dict(model=Hostile()), paths[0])
+    hostile = Pickled(exec, ('raise SystemExit("ran code")', ))
+    torch.save(dict(model=hostile), paths[0])
     assert 'was not loaded' in refused(paths[0])
 
 

@@ -164,14 +164,15 @@ def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
             cfg_options={'model.head.num_classes': 7})
 
 
-def nine(project, tmp_path):
+@pytest.fixture
+def nine(data):
     """The digits to test on without 3, and options that name them."""
-    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
-    shutil.rmtree(tmp_path / 'data' / 'val' / '3')
-    return {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
+    shutil.rmtree(data / 'val' / '3')
+    return data / 'val', {'test_dataloader.dataset.data_root': str(data)}
 
 
-def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path):
+def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path,
+                                                  nine):
     out = tmp_path / 'all.pkl'
     run_test(project.config, project.trained, out=out, work_dir=work_dir)
     kept = [
@@ -186,15 +187,15 @@ def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path):
         project.config,
         project.trained,
         work_dir=work_dir,
-        cfg_options=nine(project, tmp_path))
+        cfg_options=nine[1])
     assert len(right) == 18
     assert results['accuracy/top1'] == pytest.approx(
         100 * sum(right) / 18, abs=1e-4)
 
 
-def test_a_class_that_nobody_learnt(project, work_dir, tmp_path):
-    options = nine(project, tmp_path)
-    (tmp_path / 'data' / 'val' / '4').rename(tmp_path / 'data' / 'val' / 'cat')
+def test_a_class_that_nobody_learnt(project, work_dir, nine):
+    images, options = nine
+    (images / '4').rename(images / 'cat')
     with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
         run_test(
             project.config,
@@ -204,9 +205,9 @@ def test_a_class_that_nobody_learnt(project, work_dir, tmp_path):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_an_image_that_cannot_be_read(project, work_dir, tmp_path, workers):
-    options = nine(project, tmp_path)
-    (tmp_path / 'data' / 'val' / '5' / 'a.png').write_bytes(b'')
+def test_an_image_that_cannot_be_read(project, work_dir, nine, workers):
+    images, options = nine
+    (images / '5' / 'a.png').write_bytes(b'')
     with pytest.raises(
             JobFailedError,
             match=r"^image '.*/5/a.png' cannot be "
@@ -221,7 +222,7 @@ def test_an_image_that_cannot_be_read(project, work_dir, tmp_path, workers):
 
 
 def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
-    for label in range(10):
+    for label in range(2):
         folder = tmp_path / 'data' / 'val' / str(label)
         (folder / 'more of it').mkdir(parents=True)
         images = sorted((project.data / 'val' / str(label)).iterdir())
@@ -236,8 +237,10 @@ def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
         })
     run_test(project.config, project.trained, **arguments)
     names = sorted(path.name for path in shown.iterdir())
-    assert len(names) == 20
-    assert names[:2] == ['0_a.png.png', '0_more of it_a.png.png']
+    assert names == [
+        '0_a.png.png', '0_more of it_a.png.png', '1_a.png.png',
+        '1_more of it_a.png.png'
+    ]
     with pytest.raises(UserError, match='is not empty: .* force=True'):
         run_test(project.config, project.trained, **arguments)
     run_test(project.config, project.trained, **arguments, force=True)

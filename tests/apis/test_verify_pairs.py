@@ -1,5 +1,3 @@
-import shutil
-
 import mmcv
 import numpy as np
 import pytest
@@ -69,8 +67,7 @@ def test_nothing_is_overwritten(project, tmp_path):
         verify_pairs(project.config, project.trained, out=tmp_path / 'a.png')
 
 
-def test_an_image_that_cannot_be_read(project, tmp_path):
-    shutil.copytree(project.data / 'val', tmp_path / 'val')
-    (tmp_path / 'val' / '3' / 'a.png').write_text('no image')
+def test_an_image_that_cannot_be_read(project, data):
+    (data / 'val' / '3' / 'a.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
-        verify_pairs(project.config, project.trained, tmp_path / 'val')
+        verify_pairs(project.config, project.trained, data / 'val')

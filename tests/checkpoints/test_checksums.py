@@ -1,4 +1,5 @@
 import io
+import random
 import zipfile
 
 import pytest
@@ -40,15 +41,19 @@ def archive_content(data, entry):
         return archive.read(entry)
 
 
-def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
+@pytest.mark.parametrize(('noise', 'zeros', 'claim'),
+                         [(0, 10**8, r'100,00\d,\d{3}'),
+                          (10**5, 10**4, r'11\d,\d{3}')])
+def test_a_file_that_is_larger_in_memory_is_refused(tmp_path, noise, zeros,
+                                                    claim):
     path = tmp_path / 'a.pth'
     with zipfile.ZipFile(io.BytesIO(FILES['weights'])) as source, \
             zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as target:
         for entry in source.infolist():
             target.writestr(entry.filename, source.read(entry))
-        target.writestr('archive/data/9', bytes(10**8))
-    assert path.stat().st_size < 200_000
-    with pytest.raises(CheckpointError, match=r'claim to hold 100,\d{3},'):
+        target.writestr('archive/data/8', random.Random(0).randbytes(noise))
+        target.writestr('archive/data/9', bytes(zeros))
+    with pytest.raises(CheckpointError, match=f'claim to hold {claim}:'):
         read_checkpoint(path)
 
 

@@ -57,8 +57,9 @@ def test_a_hash_in_the_name_is_held_against_the_file(web):
     assert web.asked == [name] * 3
 
 
-def test_a_date_in_the_name_is_no_hash(web):
-    address = web.put('/net-20240131.pth', b'x')
+@pytest.mark.parametrize('date', ['20240131', '19991231'])
+def test_a_date_in_the_name_is_no_hash(web, date):
+    address = web.put(f'/net-{date}.pth', b'x')
     assert fetch(address).read_bytes() == b'x'
 
 

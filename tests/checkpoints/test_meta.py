@@ -14,6 +14,10 @@ def test_classes_are_found_wherever_they_stand(meta):
     assert class_names(dict(meta=meta)) == ('a', 'b')
 
 
+def test_classes_may_be_numbers():
+    assert class_names(dict(meta=dict(classes=[1, 0.5]))) == ('1', '0.5')
+
+
 @pytest.mark.parametrize('checkpoint', [{},
                                         dict(weight=torch.ones(1)),
                                         dict(meta=None),

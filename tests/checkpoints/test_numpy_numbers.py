@@ -7,16 +7,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError
-
-
-class Forged:
-    """Pickles as what a test says."""
-
-    def __init__(self, *reduced):
-        self.reduced = reduced
-
-    def __reduce__(self):
-        return self.reduced
+from tests.helpers import Pickled
 
 
 def read(tmp_path, value):
@@ -60,20 +51,23 @@ REBUILD = np.zeros(1).__reduce__()[0]
 
 
 @pytest.mark.parametrize('value', [
-    Forged(np.dtype, ('O', False, True)),
-    Forged(np.dtype, ('V8', False, True)),
+    Pickled(np.dtype, ('O', False, True)),
+    Pickled(np.dtype, ('V8', False, True)),
+    Pickled(np.dtype, ('f8', False, True), (3, 'S', *FLAGS[2:])),
     np.array([None]),
     np.array(['text']),
     np.array(b'bytes'),
     np.zeros(2, [('a', 'f4')]),
     np.datetime64('2020-01-01'),
-    Forged(REBUILD, (np.ndarray, (0, ), b'b'),
-           (1, (1000, ), np.dtype('f8'), False, b'short')),
-    Forged(REBUILD, (np.ndarray, (0, ), b'b'),
-           (1, (2, ), 'f8', False, bytes(16))),
-    Forged(REBUILD, (np.ndarray, (0, ), b'b'),
-           (1, (2, ), np.dtype('f8'), False, [1, 2])),
-    Forged(np.float64(1).__reduce__()[0], (np.dtype('f8'), b''))
+    Pickled(REBUILD, (np.ndarray, (0, ), b'b'),
+            (1, (1000, ), np.dtype('f8'), False, b'short')),
+    Pickled(REBUILD, (np.ndarray, (0, ), b'b'),
+            (1, (2, ), 'f8', False, bytes(16))),
+    Pickled(REBUILD, (np.ndarray, (0, ), b'b'),
+            (1, (2, ), np.dtype('f8'), False, [1, 2])),
+    Pickled(REBUILD, (np.ndarray, (0, ), b'b'),
+            (1, (2, ), np.dtype('f8'), False, '\0' * 16)),
+    Pickled(np.float64(1).__reduce__()[0], (np.dtype('f8'), b''))
 ])
 def test_everything_else_is_refused(tmp_path, value):
     with pytest.raises(CheckpointError):
@@ -81,13 +75,13 @@ def test_everything_else_is_refused(tmp_path, value):
 
 
 def test_a_forged_dtype_does_not_reach_numpy(tmp_path):
-    forged = Forged(np.dtype, ('f8', False, True), FLAGS)
-    array = Forged(REBUILD, (np.ndarray, (0, ), b'b'),
-                   (1, (2, ), forged, False, np.arange(2.).tobytes()))
+    forged = Pickled(np.dtype, ('f8', False, True), FLAGS)
+    array = Pickled(REBUILD, (np.ndarray, (0, ), b'b'),
+                    (1, (2, ), forged, False, np.arange(2.).tobytes()))
     restored = read(tmp_path, array)
     assert not restored.dtype.hasobject
     assert np.array_equal(restored, [0., 1.])
 
 
 def test_a_small_file_does_not_make_a_large_array(tmp_path):
-    assert read(tmp_path, Forged(np.ndarray, ((10**12, ), ))).size == 0
+    assert read(tmp_path, Pickled(np.ndarray, ((10**12, ), ))).size == 0

@@ -6,7 +6,7 @@ from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import check_fit, convert_to_mmcls, recognize
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models import ARCH_ZOO, resolve_arch
-from tests.helpers import DATA, TINY
+from tests.helpers import DATA, TINY, classifier_cfg
 
 
 def weights_of(deploy=False, num_classes=7, **backbone):
@@ -15,13 +15,7 @@ def weights_of(deploy=False, num_classes=7, **backbone):
     cfg = dict(type='RepMLPNet', out_indices=-1, deploy=deploy, **backbone)
     with torch.device('meta'):
         return MODELS.build(
-            dict(
-                type='ImageClassifier',
-                backbone=cfg,
-                head=dict(
-                    type='LinearClsHead',
-                    num_classes=num_classes,
-                    in_channels=arch.channels[-1]))).state_dict()
+            classifier_cfg(cfg, num_classes, arch.channels[-1])).state_dict()
 
 
 @pytest.mark.parametrize('deploy', [False, True])

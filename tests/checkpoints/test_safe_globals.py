@@ -10,21 +10,12 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.checkpoints.safe_globals import (ALLOWED,
                                                    allow_mmengine_checkpoints)
 from mmcls_repmlp.errors import CheckpointError
+from tests.helpers import Pickled, making
 
 
 def save(path, content):
     torch.save(content, path)
     return path
-
-
-class Runs:
-    """Pickles as a call of ``function``."""
-
-    def __init__(self, function, *args):
-        self.call = function, args
-
-    def __reduce__(self):
-        return self.call
 
 
 def test_message_hub_of_mmengine_is_read_back(tmp_path):
@@ -80,8 +71,8 @@ def others():
 
 def test_what_others_allowed_does_not_count(tmp_path, others):
     marker = tmp_path / 'ran'
-    for payload in (Runs(exec, f'open({str(marker)!r}, "w").close()'),
-                    Runs(getattr, HistoryBuffer, '__init__')):
+    for payload in (making(marker),
+                    Pickled(getattr, (HistoryBuffer, '__init__'))):
         path = save(tmp_path / 'a.pth', dict(hub=payload))
         # As onedl-mmengine does, and worse.
         others.add_safe_globals([exec, getattr])
@@ -105,12 +96,12 @@ def test_what_others_took_away_is_still_read(tmp_path, others):
     lambda path: CheckpointLoader.load_checkpoint(str(path), 'cpu')
 ])
 @pytest.mark.parametrize('payload', [
-    lambda path: Runs(exec, f'open({str(path)!r}, "w").close()'),
-    lambda path: Runs(getattr, HistoryBuffer, '__init__'),
-    lambda path: Runs(getattr, np.ndarray, '__reduce__'),
-    lambda path: Runs(getattr, 'text', 'upper'),
-    lambda path: HistoryBufferWith(
-        Runs(exec, f'open({str(path)!r}, "w").close()')),
+    lambda path: making(path),
+    lambda path: Pickled(getattr, (HistoryBuffer, '__init__')),
+    lambda path: Pickled(getattr, (np.ndarray, '__reduce__')),
+    lambda path: Pickled(getattr, ('text', 'upper')),
+    lambda path: Pickled(HistoryBuffer,
+                         (), dict(statistics_methods=dict(mean=making(path)))),
 ])
 def test_hostile_files_are_refused_and_run_nothing(tmp_path, load, payload):
     marker = tmp_path / 'ran'
@@ -123,18 +114,6 @@ def test_hostile_files_are_refused_and_run_nothing(tmp_path, load, payload):
 
 def test_the_hostile_file_would_run_if_it_were_unpickled(tmp_path):
     marker = tmp_path / 'ran'
-    path = save(tmp_path / 'hostile.pth',
-                Runs(exec, f'open({str(marker)!r}, "w").close()'))
+    path = save(tmp_path / 'hostile.pth', making(marker))
     torch.load(path, weights_only=False)
     assert marker.exists()
-
-
-class HistoryBufferWith:
-    """Pickles as a HistoryBuffer whose statistics run a payload."""
-
-    def __init__(self, payload):
-        self.payload = payload
-
-    def __reduce__(self):
-        return HistoryBuffer, (), dict(
-            statistics_methods=dict(mean=self.payload))

@@ -207,5 +207,8 @@ def test_a_few_numbers_that_claim_to_be_many_are_refused():
             match='claim 17,179,869,196 bytes and '
             'hold 16: above 1,073,741,824 at most 16 times'):
         state_dict_of(dict(WEIGHTS, big=big), 'a.pth')
+    big = torch.ones(2**20).expand(260, -1)  # a little more than 2**30 bytes
+    with pytest.raises(CheckpointError, match='claim 1,090,519,040 bytes'):
+        state_dict_of(dict(big=big), 'a.pth')
     tied = torch.ones(1000, 10)
     assert len(state_dict_of(dict(a=tied, b=tied, c=tied.T), 'a.pth')) == 3

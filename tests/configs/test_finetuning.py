@@ -6,10 +6,7 @@ from make_digits import write_digits
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from tests.helpers import ROOT
-
-CONFIGS = ROOT / 'configs' / 'repmlp'
-QUICK = dict(batch_size=16, num_workers=0, persistent_workers=False)
+from tests.helpers import CONFIGS, quick_loaders
 
 
 @pytest.fixture(scope='module')
@@ -20,18 +17,11 @@ def tuned(project, tmp_path_factory):
     for label in '6789':
         for image in sorted((data / 'train' / label).iterdir())[40:]:
             image.unlink()
-    options = {
-        f'{name}_dataloader.{key}': value
-        for name in ('train', 'val', 'test')
-        for key, value in {
-            **QUICK, 'dataset.data_root': str(data)
-        }.items()
-    }
     train(
         CONFIGS / 'repmlp-mini_ft-1xb64_digits-6to9-32px.py',
         str(folder / 'work'),
         cfg_options={
-            **options, 'train_cfg.max_epochs': 3,
+            **quick_loaders(data, batch_size=16), 'train_cfg.max_epochs': 3,
             'model.backbone.init_cfg.checkpoint': str(project.trained)
         })
     return read_checkpoint(folder / 'work' / 'epoch_3.pth')

@@ -13,23 +13,10 @@ from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.plugin.host_loaders import load_safely, make_loading_safe
-from tests.helpers import TINY_CFG, assert_same, random_model
+from tests.helpers import (TINY_CFG, assert_same, code_making, making,
+                           random_model)
 
 NAME = '/weights.pth'
-
-
-class Runs:
-    """Pickles as a call that makes a file."""
-
-    def __init__(self, marker):
-        self.code = making(marker)
-
-    def __reduce__(self):
-        return exec, (self.code, )
-
-
-def making(marker):
-    return f'open({str(marker)!r}, "w").close()'
 
 
 @pytest.fixture
@@ -75,7 +62,7 @@ def test_a_model_is_loaded(web, tmp_path, place):
             init_cfg=dict(type='Pretrained', checkpoint=file))).init_weights()
 ])
 def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
-    torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
+    torch.save(dict(state_dict=making(marker)), tmp_path / 'a.pth')
     with pytest.raises(CheckpointError, match='could run code'):
         how(place(web, tmp_path / 'a.pth'))
 
@@ -86,7 +73,7 @@ def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
 ])
 def test_names_that_stand_for_addresses(web, tmp_path, marker, monkeypatch,
                                         scheme):
-    torch.save(dict(state_dict=Runs(marker)), tmp_path / 'a.pth')
+    torch.save(dict(state_dict=making(marker)), tmp_path / 'a.pth')
     address = from_web(web, tmp_path / 'a.pth')
     for table in ('get_torchvision_models', 'get_mmcls_models',
                   'get_external_models'):
@@ -114,15 +101,21 @@ def storage(monkeypatch):
     make_loading_safe()
 
 
-def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker):
+@pytest.mark.parametrize('before', [None, '0'])
+def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker,
+                                                monkeypatch, before):
+    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    monkeypatch.delenv(name, raising=False)
+    if before:
+        monkeypatch.setenv(name, before)
     path = tmp_path / 'a.pth'
     torch.save(dict(state_dict=weights()), path)
     read = CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
     assert_same([*read['state_dict'].values()], [*weights().values()], 0)
-    torch.save(Runs(marker), path)
+    torch.save(making(marker), path)
     with pytest.raises(Exception, match='Weights only load failed'):
         CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
-    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+    assert os.environ.get(name) == before
 
 
 def test_making_safe_twice_does_no_more(storage):
@@ -161,7 +154,7 @@ def test_training_resumes_without_running_the_config_of_a_file(
     # mmengine executes meta['config'] to compare numbers of GPUs.
     content = read_checkpoint(project.trained)
     for key in ('config', 'cfg'):
-        content['meta'][key] = making(marker)
+        content['meta'][key] = code_making(marker)
     work = tmp_path / 'work'
     work.mkdir()
     path = work / 'epoch_2.pth'
@@ -182,7 +175,7 @@ def test_training_resumes_without_running_the_config_of_a_file(
 def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
         tmp_path, marker, content):
     torch.save(
-        dict(state_dict=weights(), **content(making(marker))),
+        dict(state_dict=weights(), **content(code_making(marker))),
         tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='Cannot find the config'):
         BaseInferencer._init_model(None, {}, str(tmp_path / 'a.pth'))

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from tests.helpers import ROOT, assert_same
+from tests.helpers import ROOT, Pickled, assert_same
 
 TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
@@ -162,12 +162,6 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
     assert message in last
 
 
-class Hostile:
-
-    def __reduce__(self):
-        return exec, ('raise SystemExit("ran code")', )
-
-
 @pytest.mark.parametrize(('tool', 'argv'), [
     ('train.py', ['CONFIG', '--work-dir', 'WORK', '--resume', 'HOSTILE']),
     ('train.py',
@@ -186,7 +180,9 @@ class Hostile:
 ])
 def test_no_tool_runs_code_from_a_checkpoint(project, tmp_path, work_dir,
                                              capsys, tool, argv):
-    torch.save(dict(state_dict=Hostile()), tmp_path / 'hostile.pth')
+    torch.save(
+        dict(state_dict=Pickled(exec, ('raise SystemExit("ran code")', ))),
+        tmp_path / 'hostile.pth')
     words = dict(
         CONFIG=project.config,
         WORK=work_dir,

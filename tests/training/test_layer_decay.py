@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.errors import ConfigError
 from mmcls_repmlp.training import LearningRateDecayOptimWrapperConstructor
-from tests.helpers import TINY_CFG
+from tests.helpers import TINY_CFG, classifier_cfg
 
 LR, DECAY, RATE = 0.1, 0.05, 0.5
 NO_DECAY = dict(norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.)
@@ -27,11 +27,8 @@ DEPTHS = {
 
 def classifier(backbone=None, **options):
     return build_classifier(
-        dict(
-            type='ImageClassifier',
-            backbone=backbone or dict(type='RepMLPNet', **TINY_CFG, **options),
-            neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=3, in_channels=32)))
+        classifier_cfg(
+            backbone or dict(type='RepMLPNet', **TINY_CFG, **options)))
 
 
 def optimizer(model, lr=LR, **paramwise):

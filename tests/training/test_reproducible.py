@@ -7,10 +7,11 @@ import pytest
 import torch
 from mmcls.registry import HOOKS
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from mmcls_repmlp.training import DistSamplerSeedHook, seed_loader
-from mmcls_repmlp.training.reproducible import SeededIndices, seed_all
+from mmcls_repmlp.training.reproducible import (SeededBatches, SeededIndices,
+                                                seed_all)
 
 
 class Draws:
@@ -76,6 +77,15 @@ def test_images_draw_the_same_whoever_loads_them(options):
 def test_another_seed_draws_others():
     assert epoch(loader(), 0) != epoch(loader(seed=2), 0)
     assert epoch(loader(), 0) == epoch(loader(), 0)
+
+
+def test_another_process_draws_others():
+    batches = BatchSampler(range(6), 3, False)
+    first, second = ([
+        random.random() for indices in SeededBatches(batches, 1, rank)
+        for _ in indices
+    ] for rank in (0, 1))
+    assert len({*first, *second}) == 12
 
 
 def test_without_epochs_the_place_in_the_stream_counts():

@@ -6,18 +6,16 @@ from mmcls.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from tests.helpers import TINY_CFG
+from tests.helpers import TINY_CFG, classifier_cfg
 
 
 def classifier(**backbone):
     init_default_scope('mmcls')
     torch.manual_seed(0)
     return MODELS.build(
-        dict(
-            type='ImageClassifier',
-            backbone=dict(type='RepMLPNet', **TINY_CFG, **backbone),
-            neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=50, in_channels=32),
+        classifier_cfg(
+            dict(type='RepMLPNet', **TINY_CFG, **backbone),
+            50,
             init_cfg=dict(type='TorchInit')))
 
 
@@ -71,6 +69,20 @@ def test_without_it_mmcls_draws_otherwise():
     model.init_cfg = None
     model.init_weights()
     assert model.head.fc.weight.std() < head.std() / 5
+
+
+def test_pretrained_parts_of_a_part_go_before_it(tmp_path):
+    model = classifier()
+    part = model.backbone.patch_embed
+    weights = {
+        key: torch.full_like(value, 7)
+        for key, value in part.state_dict().items()
+    }
+    torch.save(weights, tmp_path / 'a.pth')
+    part.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
+    model.init_weights()
+    assert (part.projection.weight == 7).all()
+    assert model.backbone.final_norm.weight.mean() == 1
 
 
 @pytest.mark.parametrize('several', [False, True])

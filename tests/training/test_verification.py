@@ -56,6 +56,18 @@ def test_separate_identities_are_told_apart():
     assert 0.1 < found.threshold < 0.9
 
 
+def test_a_pair_at_the_threshold_is_accepted():
+    # One pair has a cosine of exactly 1/2; those of all others, from which
+    # its threshold comes, are 0 and 1.
+    axes = torch.eye(8, dtype=torch.float64)
+    embeddings = torch.cat([
+        axes[:1], axes[:4].mean(0, keepdim=True),
+        axes[4:].repeat_interleave(4, 0)
+    ])
+    labels = torch.tensor([0, 0, *torch.arange(1, 5).repeat_interleave(4)])
+    assert verify(embeddings, labels).accuracy == 1
+
+
 def test_noise_is_told_apart_by_chance():
     found = verify(randn(60, 8), LABELS)
     assert 0.35 < found.accuracy < 0.65

@@ -1,15 +1,8 @@
-import shutil
-
 import pytest
 
 from mmcls_repmlp.apis._before_training import check_data
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.errors import JobFailedError
-
-
-@pytest.fixture
-def data(digits, tmp_path):
-    return shutil.copytree(digits, tmp_path / 'data')
 
 
 def run(project, data, work_dir, **options):

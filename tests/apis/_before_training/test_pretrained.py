@@ -11,21 +11,13 @@ from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.checkpoints.download import cached_path
 from mmcls_repmlp.errors import CheckpointError, ConfigError, UserError
-from tests.helpers import TINY_CFG, assert_same, randomize
-
-HEAD = dict(type='LinearClsHead', num_classes=3, in_channels=32)
+from tests import helpers
+from tests.helpers import TINY_CFG, assert_same, making, randomize
 
 
 def classifier_cfg(init_cfg=None, num_classes=3, **backbone):
-    return ConfigDict(
-        type='ImageClassifier',
-        backbone=dict(
-            type='RepMLPNet', **{
-                **TINY_CFG,
-                **backbone
-            }, init_cfg=init_cfg),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(HEAD, num_classes=num_classes))
+    backbone = dict(TINY_CFG, type='RepMLPNet', init_cfg=init_cfg, **backbone)
+    return ConfigDict(helpers.classifier_cfg(backbone, num_classes))
 
 
 def pretrained(checkpoint, prefix='backbone.'):
@@ -154,20 +146,10 @@ def test_nothing_to_start_from():
         fetch_pretrained(classifier_cfg(dict(type='Pretrained')))
 
 
-class Hostile:
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path, )
-
-
 @pytest.mark.parametrize('url', [False, True])
 def test_training_runs_no_code_from_what_it_starts_from(
         project, tmp_path, web, url):
-    torch.save(
-        dict(state_dict=Hostile(tmp_path / 'ran')), tmp_path / 'bad.pth')
+    torch.save(dict(state_dict=making(tmp_path / 'ran')), tmp_path / 'bad.pth')
     source = str(tmp_path / 'bad.pth')
     if url:
         source = web.put('/b.pth', (tmp_path / 'bad.pth').read_bytes())
@@ -183,8 +165,7 @@ def test_training_runs_no_code_from_what_it_starts_from(
 
 def test_the_hostile_file_would_run_in_mmengine(tmp_path, monkeypatch):
     # What the test above guards against, as long as it needs guarding.
-    torch.save(
-        dict(state_dict=Hostile(tmp_path / 'ran')), tmp_path / 'bad.pth')
+    torch.save(dict(state_dict=making(tmp_path / 'ran')), tmp_path / 'bad.pth')
     torch.load(tmp_path / 'bad.pth', weights_only=False)
     assert (tmp_path / 'ran').exists()
 

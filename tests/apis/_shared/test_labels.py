@@ -27,11 +27,10 @@ def said(monkeypatch):
 
 
 @pytest.fixture
-def nine(digits, tmp_path):
+def nine(data):
     """The digits without 3."""
-    shutil.copytree(digits / 'val', tmp_path / 'nine')
-    shutil.rmtree(tmp_path / 'nine' / '3')
-    return folder(tmp_path / 'nine')
+    shutil.rmtree(data / 'val' / '3')
+    return folder(data / 'val')
 
 
 def folder(root, **options):

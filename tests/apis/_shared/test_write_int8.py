@@ -86,11 +86,11 @@ def test_wrong_arguments(project, tmp_path, kwargs, message):
     assert not any(tmp_path.iterdir())
 
 
-def test_labels_are_those_of_the_checkpoint(project, tmp_path, monkeypatch):
+def test_labels_are_those_of_the_checkpoint(project, data, tmp_path,
+                                            monkeypatch):
     monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
-    shutil.copytree(project.data / 'val', tmp_path / 'data' / 'val')
-    shutil.rmtree(tmp_path / 'data' / 'val' / '3')
-    options = {'test_dataloader.dataset.data_root': str(tmp_path / 'data')}
+    shutil.rmtree(data / 'val' / '3')
+    options = {'test_dataloader.dataset.data_root': str(data)}
     matrix = confusion_matrix(
         project.config, project.trained, report=lambda _: None)
     matrix = matrix.clone()  # made in inference mode

@@ -1,0 +1,47 @@
+"""What tests of several jobs look at on the way."""
+import copy
+import sys
+
+import pytest
+from matplotlib.figure import Figure
+
+
+@pytest.fixture
+def seen(monkeypatch, tmp_path):
+    """Run a job up to the config that it would build a runner of."""
+    monkeypatch.chdir(tmp_path)  # where the work dir goes
+    configs = []
+
+    class StoppedError(Exception):
+        pass
+
+    def build(cfg):
+        configs.append(copy.deepcopy(cfg))
+        raise StoppedError
+
+    def run(job, *args, **kwargs):
+        monkeypatch.setattr(sys.modules[job.__module__], 'build_runner', build)
+        with pytest.raises(StoppedError):
+            job(*args, **kwargs)
+        return configs[-1]
+
+    return run
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are written, beside the files."""
+    written, write = [], Figure.savefig
+
+    def savefig(figure, *args, **kwargs):
+        written.append(figure)
+        write(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, 'savefig', savefig)
+    return written
+
+
+@pytest.fixture
+def image(digits):
+    """A handwritten 3."""
+    return min(digits.glob('val/3/*.png'))
