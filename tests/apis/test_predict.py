@@ -131,7 +131,11 @@ def test_a_package_that_is_not_installed_is_named(artefact, image, tmp_path):
         image,
         code=code,
         script=tmp_path / 'predict.py',
-        cwd=tmp_path)
+        cwd=tmp_path,
+        env={
+            name: value
+            for name, value in os.environ.items() if name != 'PYTHONPATH'
+        })
     assert done.returncode == 2
     assert done.stderr.endswith('pip install mmcls_repmlp\n')
 
