@@ -25,7 +25,8 @@ class TorchInit:
                 reset()
             # mmengine goes on to every part that is not marked so.
             if part is not module:
-                vars(part)['is_init'] = not any(map(_loads, part.modules()))
+                loads = any(map(_loads, part.modules()))
+                part.is_init = not loads  # type: ignore[assignment]
 
 
 def _loads(part: nn.Module) -> bool:

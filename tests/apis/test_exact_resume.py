@@ -94,27 +94,28 @@ def assert_same_training(first, second):
 
 
 @pytest.mark.parametrize(
-    ('options', 'more', 'middle', 'last'),
-    [(dict(), {}, 'epoch_1.pth', 'epoch_2.pth'),
-     (dict(seed=None), {}, 'epoch_1.pth', 'epoch_2.pth'),
-     (dict(workers=2), {}, 'epoch_1.pth', 'epoch_2.pth'),
-     (dict(workers=2, persistent=True), {}, 'epoch_1.pth', 'epoch_2.pth'),
-     (dict(workers=1), MIDDLE, 'iter_2.pth', 'iter_6.pth'),
-     (dict(), MIDDLE, 'iter_3.pth', 'iter_6.pth'),
-     (dict(), MIDDLE, 'iter_5.pth', 'iter_6.pth'),
-     (dict(workers=1), ITERATIONS, 'iter_1.pth', 'iter_4.pth'),
-     (dict(), ITERATIONS, 'iter_3.pth', 'iter_4.pth')])
-def test_resumed_weights_are_the_same(config, tmp_path, options, more, middle,
+    ('options', 'more', 'middles', 'last'),
+    [(dict(), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
+     (dict(seed=None), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
+     (dict(workers=2), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
+     (dict(workers=2, persistent=True), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
+     (dict(workers=1), MIDDLE, ('iter_2.pth', ), 'iter_6.pth'),
+     (dict(), MIDDLE, ('iter_3.pth', 'iter_5.pth'), 'iter_6.pth'),
+     (dict(workers=1), ITERATIONS, ('iter_1.pth', ), 'iter_4.pth'),
+     (dict(), ITERATIONS, ('iter_3.pth', ), 'iter_4.pth')])
+def test_resumed_weights_are_the_same(config, tmp_path, options, more, middles,
                                       last):
-    config = config(**options)
-    whole, rest = tmp_path / 'whole', tmp_path / 'rest'
+    config, whole = config(**options), tmp_path / 'whole'
     train(config, str(whole), cfg_options=deepcopy(more))
-    rest.mkdir()
-    shutil.copy(whole / middle, rest / middle)
-    train(config, str(rest), resume='auto', cfg_options=deepcopy(more))
-    assert_same_training(whole / last, rest / last)
+    for middle in middles:
+        rest = tmp_path / f'from {middle}'
+        rest.mkdir()
+        shutil.copy(whole / middle, rest / middle)
+        train(config, str(rest), resume='auto', cfg_options=deepcopy(more))
+        assert_same_training(whole / last, rest / last)
 
 
+@pytest.mark.slow
 def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
 

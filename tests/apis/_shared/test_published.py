@@ -34,5 +34,11 @@ def test_the_closest_differs_least():
 
 
 def test_what_is_far_from_all_is_not_compared_name_by_name():
-    said = describe_closest({'a': torch.ones(1)}, 'RepMLPCifarNet')
-    assert said.endswith('but most entries differ from its own')
+    cifar, = published_models('RepMLPCifarNet', True)
+    for share, end in ((0.55, 'but most entries differ from its own'),
+                       (0.45, 'mis-shaped')):
+        weights = dict(cifar.weights)
+        for key in [*weights][:round(share * len(weights))]:
+            weights[key] = torch.ones(1, 2, 3)
+        said = describe_closest(weights, 'RepMLPCifarNet')
+        assert end in said

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmcls_repmlp.apis._shared import served_images
 from mmcls_repmlp.apis._shared.config import read_config
@@ -17,7 +18,11 @@ def cfg(project):
     return read_config(project.config)
 
 
-def test_raw_images_are_rgb_and_others_normalised(cfg):
+def test_raw_images_are_rgb_and_others_normalised(project, data):
+    red = Image.new('RGB', (32, 32), (200, 10, 30))
+    red.save(min(data.glob('val/0/*.png')))
+    cfg = read_config(project.config,
+                      {'test_dataloader.dataset.data_root': str(data)})
     model = build_model(cfg)
     loader = open_loader(cfg, 'test')
     raw, labels = map(np.concatenate,
@@ -25,6 +30,7 @@ def test_raw_images_are_rgb_and_others_normalised(cfg):
     ready, _ = map(np.concatenate, zip(*served_batches(loader, model, False)))
     assert raw.dtype == np.uint8 and raw.shape == (20, *SHAPE)
     assert sorted(labels) == sorted([*range(10)] * 2)
+    assert raw[0, :, 5, 5].tolist() == [200, 10, 30]
     prepared = model.data_preprocessor(
         dict(inputs=torch.from_numpy(raw[:, ::-1].copy())))['inputs']
     np.testing.assert_array_equal(ready, prepared)
@@ -36,6 +42,9 @@ def test_some_images_are_always_the_same_and_not_too_many(cfg, monkeypatch):
     first, second = (
         np.concatenate(some_images(cfg, model, True, SHAPE)) for _ in range(2))
     assert len(first) == 18 and (first == second).all()
+    batches = served_batches(open_loader(cfg, 'test'), model, True)
+    in_order = np.concatenate([images for images, _ in batches])
+    assert not (first == in_order[:18]).all()  # which go by their class
 
 
 @pytest.mark.parametrize(('options', 'shape'),
