@@ -39,18 +39,24 @@ def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
 config.FormatCode = lambda text, style_config, **_: _lay_out(
     text, *style_config.items())
 
-# Where jobs run whole, or models have their true size; and what other modules
-# have at hand whose tests start processes or train.
-_HEAVY_FOLDERS = {'apis', 'configs', 'demo', 'docs', 'tools'}
+# Where jobs run whole, models have their true size, or files are exported;
+# what modules have at hand whose tests start processes or train; and what
+# tests are called that compile, which starts processes too.
+_HEAVY_PLACES = {
+    'apis', 'configs', 'demo', 'docs', 'exported', 'tools', 'test_docs.py',
+    'test_model_index.py'
+}
 _HEAVY_NAMES = {'subprocess', 'Runner', 'train'}
+_HEAVY_WORDS = ('compile', 'export')
 
 
 def pytest_collection_modifyitems(items):
     """Mark what ``make quick`` leaves out."""
     for item in items:
-        folders = item.path.relative_to(ROOT / 'tests').parts
-        if (_HEAVY_FOLDERS & {*folders} or _HEAVY_NAMES & {*vars(item.module)}
-                or 'project' in item.fixturenames):
+        place = item.path.relative_to(ROOT / 'tests').parts
+        if (_HEAVY_PLACES & {*place} or _HEAVY_NAMES & {*vars(item.module)}
+                or 'project' in item.fixturenames
+                or any(word in item.name for word in _HEAVY_WORDS)):
             item.add_marker('heavy')
 
 

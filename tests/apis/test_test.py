@@ -241,7 +241,7 @@ def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
         '0_a.png.png', '0_more of it_a.png.png', '1_a.png.png',
         '1_more of it_a.png.png'
     ]
-    with pytest.raises(UserError, match='is not empty: .* force=True'):
+    with pytest.raises(UserError, match='is not empty: .*force=True'):
         run_test(project.config, project.trained, **arguments)
     run_test(project.config, project.trained, **arguments, force=True)
     assert sorted(path.name for path in shown.iterdir()) == names

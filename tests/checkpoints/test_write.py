@@ -29,7 +29,7 @@ def test_written_file_has_usual_permissions(tmp_path):
 def test_files_are_replaced_only_by_force(tmp_path):
     path = tmp_path / 'a.pth'
     path.write_text('precious')
-    with pytest.raises(UserError, match=r"a.pth' exists: .* force=True"):
+    with pytest.raises(UserError, match=r"a.pth' exists: .*force=True"):
         write_checkpoint(WEIGHTS, path)
     assert path.read_text() == 'precious'
     write_checkpoint(WEIGHTS, path, force=True)
