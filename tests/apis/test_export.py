@@ -107,6 +107,11 @@ def test_card_tells_the_models_own_normalisation(project, tmp_path, where):
      'pads images to multiples of 20'),
     ('a.pt',
      dict(
+         shape=(32, 64),
+         cfg_options={'data_preprocessor.pad_size_divisor': 64
+                      }), 'pads images to multiples of 64'),
+    ('a.pt',
+     dict(
          cfg_options={
              'test_dataloader.dataset.pipeline': [
                  dict(type='LoadImageFromFile'),

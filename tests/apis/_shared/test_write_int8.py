@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmcls_repmlp.apis._shared import write_int8 as quantize
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
@@ -71,6 +72,23 @@ def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
     with pytest.raises(JobFailedError, match=message):
         export(project, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir())
+
+
+def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
+                                                 monkeypatch):
+    for label, grey in (('black', 0), ('white', 255)):
+        (tmp_path / 'data' / label).mkdir(parents=True)
+        for i in range(20):
+            Image.new('L', (32, 32),
+                      grey).save(tmp_path / 'data' / label / f'{i}.png')
+
+    def look(exact, small, batches):
+        raise UserError(f'greys: {len(np.unique(next(batches)))}')
+
+    monkeypatch.setattr(quantize, 'export_model', lambda *_: None)
+    monkeypatch.setattr(quantize, 'quantize_onnx', look)
+    with pytest.raises(UserError, match='greys: 2'):
+        export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
 
 
 @pytest.mark.parametrize(('kwargs', 'message'),
