@@ -69,8 +69,8 @@ def test_the_examples_we_were_handed_run_as_written():
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_readme_run():
-    found = examples(ROOT / 'README.md')
+def test_the_examples_of_the_page_run():
+    found = examples(ROOT / 'docs' / 'from_mmcls.md')
     assert len(found) >= 2
     for example in found:
         done = subprocess.run(
