@@ -250,12 +250,8 @@ def test_opencv_is_needed_only_where_the_pipeline_says_so(tmp_path):
 
 
 _WITHOUT_MMCLS = """
-import importlib.util
-spec = importlib.util.spec_from_file_location(
-    'predict', 'tools/deployment/predict.py')
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
-tool._without_mmcls()
+import mmcls_repmlp_cli
+mmcls_repmlp_cli.place('mmcls_repmlp.deploy')
 """
 LOAD = dict(
     type='LoadImageFromFile', color_type='color', imdecode_backend='cv2')
