@@ -103,6 +103,16 @@ def test_maps_are_drawn_as_they_are_on_one_scale(draw, count):
                                                                          0]]]
 
 
+def test_the_scale_leaves_out_the_smallest_few(draw):
+    each = found(size=(10, 10))
+    for weights in (each.before, each.after):
+        weights.copy_(torch.logspace(-9, 0, 100).view(10, 10))
+    _, figure = draw(each)
+    lowest, _ = figure.axes[0].images[0].get_clim()
+    darker = (each.before.log10() < lowest).double().mean()
+    assert 0 < darker <= 0.05
+
+
 def test_weights_of_zero_are_dark(draw):
     each = found()
     each.before[2, 2] = 0
