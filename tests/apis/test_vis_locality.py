@@ -115,10 +115,10 @@ def test_the_scale_leaves_out_the_smallest_few(draw):
 
 def test_weights_of_zero_are_dark(draw):
     each = found()
-    each.before[2, 2] = 0
+    each.before[2] = 0
     _, figure = draw(each)
     shown = np.asarray(figure.axes[0].images[0].get_array())
-    assert np.isfinite(shown).all() and shown[2, 2] == shown.min()
+    assert np.isfinite(shown).all() and (shown[2] == shown.min()).all()
 
 
 @pytest.mark.parametrize(
