@@ -98,8 +98,15 @@ def assert_same_training(first, second):
     [(dict(), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
      (dict(seed=None), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
      (dict(workers=2), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
-     (dict(workers=2, persistent=True), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
-     (dict(workers=1), MIDDLE, ('iter_2.pth', ), 'iter_6.pth'),
+     pytest.param(
+         dict(workers=2, persistent=True), {}, ('epoch_1.pth', ),
+         'epoch_2.pth',
+         marks=pytest.mark.slow),
+     pytest.param(
+         dict(workers=1),
+         MIDDLE, ('iter_2.pth', ),
+         'iter_6.pth',
+         marks=pytest.mark.slow),
      (dict(), MIDDLE, ('iter_3.pth', 'iter_5.pth'), 'iter_6.pth'),
      (dict(workers=1), ITERATIONS, ('iter_1.pth', ), 'iter_4.pth'),
      (dict(), ITERATIONS, ('iter_3.pth', ), 'iter_4.pth')])

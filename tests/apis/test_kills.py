@@ -66,7 +66,6 @@ def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
     assert finished['scratch'] == 0
 
 
-@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
     work = tmp_path / 'work'
     train(config, str(work), cfg_options={f'{CHECKPOINT}.by_epoch': True})

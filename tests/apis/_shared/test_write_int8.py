@@ -27,6 +27,7 @@ def export(project, out, **kwargs):
     return '\n'.join(lines)
 
 
+@pytest.mark.slow
 def test_accuracy_is_reported_before_and_after(project, tmp_path, monkeypatch):
     # The quick model guesses, so that a point lost tells nothing.
     monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
