@@ -13,16 +13,16 @@ from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._command_line.choices import INT8, PRECISIONS
 from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.export_images import some_images
 from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
 from mmcls_repmlp.apis._shared.model import fill_model
-from mmcls_repmlp.apis._shared.served_images import some_images
 from mmcls_repmlp.apis._shared.write_int8 import write_int8
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.exported.card import LOGITS, NORMALISED, RAW
 from mmcls_repmlp.deploy.exported.export_model import (check_export,
                                                        export_model)
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 from mmcls_repmlp.errors import ConfigError, UserError, option
 from mmcls_repmlp.files import check_writable
 
@@ -49,7 +49,7 @@ def export_checkpoint(config: str | Path,
                       key: str | None = None,
                       cfg_options: Mapping[str, Any] | None = None,
                       report: Callable[[str], None] = print) -> float:
-    """Export a checkpoint in its served form and compare before writing.
+    """Export a checkpoint in its fused form and compare before writing.
 
     Beside OUT, ``OUT.json``, its card, says how to prepare images, what the
     classes are, and the SHA-256 of every part.
@@ -96,26 +96,26 @@ def export_checkpoint(config: str | Path,
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
     report('[2/3] folding everything that folds')
-    served = _served(model, with_preprocess, input_shape)
-    if precision == INT8 and served.output != LOGITS:
+    wrapper = _wrapped(model, with_preprocess, input_shape)
+    if precision == INT8 and wrapper.output != LOGITS:
         raise UserError('int8 is held against the float model by top-1, which '
                         'embeddings do not have: export in another precision')
-    card = _card(model, cfg, raw, input_shape, served)
+    card = _card(model, cfg, raw, input_shape, wrapper)
     if isinstance(card['pipeline'], str):
         report(f'      predict.py cannot read images for it: '
                f'{card["pipeline"]}')
     report(f'[3/3] writing {out} and running it')
     if precision == INT8:
         return write_int8(
-            served, model, cfg, out, input_shape, str(calibrate), {
+            wrapper, model, cfg, out, input_shape, str(calibrate), {
                 **card, 'precision': precision,
                 'verified_on': 'all images of the test data'
             }, force, report)
-    return _write_float(served, model, cfg, out, input_shape, precision, card,
+    return _write_float(wrapper, model, cfg, out, input_shape, precision, card,
                         force, report)
 
 
-def _write_float(served: Served, model: BaseModel, cfg: Config,
+def _write_float(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
                  out: str | Path, input_shape: tuple[int, int, int],
                  precision: str, card: Mapping[str, Any], force: bool,
                  report: Callable[[str], None]) -> float:
@@ -124,14 +124,14 @@ def _write_float(served: Served, model: BaseModel, cfg: Config,
     if precision != 'fp32':
         # Real images reach further than noise does, and the half model can
         # be wrong itself.
-        images = some_images(cfg, model, served.raw, input_shape)
-        reference = served
-        served = copy.deepcopy(served).to_precision(
+        images = some_images(cfg, model, wrapper.raw, input_shape)
+        reference = wrapper
+        wrapper = copy.deepcopy(wrapper).to_precision(
             getattr(torch, PRECISIONS[precision]))
     count = sum(map(len, images))
     verified_on = (f'{count} images of the test data, against fp32'
                    if count else 'random images')
-    difference = export_model(served, out, input_shape, force, reference,
+    difference = export_model(wrapper, out, input_shape, force, reference,
                               images, {
                                   **card, 'precision': precision,
                                   'verified_on': verified_on
@@ -141,16 +141,16 @@ def _write_float(served: Served, model: BaseModel, cfg: Config,
     return difference
 
 
-def _served(model: BaseModel, with_preprocess: bool,
-            input_shape: tuple[int, int, int]) -> Served:
+def _wrapped(model: BaseModel, with_preprocess: bool,
+             input_shape: tuple[int, int, int]) -> ExportWrapper:
     try:
         fused = fuse_for_inference(model)
     except TypeError as error:
         raise ConfigError(str(error)) from error
     if not with_preprocess:
-        return Served(fused)
+        return ExportWrapper(fused)
     mean, std = _normalisation(model, input_shape[0])
-    return Served(
+    return ExportWrapper(
         fused,
         mean,
         std,
@@ -169,7 +169,8 @@ def _normalisation(model: BaseModel,
 
 
 def _card(model: BaseModel, cfg: Config, checkpoint: Any,
-          input_shape: tuple[int, int, int], served: Served) -> dict[str, Any]:
+          input_shape: tuple[int, int,
+                             int], wrapper: ExportWrapper) -> dict[str, Any]:
     mean, std = _normalisation(model, input_shape[0])
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     if any(side % divisor for side in input_shape[1:]):
@@ -180,10 +181,10 @@ def _card(model: BaseModel, cfg: Config, checkpoint: Any,
             'or set pad_size_divisor to 1')
     return dict(
         input_shape=input_shape,
-        input=RAW if served.raw else NORMALISED,
+        input=RAW if wrapper.raw else NORMALISED,
         mean=mean,
         std=std,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
         pipeline=recorded_pipeline(cfg, input_shape[1:]),
-        output=served.output,
+        output=wrapper.output,
         classes=list(map(str, class_names(checkpoint))))

@@ -9,8 +9,9 @@ import numpy as np
 
 from mmcls_repmlp.deploy.exported.card import (EMBEDDING, RAW, card_of,
                                                read_card)
-from mmcls_repmlp.deploy.exported.load_exported import (Run, check_format,
-                                                        load_artefact)
+from mmcls_repmlp.deploy.exported.load_exported import (ExportedModel,
+                                                        check_format,
+                                                        load_exported)
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline, read_pixels
 from mmcls_repmlp.errors import JobFailedError, UserError, option
 
@@ -18,14 +19,14 @@ _TOP = 5
 _NAMED = 3
 
 
-def predict(artefact: str | Path,
+def predict(exported: str | Path,
             images: Sequence[str | Path],
             trust: bool = False,
             report: Callable[[str], None] = print) -> None:
     """Report the likeliest classes of images.
 
     Args:
-        artefact: An exported file, with its card beside it.
+        exported: An exported file, with its card beside it.
         images: Image files.
         trust: Whether code in the file may run. Defaults to False.
         report: Called with a line for every image. Defaults to print.
@@ -35,17 +36,17 @@ def predict(artefact: str | Path,
         JobFailedError: If the file or an image cannot be read, or it gives
             no numbers. All other images have been reported then.
     """
-    for path in (artefact, *images):
+    for path in (exported, *images):
         if not Path(path).is_file():
             raise UserError(f'{str(path)!r} does not exist or is no file: '
                             'check the path')
-    check_format(artefact)
-    card = read_card(artefact)
-    pipeline = _pipeline(artefact, card)
+    check_format(exported)
+    card = read_card(exported)
+    pipeline = _pipeline(exported, card)
     # Exact: what the file was verified as, and the same on every processor.
-    run = load_artefact(artefact, exact=True, trust=trust)
+    run = load_exported(exported, exact=True, trust=trust)
     if run.shape not in (None, tuple(card['input_shape'])):
-        raise UserError(f'{str(artefact)!r} takes images of shape '
+        raise UserError(f'{str(exported)!r} takes images of shape '
                         f'{run.shape}, and its card says '
                         f'{tuple(card["input_shape"])}: export again')
     failures = []
@@ -61,20 +62,20 @@ def predict(artefact: str | Path,
                              (f'; and {more} more' if more > 0 else ''))
 
 
-def _pipeline(artefact: str | Path,
+def _pipeline(exported: str | Path,
               card: Mapping[str, Any]) -> list[dict[str, Any]]:
     if card['output'] == EMBEDDING:
-        raise UserError(f'{str(artefact)!r} gives vectors to compare images '
+        raise UserError(f'{str(exported)!r} gives vectors to compare images '
                         'by, not classes: there is nothing to predict')
     pipeline = card['pipeline']
     if isinstance(pipeline, str):
-        raise UserError(f'images cannot be prepared for {str(artefact)!r}, '
+        raise UserError(f'images cannot be prepared for {str(exported)!r}, '
                         f'because {_printable(pipeline)}')
     try:
         check_pipeline(pipeline)
     except ValueError as error:
         raise JobFailedError(
-            f'the pipeline in the card {str(card_of(artefact))!r} cannot be '
+            f'the pipeline in the card {str(card_of(exported))!r} cannot be '
             f'followed: export again ({error})') from error
     return pipeline
 
@@ -99,7 +100,8 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
         return (image.astype(np.float32) - mean) / std
 
 
-def _logits(run: Run, image: np.ndarray, path: str | Path) -> np.ndarray:
+def _logits(run: ExportedModel, image: np.ndarray,
+            path: str | Path) -> np.ndarray:
     logits = run(image[None])
     if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
         raise JobFailedError(f'{str(path)!r} gives NaN, infinity or no logits '

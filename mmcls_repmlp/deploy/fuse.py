@@ -1,4 +1,4 @@
-"""The form that is served: everything folded that can be folded.
+"""The form to serve: everything folded that can be folded.
 
 Beyond the deploy form, whose block alone is merged, every batch norm goes
 into a neighbouring layer, the last one into the head's linear layer. It is
@@ -28,7 +28,7 @@ from .fused_layers import frozen, fused
 
 
 def fuse_for_inference(model: nn.Module) -> FusedModel:
-    """Build the served form of a backbone or a classifier.
+    """Build the fused form of a backbone or a classifier.
 
     It computes what ``model`` computes in eval mode, faster, and nothing
     else: it has no gradients and no checkpoint format of its own.

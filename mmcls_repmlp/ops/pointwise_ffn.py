@@ -1,4 +1,4 @@
-"""The feed-forward network as it is served: two 1x1 convolutions."""
+"""The feed-forward network as it is fused: two 1x1 convolutions."""
 from __future__ import annotations
 
 import torch

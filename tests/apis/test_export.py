@@ -7,7 +7,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model, fill_model, load_model
 from mmcls_repmlp.apis.export import export_checkpoint
 from mmcls_repmlp.deploy.exported.card import read_card
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 from tests.helpers import assert_same
 
@@ -27,7 +27,7 @@ def test_either_form_with_either_config(project, tmp_path, form, config):
     with torch.no_grad():
         expected = load_model(project.config, project.trained)(images)
     np.testing.assert_allclose(
-        load_artefact(out)(images.numpy()), expected, atol=1e-4)
+        load_exported(out)(images.numpy()), expected, atol=1e-4)
     card = read_card(out)
     assert card['classes'] == list('0123456789')
     assert card['input_shape'] == [3, 32, 32]
@@ -45,7 +45,7 @@ def test_another_size_of_images(project, tmp_path):
     with torch.no_grad():
         expected = load_model(project.config, project.trained)(images)
     np.testing.assert_allclose(
-        load_artefact(out)(images.numpy()), expected, atol=1e-4)
+        load_exported(out)(images.numpy()), expected, atol=1e-4)
     card = read_card(out)
     assert card['input_shape'] == [3, 32, 64]
     assert 'makes images of 32x32' in card['pipeline']
@@ -70,7 +70,7 @@ def test_raw_images_are_prepared_as_for_the_model(project, tmp_path, to_rgb):
     with torch.no_grad():
         prepared = model.data_preprocessor(dict(inputs=rgb.flip(1)))['inputs']
         expected = model(prepared)
-    found = load_artefact(tmp_path / 'a.pt')(rgb.numpy())
+    found = load_exported(tmp_path / 'a.pt')(rgb.numpy())
     assert_same(torch.from_numpy(found), expected, 1e-4)
 
 
@@ -202,5 +202,5 @@ def test_grey_images(project, tmp_path):
         report=lambda line: None)
     card = read_card(tmp_path / 'a.pt')
     assert card['input_shape'] == [1, 32, 32] and card['mean'] == [0.]
-    run = load_artefact(tmp_path / 'a.pt')
+    run = load_exported(tmp_path / 'a.pt')
     assert run(np.zeros((2, 1, 32, 32), np.uint8)).shape == (2, 10)

@@ -13,7 +13,7 @@ from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.apis.verify_pairs import verify_pairs
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import ConfigError, UserError
 from tests.helpers import quick_loaders, write_config
 from tests.tools.test_tools import call
@@ -64,7 +64,7 @@ def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
     export_checkpoint(configs[0], checkpoint, out, with_preprocess=True)
     images = np.random.default_rng(0).integers(
         0, 256, (2, 3, 32, 32), dtype=np.uint8)
-    vectors = load_artefact(out)(images)
+    vectors = load_exported(out)(images)
     assert vectors.shape == (2, 32)
     np.testing.assert_allclose((vectors**2).sum(1), 1, rtol=1e-5)
     image = next(digits.glob('val/*/*.png'))

@@ -9,7 +9,7 @@ from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import CheckpointError, UserError
 from tests.helpers import write_config
 from tests.tools.test_tools import CONVERT, call
@@ -88,5 +88,5 @@ def test_both_forms_are_exported(trained, tmp_path):
         assert export_checkpoint(*pair, out) < 1e-3
         card = json.loads((tmp_path / f'{i}.pt.json').read_text())
         assert card['input_shape'] == [3, 32, 32]
-        outputs.append(load_artefact(out)(images.astype(np.float32)))
+        outputs.append(load_exported(out)(images.astype(np.float32)))
     np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())

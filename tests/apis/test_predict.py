@@ -41,7 +41,7 @@ def exported(project, tmp_path_factory):
 
 
 @pytest.fixture
-def artefact(exported, tmp_path):
+def model_file(exported, tmp_path):
     for path in (exported, card_of(exported)):
         shutil.copy(path, tmp_path)
     return tmp_path / 'a.pt'
@@ -76,10 +76,10 @@ def assert_scores(said, project, image):
         assert [*map(float, found[1::2])] == pytest.approx(wanted, abs=0.051)
 
 
-def edit(artefact, **changes):
+def edit(model_file, **changes):
     """Change the card, as somebody would who also edits its digests."""
-    card = json.loads(card_of(artefact).read_text())
-    card_of(artefact).write_text(json.dumps({**card, **changes}))
+    card = json.loads(card_of(model_file).read_text())
+    card_of(model_file).write_text(json.dumps({**card, **changes}))
 
 
 @pytest.mark.parametrize(('suffix', 'raw'), [('.onnx', False), ('.pt2', True),
@@ -97,7 +97,7 @@ def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
     assert_scores(done.stdout, project, image)
 
 
-def test_runs_where_only_the_package_is_installed(artefact, image, tmp_path):
+def test_runs_where_only_the_package_is_installed(model_file, image, tmp_path):
     site = tmp_path / 'site'
     shutil.copytree(
         ROOT / 'mmcls_repmlp',
@@ -111,7 +111,7 @@ def test_runs_where_only_the_package_is_installed(artefact, image, tmp_path):
     for folder in (mim, alone):
         shutil.copy(PREDICT, folder)
         done = run(
-            artefact,
+            model_file,
             image,
             script=folder / 'predict.py',
             cwd=alone,
@@ -122,12 +122,12 @@ def test_runs_where_only_the_package_is_installed(artefact, image, tmp_path):
         assert done.stdout.startswith(f'{image}: ')
 
 
-def test_a_package_that_is_not_installed_is_named(artefact, image, tmp_path):
+def test_a_package_that_is_not_installed_is_named(model_file, image, tmp_path):
     shutil.copy(PREDICT, tmp_path)
     code = ('import sys; sys.meta_path = [f for f in sys.meta_path if '
             '"editable" not in getattr(f, "__module__", "")]; ')
     done = run(
-        artefact,
+        model_file,
         image,
         code=code,
         script=tmp_path / 'predict.py',
@@ -143,9 +143,11 @@ def test_a_package_that_is_not_installed_is_named(artefact, image, tmp_path):
 @pytest.mark.parametrize(('module', 'package'), [('PIL', 'pillow'),
                                                  ('numpy', 'numpy'),
                                                  ('cv2', 'opencv-python')])
-def test_a_missing_library_is_named(artefact, image, module, package):
+def test_a_missing_library_is_named(model_file, image, module, package):
     done = run(
-        artefact, image, code=f'import sys; sys.modules[{module!r}] = None; ')
+        model_file,
+        image,
+        code=f'import sys; sys.modules[{module!r}] = None; ')
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     assert done.stderr.endswith(f'pip install {package}\n')
 
@@ -159,8 +161,8 @@ def test_a_missing_library_is_named(artefact, image, module, package):
      (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
      (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image"),
      (['FILE'], 2, 'required')])
-def test_wrong_arguments(artefact, image, capsys, argv, code, message):
-    words = dict(FILE=artefact, IMAGE=image, FOLDER=artefact.parent)
+def test_wrong_arguments(model_file, image, capsys, argv, code, message):
+    words = dict(FILE=model_file, IMAGE=image, FOLDER=model_file.parent)
     try:
         assert call('deployment/predict.py',
                     *(words.get(word, word) for word in argv)) == code
@@ -174,11 +176,11 @@ def test_wrong_arguments(artefact, image, capsys, argv, code, message):
                           (b'', 'no card of an exported'),
                           (b'\xff\xfe', 'no card of'),
                           (b'{}', 'input_shape is missing')])
-def test_cards_that_are_none(artefact, image, capsys, content, message):
-    card_of(artefact).unlink()
+def test_cards_that_are_none(model_file, image, capsys, content, message):
+    card_of(model_file).unlink()
     if content is not None:
-        card_of(artefact).write_bytes(content)
-    assert call('deployment/predict.py', artefact,
+        card_of(model_file).write_bytes(content)
+    assert call('deployment/predict.py', model_file,
                 image) == (2 if content is None else 1)
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
@@ -186,11 +188,11 @@ def test_cards_that_are_none(artefact, image, capsys, content, message):
 
 @pytest.mark.parametrize('content', [b'', b'hello', b'PK\x03\x04'])
 @pytest.mark.parametrize('own_card', [False, True])
-def test_files_that_are_none(artefact, image, capsys, content, own_card):
-    artefact.write_bytes(content)
+def test_files_that_are_none(model_file, image, capsys, content, own_card):
+    model_file.write_bytes(content)
     if own_card:
-        edit(artefact, files=digests(artefact))
-    assert call('deployment/predict.py', artefact,
+        edit(model_file, files=digests(model_file))
+    assert call('deployment/predict.py', model_file,
                 image) == (1 if own_card else 2)
     error = capsys.readouterr().err
     assert ('cannot be read as .pt'
@@ -208,40 +210,40 @@ def test_files_that_are_none(artefact, image, capsys, content, own_card):
     (dict(input='uint8 RGB'), UserError, 'takes float32 images'),
     (dict(mean=[0.] * 3, std=[1e-38] * 3), JobFailedError, 'NaN'),
 ])
-def test_cards_that_do_not_fit(artefact, image, changes, kind, message):
-    edit(artefact, **changes)
+def test_cards_that_do_not_fit(model_file, image, changes, kind, message):
+    edit(model_file, **changes)
     with pytest.raises(kind, match=message):
-        predict(artefact, [image])
+        predict(model_file, [image])
 
 
-def test_the_other_images_are_told(artefact, image, tmp_path):
+def test_the_other_images_are_told(model_file, image, tmp_path):
     bad = [tmp_path / f'{i}.png' for i in range(5)]
     for path in bad:
         path.write_text('no image')
     lines = []
     with pytest.raises(JobFailedError, match=r'0\.png.*2\.png.*and 2 more'):
         predict(
-            artefact, [bad[0], image, *bad[1:], image], report=lines.append)
+            model_file, [bad[0], image, *bad[1:], image], report=lines.append)
     assert [line.split(': ')[0] for line in lines] == [str(image)] * 2
 
 
-def test_an_image_of_another_shape_is_named(artefact, tmp_path):
-    card = json.loads(card_of(artefact).read_text())
-    edit(artefact, pipeline=card['pipeline'][:1])
+def test_an_image_of_another_shape_is_named(model_file, tmp_path):
+    card = json.loads(card_of(model_file).read_text())
+    edit(model_file, pipeline=card['pipeline'][:1])
     Image.new('RGB', (48, 32)).save(tmp_path / 'a.png')
     with pytest.raises(JobFailedError, match=r'shape \(3, 32, 48\) by the'):
-        predict(artefact, [tmp_path / 'a.png'])
+        predict(model_file, [tmp_path / 'a.png'])
 
 
-def test_names_of_classes_cannot_steer_the_terminal(artefact, image):
-    edit(artefact, classes=['\x1b]0;x\x07', *'123456789'])
+def test_names_of_classes_cannot_steer_the_terminal(model_file, image):
+    edit(model_file, classes=['\x1b]0;x\x07', *'123456789'])
     lines = []
-    predict(artefact, [image], report=lines.append)
+    predict(model_file, [image], report=lines.append)
     assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize('suffix', ['.pt', '.pt2'])
-def test_no_code_out_of_the_file_runs(project, artefact, image, tmp_path,
+def test_no_code_out_of_the_file_runs(project, model_file, image, tmp_path,
                                       monkeypatch, suffix, capsys):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f'h{suffix}'
@@ -252,15 +254,15 @@ def test_no_code_out_of_the_file_runs(project, artefact, image, tmp_path,
                           pickle.dumps(Pickled(open, ('ran', 'w')), 2))
         file.writestr('h/models/model.json', '{}')
         file.writestr('h/archive_format', 'pt2')
-    shutil.copy(card_of(artefact), card_of(path))
+    shutil.copy(card_of(model_file), card_of(path))
     edit(path, files=digests(path))
     assert call('deployment/predict.py', path, image) in (1, 2)
     assert not (tmp_path / 'ran').exists()
 
 
-def test_ctrl_c_ends_with_130(artefact, image):
+def test_ctrl_c_ends_with_130(model_file, image):
     process = subprocess.Popen(
-        [sys.executable, PREDICT, artefact, *[image] * 5000],
+        [sys.executable, PREDICT, model_file, *[image] * 5000],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmcls_repmlp.deploy.exported.export_model import export_model
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 
 SHAPE = (3, 8, 8)
 
@@ -23,7 +23,7 @@ class Exported(NamedTuple):
 def exported(tmp_path_factory):
     """``m.onnx``, ``m.xml``, ``m.pt2`` and ``m.pt``, and what they compute."""
     torch.manual_seed(0)
-    model = Served(
+    model = ExportWrapper(
         nn.Sequential(
             nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(),
             nn.Linear(36, 5)))

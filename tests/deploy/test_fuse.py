@@ -12,8 +12,8 @@ from torch.nn.utils import prune
 from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
                           fuse_for_inference)
 from mmcls_repmlp.deploy.exported.export_model import export_model
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
 from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron
@@ -290,13 +290,13 @@ def test_what_would_be_lost_is_refused(change, message):
                                                ('.pt', 'bottleneck')])
 def test_exported_file_computes_the_same_on_any_batch(tmp_path, suffix, block):
     fused = fuse_for_inference(classifier(RepMLPResNet, block=block))
-    served = Served(fused.float())
+    wrapper = ExportWrapper(fused.float())
     path = tmp_path / f'model{suffix}'
-    assert export_model(served, path, (3, 64, 64)) < 1e-3
+    assert export_model(wrapper, path, (3, 64, 64)) < 1e-3
     images = torch.rand(3, 3, 64, 64) * 2 - 1
-    expected = served(images).numpy()
+    expected = wrapper(images).numpy()
     np.testing.assert_allclose(
-        load_artefact(path, exact=True)(images.numpy()),
+        load_exported(path, exact=True)(images.numpy()),
         expected,
         atol=1e-3 * np.abs(expected).max())
 

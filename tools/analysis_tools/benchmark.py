@@ -1,6 +1,6 @@
 """Time two implementations or forms of RepMLPNet side by side.
 
-A contestant is rc6 or ours, a colon, and a form: train-step, train-form,
+A candidate is rc6 or ours, a colon, and a form: train-step, train-form,
 deploy, fused, compiled, onnx, openvino. For example:
 
     benchmark.py rc6:deploy ours:fused --batch 1 8 32
@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(
         __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('first', help='contestant that sets the scale')
-    parser.add_argument('second', help='contestant to compare with it')
+    parser.add_argument('first', help='candidate that sets the scale')
+    parser.add_argument('second', help='candidate to compare with it')
     parser.add_argument('--arch', help='default: b')
     parser.add_argument(
         '--img-size',

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'artefact', help='exported file, with its .json beside it')
+        'exported', help='exported file, with its .json beside it')
     parser.add_argument('images', nargs='+', metavar='image')
     parser.add_argument(
         '--trust',

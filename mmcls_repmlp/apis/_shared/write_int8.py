@@ -14,16 +14,17 @@ from torch.utils.data import DataLoader
 
 from mmcls_repmlp.deploy.exported.export_model import (export_model,
                                                        put_in_place, quietly)
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
-from mmcls_repmlp.deploy.exported.load_exported import Run, load_artefact
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
+from mmcls_repmlp.deploy.exported.load_exported import (ExportedModel,
+                                                        load_exported)
 from mmcls_repmlp.deploy.exported.quantize_onnx import (load_exact,
                                                         quantize_onnx)
 from mmcls_repmlp.errors import ConfigError, JobFailedError, option
 from mmcls_repmlp.files import scratch_folder
 
 from .data import open_loader
+from .export_images import Batch, labelled_batches
 from .labels import match_classes
-from .served_images import Batch, served_batches
 
 CALIBRATION_BATCHES = 8
 ALLOWED_LOSS = 2.  # percentage points of top-1
@@ -40,9 +41,9 @@ class Scores(NamedTuple):
     drift: float
 
 
-def write_int8(served: Served, model: BaseModel, cfg: Config, out: str | Path,
-               input_shape: tuple[int, int, int], calibrate: str | Path,
-               card: Mapping[str, Any], force: bool,
+def write_int8(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
+               out: str | Path, input_shape: tuple[int, int, int],
+               calibrate: str | Path, card: Mapping[str, Any], force: bool,
                report: Callable[[str], None]) -> float:
     """Write an int8 ONNX file if it is nearly as accurate as the float one.
 
@@ -51,7 +52,7 @@ def write_int8(served: Served, model: BaseModel, cfg: Config, out: str | Path,
     be near that here, and no product in it can saturate elsewhere.
 
     Args:
-        served: What is to be served, in float32.
+        wrapper: What is to be exported, in float32.
         model: The classifier it was made of, for its data preprocessor.
         cfg: Its config, whose test data both are tested on.
         out: The .onnx file to write.
@@ -76,14 +77,14 @@ def write_int8(served: Served, model: BaseModel, cfg: Config, out: str | Path,
     calibration = _calibration(cfg, calibrate)
     with scratch_folder(out.parent) as folder:
         exact, small = folder / 'float32' / 'f.onnx', folder / out.name
-        export_model(served, exact, input_shape)
+        export_model(wrapper, exact, input_shape)
         with quietly():
             quantize_onnx(exact, small, (images for images, _ in islice(
-                served_batches(calibration, model, served.raw),
+                labelled_batches(calibration, model, wrapper.raw),
                 CALIBRATION_BATCHES)))
         scores = _score(
-            load_artefact(exact), load_exact(small), load_artefact(small),
-            served_batches(test, model, served.raw))
+            load_exported(exact), load_exact(small), load_exported(small),
+            labelled_batches(test, model, wrapper.raw))
         report(f'      top-1 on the test data: {scores.float32:.2f} % in '
                f'float32, {scores.exact:.2f} % in int8, the same on every '
                f'processor; as optimised here {scores.optimised:.2f} %')
@@ -122,8 +123,8 @@ def _calibration(cfg: Config, folder: str | Path) -> DataLoader:
                           f'be read: {error.__cause__ or error}') from error
 
 
-def _score(float32: Run, exact: Run, optimised: Run,
-           batches: Iterable[Batch]) -> Scores:
+def _score(float32: ExportedModel, exact: ExportedModel,
+           optimised: ExportedModel, batches: Iterable[Batch]) -> Scores:
     hits: list[np.ndarray] = []
     drift = 0.
     for images, labels in batches:

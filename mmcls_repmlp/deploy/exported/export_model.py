@@ -17,8 +17,8 @@ from mmcls_repmlp.errors import JobFailedError, UserError, option
 from mmcls_repmlp.files import check_writable, move_into_place, scratch_folder
 
 from .card import card_of, digests, parts_of
-from .export_wrapper import Served, sized_script
-from .load_exported import check_format, load_artefact
+from .export_wrapper import ExportWrapper, sized_script
+from .load_exported import check_format, load_exported
 
 Compute = Callable[[np.ndarray], np.ndarray]
 BATCH_SIZES = (1, 2, 5)
@@ -29,11 +29,11 @@ _ALLOWED = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 2e-1}
 _SHORT = {torch.float32: 'fp32', torch.float16: 'fp16', torch.bfloat16: 'bf16'}
 
 
-def export_model(model: Served,
+def export_model(model: ExportWrapper,
                  path: str | Path,
                  input_shape: tuple[int, int, int],
                  force: bool = False,
-                 reference: Served | None = None,
+                 reference: ExportWrapper | None = None,
                  images: Sequence[np.ndarray] = (),
                  card: Mapping[str, Any] | None = None) -> float:
     """Export a model with a dynamic batch size and compare it with itself.
@@ -44,7 +44,7 @@ def export_model(model: Served,
     several sizes before it takes its place.
 
     Args:
-        model: What is to be served.
+        model: What is to be exported.
         path: The file to write.
         input_shape: Shape (C, H, W) of an image.
         force: Whether existing files are replaced. Defaults to False.
@@ -76,9 +76,10 @@ def export_model(model: Served,
     return difference
 
 
-def _verified(written: Path, model: Served, reference: Served | None,
+def _verified(written: Path, model: ExportWrapper,
+              reference: ExportWrapper | None,
               batches: Sequence[np.ndarray]) -> float:
-    runs: list[Compute] = [load_artefact(written, exact=True)]
+    runs: list[Compute] = [load_exported(written, exact=True)]
     if reference is not None and written.suffix == '.onnx':
         # On CPUs ONNX Runtime computes half precision in float32, where
         # nothing overflows; elsewhere it does not.
@@ -135,8 +136,8 @@ def put_in_place(written: Path,
             move_into_place(part, path.with_name(part.name))
 
 
-def write_model(model: Served, path: Path, input_shape: tuple[int, int,
-                                                              int]) -> None:
+def write_model(model: ExportWrapper, path: Path,
+                input_shape: tuple[int, int, int]) -> None:
     """Write a model in the format of a suffix, unchecked.
 
     Raises:
@@ -153,8 +154,8 @@ def write_model(model: Served, path: Path, input_shape: tuple[int, int,
                              f'choose another format ({line})') from error
 
 
-def _traced(model: Served, input_shape: tuple[int, int,
-                                              int]) -> dict[str, Any]:
+def _traced(model: ExportWrapper, input_shape: tuple[int, int,
+                                                     int]) -> dict[str, Any]:
     batch = torch.export.Dim('batch')
     return dict(
         args=(_batch(2, input_shape, model.raw), ),
@@ -164,14 +165,14 @@ def _traced(model: Served, input_shape: tuple[int, int,
 
 
 def _program(
-        model: Served,
+        model: ExportWrapper,
         input_shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
     with torch.no_grad():
         return torch.export.export(model, **_traced(model, input_shape))
 
 
-def _write_onnx(model: Served, path: Path, input_shape: tuple[int, int,
-                                                              int]) -> None:
+def _write_onnx(model: ExportWrapper, path: Path,
+                input_shape: tuple[int, int, int]) -> None:
     with torch.no_grad():
         # From the model, not its program: dimensions keep their names.
         program: Any = torch.onnx.export(
@@ -184,7 +185,7 @@ def _write_onnx(model: Served, path: Path, input_shape: tuple[int, int,
     program.save(path)
 
 
-def _write_openvino(model: Served, path: Path,
+def _write_openvino(model: ExportWrapper, path: Path,
                     input_shape: tuple[int, int, int]) -> None:
     import openvino
     converted = openvino.convert_model(_program(model, input_shape))
@@ -193,12 +194,12 @@ def _write_openvino(model: Served, path: Path,
     openvino.save_model(converted, path, compress_to_fp16=False)
 
 
-def _write_exported_program(model: Served, path: Path,
+def _write_exported_program(model: ExportWrapper, path: Path,
                             input_shape: tuple[int, int, int]) -> None:
     torch.export.save(_program(model, input_shape), path)
 
 
-def _write_torchscript(model: Served, path: Path,
+def _write_torchscript(model: ExportWrapper, path: Path,
                        input_shape: tuple[int, int, int]) -> None:
     with torch.no_grad():
         images = _batch(2, input_shape, model.raw)
@@ -214,7 +215,7 @@ _WRITERS = {
 }
 
 
-def largest_difference_of(run: Compute, model: Served,
+def largest_difference_of(run: Compute, model: ExportWrapper,
                           batches: Iterable[np.ndarray],
                           precision: str) -> float:
     """Run a file on batches and compare it with a model.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Served(nn.Module):
+class ExportWrapper(nn.Module):
     """A model with float32 output, and perhaps raw images as its input.
 
     Args:
@@ -59,7 +59,7 @@ class Served(nn.Module):
             images = torch.addcmul(self.shift, images.float(), self.scale)
         return self.model(images.to(self.dtype)).float()
 
-    def to_precision(self, dtype: torch.dtype) -> Served:
+    def to_precision(self, dtype: torch.dtype) -> ExportWrapper:
         """Keep the model's weights in another dtype, in place."""
         self.model.to(dtype)
         self.dtype = dtype

@@ -58,7 +58,7 @@ def check_format(path: str | Path, to_write: bool = False) -> None:
                         f'run pip install {" ".join(missing)}')
 
 
-class Run:
+class ExportedModel:
     """An exported file, ready to run.
 
     A call takes images (N, C, H, W) as an array and gives logits
@@ -96,9 +96,9 @@ class Run:
                                  f'({_line(error)})') from error
 
 
-def load_artefact(path: str | Path,
+def load_exported(path: str | Path,
                   exact: bool = False,
-                  trust: bool = False) -> Run:
+                  trust: bool = False) -> ExportedModel:
     """Load an exported file with the runtime that its suffix names.
 
     Nothing in the file runs but arithmetic. If its card lies beside it, the
@@ -129,7 +129,7 @@ def load_artefact(path: str | Path,
     try:
         reader = import_module(f'.readers.{_READERS[path.suffix]}',
                                __package__)
-        return Run(reader.read(path, exact, trust), path)
+        return ExportedModel(reader.read(path, exact, trust), path)
     except UserError:
         raise
     except Exception as error:  # runtimes raise what they like

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmcls_repmlp.errors import JobFailedError
 
-from .load_exported import Run
+from .load_exported import ExportedModel
 from .readers import Loaded
 
 # The largest sum of two weights, in absolute numbers, that cannot saturate.
@@ -80,7 +80,7 @@ def check_cannot_saturate(path: Path) -> None:
                     'was written')
 
 
-def load_exact(path: Path) -> Run:
+def load_exact(path: Path) -> ExportedModel:
     """Load an int8 file without graph optimisation.
 
     Operators then run one by one, in float32 between exact integers, and give
@@ -92,6 +92,6 @@ def load_exact(path: Path) -> Run:
         onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
     session = onnxruntime.InferenceSession(
         str(path), options, providers=['CPUExecutionProvider'])
-    return Run(
+    return ExportedModel(
         Loaded(lambda images: session.run(None, {'images': images})[0], None,
                None), path)

@@ -7,7 +7,7 @@ from PIL import Image
 from mmcls_repmlp.apis._shared import write_int8 as quantize
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 pytestmark = pytest.mark.filterwarnings('ignore')
@@ -37,7 +37,7 @@ def test_accuracy_is_reported_before_and_after(project, tmp_path, monkeypatch):
         report = export(project, out, with_preprocess=raw)
         assert '% in int8, the same on every processor' in report
         before.add(report.split('test data: ')[1].split(' % in float32')[0])
-        assert callable(load_artefact(out))
+        assert callable(load_exported(out))
     assert len(before) == 1
     assert {p.name
             for p in tmp_path.iterdir()} == {
@@ -63,12 +63,12 @@ def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
     # Ten images, which are numbers here, in two batches; the label is 0.
     batches = [(images, np.zeros(len(images)))
                for images in (np.arange(6), np.arange(6, 10))]
-    monkeypatch.setattr(quantize, 'served_batches', lambda *_: batches)
+    monkeypatch.setattr(quantize, 'labelled_batches', lambda *_: batches)
     for writing in ('export_model', 'quantize_onnx'):
         monkeypatch.setattr(quantize, writing, lambda *_: None)
     monkeypatch.setattr(quantize, 'load_exact', lambda _: exact)
     monkeypatch.setattr(
-        quantize, 'load_artefact', lambda path: float32
+        quantize, 'load_exported', lambda path: float32
         if path.parent.name == 'float32' else optimised)
     with pytest.raises(JobFailedError, match=message):
         export(project, tmp_path / 'a.onnx')

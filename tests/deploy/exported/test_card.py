@@ -4,7 +4,7 @@ import pytest
 
 from mmcls_repmlp.deploy.exported.card import (card_of, check_parts, digests,
                                                parts_of, read_card)
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 GOOD = dict(
@@ -90,7 +90,7 @@ def test_parts_of_another_export_are_refused(tmp_path, part):
     write(tmp_path, {**GOOD, 'files': digests(path)}, 'm.xml')
     check_parts(path)
     (tmp_path / part).write_text('another')
-    for use in (check_parts, load_artefact):
+    for use in (check_parts, load_exported):
         with pytest.raises(UserError, match=f"{part}' is not what the card"):
             use(path)
     (tmp_path / part).unlink()

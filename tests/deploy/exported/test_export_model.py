@@ -12,10 +12,9 @@ from torch import nn
 
 from mmcls_repmlp import fuse_for_inference
 from mmcls_repmlp.deploy.exported import export_model as export
-from mmcls_repmlp.deploy.exported import load_exported as artefact
 from mmcls_repmlp.deploy.exported.export_model import export_model
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
-from mmcls_repmlp.deploy.exported.load_exported import RUNTIMES, load_artefact
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
+from mmcls_repmlp.deploy.exported.load_exported import RUNTIMES, load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.files import move_into_place
 from tests.helpers import TINY_CFG, random_model
@@ -40,11 +39,11 @@ def build(**cfg):
             backbone=dict(type='RepMLPNet', **TINY_CFG, **cfg),
             neck=dict(type='GlobalAveragePooling'),
             head=dict(type='LinearClsHead', num_classes=5, in_channels=32))))
-    return Served(fuse_for_inference(model).float())
+    return ExportWrapper(fuse_for_inference(model).float())
 
 
 @pytest.fixture
-def served():
+def wrapper():
     return build()
 
 
@@ -55,7 +54,7 @@ def small(seed=0, scale=1.):
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
     with torch.no_grad():
         model[0].weight.abs_().mul_(scale)
-    return Served(model)
+    return ExportWrapper(model)
 
 
 def files(folder):
@@ -64,16 +63,16 @@ def files(folder):
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
 @pytest.mark.parametrize('raw', [False, True])
-def test_written_file_computes_the_same_on_any_batch(served, tmp_path, suffix,
+def test_written_file_computes_the_same_on_any_batch(wrapper, tmp_path, suffix,
                                                      raw):
     if raw:
-        served = Served(served.model, [100.] * 3, [50.] * 3)
+        wrapper = ExportWrapper(wrapper.model, [100.] * 3, [50.] * 3)
     path = tmp_path / f'model{suffix}'
-    assert export_model(served, path, SHAPE) < 1e-4
-    run = load_artefact(path, exact=True)
+    assert export_model(wrapper, path, SHAPE) < 1e-4
+    run = load_exported(path, exact=True)
     images = torch.randint(256, (7, *SHAPE), dtype=torch.uint8)
     images = images if raw else images.float() / 128 - 1
-    expected = served(images).numpy()
+    expected = wrapper(images).numpy()
     np.testing.assert_allclose(
         run(images.numpy()), expected, atol=1e-4 * np.abs(expected).max())
     assert files(tmp_path) == {path.name} | ({'model.bin'}
@@ -83,13 +82,13 @@ def test_written_file_computes_the_same_on_any_batch(served, tmp_path, suffix,
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
 def test_padding_is_part_of_the_file(tmp_path, suffix):
     shape = (3, 40, 50)
-    served = build(pad_to_multiple=True)
+    wrapper = build(pad_to_multiple=True)
     path = tmp_path / f'model{suffix}'
-    assert export_model(served, path, shape) < 1e-4
+    assert export_model(wrapper, path, shape) < 1e-4
     images = torch.rand(3, *shape)
-    expected = served(images).numpy()
+    expected = wrapper(images).numpy()
     np.testing.assert_allclose(
-        load_artefact(path, exact=True)(images.numpy()),
+        load_exported(path, exact=True)(images.numpy()),
         expected,
         atol=1e-4 * np.abs(expected).max())
 
@@ -97,16 +96,16 @@ def test_padding_is_part_of_the_file(tmp_path, suffix):
 @pytest.mark.parametrize(('suffix', 'dtype'), [('.onnx', torch.float16),
                                                ('.pt2', torch.bfloat16),
                                                ('.pt', torch.float16)])
-def test_half_precision(served, tmp_path, suffix, dtype):
-    served = Served(served.model.to(dtype))
+def test_half_precision(wrapper, tmp_path, suffix, dtype):
+    wrapper = ExportWrapper(wrapper.model.to(dtype))
     path = tmp_path / f'model{suffix}'
-    export_model(served, path, SHAPE)
-    out = load_artefact(path)(np.ones((2, *SHAPE), np.float32))
+    export_model(wrapper, path, SHAPE)
+    out = load_exported(path)(np.ones((2, *SHAPE), np.float32))
     assert out.dtype == np.float32
 
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
-def test_a_file_that_differs_is_not_left(served, tmp_path, suffix,
+def test_a_file_that_differs_is_not_left(wrapper, tmp_path, suffix,
                                          monkeypatch):
     write = export._WRITERS[suffix]
 
@@ -118,15 +117,15 @@ def test_a_file_that_differs_is_not_left(served, tmp_path, suffix,
 
     monkeypatch.setitem(export._WRITERS, suffix, sabotaged)
     with pytest.raises(JobFailedError, match='differs .* nothing was written'):
-        export_model(served, tmp_path / f'model{suffix}', SHAPE)
+        export_model(wrapper, tmp_path / f'model{suffix}', SHAPE)
     assert files(tmp_path) == set()
 
 
-def test_undefined_outputs_are_no_agreement(served, tmp_path):
+def test_undefined_outputs_are_no_agreement(wrapper, tmp_path):
     with torch.no_grad():
-        served.model.weight[0, 0] = float('nan')
+        wrapper.model.weight[0, 0] = float('nan')
     with pytest.raises(JobFailedError, match='the model itself gives NaN'):
-        export_model(served, tmp_path / 'model.pt2', SHAPE)
+        export_model(wrapper, tmp_path / 'model.pt2', SHAPE)
     assert files(tmp_path) == set()
 
 
@@ -149,7 +148,7 @@ def test_force_replaces_what_is_there(tmp_path, there):
     export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=CARD)
     assert files(tmp_path) == {'a.bin', 'a.xml', 'a.xml.json'}
     assert (tmp_path / there).read_bytes() != b'precious'
-    load_artefact(tmp_path / 'a.xml')
+    load_exported(tmp_path / 'a.xml')
 
 
 @pytest.mark.parametrize('moved', range(4))
@@ -157,7 +156,7 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
     path = tmp_path / 'a.xml'
     images = np.ones((1, *SMALL), np.float32)
     export_model(small(0), path, SMALL, card=CARD)
-    before = load_artefact(path, exact=True)(images)
+    before = load_exported(path, exact=True)(images)
     left = iter(range(moved))
 
     def move(source, target):
@@ -170,9 +169,9 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
         export_model(small(1), path, SMALL, force=True, card=CARD)
     if moved in (1, 2):
         with pytest.raises(UserError, match='is not what the card'):
-            load_artefact(path)
+            load_exported(path)
     else:
-        after = load_artefact(path, exact=True)(images)
+        after = load_exported(path, exact=True)(images)
         assert (after == before).all() == (moved == 0)
 
 
@@ -200,7 +199,7 @@ def test_dimensions_have_names(tmp_path):
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
 def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
     model = small(scale=30.)
-    half = Served(copy.deepcopy(model.model).half())
+    half = ExportWrapper(copy.deepcopy(model.model).half())
     export_model(half, tmp_path / f'a{suffix}', SMALL, reference=model)
     real = [
         np.ones((3, *SMALL), np.float32),
@@ -219,7 +218,7 @@ def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
 def test_half_precision_is_held_against_the_float_model(tmp_path):
     with pytest.raises(JobFailedError, match='differs from the model'):
         export_model(
-            Served(small(0).model.half()),
+            ExportWrapper(small(0).model.half()),
             tmp_path / 'a.pt',
             SMALL,
             reference=small(1))
@@ -235,13 +234,14 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
         export_model(small(), tmp_path / 'a.pt', SMALL)
 
 
-def test_unknown_formats_are_refused(served, tmp_path):
+def test_unknown_formats_are_refused(wrapper, tmp_path):
     with pytest.raises(UserError, match='one of .onnx, .xml, .pt2, .pt'):
-        export_model(served, tmp_path / 'a.tflite', SHAPE)
+        export_model(wrapper, tmp_path / 'a.tflite', SHAPE)
 
 
-def test_a_runtime_that_is_not_installed_is_named(served, tmp_path,
+def test_a_runtime_that_is_not_installed_is_named(wrapper, tmp_path,
                                                   monkeypatch):
-    monkeypatch.setattr(artefact, 'find_spec', lambda name: None)
+    monkeypatch.setattr('mmcls_repmlp.deploy.exported.load_exported.find_spec',
+                        lambda name: None)
     with pytest.raises(UserError, match='pip install openvino'):
-        export_model(served, tmp_path / 'a.xml', SHAPE)
+        export_model(wrapper, tmp_path / 'a.xml', SHAPE)

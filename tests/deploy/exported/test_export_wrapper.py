@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp.deploy.exported.export_wrapper import Served, sized_script
+from mmcls_repmlp.deploy.exported.export_wrapper import (ExportWrapper,
+                                                         sized_script)
 from tests.helpers import assert_same
 
 
@@ -22,23 +23,23 @@ def test_normalises_raw_images_as_the_data_preprocessor_does():
     expected = torch.stack([(images[:, c].float().mean(
         (1, 2)) - mean[c]) / std[c] for c in range(3)],
                            dim=1)
-    assert_same(Served(Mean(), mean, std)(images), expected, 1e-6)
-    turned = Served(Mean(), mean, std, reverse_channels=True)
+    assert_same(ExportWrapper(Mean(), mean, std)(images), expected, 1e-6)
+    turned = ExportWrapper(Mean(), mean, std, reverse_channels=True)
     assert_same(turned(images.flip(1)), expected, 1e-6)
 
 
 def test_computes_in_the_models_dtype_and_gives_float32():
     images = torch.rand(2, 3, 4, 5)
-    served = Served(Mean().bfloat16())
-    assert served(images).dtype is torch.float32
-    assert_same(served(images), images.bfloat16().mean((2, 3)).float(), 1e-2)
+    wrapper = ExportWrapper(Mean().bfloat16())
+    assert wrapper(images).dtype is torch.float32
+    assert_same(wrapper(images), images.bfloat16().mean((2, 3)).float(), 1e-2)
 
 
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
 @pytest.mark.filterwarnings('ignore')
 def test_a_script_takes_what_it_was_traced_for(dtype):
     images = torch.ones(2, 3, 4, 5, dtype=dtype)
-    traced = torch.jit.trace(Served(Mean()), images)
+    traced = torch.jit.trace(ExportWrapper(Mean()), images)
     script = sized_script(traced, (3, 4, 5), dtype)
     assert_same(script(images[:1]), torch.ones(1, 3))
     assert list(script.size) == [3, 4, 5]
@@ -48,5 +49,5 @@ def test_a_script_takes_what_it_was_traced_for(dtype):
 
 
 def test_to_another_precision():
-    served = Served(Mean()).to_precision(torch.bfloat16)
-    assert served.model.weight.dtype is served.dtype is torch.bfloat16
+    wrapper = ExportWrapper(Mean()).to_precision(torch.bfloat16)
+    assert wrapper.model.weight.dtype is wrapper.dtype is torch.bfloat16

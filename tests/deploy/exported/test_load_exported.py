@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from mmcls_repmlp.deploy.exported import load_exported as artefact
-from mmcls_repmlp.deploy.exported.load_exported import (RUNTIMES, Run,
-                                                        load_artefact)
+from mmcls_repmlp.deploy.exported.load_exported import (RUNTIMES,
+                                                        ExportedModel,
+                                                        load_exported,
+                                                        missing_packages)
 from mmcls_repmlp.deploy.exported.readers import Loaded
 from mmcls_repmlp.errors import InputError, JobFailedError, UserError
 
@@ -17,17 +18,18 @@ from mmcls_repmlp.errors import InputError, JobFailedError, UserError
                           ('.onnx', 'onnxscript', [], False)])
 def test_missing_packages_are_named(monkeypatch, suffix, lost, missing,
                                     to_write):
-    monkeypatch.setattr(artefact, 'find_spec', lambda name: None
-                        if name == lost else name)
-    assert artefact.missing_packages(suffix, to_write) == missing
+    monkeypatch.setattr('mmcls_repmlp.deploy.exported.load_exported.find_spec',
+                        lambda name: None if name == lost else name)
+    assert missing_packages(suffix, to_write) == missing
 
 
 def test_a_missing_runtime_is_named_when_a_file_is_loaded(
         monkeypatch, tmp_path):
     (tmp_path / 'm.onnx').write_text('')
-    monkeypatch.setattr(artefact, 'find_spec', lambda name: None)
+    monkeypatch.setattr('mmcls_repmlp.deploy.exported.load_exported.find_spec',
+                        lambda name: None)
     with pytest.raises(UserError, match='run pip install onnxruntime$'):
-        load_artefact(tmp_path / 'm.onnx')
+        load_exported(tmp_path / 'm.onnx')
 
 
 @pytest.mark.parametrize('name', [f'm{suffix}' for suffix in RUNTIMES])
@@ -36,18 +38,18 @@ def test_no_file_and_a_folder_are_named(tmp_path, name, there):
     if there:
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match='does not exist or is no file'):
-        load_artefact(tmp_path / name)
+        load_exported(tmp_path / name)
 
 
 @pytest.mark.parametrize('name', ['m', 'm.tflite', 'm.PT', '.onnx'])
 def test_other_formats_are_named(tmp_path, name):
     (tmp_path / name).write_text('')
     with pytest.raises(UserError, match='no suffix of a format'):
-        load_artefact(tmp_path / name)
+        load_exported(tmp_path / name)
 
 
 def run_of(compute=lambda images: images, shape=(3, 8, 8), dtype='float32'):
-    return Run(Loaded(compute, shape, dtype), 'm.pt')
+    return ExportedModel(Loaded(compute, shape, dtype), 'm.pt')
 
 
 @pytest.mark.parametrize('images', [
@@ -88,7 +90,7 @@ def test_what_fails_while_it_runs_is_a_sentence():
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
 def test_every_format_refuses_other_images(exported, suffix):
-    run = load_artefact(exported.folder / f'm{suffix}')
+    run = load_exported(exported.folder / f'm{suffix}')
     assert (run.shape, run.dtype) == ((3, 8, 8), 'float32')
     with pytest.raises(InputError, match='takes float32 images'):
         run(np.zeros((1, 3, 16, 16), np.float32))

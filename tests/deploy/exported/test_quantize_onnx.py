@@ -6,8 +6,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from mmcls_repmlp.deploy.exported.export_model import export_model, quietly
-from mmcls_repmlp.deploy.exported.export_wrapper import Served
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.deploy.exported.quantize_onnx import (check_cannot_saturate,
                                                         load_exact,
                                                         quantize_onnx)
@@ -25,7 +25,7 @@ def files(tmp_path_factory):
                                                                5)).eval()
     folder = tmp_path_factory.mktemp('int8')
     source, target = folder / 'f.onnx', folder / 'q.onnx'
-    export_model(Served(model), source, (3, 8, 8))
+    export_model(ExportWrapper(model), source, (3, 8, 8))
     batches = [
         np.random.default_rng(i).normal(size=(4, 3, 8, 8)).astype(np.float32)
         for i in range(3)
@@ -51,7 +51,7 @@ def test_weights_become_int8_and_results_stay_near(files):
     assert {w.dtype for w in weights_of(target)} == {np.dtype(np.int8)}
     error = error_of(
         load_exact(target)(batches[0]),
-        load_artefact(source)(batches[0]))
+        load_exported(source)(batches[0]))
     assert 0 < error < 0.05
 
 
@@ -67,7 +67,7 @@ def test_optimised_it_gives_the_exact_integers_here_too(files):
     # Round-off at the edge of a step is all that may differ.
     _, target, batches = files
     assert error_of(
-        load_artefact(target)(batches[0]),
+        load_exported(target)(batches[0]),
         load_exact(target)(batches[0])) < 0.02
 
 

@@ -57,7 +57,7 @@ def test_ceiling_is_measured():
 
 
 @pytest.mark.parametrize(('names', 'sizes', 'message'), [
-    (('rc6:fused', 'ours:fused'), {}, 'is no contestant'),
+    (('rc6:fused', 'ours:fused'), {}, 'is no candidate'),
     (('rc6:deploy', 'ours:fused'), dict(arch='x'), "'x' is not in default"),
     (('rc6:deploy', 'ours:fused'), dict(batches=[0]), 'must be positive'),
 ])

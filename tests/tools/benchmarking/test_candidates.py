@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 import pytest
 import torch
-from benchmarking.candidates import build_contestant
+from benchmarking.candidates import build_candidate
 
 from mmcls_repmlp.errors import UserError
 from tests.helpers import TINY, assert_same
@@ -13,7 +13,7 @@ IMAGES = torch.randn(2, 3, 32, 32)
 
 
 def run(name):
-    return build_contestant(name, TINY, 32, IMAGES)()
+    return build_candidate(name, TINY, 32, IMAGES)()
 
 
 @pytest.mark.filterwarnings('ignore')
@@ -52,14 +52,14 @@ def test_a_training_step_goes_back_to_the_stem(name, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['rc6', 'rc6:fused', 'x:deploy', 'ours:x'])
-def test_unknown_contestants_are_refused_with_the_choice(name):
+def test_unknown_candidates_are_refused_with_the_choice(name):
     with pytest.raises(
             UserError,
-            match=f"'{name}' is no contestant: give one "
+            match=f"'{name}' is no candidate: give one "
             'of rc6, ours, a colon'):
         run(name)
 
 
 def test_exported_forms_are_float32():
     with pytest.raises(UserError, match='float32 only'):
-        build_contestant('ours:onnx', TINY, 32, IMAGES.bfloat16())
+        build_candidate('ours:onnx', TINY, 32, IMAGES.bfloat16())

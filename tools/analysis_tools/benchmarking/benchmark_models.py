@@ -25,7 +25,7 @@ from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write
 from mmcls_repmlp.models import RepMLPNet
 
-from .candidates import build_contestant
+from .candidates import build_candidate
 from .peak_memory import peak_memory
 
 _PACKAGES = ('torch', 'mmcls', 'onnxruntime', 'openvino')
@@ -34,16 +34,16 @@ _BACKWARD = 3  # a training step multiplies three times what inference does
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one contestant.
+    """What was measured of one candidate.
 
     Attributes:
-        name: The contestant.
+        name: The candidate.
         arch: Name of the variant.
         img_size: Image size.
         batch: Images in a batch.
         dtype: Name of the dtype.
         milliseconds: Median time of a batch.
-        ratio: Median of how many times faster than the first contestant.
+        ratio: Median of how many times faster than the first candidate.
         images_per_second: Images in a second.
         gflops: 10^9 floating-point operations in a second.
         peak_share: Share of the speed of a large matrix product in this
@@ -72,11 +72,11 @@ def benchmark(first: str,
               rounds: int = 9,
               out_dir: str | Path | None = None,
               report: Callable[[str], None] = print) -> list[Row]:
-    """Time two contestants in turn, in one process, for every size.
+    """Time two candidates in turn, in one process, for every size.
 
     Args:
-        first: Contestant that sets the scale, such as 'rc6:deploy'.
-        second: Contestant to compare, such as 'ours:fused'.
+        first: Candidate that sets the scale, such as 'rc6:deploy'.
+        second: Candidate to compare, such as 'ours:fused'.
         arch: Name of the variant. Defaults to 'b'.
         img_sizes: Image sizes. Defaults to 224.
         batches: Batch sizes. Defaults to 8.
@@ -90,7 +90,7 @@ def benchmark(first: str,
         Two rows for every size and batch.
 
     Raises:
-        UserError: If there is no such contestant, or a number is not
+        UserError: If there is no such candidate, or a number is not
             positive.
     """
     if min(*img_sizes, *batches, rounds) < 1:
@@ -121,7 +121,7 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
     with user_errors('the model cannot be built'):
         runs = [
-            build_contestant(name, arch, img_size, images) for name in names
+            build_candidate(name, arch, img_size, images) for name in names
         ]
     bar = ProgressBar(rounds, file=sys.stderr)
     seconds = [], []

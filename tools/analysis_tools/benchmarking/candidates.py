@@ -11,7 +11,7 @@ import torch
 from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from torch import Tensor, nn
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.deploy.fuse import fuse_for_inference
 from mmcls_repmlp.deploy.reparameterize import reparameterize
 from mmcls_repmlp.errors import UserError
@@ -23,8 +23,8 @@ FORMS = ('train-step', 'train-form', 'deploy', 'fused', 'compiled', 'onnx',
 _SEED = 0
 
 
-def build_contestant(name: str, arch: str, img_size: int,
-                     images: Tensor) -> Callable[[], Any]:
+def build_candidate(name: str, arch: str, img_size: int,
+                    images: Tensor) -> Callable[[], Any]:
     """Build something to time, with the same weights whatever it is.
 
     Args:
@@ -39,12 +39,12 @@ def build_contestant(name: str, arch: str, img_size: int,
         A function that runs once.
 
     Raises:
-        UserError: If there is no such contestant.
+        UserError: If there is no such candidate.
     """
     implementation, _, form = name.partition(':')
     if implementation not in IMPLEMENTATIONS or form not in FORMS or (
             name == 'rc6:fused'):
-        raise UserError(f'{name!r} is no contestant: give one of '
+        raise UserError(f'{name!r} is no candidate: give one of '
                         f'{", ".join(IMPLEMENTATIONS)}, a colon, and one of '
                         f'{", ".join(FORMS)} (rc6 has no fused form)')
     model = _model(implementation, form, arch, img_size).to(images.dtype)
@@ -129,5 +129,5 @@ def _exported(model: nn.Module, form: str,
             import openvino
             compiled = openvino.Core().compile_model(str(path), 'CPU')
             return lambda: compiled(images.numpy())[0]
-        run = load_artefact(path)
+        run = load_exported(path)
     return lambda: run(images.numpy())

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 
@@ -37,7 +37,7 @@ def test_weights_beside_the_file_are_read(exported, model, tmp_path):
     path = write(model, tmp_path)
     (tmp_path / 'm.onnx.data').write_bytes(data)
     np.testing.assert_allclose(
-        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
+        load_exported(path)(exported.images), exported.expected, atol=1e-5)
 
 
 @pytest.mark.parametrize('location', [
@@ -52,7 +52,7 @@ def test_no_other_file_is_read(model, tmp_path, location):
     for path in (outside, folder / 'neighbour', folder / 'm.onnx.data'):
         path.write_bytes(data)
     with pytest.raises(UserError, match='it reads weights out of'):
-        load_artefact(write(model, folder))
+        load_exported(write(model, folder))
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_link_to_elsewhere_and_claims_beyond_the_file_are_refused(
     (tmp_path / 'secret').write_bytes(data)
     os.symlink(tmp_path / 'secret', folder / 'm.onnx.data')
     with pytest.raises(JobFailedError, match='cannot be read as .onnx'):
-        load_artefact(write(model, folder))
+        load_exported(write(model, folder))
 
 
 def test_operators_of_others_are_refused(model, tmp_path):
     model.opset_import.add(domain='evil', version=1)
     model.graph.node[0].domain = 'evil'
     with pytest.raises(UserError, match="operators of 'evil'"):
-        load_artefact(write(model, tmp_path))
+        load_exported(write(model, tmp_path))
 
 
 def test_settings_in_the_file_are_not_obeyed(exported, model, tmp_path,
@@ -85,7 +85,7 @@ def test_settings_in_the_file_are_not_obeyed(exported, model, tmp_path,
         key='ort_config',
         value='{"session_options": {"enable_profiling": 1, '
         '"optimized_model_filepath": "written.onnx"}}')
-    load_artefact(write(model, tmp_path))(exported.images)
+    load_exported(write(model, tmp_path))(exported.images)
     assert {p.name for p in tmp_path.iterdir()} == {'m.onnx'}
 
 
@@ -94,5 +94,5 @@ def test_settings_in_the_file_are_not_obeyed(exported, model, tmp_path,
 def test_damage_is_a_sentence(tmp_path, data, capfd):
     (tmp_path / 'm.onnx').write_bytes(data)
     with pytest.raises(JobFailedError, match='cannot be read as .onnx'):
-        load_artefact(tmp_path / 'm.onnx')
+        load_exported(tmp_path / 'm.onnx')
     assert capfd.readouterr().err == ''

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 ENTITIES = ''.join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
@@ -26,7 +26,7 @@ def change(exported, tmp_path):
 
 
 def test_an_unchanged_file_is_read(exported, change):
-    run = load_artefact(change(lambda text: text), exact=True)
+    run = load_exported(change(lambda text: text), exact=True)
     np.testing.assert_allclose(
         run(exported.images), exported.expected, atol=1e-5)
 
@@ -40,13 +40,13 @@ def test_an_unchanged_file_is_read(exported, change):
          '</net', '</model'), 'starts with <model>')])
 def test_what_no_openvino_file_holds_is_refused(change, edit, message):
     with pytest.raises(UserError, match=message):
-        load_artefact(change(edit))
+        load_exported(change(edit))
 
 
 def test_another_format_under_this_name_is_not_read(exported, change):
     onnx = (exported.folder / 'm.onnx').read_bytes().decode('latin1')
     with pytest.raises(JobFailedError, match='not well-formed'):
-        load_artefact(change(lambda text: onnx))
+        load_exported(change(lambda text: onnx))
 
 
 @pytest.mark.parametrize('place', [
@@ -60,10 +60,10 @@ def test_claims_beyond_the_weights_are_refused(change, place):
         return text.replace(found[0], place.format(far=10**12, size=found[1]))
 
     with pytest.raises(JobFailedError, match='cannot be read as .xml'):
-        load_artefact(change(edit))
+        load_exported(change(edit))
 
 
 @pytest.mark.parametrize('weights', [b'', b'short'])
 def test_weights_that_are_cut_off_are_refused(change, weights):
     with pytest.raises(JobFailedError, match='cannot be read as .xml'):
-        load_artefact(change(lambda text: text, weights))
+        load_exported(change(lambda text: text, weights))

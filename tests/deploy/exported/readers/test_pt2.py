@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 MODEL = 'models/model.json'
@@ -46,7 +46,7 @@ def test_computes_what_torch_computes(exported, batch):
     path = exported.folder / 'm.pt2'
     expected = torch.export.load(path).module()(torch.from_numpy(images))
     assert np.array_equal(
-        load_artefact(path)(images),
+        load_exported(path)(images),
         expected.detach().numpy())
 
 
@@ -57,7 +57,7 @@ def test_a_pickle_that_nothing_needs_is_not_read(exported, rezip, marker):
             'data/aotinductor/model/model.so': b'never loaded'
         })
     np.testing.assert_allclose(
-        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
+        load_exported(path)(exported.images), exported.expected, atol=1e-5)
 
 
 def pickled(config):
@@ -81,7 +81,7 @@ def test_pickles_that_are_needed_are_refused(exported, rezip, marker, member,
         f'data/{payload}': pickle.dumps(Hostile(marker))
     })
     with pytest.raises(UserError, match='to unpickle it would run code'):
-        load_artefact(path)
+        load_exported(path)
 
 
 @pytest.mark.parametrize('target', [
@@ -93,7 +93,7 @@ def test_pickles_that_are_needed_are_refused(exported, rezip, marker, member,
 def test_only_arithmetic_is_called(exported, rezip, target):
     path = rezip(exported.folder / 'm.pt2', {MODEL: first_node(target=target)})
     with pytest.raises(UserError, match='not known to be arithmetic'):
-        load_artefact(path)
+        load_exported(path)
 
 
 def test_expressions_are_not_evaluated(exported, rezip, marker):
@@ -113,7 +113,7 @@ def test_expressions_are_not_evaluated(exported, rezip, marker):
 
     path = rezip(exported.folder / 'm.pt2', {MODEL: edited(change)})
     np.testing.assert_allclose(
-        load_artefact(path)(exported.images), exported.expected, atol=1e-5)
+        load_exported(path)(exported.images), exported.expected, atol=1e-5)
 
 
 def beyond(config):
@@ -130,7 +130,7 @@ def beyond(config):
 def test_damage_is_a_sentence(exported, rezip, member, change):
     path = rezip(exported.folder / 'm.pt2', {member: change})
     with pytest.raises(JobFailedError, match='cannot be read as .pt2'):
-        load_artefact(path)
+        load_exported(path)
 
 
 def test_an_older_format_is_named(tmp_path, exported, rezip, marker):
@@ -140,10 +140,10 @@ def test_an_older_format_is_named(tmp_path, exported, rezip, marker):
         file.writestr('m/serialized_state_dict.pt',
                       pickle.dumps(Hostile(marker)))
     with pytest.raises(UserError, match='export it again with torch'):
-        load_artefact(path)
+        load_exported(path)
 
 
 def test_trust_hands_the_file_to_torch(exported):
-    run = load_artefact(exported.folder / 'm.pt2', trust=True)
+    run = load_exported(exported.folder / 'm.pt2', trust=True)
     np.testing.assert_allclose(
         run(exported.images), exported.expected, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 
@@ -70,7 +70,7 @@ def test_more_than_arithmetic_is_refused(tmp_path, module, monkeypatch,
     monkeypatch.chdir(tmp_path)  # where the marker is
     path = scripted(module(), tmp_path / 'm.pt')
     with pytest.raises(UserError, match='TorchScript holds'):
-        load_artefact(path)
+        load_exported(path)
 
 
 def code_of(text):
@@ -93,14 +93,14 @@ def code_of(text):
 ])
 def test_text_is_held_against_a_list(exported, rezip, text):
     with pytest.raises(UserError, match='TorchScript holds'):
-        load_artefact(rezip(exported.folder / 'm.pt', code_of(text)))
+        load_exported(rezip(exported.folder / 'm.pt', code_of(text)))
 
 
 def test_computes_what_torch_computes(exported):
     path = exported.folder / 'm.pt'
     expected = torch.jit.load(path)(torch.from_numpy(exported.images))
     assert np.array_equal(
-        load_artefact(path)(exported.images),
+        load_exported(path)(exported.images),
         expected.detach().numpy())
 
 
@@ -123,8 +123,8 @@ def test_a_trace_that_takes_any_size_is_refused(tmp_path):
             nn.Sequential(nn.Conv2d(3, 4, 3)), torch.zeros(1, 3, 8,
                                                            8)).save(path)
     with pytest.raises(UserError, match='does not say what images it takes'):
-        load_artefact(path)
-    run = load_artefact(path, trust=True)
+        load_exported(path)
+    run = load_exported(path, trust=True)
     assert run(np.zeros((1, 3, 9, 9), np.float32)).shape == (1, 4, 7, 7)
 
 
@@ -132,4 +132,4 @@ def test_a_trace_that_takes_any_size_is_refused(tmp_path):
 def test_damage_is_a_sentence(tmp_path, data):
     (tmp_path / 'm.pt').write_bytes(data)
     with pytest.raises(JobFailedError, match='cannot be read as .pt'):
-        load_artefact(tmp_path / 'm.pt')
+        load_exported(tmp_path / 'm.pt')

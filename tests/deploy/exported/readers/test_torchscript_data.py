@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from mmcls_repmlp.deploy.exported.load_exported import load_artefact
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import UserError
 
 
@@ -48,4 +48,4 @@ def other_class(data):
 def test_only_what_is_there_is_believed(exported, rezip, change, message):
     path = rezip(exported.folder / 'm.pt', {'data.pkl': change})
     with pytest.raises(UserError, match=message):
-        load_artefact(path)
+        load_exported(path)

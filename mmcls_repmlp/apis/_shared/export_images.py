@@ -19,8 +19,8 @@ Batch = tuple[np.ndarray, np.ndarray]
 COUNT = 256
 
 
-def served_batches(loader: DataLoader, model: BaseModel,
-                   raw: bool) -> Iterator[Batch]:
+def labelled_batches(loader: DataLoader, model: BaseModel,
+                     raw: bool) -> Iterator[Batch]:
     """Go through labelled images.
 
     Args:
@@ -72,7 +72,7 @@ def some_images(cfg: Config, model: BaseModel, raw: bool,
     except ConfigError:
         return []
     found, count = [], 0
-    for images, _ in served_batches(loader, model, raw):
+    for images, _ in labelled_batches(loader, model, raw):
         if images.shape[1:] != tuple(input_shape):
             return []
         found.append(images[:COUNT - count])

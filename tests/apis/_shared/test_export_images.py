@@ -3,11 +3,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcls_repmlp.apis._shared import served_images
+from mmcls_repmlp.apis._shared import export_images
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.data import open_loader
+from mmcls_repmlp.apis._shared.export_images import (labelled_batches,
+                                                     some_images)
 from mmcls_repmlp.apis._shared.model import build_model
-from mmcls_repmlp.apis._shared.served_images import served_batches, some_images
 from mmcls_repmlp.errors import ImageError
 
 SHAPE = (3, 32, 32)
@@ -26,8 +27,9 @@ def test_raw_images_are_rgb_and_others_normalised(project, data):
     model = build_model(cfg)
     loader = open_loader(cfg, 'test')
     raw, labels = map(np.concatenate,
-                      zip(*served_batches(loader, model, True)))
-    ready, _ = map(np.concatenate, zip(*served_batches(loader, model, False)))
+                      zip(*labelled_batches(loader, model, True)))
+    ready, _ = map(np.concatenate,
+                   zip(*labelled_batches(loader, model, False)))
     assert raw.dtype == np.uint8 and raw.shape == (20, *SHAPE)
     assert sorted(labels) == sorted([*range(10)] * 2)
     assert raw[0, :, 5, 5].tolist() == [200, 10, 30]
@@ -38,11 +40,11 @@ def test_raw_images_are_rgb_and_others_normalised(project, data):
 
 def test_some_images_are_always_the_same_and_not_too_many(cfg, monkeypatch):
     model = build_model(cfg)
-    monkeypatch.setattr(served_images, 'COUNT', 18)
+    monkeypatch.setattr(export_images, 'COUNT', 18)
     first, second = (
         np.concatenate(some_images(cfg, model, True, SHAPE)) for _ in range(2))
     assert len(first) == 18 and (first == second).all()
-    batches = served_batches(open_loader(cfg, 'test'), model, True)
+    batches = labelled_batches(open_loader(cfg, 'test'), model, True)
     in_order = np.concatenate([images for images, _ in batches])
     assert not (first == in_order[:18]).all()  # which go by their class
 
