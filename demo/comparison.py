@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.deploy import alternating_latency, complexity, speedup
+from mmcls_repmlp.host import gt_labels
 
 
 class Comparison(NamedTuple):
@@ -73,7 +74,7 @@ def _validation_images(config: Path,
     loader = Runner.build_dataloader(read_config(config).val_dataloader)
     batches = [model.data_preprocessor(batch) for batch in loader]
     labels = [
-        sample.gt_label.label for batch in batches
+        gt_labels(sample) for batch in batches
         for sample in batch['data_samples']
     ]
     return torch.cat([batch['inputs'] for batch in batches]), torch.cat(labels)

@@ -1,9 +1,7 @@
-"""RepMLP for mmclassification: importing this registers the models."""
-from .plugin.compat import (check_versions, hush_mmengine, mend_inferencer,
-                            without_import_noise)
+"""RepMLP for mmcls and mmpretrain: importing this registers the models."""
+from .host import hush_mmengine, without_import_noise
 from .version import __version__
 
-check_versions()
 with without_import_noise():
     from . import training  # noqa: F401, it registers its parts
     from .checkpoints import allow_mmengine_checkpoints
@@ -11,6 +9,7 @@ with without_import_noise():
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
     from .plugin.host_loaders import make_loading_safe
+    from .plugin.inferencer import mend_inferencer
     from .plugin.model_index import register_models
 
 allow_mmengine_checkpoints()

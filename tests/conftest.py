@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from make_digits import write_digits
-from mmcls.visualization import ClsVisualizer
 from mmengine.config import config
 from PIL import Image
 from yapf.yapflib.yapf_api import FormatCode
@@ -19,6 +18,7 @@ from yapf.yapflib.yapf_api import FormatCode
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.host import Visualizer
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -142,7 +142,7 @@ def _forget_visualizers():
     mmengine keeps visualizers, with their folders, by the time of day.
     """
     yield
-    ClsVisualizer._instance_dict.clear()
+    Visualizer._instance_dict.clear()
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 import torch
-from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
-from mmcls.registry import MODELS
 
 import mmcls_repmlp
+from mmcls_repmlp.host import MODELS, NAME, build_backbone, build_classifier
 from tests.helpers import ROOT
+from tests.host_parts import HostRepMLPNet
 
 
 def test_public_names():
@@ -21,15 +21,15 @@ def test_public_names():
     assert re.fullmatch(r'\d+\.\d+\.\d+', mmcls_repmlp.__version__)
 
 
-def test_our_backbone_takes_the_place_of_mmcls():
+def test_our_backbone_takes_the_place_of_the_hosts():
     assert MODELS.get('RepMLPNet') is mmcls_repmlp.RepMLPNet
-    assert mmcls_repmlp.RepMLPNet is not MmclsRepMLPNet
+    assert mmcls_repmlp.RepMLPNet is not HostRepMLPNet
 
 
-@pytest.mark.parametrize('first', ['mmcls.models', 'mmcls_repmlp'])
+@pytest.mark.parametrize('first', [f'{NAME}.models', 'mmcls_repmlp'])
 def test_ours_is_registered_whatever_is_imported_first(first):
-    code = (f'import {first}, mmcls_repmlp, mmcls.models; '
-            'from mmcls.registry import MODELS; '
+    code = (f'import {first}, mmcls_repmlp, {NAME}.models; '
+            f'from {NAME}.registry import MODELS; '
             'print(MODELS.get("RepMLPNet").__module__)')
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
                           capture_output=True,
@@ -42,8 +42,8 @@ def examples(page):
 
 
 def test_the_examples_we_were_handed_run_as_written():
-    # The page's two examples, in its words, after importing the plugin.
-    from mmcls.models import build_backbone, build_classifier
+    # The page's two examples, in its words, after importing the plugin. Under
+    # mmcls these functions are those of mmcls.models.
     backbone_cfg = dict(
         type='RepMLPNet',
         arch='B',
@@ -73,6 +73,7 @@ def test_the_examples_of_the_page_run():
     found = examples(ROOT / 'docs' / 'from_mmcls.md')
     assert len(found) >= 2
     for example in found:
+        example = example.replace('mmcls.models', f'{NAME}.models')
         done = subprocess.run(
             [sys.executable, '-W', 'error::UserWarning', '-c', example],
             capture_output=True,

@@ -12,11 +12,13 @@ from packaging.specifiers import SpecifierSet
 from tests.helpers import ROOT
 
 CODE = """
-import mmcls, mmcls_repmlp
+import mmcls_repmlp
+from mmcls_repmlp.host import NAME, host_module
 from mmcls_repmlp.plugin.model_index import mim_root
 print(mim_root())
-print(*mmcls.list_models('repmlp*'))
-print(type(mmcls.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
+host = host_module(NAME)
+print(*host.list_models('repmlp*'))
+print(type(host.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
 """
 
 

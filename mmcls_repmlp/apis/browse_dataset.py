@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 import mmcv
 import numpy as np
-from mmcls.datasets import build_dataset
-from mmcls.structures import ClsDataSample
-from mmcls.visualization import ClsVisualizer
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import init_default_scope
@@ -25,6 +22,7 @@ from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
 from mmcls_repmlp.apis._shared.pictures import (READABLE, check_folder,
                                                 side_by_side)
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.host import DataSample, Visualizer, build_dataset, draw
 
 _FIRST_AND_LAST = 'concat'
 _CAPTION = dict(
@@ -86,7 +84,7 @@ def browse_dataset(config: str | Path,
     loader = loader_config(cfg, phase)
     with data_errors(cfg, phase):
         dataset = _recording(loader.dataset, cfg)
-        visualizer = ClsVisualizer()
+        visualizer = Visualizer()
         visualizer.dataset_meta = dataset.metainfo
         picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
         written = [
@@ -137,7 +135,7 @@ def _picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     return mmcv.bgr2rgb(image) if bgr else image
 
 
-def _draw(visualizer: ClsVisualizer, sample: Sample, mode: str,
+def _draw(visualizer: Visualizer, sample: Sample, mode: str,
           stem: Path) -> Path:
     steps = sample.steps[MODES[mode]]
     if mode == _FIRST_AND_LAST:
@@ -151,10 +149,10 @@ def _draw(visualizer: ClsVisualizer, sample: Sample, mode: str,
                               font_sizes=_LETTERS * row.shape[0],
                               **_CAPTION)
         row = visualizer.get_image()
-    shown = ClsDataSample()
+    shown = DataSample()
     if sample.label is not None:
         shown.set_gt_label(sample.label)
     name = os.path.splitext(os.path.basename(sample.path))[0]
     out = Path(f'{stem}_{name}.png' if name else f'{stem}.png')
-    visualizer.add_datasample('', row, shown, out_file=str(out))
+    draw(visualizer, row, shown, out)
     return out

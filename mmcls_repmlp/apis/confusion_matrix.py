@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
-from mmcls.evaluation import ConfusionMatrix
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -21,6 +20,7 @@ from mmcls_repmlp.apis._shared.labels import match_classes, names_of
 from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
+from mmcls_repmlp.host import ConfusionMatrix
 
 _SUFFIXES = ('.png', '.csv')
 _PICKLES = ('.pkl', '.pickle')
@@ -135,7 +135,7 @@ def _write_csv(matrix: Tensor, classes: Sequence[str], path: Path) -> None:
 
 def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
           path: Path) -> None:
-    plt.switch_backend('agg')  # mmcls draws with pyplot; no display is needed
+    plt.switch_backend('agg')  # the host uses pyplot; no display is needed
     readable = len(classes) <= _READABLE
     with warnings.catch_warnings():
         # matplotlib asks the tensor for an array as numpy 2 does it.

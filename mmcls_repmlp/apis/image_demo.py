@@ -8,10 +8,6 @@ from typing import Any
 import mmcv
 import numpy as np
 import torch
-from mmcls.datasets import build_dataset
-from mmcls.registry import TRANSFORMS
-from mmcls.structures import ClsDataSample
-from mmcls.visualization import ClsVisualizer
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.model import BaseModel
@@ -23,6 +19,8 @@ from mmcls_repmlp.apis._shared.pictures import readable, white
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
+from mmcls_repmlp.host import (TRANSFORMS, Caption, DataSample, Visualizer,
+                               build_dataset, draw, pred_labels, pred_scores)
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 TOP = 5
@@ -71,8 +69,8 @@ def classify_image(
     loader = loader_config(cfg, 'test')
     model, content = fill_model(cfg, checkpoint, device, key=key)
     predicted = _predict(model, loader.dataset, image)
-    scores, labels = predicted.pred_label.score.topk(
-        min(TOP, len(predicted.pred_label.score)))
+    scores, labels = pred_scores(predicted).topk(
+        min(TOP, len(pred_scores(predicted))))
     names = class_names(content) or _classes_of(loader.dataset)
     top = [(_name(label, names), score)
            for label, score in zip(labels.tolist(), scores.tolist())]
@@ -98,7 +96,7 @@ def _read(image: str | Path) -> np.ndarray:
 
 @torch.inference_mode()
 def _predict(model: BaseModel, dataset: Config,
-             image: str | Path) -> ClsDataSample:
+             image: str | Path) -> DataSample:
     with user_errors('the test pipeline of the config does not take the '
                      'image'):
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
@@ -123,29 +121,25 @@ def _classes_of(dataset: Config) -> tuple[str, ...]:
         }).metainfo.get('classes') or ()
 
 
-def _draw(pixels: np.ndarray, predicted: ClsDataSample, names: Sequence[str],
+def _draw(pixels: np.ndarray, predicted: DataSample, names: Sequence[str],
           path: Path) -> None:
     """Set the classes beside the image, so that they hide nothing of it."""
     pixels = readable(pixels)
     height, width = pixels.shape[:2]
     scale = height / _SCALE
     names = [
-        _name(label, names)
-        for label in range(len(predicted.pred_label.score))
+        _name(label, names) for label in range(len(pred_scores(predicted)))
     ]
     letters = len('Prediction: 123, 0.00 ()') + max(
-        len(names[label]) for label in predicted.pred_label.label)
+        len(names[label]) for label in pred_labels(predicted).tolist())
     column = white(height, round((letters * _PITCH + 2 * _MARGIN) * scale))
-    visualizer = ClsVisualizer()
+    visualizer = Visualizer()
     visualizer.dataset_meta = dict(classes=names)
-    visualizer.add_datasample(
-        '',
+    draw(
+        visualizer,
         np.hstack([pixels, column]),
         predicted,
+        path,
         draw_gt=False,
-        out_file=str(path),
-        text_cfg=dict(
-            positions=np.array([(width + _MARGIN * scale, _MARGIN * scale)]),
-            font_sizes=_LETTERS * scale,
-            colors='black',
-            bboxes=dict(facecolor='none', edgecolor='none')))
+        caption=Caption((width + _MARGIN * scale, _MARGIN * scale),
+                        _LETTERS * scale))

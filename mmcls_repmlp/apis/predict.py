@@ -1,4 +1,4 @@
-"""Classify images by an exported file, without mmcls."""
+"""Classify images by an exported file, without the host."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from mmcls.registry import MODELS
 from torch import Tensor
 
 from mmcls_repmlp.apis._shared.config import read_config
@@ -19,6 +18,7 @@ from mmcls_repmlp.checkpoints.official import (BACKBONES, NAMES, RESNET_NAMES,
                                                Names)
 from mmcls_repmlp.errors import CheckpointError, option
 from mmcls_repmlp.files import check_writable
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models import Arch, resolve_arch
 from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
                                                is_merged)
@@ -54,7 +54,7 @@ def convert_from_official(src: str | Path,
                           key: str | None = None,
                           force: bool = False,
                           report: Callable[[str], None] = print) -> Identified:
-    """Convert a file of official weights to a checkpoint of mmcls.
+    """Convert a file of official weights to a checkpoint of ours.
 
     Args:
         src: Path or URL of the official file, of training or deploy form: a
@@ -79,8 +79,8 @@ def convert_from_official(src: str | Path,
     weights = state_dict_of(read_checkpoint(src), src, key)
     if all(name.startswith(_OURS) for name in weights):
         raise CheckpointError(
-            f'checkpoint {str(src)!r} has the names of mmcls already: use it '
-            f'as it is, or pass {option("to_official")} for the way back')
+            f'checkpoint {str(src)!r} has the names of OpenMMLab already: use '
+            f'it as it is, or pass {option("to_official")} for the way back')
     names = _names_of(weights)
     try:
         converted = convert_to_mmcls(weights, names)
@@ -108,7 +108,7 @@ def convert_to_official_file(src: str | Path,
                              key: str | None = None,
                              force: bool = False,
                              report: Callable[[str], None] = print) -> None:
-    """Convert a checkpoint of mmcls to a plain official state dict.
+    """Convert a checkpoint of ours to a plain official state dict.
 
     Args:
         src: Path or URL of a checkpoint of a RepMLPNet or RepMLP-ResNet

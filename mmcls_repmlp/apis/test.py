@@ -34,7 +34,7 @@ _SUFFIXES = {
     'pred': ('.pkl', '.pickle'),
     'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')
 }
-# Which options the mmcls metric behind a name takes.
+# Which options the host's metric behind a name takes.
 _OPTIONS = {
     'Accuracy': ('topk', 'thrs'),
     'SingleLabelMetric': ('thrs', 'average', 'num_classes')
@@ -152,7 +152,7 @@ def _evaluator(metrics: Sequence[str],
     if unknown:
         raise UserError(f'metric {unknown[0]!r} is unknown: choose from '
                         f'{", ".join(METRICS)}')
-    # mmcls writes f1-score.
+    # the host writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
     wanted: dict[str, dict[str, Any]] = {}

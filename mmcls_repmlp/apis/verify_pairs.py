@@ -15,6 +15,7 @@ from mmcls_repmlp.apis._shared.config import loader_config, read_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
+from mmcls_repmlp.host import gt_labels
 from mmcls_repmlp.training import Verification, verify
 
 _RATES = (1e-3, 1e-2, 1e-1)
@@ -81,9 +82,7 @@ def _embed(model: BaseModel, cfg: Config) -> tuple[Tensor, Tensor]:
         data = model.data_preprocessor(batch)
         feats = model.head.pre_logits(model.extract_feat(data['inputs']))
         embeddings.append(feats.flatten(1).cpu())  # (N, D)
-        labels += [
-            int(sample.gt_label.label) for sample in data['data_samples']
-        ]
+        labels += [int(gt_labels(sample)) for sample in data['data_samples']]
     return torch.cat(embeddings), torch.tensor(labels)
 
 

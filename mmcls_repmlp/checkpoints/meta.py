@@ -33,7 +33,7 @@ def class_names(checkpoint: Any) -> tuple[str, ...]:
 
 
 def classes_meta(checkpoint: Any) -> dict[str, Any]:
-    """Write down the classes in both ways that readers of mmcls know.
+    """Write down the classes in both ways that readers of the host know.
 
     Args:
         checkpoint: What the file holds.

@@ -1,7 +1,7 @@
 """Names of the official models' parameters and of ours, both ways.
 
 Sources: github.com/DingXiaoH/RepMLP at 3eff13f for RepMLPNet and at b626c3d
-for RepMLP-ResNet. Our names of RepMLPNet are those of mmcls 1.0.0rc6's
+for RepMLP-ResNet. Our names of RepMLPNet are those of OpenMMLab's
 classifier and are frozen by published checkpoints.
 """
 from __future__ import annotations
@@ -69,7 +69,7 @@ def convert_to_official(state_dict: Mapping[str, T],
         CheckpointError: If a name is none of our classifier's.
     """
     swapped = tuple((ours, official) for official, ours in names)
-    return _rename(state_dict, swapped, f'mmcls {BACKBONES[names]}')
+    return _rename(state_dict, swapped, f'OpenMMLab {BACKBONES[names]}')
 
 
 def _rename(state_dict: Mapping[str, T], names: Names,

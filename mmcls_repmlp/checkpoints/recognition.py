@@ -1,6 +1,6 @@
 """Tell from the shapes of weights which RepMLPNet they belong to.
 
-Names are mmcls'. S sharesets, h w partition: fc3.weight is
+Names are OpenMMLab's. S sharesets, h w partition: fc3.weight is
 (S*h*w, h*w, 1, 1), so that its first axis over its second is S.
 """
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from math import isqrt, prod
 from typing import Any
 
-from mmcls.models.utils import make_divisible
 from torch import Tensor
 
 from mmcls_repmlp.errors import CheckpointError, option
+from mmcls_repmlp.host import make_divisible
 from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
 
 _RATIO = 4  # of the gate; the same in every published model
@@ -88,7 +88,7 @@ def recognize(weights: Mapping[str, Tensor],
     """Recognize a RepMLPNet classifier, of any size, by its weights.
 
     Args:
-        weights: State dict with mmcls' names, of any device.
+        weights: State dict with our names, of any device.
         img_size: Height and width of the images trained on. Defaults to
             square ones: shapes tell the area of a partition alone.
 
@@ -147,8 +147,8 @@ def _depths(places: set[tuple[int, int]]) -> list[int]:
 
 
 def _gate_divisor(channels: list[int], hidden: list[int]) -> int:
-    # mmcls rounds the gate's width to eights, the official code does not;
-    # where both come to the same, it is mmcls' default.
+    # OpenMMLab rounds the gate's width to eights, the official code does not;
+    # where both come to the same, it is OpenMMLab's default.
     for divisor in (8, 1):
         if hidden == [make_divisible(c // _RATIO, divisor) for c in channels]:
             return divisor

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from mmcls.models.heads import ArcFaceClsHead, LinearClsHead
-from mmcls.models.necks import GlobalAveragePooling, LinearReduction
 from torch import Tensor, nn
 
+from mmcls_repmlp.host import (ArcFaceClsHead, GlobalAveragePooling,
+                               LinearClsHead, LinearReduction)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.folding import (fold_leading_norm, fold_norm,
                                          is_foldable, linear_weights)

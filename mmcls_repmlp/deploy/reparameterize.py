@@ -20,7 +20,8 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
     """Switch everything in a model that can be merged to its deploy form.
 
     Works on any module that holds modules with ``switch_to_deploy``: ours,
-    and mmcls' own (RepVGG, MobileOne, ...). Outputs are equal in eval mode.
+    and the host's own (RepVGG, MobileOne, ...). Outputs are equal in eval
+    mode.
     Everything is merged or nothing. The layers that remain get new parameters:
     an optimizer of the old ones must be built anew.
 

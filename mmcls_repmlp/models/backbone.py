@@ -10,11 +10,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from mmcls.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import BaseBackbone
 
 from .compatibility import check_state_dict
 from .mergeable import Mergeable, merge_all

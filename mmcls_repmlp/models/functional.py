@@ -85,13 +85,17 @@ def is_plain_conv_norm(layer: nn.Module) -> bool:
             and runs_conv_then_norm(layer))
 
 
+# Where a ConvModule keeps what runs both in one, in mmcv 2.0 and from 2.1 on.
+_COMBINED = ('fast_conv_bn_eval_forward', 'efficient_conv_bn_eval_forward')
+
+
 def runs_conv_then_norm(layer: ConvModule) -> bool:
     """Say whether a ConvModule is set to run its convolution, then its norm.
 
     Whether an activation follows is not asked.
     """
     return (layer.with_norm and layer.order[:2] == ('conv', 'norm')
-            and layer.fast_conv_bn_eval_forward is None
+            and all(getattr(layer, name, None) is None for name in _COMBINED)
             and not layer.with_explicit_padding)
 
 

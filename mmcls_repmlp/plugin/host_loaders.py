@@ -58,7 +58,7 @@ def make_loading_safe() -> None:
         safe = (
             load_safely if prefix in (_LOCAL, *WEB) else _weights_only(load))
         CheckpointLoader.register_scheme(prefix, safe, force=True)
-    # What torchvision://, openmmlab:// and mmcls:// come to.
+    # What torchvision://, openmmlab:// and the like come to.
     mmengine_checkpoint.load_from_http = load_safely
 
 

@@ -1,11 +1,12 @@
-"""Where configs and tools lie, and their models in mmcls' list by name."""
+"""Where configs and tools lie, and their models in the host's list by name."""
 from __future__ import annotations
 
 from pathlib import Path
 
-from mmcls.apis.model import ModelHub
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
+
+from mmcls_repmlp.host import ModelHub
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INDEX = 'model-index.yml'
@@ -37,7 +38,7 @@ def config_of(model: Model, deploy: bool = False) -> Path:
 
 
 def register_models() -> None:
-    """Let ``mmcls.list_models`` and ``get_model`` find these models.
+    """Let the host's ``list_models`` and ``get_model`` find these models.
 
     A second call does nothing.
     """

@@ -1,6 +1,6 @@
 """Mixup and CutMix of an image with its mirror image in the batch.
 
-mmcls' own pair images by a random permutation, where about one image a batch
+The host's own pair images by a random permutation, where about one a batch
 is its own partner. Here the first goes with the last, the second with the
 second last and so on, as in the official training, which uses timm's
 (huggingface/pytorch-image-models at 066e490, timm/data/mixup.py, mode
@@ -9,9 +9,9 @@ second last and so on, as in the official training, which uses timm's
 from __future__ import annotations
 
 import numpy as np
-from mmcls.models.utils.batch_augments import CutMix, Mixup
-from mmcls.registry import BATCH_AUGMENTS
 from torch import Tensor
+
+from mmcls_repmlp.host import BATCH_AUGMENTS, CutMix, Mixup
 
 
 @BATCH_AUGMENTS.register_module()
@@ -36,8 +36,8 @@ class FlipCutMix(CutMix):
     Args:
         alpha: Positive float; the box leaves a part of about Beta(alpha,
             alpha), less what of it falls outside the image.
-        cutmix_minmax: As in mmcls' CutMix. Defaults to None.
-        correct_lam: As in mmcls' CutMix. Defaults to True.
+        cutmix_minmax: As in the host's CutMix. Defaults to None.
+        correct_lam: As in the host's CutMix. Defaults to True.
     """
 
     def mix(self, batch_inputs: Tensor,

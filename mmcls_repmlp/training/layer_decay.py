@@ -4,25 +4,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mmcls.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import OPTIM_WRAPPER_CONSTRUCTORS
 
 RATE = 'layer_decay_rate'
 _BACKBONE = 'backbone'
 
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+# A host may have one of this name, which knows no lr_mult.
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Multiply every learning rate by a power of ``layer_decay_rate``.
 
     The power is the number of layers between the parameter and the head:
     ``rate ** (num_layers - 1 - depth)``, where the model, or else its
-    backbone, tells both in ``get_layer_depth(param_name, prefix)``. The name
-    and the option are mmpretrain's, so that configs move over.
+    backbone, tells both in ``get_layer_depth(param_name, prefix)``.
 
     All other options of mmengine's default constructor keep their meaning,
     and ``lr_mult`` of ``custom_keys`` is multiplied as well. Parameters whose
@@ -81,7 +81,10 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         depth_of = _depth_function(model)
         scales: dict[nn.Parameter, float] = {}
         for name, parameter in model.named_parameters():
-            depth, num_layers = depth_of(name)
+            try:
+                depth, num_layers = depth_of(name)
+            except NotImplementedError as error:  # of a host's classifiers
+                raise _no_depths(model) from error
             scales[parameter] = self.rate**(num_layers - 1 - depth)
         return scales
 
@@ -93,11 +96,16 @@ def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
     backbone = getattr(model, _BACKBONE, model)
     depth_of = getattr(backbone, 'get_layer_depth', None)
     if not callable(depth_of):
-        raise ConfigError(
-            f'{RATE} needs a backbone that tells how deep its parameters lie '
-            f'(get_layer_depth), and {type(backbone).__name__} does not: '
-            'leave the constructor out of optim_wrapper')
+        raise _no_depths(model)
     return lambda name: depth_of(name, f'{_BACKBONE}.')
+
+
+def _no_depths(model: nn.Module) -> ConfigError:
+    backbone = getattr(model, _BACKBONE, model)
+    return ConfigError(
+        f'{RATE} needs a backbone that tells how deep its parameters lie '
+        f'(get_layer_depth), and {type(backbone).__name__} does not: leave '
+        'the constructor out of optim_wrapper')
 
 
 def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcls.registry import HOOKS
 from mmengine import hooks
 from mmengine.dist import get_rank
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
+
+from mmcls_repmlp.host import HOOKS
 
 # What is drawn for comes first, and each has so many numbers: no two seeds
 # are made of the same ones.

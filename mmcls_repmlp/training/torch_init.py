@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmcls.registry import WEIGHT_INITIALIZERS
 from torch import nn
+
+from mmcls_repmlp.host import WEIGHT_INITIALIZERS
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -12,9 +13,10 @@ class TorchInit:
     """Initialize a model as if it were built of plain PyTorch layers.
 
     The official RepMLPNet is (github.com/DingXiaoH/RepMLP at 3eff13f,
-    repmlpnet.py); mmcv's ConvModule and mmcls' head draw from distributions
-    of their own. As ``init_cfg`` of a whole model it covers all its parts
-    and goes before theirs, but for ``Pretrained``, which is loaded after it.
+    repmlpnet.py); mmcv's ConvModule and the host's head draw from
+    distributions of their own. As ``init_cfg`` of a whole model it covers all
+    its parts and goes before theirs, but for ``Pretrained``, which is loaded
+    after it.
     """
 
     def __call__(self, module: nn.Module) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from mmcls.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import METRICS, gt_labels
 
 _FOLDS = 10
 _BEYOND = 1e-6
@@ -224,7 +224,7 @@ class PairVerification(BaseMetric):
                 raise InputError('PairVerification needs embeddings: use a '
                                  'head that gives them, AMSoftmaxClsHead')
             self.results.append(
-                (sample['embedding'].cpu(), int(sample['gt_label']['label'])))
+                (sample['embedding'].cpu(), int(gt_labels(sample))))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute percentages: accuracy, area, and true at false rates."""

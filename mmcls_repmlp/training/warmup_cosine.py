@@ -4,9 +4,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mmcls.registry import PARAM_SCHEDULERS
 from mmengine.optim.scheduler import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+
+from mmcls_repmlp.host import PARAM_SCHEDULERS
 
 
 @PARAM_SCHEDULERS.register_module()

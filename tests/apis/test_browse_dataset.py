@@ -1,13 +1,12 @@
 import mmcv
 import numpy as np
 import pytest
-from mmcls.datasets import BaseDataset
-from mmcls.registry import DATASETS
-from mmcls.visualization import ClsVisualizer
 from PIL import Image
 
 from mmcls_repmlp.apis.browse_dataset import browse_dataset
 from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.host import DATASETS, Visualizer
+from tests.host_parts import BaseDataset
 
 # One pixel of each colour: whoever swaps channels or leaves the normalisation
 # in, shows others.
@@ -44,7 +43,7 @@ class Pixels(BaseDataset):
 def browse(project, tmp_path, monkeypatch):
     """Browse a data set; give the pictures as pixels, and their texts."""
     texts = []
-    monkeypatch.setattr(ClsVisualizer, 'draw_texts',
+    monkeypatch.setattr(Visualizer, 'draw_texts',
                         lambda self, text, *_, **__: texts.append(text))
 
     def run(dataset, *transforms, mode='transformed', load=True):

@@ -3,7 +3,6 @@ import shutil
 
 import pytest
 import torch
-from mmcls.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -13,6 +12,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.host import MODELS
 
 
 def by_hand(project):

@@ -1,4 +1,4 @@
-"""predict.py as its users meet it: a process without mmcls."""
+"""predict.py as its users meet it: a process without the host."""
 import json
 import os
 import pickle
@@ -27,8 +27,9 @@ from tests.tools.test_tools import call
 
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
 # Nothing of these may be imported.
-WITHOUT_MMCLS = ('import sys; sys.modules["mmcls"] = '
-                 'sys.modules["mmengine"] = sys.modules["mmcv"] = None; ')
+WITHOUT_HOST = ('import sys; sys.modules["mmcls"] = '
+                'sys.modules["mmpretrain"] = sys.modules["mmengine"] = '
+                'sys.modules["mmcv"] = None; ')
 
 
 @pytest.fixture(scope='module')
@@ -92,7 +93,7 @@ def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
         path,
         with_preprocess=raw,
         report=lambda line: None)
-    done = run(path, image, code=WITHOUT_MMCLS)
+    done = run(path, image, code=WITHOUT_HOST)
     assert done.returncode == 0, done.stderr
     assert_scores(done.stdout, project, image)
 
@@ -276,4 +277,5 @@ def test_ctrl_c_ends_with_130(model_file, image):
 
 
 def test_the_module_needs_nothing_heavy():
-    assert not {'torch', 'mmcls', 'mmcv'} & {*vars(predict_module)}
+    assert not {'torch', 'mmcls', 'mmpretrain', 'mmcv'
+                } & {*vars(predict_module)}

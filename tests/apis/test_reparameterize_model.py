@@ -2,7 +2,6 @@ import os
 
 import pytest
 import torch
-from mmcls.models import build_classifier
 from mmengine.config import Config
 
 from mmcls_repmlp.apis import reparameterize_model as module_under_test
@@ -10,6 +9,7 @@ from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
+from mmcls_repmlp.host import build_classifier
 from tests.helpers import assert_same, randomize
 
 

@@ -210,7 +210,7 @@ def test_our_own_names_need_no_conversion(paths):
     source, ours, _ = paths
     torch.save(oracle()['state_dict'], source)
     convert_from_official(source, ours)
-    assert 'has the names of mmcls already' in refused(ours)
+    assert 'has the names of OpenMMLab already' in refused(ours)
 
 
 def test_nothing_is_overwritten(paths):
@@ -229,7 +229,7 @@ def test_the_way_back_refuses_what_has_no_official_name(paths):
     with pytest.raises(
             CheckpointError,
             match="'head.layers.0.weight' is no "
-            'parameter of the mmcls'):
+            'parameter of the OpenMMLab'):
         convert_to_official_file(paths[0], paths[1])
     assert not paths[1].exists()
 

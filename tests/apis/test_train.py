@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmcls.registry import HOOKS
 from mmengine.hooks import Hook
 
 from mmcls_repmlp.apis._before_training import work_dir as work_dir_module
@@ -12,6 +11,7 @@ from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
+from mmcls_repmlp.host import HOOKS
 
 
 def test_trains_validates_and_saves(project):

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from mmcls.registry import MODELS
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import check_fit, convert_to_mmcls, recognize
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models import ARCH_ZOO, resolve_arch
 from tests.helpers import DATA, TINY, classifier_cfg
 

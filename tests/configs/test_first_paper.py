@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from mmcls.structures import ClsDataSample
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
 from mmcls_repmlp.apis._shared.model import build_model
+from mmcls_repmlp.host import DataSample
 from tests.configs.test_configs import TWINS, read
 from tests.helpers import TINY_RESNET_CFG
 
@@ -67,7 +67,7 @@ def test_loss_takes_mixed_images():
     cfg.model.backbone = dict(type='RepMLPResNet', **TINY_RESNET_CFG)
     cfg.model.head.in_channels = 64
     model = build_model(cfg).train()
-    samples = [ClsDataSample().set_gt_label(i) for i in range(4)]
+    samples = [DataSample().set_gt_label(i) for i in range(4)]
     data = dict(
         inputs=[
             torch.randint(256, (3, 64, 64), dtype=torch.uint8) for _ in samples

@@ -10,8 +10,6 @@ import mmcv
 import numpy as np
 import pytest
 import torch
-from mmcls.models.utils.batch_augments import CutMix, Mixup
-from mmcls.registry import PARAM_SCHEDULERS, TRANSFORMS
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import initialize
 from mmengine.optim import OptimWrapper, build_optim_wrapper
@@ -24,6 +22,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.host import PARAM_SCHEDULERS, TRANSFORMS, CutMix, Mixup
 from mmcls_repmlp.training import WarmupCosineLR
 from mmcls_repmlp.training.transforms import raug as raug_module
 from mmcls_repmlp.training.transforms.raug_ops import (CUTOUT_FILL, FILL,

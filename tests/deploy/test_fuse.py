@@ -3,7 +3,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from mmcls.models import build_backbone, build_classifier
 from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,6 +13,7 @@ from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
 from mmcls_repmlp.deploy.exported.export_model import export_model
 from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
+from mmcls_repmlp.host import build_backbone, build_classifier
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
 from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron

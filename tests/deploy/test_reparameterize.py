@@ -3,13 +3,13 @@ import warnings
 
 import pytest
 import torch
-from mmcls.models import build_backbone
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock, RepMLPNet, reparameterize
 from mmcls_repmlp.deploy import largest_difference
+from mmcls_repmlp.host import build_backbone
 from tests.helpers import TINY_CFG, assert_same, randn, random_model
 
 

@@ -13,6 +13,7 @@ from mmcls_repmlp.models.functional import (computed_functionally,
                                             keeps_size,
                                             uses_running_statistics)
 from tests.helpers import randn
+from tests.host_parts import EFFICIENT
 
 
 class OtherConv(nn.Conv2d):
@@ -140,8 +141,9 @@ def conv_module(**cfg):
 @pytest.mark.parametrize(('cfg', 'plain'),
                          [({}, True),
                           (dict(order=('act', 'conv', 'norm')), False),
-                          (dict(fast_conv_bn_eval=True), False),
-                          (dict(padding_mode='reflect'), False)])
+                          ({
+                              EFFICIENT: True
+                          }, False), (dict(padding_mode='reflect'), False)])
 def test_conv_modules_set_otherwise_are_called(cfg, plain):
     assert is_plain_conv_norm(conv_module(**cfg)) is plain
     assert not is_plain_conv_norm(nn.Conv2d(4, 4, 3))

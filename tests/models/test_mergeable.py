@@ -10,6 +10,7 @@ from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable, merge_all
 from tests.helpers import assert_same, randn, random_model
+from tests.host_parts import EFFICIENT
 
 
 class Pair(Mergeable):
@@ -129,7 +130,7 @@ SPOILS = [
     ('^1: repconv3 is no linear convolution',
      lambda part: setattr(part.repconv3, 'with_activation', True)),
     ('^1: repconv3 is no ConvModule',
-     lambda part: part.repconv3.turn_on_fast_conv_bn_eval()),
+     lambda part: getattr(part.repconv3, f'turn_on_{EFFICIENT}')()),
     ('^1: fc3 would not be finite in torch.float64.*NaN',
      lambda part: part.fc3_bn.running_mean.fill_(float('nan'))),
     (r'^layers on several devices .*1\.repconv1.* on meta',

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from torch import nn
 from torch.autograd import forward_ad
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import \
@@ -18,6 +17,7 @@ from mmcls_repmlp.models import partition_perceptron
 from mmcls_repmlp.models.repmlpnet import layers as layers_module
 from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, randn, random_model)
+from tests.host_parts import HostRepMLPNet
 
 MODELS = dict(
     net=(RepMLPNet, TINY_CFG, 32),
@@ -44,7 +44,7 @@ def images(name, count=2, seed=0):
 def mmcls_net(ours):
     """mmcls' own network with the weights of ours."""
     net = random_model(
-        MmclsRepMLPNet,
+        HostRepMLPNet,
         reparam_conv_kernels=(1, 3),
         deploy=ours.deploy,
         arch={

@@ -2,7 +2,6 @@ import os
 
 import pytest
 import torch
-from mmcls.registry import MODELS
 from mmengine.infer import BaseInferencer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
@@ -12,6 +11,7 @@ from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.plugin.host_loaders import load_safely, make_loading_safe
 from tests.helpers import (TINY_CFG, assert_same, code_making, making,
                            random_model)

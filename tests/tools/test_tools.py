@@ -10,18 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mmcls
 import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT, Pickled, assert_same
+from tests.host_parts import host
 
 TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
 OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
 RESIZE = 'convert_models/resize_partitions.py'
-STOCK = Path(mmcls.__file__).parent / '.mim' / 'tools'
+STOCK = Path(host.__file__).parent / '.mim' / 'tools'
 
 
 def call(name, *argv):
@@ -136,7 +136,8 @@ def test_resize(project, tmp_path, capsys):
     (CONVERT, ['CONFIG', 'MERGED', 'WORK/x.pth'], 'already converted'),
     (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
     (OFFICIAL, ['no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
-    (OFFICIAL, ['TRAINED', 'WORK/x.pth'], 'has the names of mmcls already'),
+    (OFFICIAL, ['TRAINED', 'WORK/x.pth'
+                ], 'has the names of OpenMMLab already'),
     (OFFICIAL, ['TRAINED', 'MERGED', '--to-official'], '--force'),
     ('analysis_tools/get_flops.py', ['CONFIG', '--shape', '40'],
      'images of 40x40 do not fit img_size=32x32'),

@@ -4,11 +4,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmcls.models import RandomBatchAugment
-from mmcls.models.losses import LabelSmoothLoss
-from mmcls.registry import BATCH_AUGMENTS
 
+from mmcls_repmlp.host import BATCH_AUGMENTS
 from tests.helpers import assert_same, randn
+from tests.host_parts import LabelSmoothLoss, RandomBatchAugment
 
 N, CLASSES, SMOOTHING = 6, 5, 0.1
 LABELS = [3, 0, 4, 4, 1, 2]

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from mmcls.models import build_classifier
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import build_classifier
 from mmcls_repmlp.training import LearningRateDecayOptimWrapperConstructor
 from tests.helpers import TINY_CFG, classifier_cfg
 
@@ -141,7 +141,7 @@ def test_backbones_without_depths_and_optimizers_without_lr():
 
 
 def test_it_is_registered_under_the_name_of_mmpretrain():
-    from mmcls.registry import OPTIM_WRAPPER_CONSTRUCTORS
+    from mmcls_repmlp.host import OPTIM_WRAPPER_CONSTRUCTORS
     assert OPTIM_WRAPPER_CONSTRUCTORS.get(
         'LearningRateDecayOptimWrapperConstructor'
     ) is LearningRateDecayOptimWrapperConstructor

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmcls.registry import HOOKS
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader
 
+from mmcls_repmlp.host import HOOKS
 from mmcls_repmlp.training import DistSamplerSeedHook, seed_loader
 from mmcls_repmlp.training.reproducible import (SeededBatches, SeededIndices,
                                                 seed_all)

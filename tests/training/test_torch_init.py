@@ -2,10 +2,10 @@ import copy
 
 import pytest
 import torch
-from mmcls.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmcls_repmlp.host import MODELS
 from tests.helpers import TINY_CFG, classifier_cfg
 
 

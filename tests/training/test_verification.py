@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 import torch
-from mmcls.registry import METRICS
 from sklearn.metrics import auc
 from sklearn.metrics import roc_curve as sklearn_roc
 
 from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import METRICS, DataSample
 from mmcls_repmlp.training import sample_pairs, verify
 from mmcls_repmlp.training.verification import best_threshold, roc_curve
 from tests.helpers import assert_same, randn
@@ -133,15 +133,18 @@ def test_each_fold_is_judged_by_the_others():
     assert found.deviation > 0 and found.pairs == 400
 
 
+def labelled(i, **fields):
+    """A sample as evaluators see it."""
+    return dict(DataSample().set_gt_label(LABELS[i]).to_dict(), **fields)
+
+
 def test_the_metric():
     metric = METRICS.build(dict(type='PairVerification', max_pairs=400))
     embeddings = clusters(0.6)
     for i in range(0, 60, 20):
-        metric.process(None, [
-            dict(
-                embedding=embeddings[j], gt_label=dict(label=LABELS[j:j + 1]))
-            for j in range(i, i + 20)
-        ])
+        metric.process(
+            None,
+            [labelled(j, embedding=embeddings[j]) for j in range(i, i + 20)])
     scores = metric.evaluate(60)
     found = verify(embeddings, LABELS, max_pairs=400)
     assert scores['verification/accuracy'] == 100 * found.accuracy
@@ -149,4 +152,4 @@ def test_the_metric():
     assert scores['verification/true_rate_at_0.01'] == (
         100 * found.roc.true_rate_at(0.01))
     with pytest.raises(InputError, match='AMSoftmaxClsHead'):
-        metric.process(None, [dict(gt_label=dict(label=LABELS[:1]))])
+        metric.process(None, [labelled(0)])

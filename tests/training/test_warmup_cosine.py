@@ -3,11 +3,11 @@ import math
 
 import pytest
 import torch
-from mmcls.registry import PARAM_SCHEDULERS
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
+from mmcls_repmlp.host import PARAM_SCHEDULERS
 from mmcls_repmlp.training import WarmupCosineLR
 
 FULL, FIRST = 1e-3, 5e-7

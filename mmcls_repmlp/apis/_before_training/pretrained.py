@@ -33,7 +33,7 @@ def fetch_pretrained(
     Raises:
         UserError: If one is missing, or cannot be read safely.
     """
-    if model_cfg.get('pretrained'):  # what mmcls' classifiers call it too
+    if model_cfg.get('pretrained'):  # what the host's classifiers call it too
         model_cfg['init_cfg'] = ConfigDict(
             type='Pretrained', checkpoint=model_cfg.pop('pretrained'))
     checkpoints = {}

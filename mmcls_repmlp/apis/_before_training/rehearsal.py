@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcls.models import BaseRetriever
-from mmcls.registry import OPTIMIZERS
 from mmengine.dist import get_world_size
 from mmengine.evaluator import DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
@@ -23,6 +21,7 @@ from torch.utils.data import DataLoader
 from mmcls_repmlp.apis._command_line.failures import describe, is_out_of_memory
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
+from mmcls_repmlp.host import OPTIMIZERS, BaseRetriever
 
 # Metrics of pairs, or of ranks, need more than a few samples: those that were
 # predicted are given this often.

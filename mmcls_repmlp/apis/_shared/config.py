@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.options import check_options
 from mmcls_repmlp.errors import ConfigError, UserError, option
-from mmcls_repmlp.plugin.compat import without_import_noise
+from mmcls_repmlp.host import NAME, without_import_noise
 
 from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
@@ -34,7 +34,7 @@ def read_config(path: str | Path,
         options: Settings to change, by dotted key. Defaults to none.
 
     Returns:
-        The config, with the default scope of mmcls if it names none.
+        The config, with the host as its default scope if it names none.
 
     Raises:
         ConfigError: If the file does not exist or is no valid config, or a
@@ -45,13 +45,13 @@ def read_config(path: str | Path,
     check_options(config, options)
     with user_errors(f'the settings given do not go with {str(path)!r}'):
         config.merge_from_dict(options)
-    config.setdefault('default_scope', 'mmcls')
+    config.setdefault('default_scope', NAME)
     if not isinstance(config.get('model'), Mapping):
         raise ConfigError(f'config {str(path)!r} has no model: is it a config '
-                          'of mmcls?')
+                          f'of {NAME}?')
     if not isinstance(config.default_scope, str):
         raise ConfigError(f'default_scope is {config.default_scope!r}: it '
-                          "names a registry, such as 'mmcls'")
+                          f'names a registry, such as {NAME!r}')
     return config
 
 
@@ -85,7 +85,7 @@ def set_work_dir(config: Config, path: str | Path,
 
 
 def set_loader_defaults(config: Config) -> None:
-    """Complete the data loaders as mmcls' own tools do."""
+    """Complete the data loaders as the host's own tools do."""
     for name in _LOADERS:
         loader = config.get(name)
         if loader is not None:
@@ -146,7 +146,7 @@ def build_loop(runner: Runner, name: str) -> None:
 
 
 def loader_config(config: Config, phase: str) -> ConfigDict:
-    """Take the settings of a data loader, completed as by mmcls' tools.
+    """Take the settings of a data loader, completed as by its tools.
 
     Args:
         config: The config.

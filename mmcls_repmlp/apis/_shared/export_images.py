@@ -11,6 +11,7 @@ from mmengine.model import BaseModel
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import gt_labels
 
 from .data import open_loader
 
@@ -36,7 +37,7 @@ def labelled_batches(loader: DataLoader, model: BaseModel,
     """
     for batch in loader:
         labels = np.array(
-            [int(sample.gt_label.label) for sample in batch['data_samples']])
+            [int(gt_labels(sample)) for sample in batch['data_samples']])
         images = batch['inputs']
         if not raw:
             images = model.data_preprocessor(batch)['inputs'].float()

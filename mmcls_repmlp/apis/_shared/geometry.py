@@ -1,18 +1,17 @@
-"""The test pipeline of a config, recorded for programs without mmcls."""
+"""The test pipeline of a config, recorded for programs without the host."""
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import mmcls.datasets.transforms as mmcls_transforms
 import mmcv.transforms as mmcv_transforms
-from mmcls.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline
 from mmcls_repmlp.errors import ConfigError, option
+from mmcls_repmlp.host import PACKERS, TRANSFORMS, ResizeEdge
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 from .config import user_errors
@@ -113,10 +112,13 @@ _RECORDS: dict[type, Callable[[Any], list[Step]]] = {
     LoadImageFromFile: _load,
     mmcv_transforms.Resize: _attributes('scale', 'scale_factor', 'keep_ratio',
                                         *_RESIZING),
-    mmcls_transforms.ResizeEdge: _attributes('scale', 'edge', *_RESIZING),
+    ResizeEdge: _attributes('scale', 'edge', *_RESIZING),
     mmcv_transforms.CenterCrop: _crop,
     mmcv_transforms.Pad: _pad,
-    mmcls_transforms.PackClsInputs: lambda transform: [],
+    **{
+        packer: lambda transform: []
+        for packer in PACKERS
+    },
 }
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 import copy
 
 import torch
-from mmcls.evaluation import Accuracy, SingleLabelMetric
-from mmcls.structures import ClsDataSample
 from mmengine.evaluator import Evaluator
 
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import Accuracy, DataSample, SingleLabelMetric
 
 from .config import user_errors
 
@@ -16,7 +15,7 @@ from .config import user_errors
 def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     """Refuse metrics whose options do not go with the model.
 
-    mmcls looks at most options when it has the answers for all images:
+    The host looks at most options when it has the answers for all images:
     ``topk`` of more classes than there are, an unknown ``average``.
 
     Args:
@@ -29,7 +28,7 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     """
     if outputs is None:
         return
-    sample = ClsDataSample().set_gt_label(0).set_pred_score(
+    sample = DataSample().set_gt_label(0).set_pred_score(
         torch.ones(outputs) / outputs).set_pred_label(0).to_dict()
     for metric in evaluator.metrics:
         kind = type(metric)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmcls.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import init_default_scope
@@ -15,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.compatibility import is_merged
 
 from .config import read_config, user_errors
@@ -47,7 +47,8 @@ def build_on_meta(cfg: Config) -> BaseModel:
         ConfigError: If it cannot be built.
     """
     cfg = copy.deepcopy(cfg)
-    # Batch augmentations have no weights, but mmcls announces them in the log.
+    # Batch augmentations have no weights, but the host
+    # announces them in the log.
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)

@@ -52,7 +52,7 @@ def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
     """Say which published model weights are most like, and what differs.
 
     Args:
-        weights: Weights that fit none, with mmcls' names where they have any.
+        weights: Weights that fit none, with our names where they have any.
         backbone: Type of the backbone to look among.
     """
     count, name, difference = min(

@@ -7,10 +7,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from mmcls.structures import ClsDataSample
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+from mmcls_repmlp.host import DataSample, draw
 
 from .dataset_parts import parts
 from .pictures import READABLE
@@ -21,7 +22,7 @@ _LONGEST = 200  # bytes of a name, of which file systems take 255
 class ShowPredictions(Hook):
     """Draws every image that is tested, with its classes.
 
-    mmcls' hook names pictures by their files alone, so that images of one
+    The host's hook names pictures by their files alone, so that images of one
     name in two folders replace each other. Here their names are the whole
     paths below the folder of the data, with ``_`` between; images without a
     file are named by their place in the data set.
@@ -42,19 +43,19 @@ class ShowPredictions(Hook):
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],
-                        outputs: Sequence[ClsDataSample]) -> None:
+                        outputs: Sequence[DataSample]) -> None:
         """Draw the images of a batch."""
         for image, sample in zip(data_batch['inputs'], outputs):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
             name = self._name(sample)
-            runner.visualizer.add_datasample(
-                name,
-                image=pixels,
-                data_sample=sample,
-                rescale_factor=self.scale,
-                out_file=str(self.folder / name))
+            draw(
+                runner.visualizer,
+                pixels,
+                sample,
+                out_file=self.folder / name,
+                rescale_factor=self.scale)
 
-    def _name(self, sample: ClsDataSample) -> str:
+    def _name(self, sample: DataSample) -> str:
         place, path = sample.get('sample_idx', 0), sample.get('img_path')
         if not path:
             return f'{place:06}.png'

@@ -1,4 +1,4 @@
-"""Run exported files, with their own runtime and nothing of mmcls."""
+"""Run exported files, with their own runtime and nothing of the host."""
 from __future__ import annotations
 
 from importlib import import_module

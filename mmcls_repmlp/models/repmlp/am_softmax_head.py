@@ -4,10 +4,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmcls.models.heads import ArcFaceClsHead
-from mmcls.registry import MODELS
-from mmcls.structures import ClsDataSample
 from torch import Tensor
+
+from mmcls_repmlp.host import MODELS, ArcFaceClsHead, DataSample
 
 
 @MODELS.register_module()
@@ -50,8 +49,8 @@ class AMSoftmaxClsHead(ArcFaceClsHead):
     def predict(
         self,
         feats: tuple[Tensor, ...],
-        data_samples: list[ClsDataSample | None] | None = None
-    ) -> list[ClsDataSample]:
+        data_samples: list[DataSample | None] | None = None
+    ) -> list[DataSample]:
         """Predict classes, and keep unit vectors to compare images by.
 
         Args:

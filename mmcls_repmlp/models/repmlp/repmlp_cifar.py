@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from mmcls.registry import MODELS
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, int_pair,
                                            last_frozen_stage, positive_int,
                                            stage_indices)

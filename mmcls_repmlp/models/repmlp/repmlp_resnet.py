@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mmcls.registry import MODELS
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
                                            last_frozen_stage, per_stage,
                                            positive_int, stage_indices)

@@ -20,7 +20,7 @@ class Arch:
         depths: Blocks in every stage.
         sharesets_nums: Sharesets (S) of every stage; S divides the channels.
         globalperceptron_divisor: The width of the gate's hidden layer is
-            rounded to a multiple of this. Defaults to 8, as in mmcls; the
+            rounded to a multiple of this. Defaults to 8, as the host's; the
             official code does not round (1), which only shows in D.
     """
     channels: tuple[int, ...]

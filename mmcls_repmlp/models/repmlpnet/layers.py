@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmcls.models.utils import SELayer
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmcls_repmlp.host import SELayer
 from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.functional import (computed_functionally, is_plain,
                                             is_plain_conv_norm, is_pointwise,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmcls.registry import MODELS
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
+from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
                                            last_frozen_stage, stage_indices)
 from mmcls_repmlp.models.backbone import MergeableBackbone
@@ -29,8 +29,8 @@ from .repmlp_block import RepMLPNetUnit
 class RepMLPNet(MergeableBackbone):
     """RepMLPNet backbone (arXiv 2112.11081), merged or to be merged.
 
-    Takes the place of mmcls' class of this name: configs and checkpoints of
-    either work in the other, and what mmcls computes, this computes too.
+    Takes the place of the host's class of this name: configs and checkpoints
+    of either work in the other, and what that computes, this computes too.
 
     Args:
         arch: Name of a variant: 't', 'b', 'd', 'l', or the aliases 'tiny',
@@ -57,7 +57,7 @@ class RepMLPNet(MergeableBackbone):
         deploy: Whether to build the merged form. Defaults to False.
         init_cfg: Initialization config. Defaults to None.
         out_after_downsample: Whether an output before the last stage is
-            taken after the downsampling that follows it, as mmcls'
+            taken after the downsampling that follows it, as the host's
             RepMLPNet does. Defaults to False: the stage's own output.
         frozen_stages: Freeze the stem and the stages up to this one; -1
             freezes nothing. Defaults to -1.

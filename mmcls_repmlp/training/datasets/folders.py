@@ -1,4 +1,4 @@
-"""Folders of images, under the names that mmcls gives to such data sets."""
+"""Folders of images, under the host's names of such data sets."""
 from __future__ import annotations
 
 import logging
@@ -6,27 +6,26 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from mmcls import datasets as host
-from mmcls.datasets.base_dataset import expanduser
-from mmcls.registry import DATASETS
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
+from mmcls_repmlp import host
 from mmcls_repmlp.errors import ConfigError, some
+from mmcls_repmlp.host import DATASETS, expanduser
 
 from .annotations import read_annotations, read_lines
 from .suffixes import is_hidden, readable_suffixes
 
 
 class FoldersOfImages:
-    """What changes in mmcls' data sets of image files.
+    """What changes in the host's data sets of image files.
 
     - Hidden folders are no classes, and nothing in them is an image.
     - Every format that the installed OpenCV reads is read; what is left out
       is counted and named.
     - ``classes`` that name the subfolders give these their labels, missing
-      ones included. (Other ``classes`` are names for showing: as in mmcls, one
-      for every subfolder, in their order.)
+      ones included. (Other ``classes`` are names for showing: as in the host,
+      one for every subfolder, in their order.)
     - Annotation files may have a byte order mark, and lines that cannot be
       understood are named.
 
@@ -56,6 +55,8 @@ class FoldersOfImages:
             ConfigError: If annotations or ``classes`` cannot be understood.
             RuntimeError: If there is no image.
         """
+        if not getattr(self, 'with_label', True):  # for training without any
+            return super().load_data_list()  # type: ignore[misc]
         if self.ann_file:
             samples = read_annotations(
                 self.ann_file,
@@ -163,14 +164,14 @@ def _shown(paths: Iterable[str]) -> list[str]:
 
 @DATASETS.register_module(force=True)
 class CustomDataset(FoldersOfImages, host.CustomDataset):
-    """mmcls' data set of a folder, or of a list of images."""
+    """The host's data set of a folder, or of a list of images."""
 
 
 @DATASETS.register_module(force=True)
 class ImageNet(FoldersOfImages, host.ImageNet):
-    """mmcls' data set of ImageNet-1k, as a folder or by a list."""
+    """The host's data set of ImageNet-1k, as a folder or by a list."""
 
 
 @DATASETS.register_module(force=True)
 class ImageNet21k(FoldersOfImages, host.ImageNet21k):
-    """mmcls' data set of ImageNet-21k, as a folder or by a list."""
+    """The host's data set of ImageNet-21k, as a folder or by a list."""

@@ -5,13 +5,13 @@ import math
 from typing import Any
 
 import torch
-from mmcls.registry import HOOKS
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 
 from mmcls_repmlp.errors import JobFailedError
+from mmcls_repmlp.host import HOOKS
 
 _NEVER = 2**62
 

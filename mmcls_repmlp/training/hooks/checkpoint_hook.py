@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmcls.registry import HOOKS
 from mmengine import hooks
 from mmengine.dist import all_reduce_params, is_main_process
 from mmengine.fileio import HardDiskBackend, LocalBackend
@@ -16,6 +15,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.errors import JobFailedError
+from mmcls_repmlp.host import HOOKS
 
 from .checkpoint_files import WHOLE_FILES, WholeFilesBackend
 

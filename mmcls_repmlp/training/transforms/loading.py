@@ -5,11 +5,11 @@ from typing import Any
 
 import mmcv
 import numpy as np
-from mmcls.registry import TRANSFORMS
 from mmcv.transforms import LoadImageFromFile as _LoadImageFromFile
 from mmengine import fileio
 
 from mmcls_repmlp.errors import ImageError
+from mmcls_repmlp.host import TRANSFORMS
 from mmcls_repmlp.jpeg import is_cut_off
 
 

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import numpy as np
-from mmcls.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from PIL import Image
 
 from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import TRANSFORMS
 
 from .raug_ops import OPERATIONS, RESAMPLES, Draw, apply
 
@@ -21,7 +21,7 @@ class RAug(BaseTransform):
     All of it is uniform: the operation, with replacement; the magnitude, a
     whole number; direction, interpolation and place where an operation has
     them. Nothing is ever skipped. Numbers come from numpy's global generator,
-    as in mmcls' transforms, so that mmengine's seed covers them.
+    as in the host's transforms, so that mmengine's seed covers them.
 
     Source: github.com/DingXiaoH/RepMLP at 3eff13f, randaug.py; there, the
     class RandAugPolicy(layers=2, magnitude=15).

@@ -2,8 +2,8 @@
 
 Source: github.com/DingXiaoH/RepMLP at 3eff13f, randaug.py and cutout.py. They
 work on Pillow's RGB images, and so do these: the pixels are then the same.
-mmcls' operations, which work on OpenCV's, differ in interpolation, edges and
-rounding; docs/training.md has the figures.
+The host's operations, which work on OpenCV's, differ in interpolation, edges
+and rounding; docs/training.md has the figures.
 """
 from __future__ import annotations
 

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmcls.models import build_classifier
 from mmengine.config import ConfigDict
 
 from mmcls_repmlp.apis._before_training.pretrained import (check_pretrained,
@@ -11,6 +10,7 @@ from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.checkpoints.download import cached_path
 from mmcls_repmlp.errors import CheckpointError, ConfigError, UserError
+from mmcls_repmlp.host import build_classifier
 from tests import helpers
 from tests.helpers import TINY_CFG, assert_same, making, randomize
 

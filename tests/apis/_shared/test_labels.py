@@ -4,7 +4,6 @@ from argparse import Namespace
 
 import pytest
 import torch
-from mmcls.datasets import build_dataset
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -12,6 +11,7 @@ from mmcls_repmlp.apis._shared import labels
 from mmcls_repmlp.apis._shared.labels import (check_labels, match_classes,
                                               names_of)
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import build_dataset
 
 TEN = tuple(map(str, range(10)))
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]

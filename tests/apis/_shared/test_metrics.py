@@ -1,10 +1,10 @@
 from types import SimpleNamespace as Namespace
 
 import pytest
-from mmcls.evaluation import Accuracy, SingleLabelMetric
 
 from mmcls_repmlp.apis._shared.metrics import check_metrics
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import Accuracy, SingleLabelMetric
 from mmcls_repmlp.training import PairVerification
 
 

@@ -2,9 +2,9 @@ from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
-from mmcls.structures import ClsDataSample
 
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
+from mmcls_repmlp.host import DataSample
 
 
 class Visualizer:
@@ -27,7 +27,7 @@ def show(paths, *parts):
     hook = ShowPredictions('shown', side=32)
     hook.before_test(runner)
     hook.after_test_iter(runner, 0, dict(inputs=torch.ones(9, 3, 3, 4)), [
-        ClsDataSample(
+        DataSample(
             metainfo=dict(
                 sample_idx=i, **(dict(img_path=path) if path else {})))
         for i, path in enumerate(paths)

@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from mmcls.models import build_classifier
 from torch import nn
 
 from mmcls_repmlp import fuse_for_inference
@@ -17,6 +16,7 @@ from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 from mmcls_repmlp.deploy.exported.load_exported import RUNTIMES, load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.files import move_into_place
+from mmcls_repmlp.host import build_classifier
 from tests.helpers import TINY_CFG, random_model
 
 SHAPE = (3, 32, 32)

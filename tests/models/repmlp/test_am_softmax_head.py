@@ -2,10 +2,9 @@ import math
 
 import pytest
 import torch
-from mmcls.registry import MODELS
-from mmcls.structures import ClsDataSample
 
 import mmcls_repmlp  # noqa: F401  (registers the head)
+from mmcls_repmlp.host import MODELS, DataSample, pred_labels, pred_scores
 from tests.helpers import assert_same, randn
 
 
@@ -27,7 +26,7 @@ def cosines(head, x):
 def test_loss_is_cross_entropy_with_the_margin(margin, scale):
     head, x = build(margin=margin, scale=scale), randn(5, 6)
     labels = [0, 3, 2, 2, 1]
-    samples = [ClsDataSample().set_gt_label(label) for label in labels]
+    samples = [DataSample().set_gt_label(label) for label in labels]
     loss = head.loss((x, ), samples)['loss']
     expected = 0.
     for row, label in zip(cosines(head, x).tolist(), labels):
@@ -46,5 +45,5 @@ def test_inference_has_no_margin_and_keeps_unit_vectors():
     assert_same(head((x, )), 30 * cosines(head, x), 1e-6)
     for sample, row, cosine in zip(samples, x, cosines(head, x)):
         assert_same(sample.embedding, row / row.norm())
-        assert int(sample.pred_label.label) == int(cosine.argmax())
-        assert_same(sample.pred_label.score, (30 * cosine).softmax(0), 1e-6)
+        assert int(pred_labels(sample)) == int(cosine.argmax())
+        assert_same(pred_scores(sample), (30 * cosine).softmax(0), 1e-6)

@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-from mmcls.models import build_backbone
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -10,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import RepMLP, RepMLPCifarNet, fuse_for_inference
 from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.host import build_backbone
 from tests.helpers import assert_same, randn, random_model
 
 TINY = dict(channels=(4, 8, 4), img_size=16, partition_size=4)

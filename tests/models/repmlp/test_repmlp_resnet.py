@@ -3,8 +3,6 @@ import pickle
 
 import pytest
 import torch
-from mmcls.models import build_backbone
-from mmcls.models.backbones.base_backbone import BaseBackbone
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,6 +12,7 @@ from mmcls_repmlp.checkpoints import convert_to_mmcls
 from mmcls_repmlp.checkpoints.official import RESNET_NAMES
 from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models.repmlp.repmlp_resnet_blocks import BaseBlock
 from tests.helpers import (DATA, TINY_RESNET_CFG, assert_same, randn,
                            random_model)

@@ -3,7 +3,6 @@ import itertools
 
 import pytest
 import torch
-from mmcls.models.backbones.repmlp import RepMLPBlock as MmclsBlock
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
@@ -12,6 +11,7 @@ from mmcls_repmlp import RepMLPBlock
 from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models import RepMLPNetUnit, partition_perceptron
 from tests.helpers import assert_same, randn, random_model
+from tests.host_parts import HostRepMLPBlock
 
 C = 8
 KERNELS = [None, (1, ), (3, ), (1, 3), (1, 3, 5)]
@@ -47,7 +47,7 @@ def test_merged_equals_unmerged(size, sharesets, kernels):
 def test_equals_mmcls_with_gradients(size, kernels, training):
     ours = block(size, 4, kernels)
     theirs = random_model(
-        MmclsBlock,
+        HostRepMLPBlock,
         channels=C,
         path_h=size[0],
         path_w=size[1],
@@ -68,7 +68,7 @@ def test_equals_mmcls_with_gradients(size, kernels, training):
 
 
 def test_merged_weights_are_those_of_mmcls():
-    ours, theirs = block(), MmclsBlock(C, 4, 4, (1, 3), num_sharesets=4)
+    ours, theirs = block(), HostRepMLPBlock(C, 4, 4, (1, 3), num_sharesets=4)
     theirs.load_state_dict(ours.state_dict())
     theirs.eval().switch = theirs.local_inject()
     weight, bias = ours.float().merged()['fc3']

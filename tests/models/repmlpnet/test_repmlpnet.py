@@ -3,8 +3,6 @@ import pickle
 
 import pytest
 import torch
-from mmcls.models.backbones.base_backbone import BaseBackbone
-from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
@@ -13,8 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import convert_to_mmcls
 from mmcls_repmlp.errors import CheckpointError
+from mmcls_repmlp.host import BaseBackbone
 from tests.helpers import (DATA, TINY, TINY_CFG, assert_same, randn,
                            random_model, randomize)
+from tests.host_parts import HostRepMLPNet
 
 
 def net(**cfg):
@@ -23,7 +23,7 @@ def net(**cfg):
 
 def mmcls_net(**cfg):
     return random_model(
-        MmclsRepMLPNet, **{
+        HostRepMLPNet, **{
             **dict(
                 arch={
                     k: list(v)
@@ -44,8 +44,7 @@ def shapes(model):
 def test_arch_b_has_the_names_shapes_and_order_of_mmcls(deploy):
     with torch.device('meta'):
         ours = RepMLPNet('b', deploy=deploy)
-        theirs = MmclsRepMLPNet(
-            'b', reparam_conv_kernels=(1, 3), deploy=deploy)
+        theirs = HostRepMLPNet('b', reparam_conv_kernels=(1, 3), deploy=deploy)
     assert shapes(ours) == shapes(theirs)
     # Optimizer states of checkpoints go by position.
     assert [name for name, _ in ours.named_parameters()
@@ -92,7 +91,7 @@ def test_b224_equals_mmcls_in_both_forms():
     # At the real size other formulations are chosen. The residual branches
     # are damped, or activations explode and float32 says nothing.
     ours = randomize(RepMLPNet('b')).eval()
-    theirs = MmclsRepMLPNet('b', reparam_conv_kernels=(1, 3)).eval()
+    theirs = HostRepMLPNet('b', reparam_conv_kernels=(1, 3)).eval()
     with torch.no_grad():
         for name, module in ours.named_modules():
             if name.endswith(

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from mmcls.datasets import build_dataset
-from mmcls.registry import DATASETS
 from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import DATASETS, build_dataset
 from mmcls_repmlp.training.datasets import ImageNet, folders
 
 

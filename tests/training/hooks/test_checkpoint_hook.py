@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmcls.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
@@ -11,6 +10,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.errors import JobFailedError
+from mmcls_repmlp.host import HOOKS
 from mmcls_repmlp.training.hooks import CheckpointHook
 
 

@@ -4,12 +4,12 @@ import pickle
 import mmcv
 import numpy as np
 import pytest
-from mmcls.registry import TRANSFORMS
 from mmcv.transforms import LoadImageFromFile as HostsOwn
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.errors import ImageError
+from mmcls_repmlp.host import TRANSFORMS
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)

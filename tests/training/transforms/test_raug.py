@@ -2,9 +2,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mmcls.registry import TRANSFORMS
 
 from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import TRANSFORMS
 from mmcls_repmlp.training.transforms import RAug
 from mmcls_repmlp.training.transforms.raug_ops import OPERATIONS, Draw
 

@@ -23,12 +23,13 @@ from mmcls_repmlp.deploy import complexity, speedup
 from mmcls_repmlp.deploy.latency import alternate
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write
+from mmcls_repmlp.host import NAME
 from mmcls_repmlp.models import RepMLPNet
 
 from .candidates import build_candidate
 from .peak_memory import peak_memory
 
-_PACKAGES = ('torch', 'mmcls', 'onnxruntime', 'openvino')
+_PACKAGES = ('torch', NAME, 'onnxruntime', 'openvino')
 _BACKWARD = 3  # a training step multiplies three times what inference does
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmcls.models.backbones.repmlp import RepMLPNet as MmclsRepMLPNet
 from torch import Tensor, nn
 
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.deploy.fuse import fuse_for_inference
 from mmcls_repmlp.deploy.reparameterize import reparameterize
 from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.host import NAME, host_module
 from mmcls_repmlp.models import RepMLPNet, resolve_arch
 
 IMPLEMENTATIONS = ('rc6', 'ours')
@@ -28,9 +28,10 @@ def build_candidate(name: str, arch: str, img_size: int,
     """Build something to time, with the same weights whatever it is.
 
     Args:
-        name: 'IMPLEMENTATION:FORM'. 'rc6' is mmcls 1.0.0rc6's own backbone,
-            'ours' this package's. 'compiled', 'onnx' and 'openvino' run the
-            fused form of ours and the deploy form of rc6.
+        name: 'IMPLEMENTATION:FORM'. 'rc6' is the host's own backbone, as
+            first published in mmcls 1.0.0rc6, 'ours' this package's.
+            'compiled', 'onnx' and 'openvino' run the fused form of ours and
+            the deploy form of rc6.
         arch: Name of the variant.
         img_size: Image size of the backbone.
         images: Batch to run on, in the dtype to run in.
@@ -64,17 +65,17 @@ def _model(implementation: str, form: str, arch: str,
     if form in ('train-step', 'train-form'):
         if implementation == 'ours':
             return trained
-        return _mmcls(arch, img_size, trained, deploy=False)
+        return _host_model(arch, img_size, trained, deploy=False)
     merged = reparameterize(trained, inplace=True)
     if implementation == 'rc6':
-        return _mmcls(arch, img_size, merged, deploy=True)
+        return _host_model(arch, img_size, merged, deploy=True)
     return merged if form == 'deploy' else fuse_for_inference(merged)
 
 
-def _mmcls(arch: str, img_size: int, ours: RepMLPNet,
-           deploy: bool) -> nn.Module:
+def _host_model(arch: str, img_size: int, ours: RepMLPNet,
+                deploy: bool) -> nn.Module:
     stages = resolve_arch(arch)
-    model = MmclsRepMLPNet(
+    model = host_module(NAME, 'models.backbones.repmlp').RepMLPNet(
         {
             key: list(getattr(stages, key))
             for key in ('channels', 'depths', 'sharesets_nums')

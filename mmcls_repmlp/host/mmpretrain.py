@@ -1,0 +1,92 @@
+"""What mmpretrain, and its fork onedl-mmpretrain, do in their own way.
+
+mmcls' names for the same things are added to mmpretrain's registries, so that
+configs written for mmcls work as they are.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mmpretrain.engine  # noqa: F401  (or it would replace our constructor)
+import numpy as np
+from mmpretrain.datasets.transforms import PackInputs
+from mmpretrain.models.necks import LinearNeck
+from mmpretrain.registry import MODELS, TRANSFORMS, VISUALIZERS
+from mmpretrain.structures import DataSample
+from mmpretrain.visualization import UniversalVisualizer as Visualizer
+from torch import Tensor
+
+from .caption import Caption
+from .mmcls_scope import open_mmcls_scope
+
+__all__ = [
+    'PACKERS', 'DataSample', 'LinearReduction', 'Visualizer', 'draw',
+    'gt_labels', 'pred_labels', 'pred_scores'
+]
+
+# A registry of its own would not do: mmpretrain's inferencer looks here only.
+TRANSFORMS.register_module(name='PackClsInputs', module=PackInputs, force=True)
+VISUALIZERS.register_module(
+    name='ClsVisualizer', module=Visualizer, force=True)
+PACKERS = (PackInputs, )
+
+
+@MODELS.register_module(force=True)
+class LinearReduction(LinearNeck):
+    """mmpretrain's neck with mmcls' names of its parameters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # In their places, which the order of a checkpoint's entries follows.
+        self._modules = {
+            {
+                'fc': 'reduction'
+            }.get(name, name): module
+            for name, module in self._modules.items()
+        }
+
+    def forward(self, inputs: Any) -> tuple[Tensor]:
+        """Project the last of some features (N, C) to (N, D)."""
+        features = inputs[-1] if isinstance(inputs, tuple) else inputs
+        return (self.act(self.norm(self.reduction(features))), )
+
+
+open_mmcls_scope()
+
+
+def gt_labels(sample: Any) -> Tensor:
+    """See :data:`mmcls_repmlp.host.gt_labels`."""
+    return sample.get('gt_label')
+
+
+def pred_labels(sample: Any) -> Tensor:
+    """See :data:`mmcls_repmlp.host.pred_labels`."""
+    return sample.get('pred_label')
+
+
+def pred_scores(sample: Any) -> Tensor:
+    """See :data:`mmcls_repmlp.host.pred_scores`."""
+    return sample.get('pred_score')
+
+
+def draw(visualizer: Visualizer,
+         image: np.ndarray,
+         sample: DataSample,
+         out_file: str | Path,
+         draw_gt: bool = True,
+         rescale_factor: float | None = None,
+         caption: Caption | None = None) -> None:
+    """See :data:`mmcls_repmlp.host.draw`."""
+    text = {} if caption is None else dict(
+        position=caption.position,
+        size=caption.size,
+        color='black',
+        bbox=dict(facecolor='none', edgecolor='none'))
+    visualizer.visualize_cls(
+        image,
+        sample,
+        draw_gt=draw_gt,
+        rescale_factor=rescale_factor,
+        text_cfg=text,
+        out_file=str(out_file))

@@ -1,0 +1,37 @@
+import re
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from mmcls_repmlp.host import NAME, without_import_noise
+
+
+def test_noise_is_silenced_and_nothing_else():
+    with pytest.warns(UserWarning, match='worth reading') as seen, \
+            without_import_noise():
+        warnings.warn('Fail to import ``Something``', stacklevel=1)
+        warnings.warn('old', DeprecationWarning, stacklevel=1)
+        warnings.warn('worth reading', stacklevel=1)
+    assert len(seen) == 1
+
+
+def test_importing_the_package_prints_nothing():
+    done = subprocess.run([sys.executable, '-c', 'import mmcls_repmlp'],
+                          capture_output=True,
+                          text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+def test_what_mmengine_warns_of_as_it_runs_is_not_shown():
+    code = ('import mmcls_repmlp, warnings; '
+            'from mmengine.utils import dl_utils, get_installed_path; '
+            'warnings.simplefilter("default", append=True); '
+            f'get_installed_path({NAME!r}); dl_utils.mmcv_full_available(); '
+            'warnings.warn("other", DeprecationWarning)')
+    done = subprocess.run([sys.executable, '-c', code],
+                          capture_output=True,
+                          text=True)
+    assert re.findall(r'\w+Warning: .*',
+                      done.stderr) == ['DeprecationWarning: other']
