@@ -2,6 +2,7 @@
 # make test    set up, then run all tests
 # make quick   set up, then run the tests that start no process and train
 #              nothing: tests/conftest.py marks the others as heavy
+# make test-hosts   set up mmpretrain, and its fork, and run the tests there
 # make fuzz    set up, then try thousands of damaged checkpoints
 # make lint    set up, then check format, imports, style and types
 # make docs    set up, then generate tables and the API page anew
@@ -18,7 +19,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick test-processors fuzz lint docs clean
+HOSTS := .venv-hosts
+# What shows that a host's names, models, files and jobs are met.
+NAMED := tests/host tests/checkpoints tests/plugin tests/test_package.py \
+    tests/apis/test_train.py tests/apis/test_reparameterize_model.py \
+    tests/apis/test_test.py
+
+.PHONY: demo test quick test-hosts test-processors fuzz lint docs clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
@@ -28,6 +35,10 @@ test: $(READY)
 
 quick: $(READY)
 	$(BIN)/python -m pytest -m 'not slow and not heavy'
+
+test-hosts: $(HOSTS)/.ready
+	$(HOSTS)/mmpretrain/bin/python -m pytest
+	$(HOSTS)/onedl-mmpretrain/bin/python -m pytest $(NAMED)
 
 test-processors: $(READY)
 	$(BIN)/python tests/processors.py $(ARGUMENTS)
@@ -46,7 +57,7 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV) work_dirs data/digits
+	rm -rf $(VENV) $(HOSTS) work_dirs data/digits
 
 # PYTHONPATH and PYTHONHOME of another environment must not leak into this one.
 unexport PYTHONPATH PYTHONHOME
@@ -56,4 +67,8 @@ $(READY): requirements/pinned.txt setup.py
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/pinned.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(HOSTS)/.ready: requirements/pinned.txt $(wildcard requirements/hosts/*) tests/hosts.py
+	$(PYTHON) tests/hosts.py $(HOSTS)
 	touch $@

@@ -56,7 +56,7 @@ def read_version() -> str:
 setup(
     name='mmcls_repmlp',
     version=read_version(),
-    description='RepMLP for mmclassification: vision MLPs that train with '
+    description='RepMLP for mmcls and mmpretrain: vision MLPs that train with '
     'convolutions and merge them into fully connected layers',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
@@ -69,10 +69,12 @@ setup(
     cmdclass=dict(build_py=BuildWithMim),
     install_requires=read_requirements('runtime'),
     extras_require={
+        'mmcls': read_requirements('mmcls'),
+        'mmpretrain': read_requirements('mmpretrain'),
         'demo': read_requirements('demo'),
         'export': read_requirements('export'),
         'tests': [
-            line for name in ('demo', 'export', 'tests')
+            line for name in ('mmcls', 'demo', 'export', 'tests')
             for line in read_requirements(name)
         ],
     })

@@ -39,12 +39,9 @@ class LinearReduction(LinearNeck):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # In their places, which the order of a checkpoint's entries follows.
-        self._modules = {
-            {
-                'fc': 'reduction'
-            }.get(name, name): module
-            for name, module in self._modules.items()
-        }
+        for name in [*self._modules]:
+            module = self._modules.pop(name)
+            self._modules[{'fc': 'reduction'}.get(name, name)] = module
 
     def forward(self, inputs: Any) -> tuple[Tensor]:
         """Project the last of some features (N, C) to (N, D)."""

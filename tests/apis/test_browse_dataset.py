@@ -1,11 +1,12 @@
 import mmcv
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from mmcls_repmlp.apis.browse_dataset import browse_dataset
 from mmcls_repmlp.errors import JobFailedError, UserError
-from mmcls_repmlp.host import DATASETS, Visualizer
+from mmcls_repmlp.host import DATASETS
 from tests.host_parts import BaseDataset
 
 # One pixel of each colour: whoever swaps channels or leaves the normalisation
@@ -43,8 +44,8 @@ class Pixels(BaseDataset):
 def browse(project, tmp_path, monkeypatch):
     """Browse a data set; give the pictures as pixels, and their texts."""
     texts = []
-    monkeypatch.setattr(Visualizer, 'draw_texts',
-                        lambda self, text, *_, **__: texts.append(text))
+    monkeypatch.setattr(Axes, 'text',
+                        lambda self, x, y, text, **_: texts.append(text))
 
     def run(dataset, *transforms, mode='transformed', load=True):
         inner = dataset
@@ -115,7 +116,7 @@ def test_data_sets_that_hold_pixels_hold_rgb_or_grey(browse, pixels, expected):
     dataset = dict(type='Pixels', pixels=pixels, gt_label=1)
     step = dict(type='RandomFlip', prob=0.)
     (row, ), texts = browse(dataset, step, mode='pipeline', load=False)
-    assert texts == [['data set', 'RandomFlip'], 'Ground truth: 1 (dog)']
+    assert texts == ['data set', 'RandomFlip', 'Ground truth: 1 (dog)']
     for picture in row:
         np.testing.assert_array_equal(picture, expected)
 

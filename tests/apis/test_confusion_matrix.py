@@ -12,7 +12,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
 from mmcls_repmlp.errors import JobFailedError, UserError
-from mmcls_repmlp.host import MODELS
+from mmcls_repmlp.host import MODELS, gt_labels
 
 
 def by_hand(project):
@@ -25,7 +25,7 @@ def by_hand(project):
         with torch.no_grad():
             batch = (sample['inputs'][None].float() - 78) / 96
             said = int(model(batch)[0].argmax())
-        counts[int(sample['data_samples'].gt_label.label)][said] += 1
+        counts[int(gt_labels(sample['data_samples']))][said] += 1
     return counts
 
 

@@ -12,6 +12,7 @@ from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
+from mmcls_repmlp.host import pred_labels, pred_scores
 from tests.helpers import assert_same
 
 
@@ -48,7 +49,7 @@ def test_predictions_to_a_file(project, work_dir, tmp_path):
     run_test(project.config, project.trained, out=out, work_dir=work_dir)
     predictions = pickle.loads(out.read_bytes())
     assert len(predictions) == 20
-    assert predictions[0]['pred_label']['score'].shape == (10, )
+    assert pred_scores(predictions[0]).shape == (10, )
     assert [path.name for path in tmp_path.iterdir()
             if path.is_file()] == ['predictions.pkl']
 
@@ -134,8 +135,7 @@ def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
                                        (trained, merged)):
         run_test(config, checkpoint, out=out, work_dir=str(tmp_path), **ema)
     scores = [
-        torch.stack(
-            [p['pred_label']['score'] for p in pickle.loads(out.read_bytes())])
+        torch.stack([pred_scores(p) for p in pickle.loads(out.read_bytes())])
         for out in outs
     ]
     assert_same(*scores, 2e-5)
@@ -180,8 +180,8 @@ def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path,
         if '/3/' not in sample['img_path']
     ]
     right = [
-        int(sample['pred_label']['label'][0]) == int(
-            sample['img_path'].split('/')[-2]) for sample in kept
+        int(pred_labels(sample)[0]) == int(sample['img_path'].split('/')[-2])
+        for sample in kept
     ]
     results = run_test(
         project.config,

@@ -10,6 +10,7 @@ from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.host import DataSample
 from tests.configs.test_configs import TWINS, read
 from tests.helpers import TINY_RESNET_CFG
+from tests.host_parts import gt_scores
 
 CONFIGS = [name for name in TWINS if 'resnet50' in name]
 CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
@@ -74,7 +75,7 @@ def test_loss_takes_mixed_images():
         ],
         data_samples=samples)
     data = model.data_preprocessor(data, training=True)
-    assert data['data_samples'][0].gt_label.score.shape == (1000, )
+    assert gt_scores(data['data_samples'][0]).shape == (1000, )
     losses = model(**data, mode='loss')
     losses['loss'].backward()
     assert model.backbone.stage0[0].conv.weight.grad.abs().sum() > 0

@@ -3,7 +3,7 @@
 PyPI's torchvision is built for another torch than the small one that the
 tests install, and cannot be imported beside it: its operators do not exist.
 mmpretrain imports torchvision and calls none of them, so that their names are
-all it needs. Python imports this file by itself when its folder is on the path.
+all it needs. Python imports this file by itself if its folder is on the path.
 """
 import sys
 from importlib.abc import MetaPathFinder

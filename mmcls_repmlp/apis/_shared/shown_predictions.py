@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmcls_repmlp.host import DataSample, draw
+from mmcls_repmlp.host import DataSample, Visualizer, draw
 
 from .dataset_parts import parts
 from .pictures import READABLE
@@ -36,10 +36,12 @@ class ShowPredictions(Hook):
         self.folder = Path(folder)
         self.scale = max(1., READABLE / side)
         self.drawn: set[str] = set()
+        self.visualizer = Visualizer()
 
     def before_test(self, runner: Runner) -> None:
-        """Find the folder that all images are in."""
+        """Find the folder that all images are in, and their classes."""
         self.root = _root(runner.test_loop.dataloader.dataset)
+        self.visualizer.dataset_meta = runner.visualizer.dataset_meta
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],
@@ -49,7 +51,7 @@ class ShowPredictions(Hook):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
             name = self._name(sample)
             draw(
-                runner.visualizer,
+                self.visualizer,
                 pixels,
                 sample,
                 out_file=self.folder / name,

@@ -8,7 +8,6 @@ from mmcls_repmlp.apis._before_training.rehearsal import rehearse
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               read_config)
 from mmcls_repmlp.errors import ConfigError, UserError
-from mmcls_repmlp.host import NAME
 
 
 @pytest.fixture
@@ -73,8 +72,7 @@ OPTIMIZER = 'optim_wrapper__optimizer'
     ({
         OPTIMIZER: dict(nesterov=True)
     }, "optimizer of the config cannot be built: .*argument 'nesterov'"),
-    (dict(optim_wrapper__type='Foo'),
-     f'Foo is not in the {NAME}::optimizer_wr'),
+    (dict(optim_wrapper__type='Foo'), 'Foo is not in the mmcls::optimizer_wr'),
     (dict(optim_wrapper__constructor='Foo'), 'cannot be built.*Foo'),
     (dict(param_scheduler=[dict(type='CosineAnnealingLR', begin=2)]),
      'param_scheduler of the config cannot be built, or is longer than'),

@@ -10,6 +10,7 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               read_config, set_loader_defaults,
                                               set_work_dir)
 from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.host import NAME
 
 
 def write(folder, text):
@@ -23,9 +24,9 @@ def test_options_change_settings(project):
     assert cfg.model.backbone.img_size == 64
 
 
-def test_mmcls_is_the_default_scope(tmp_path):
+def test_the_host_is_the_default_scope(tmp_path):
     path = write(tmp_path, 'model = dict(type="ImageClassifier")')
-    assert read_config(path).default_scope == 'mmcls'
+    assert read_config(path).default_scope == NAME
 
 
 @pytest.mark.parametrize(('text', 'message'), [

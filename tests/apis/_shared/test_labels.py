@@ -11,7 +11,7 @@ from mmcls_repmlp.apis._shared import labels
 from mmcls_repmlp.apis._shared.labels import (check_labels, match_classes,
                                               names_of)
 from mmcls_repmlp.errors import ConfigError
-from mmcls_repmlp.host import build_dataset
+from mmcls_repmlp.host import build_dataset, gt_labels
 
 TEN = tuple(map(str, range(10)))
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
@@ -53,7 +53,7 @@ def true_names(dataset):
     for i in range(len(dataset)):
         sample = dataset[i]['data_samples']
         yield (sample.img_path.split('/')[-2],
-               dataset.metainfo['classes'][int(sample.gt_label.label)])
+               dataset.metainfo['classes'][int(gt_labels(sample))])
 
 
 def assert_right(dataset, count):

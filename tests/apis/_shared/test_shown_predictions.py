@@ -1,27 +1,37 @@
+from pathlib import Path
 from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
 
+from mmcls_repmlp.apis._shared import shown_predictions
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
 from mmcls_repmlp.host import DataSample
 
 
-class Visualizer:
+@pytest.fixture
+def show(monkeypatch):
+    """Show what is predicted; give the names of the pictures."""
+    drawn = []
 
-    def __init__(self):
-        self.drawn = []
-
-    def add_datasample(self, name, image, data_sample, rescale_factor,
-                       out_file):
+    def draw(visualizer, image, sample, out_file, rescale_factor):
         assert image.shape == (3, 4, 3) and rescale_factor == 7
-        assert out_file == f'shown/{name}'
-        self.drawn.append(name)
+        assert visualizer.dataset_meta == dict(classes=('cat', ))
+        assert out_file.parent == Path('shown')
+        drawn.append(out_file.name)
+
+    monkeypatch.setattr(shown_predictions, 'draw', draw)
+
+    def run(paths, *parts):
+        show_predictions(paths, *parts)
+        return drawn
+
+    return run
 
 
-def show(paths, *parts):
+def show_predictions(paths, *parts):
     runner = Namespace(
-        visualizer=Visualizer(),
+        visualizer=Namespace(dataset_meta=dict(classes=('cat', ))),
         test_loop=Namespace(
             dataloader=Namespace(dataset=Namespace(datasets=list(parts)))))
     hook = ShowPredictions('shown', side=32)
@@ -32,7 +42,6 @@ def show(paths, *parts):
                 sample_idx=i, **(dict(img_path=path) if path else {})))
         for i, path in enumerate(paths)
     ])
-    return runner.visualizer.drawn
 
 
 @pytest.mark.parametrize(
@@ -44,15 +53,15 @@ def show(paths, *parts):
        ], ['a_b_c.png', 'a_b_c_000001.png', 'a_b_c_000002.png']),
      (['../d/e/f.png'], ['.._.._d_e_f.png.png']),
      ([None, None], ['000000.png', '000001.png'])])
-def test_every_image_has_a_name_of_its_own(paths, names):
+def test_every_image_has_a_name_of_its_own(show, paths, names):
     assert show(paths, Namespace(img_prefix='d')) == names
 
 
-def test_names_are_not_too_long():
+def test_names_are_not_too_long(show):
     name, = show([f'd/{"é" * 120}.png'], Namespace(img_prefix='d'))
     assert name.endswith('é.png.png') and len(name.encode()) < 255
 
 
-def test_below_the_folder_that_all_parts_share():
+def test_below_the_folder_that_all_parts_share(show):
     assert show(['d/x/a', 'd/y/a'], Namespace(img_prefix='d/x'),
                 Namespace(data_root='d/y')) == ['x_a.png', 'y_a.png']
