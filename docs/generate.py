@@ -1,5 +1,8 @@
 """Write what the pages take from elsewhere: tables of models, docs/api.md.
 
+Between ``<!-- KIND of COLLECTION -->`` and ``<!-- end -->`` stands a table of
+the models of a collection of configs/repmlp/metafile.yml.
+
 ``python docs/generate.py`` writes; tests/docs/test_generate.py compares.
 """
 from __future__ import annotations
@@ -8,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from mmcls_repmlp.plugin.model_index import indexed_models
 DOCS = Path(__file__).parent
 _HEAD = ('| name | model | params (M) | MACs (G) | top-1 (%) | top-5 (%) '
          '| source | weights |\n|---|---|---|---|---|---|---|---|')
+_OFFICIAL_HEAD = '| model | config | top-1 (%) |\n|---|---|---|'
+_MARKED = re.compile(r'(<!-- ([\w ]+) of (\w+) -->\n).*?(<!-- end -->)', re.S)
 _SOURCES = {
     'github.com/DingXiaoH': 'official',
     'github.com/open-mmlab': 'mmcls',
@@ -32,24 +37,34 @@ def pages() -> dict[Path, str]:
     """Compose every page that has something generated, by its file."""
     composed = {DOCS / 'api.md': api()}
     for path in DOCS.glob('*.md'):
-        text = path.read_text()
-        filled = re.sub(
-            r'(<!-- models of (\w+) -->\n).*?(<!-- end -->)',
-            lambda m: m[1] + table(m[2]) + m[3],
-            text,
-            flags=re.S)
-        if '<!-- models of' in text:
+        filled, tables = _MARKED.subn(
+            lambda m: m[1] + TABLES[m[2]](m[3]) + m[4], path.read_text())
+        if tables:
             composed[path] = filled
     return composed
 
 
 def table(collection: str) -> str:
-    """Draw the table of a collection of configs/repmlp/metafile.yml."""
-    rows = [
-        _row(model) for model in indexed_models()
-        if model.in_collection == collection
-    ]
-    return '\n'.join([_HEAD, *rows]) + '\n'
+    """Draw the table of all models of a collection."""
+    return _drawn(_HEAD, map(_row, _models(collection)))
+
+
+def official_table(collection: str) -> str:
+    """Draw the table of what the official recipe is to give."""
+    return _drawn(
+        _OFFICIAL_HEAD,
+        (f"| {model.metadata.data['Variant']} | `{Path(model.config).name}` | "
+         f'{_metric(model, 1)} |'
+         for model in _models(collection) if _source(model) == 'official'))
+
+
+def _models(collection: str) -> Iterator[Model]:
+    return (model for model in indexed_models()
+            if model.in_collection == collection)
+
+
+def _drawn(head: str, rows: Iterable[str]) -> str:
+    return '\n'.join([head, *rows]) + '\n'
 
 
 def _row(model: Model) -> str:
@@ -57,14 +72,20 @@ def _row(model: Model) -> str:
     params, macs = (' / '.join(f'{said[f"{what}{form}"] / unit:.3f}'
                                for form in ('', ' (deploy)'))
                     for what, unit in (('Parameters', 1e6), ('FLOPs', 1e9)))
-    metrics = model.results[0].metrics if model.results else {}
-    top1, top5 = (f'{metrics[name]:.2f}' if name in metrics else ''
-                  for name in ('Top 1 Accuracy', 'Top 5 Accuracy'))
-    source = next(name for place, name in _SOURCES.items()
-                  if place in model.data['Source'])
-    cells = (model.name, said['Variant'], params, macs, top1, top5, source,
-             _weights(model))
+    cells = (model.name, said['Variant'], params, macs, _metric(model, 1),
+             _metric(model, 5), _source(model), _weights(model))
     return f'| {" | ".join(cells)} |'.replace('|  |', '| |')
+
+
+def _metric(model: Model, k: int) -> str:
+    metrics = model.results[0].metrics if model.results else {}
+    name = f'Top {k} Accuracy'
+    return f'{metrics[name]:.2f}' if name in metrics else ''
+
+
+def _source(model: Model) -> str:
+    return next(name for place, name in _SOURCES.items()
+                if place in model.data['Source'])
 
 
 def _weights(model: Model) -> str:
@@ -112,6 +133,9 @@ def _entry(name: str, thing: Callable[..., Any]) -> str:
 
 def _plain(parameter: str) -> str:
     return re.sub(r": '([^']*)'", r': \1', parameter)
+
+
+TABLES = {'models': table, 'official recipe': official_table}
 
 
 def main() -> None:

@@ -1,58 +1,263 @@
-"""What the pages of docs/ name is there; their commands parse, code runs."""
+"""What the pages name exists: files, links, commands, options, names."""
+import argparse
+import functools
 import importlib.util
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.plugin.model_index import indexed_models
 from tests.helpers import ROOT
 
-PAGES = sorted((ROOT / 'docs').glob('*.md'))
-FOLDERS = 'configs|demo|docs|mmcls_repmlp|tests|tools'
+GENERATED = ROOT / 'docs' / 'api.md'
+PAGES = sorted(
+    path for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'),
+                      ROOT / 'demo' / 'README.md',
+                      ROOT / 'tests' / 'data' / 'README.md')
+    if path != GENERATED)
+every_page = pytest.mark.parametrize(
+    'page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+FOLDERS = 'configs|demo|docs|mmcls_repmlp|requirements|tests|tools'
+BENCHMARK = 'python tools/analysis_tools/benchmark.py'
+# Where files lie that pages name without all of their folders.
+PLACES = [
+    ROOT, *(ROOT / name
+            for name in ('mmcls_repmlp', 'configs/repmlp', 'demo', 'docs'))
+]
+SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
+# Files of others that pages speak of, and one that a reader writes.
+FOREIGN_FILES = {
+    'config.py', 'cutout.py', 'data/build.py', 'lr_scheduler.py',
+    'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
+    'whole.py'
+}
+# Names that neither this project nor what it plugs into has in its Python.
+FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS'}
 
 
-def commands(page):
-    """The lines of a page's bash blocks, continued ones joined."""
+def blocks(page, language):
+    """Contents of a page's fenced blocks of a language."""
+    return re.findall(rf'```{language}\n(.*?)```', page.read_text(), re.DOTALL)
+
+
+def prose(page):
+    """A page without its fenced blocks."""
+    return re.sub(
+        '^ *```.*?^ *```',
+        '',
+        page.read_text(),
+        flags=re.DOTALL | re.MULTILINE)
+
+
+def code(page):
+    """What stands in backticks in a page's prose, line breaks joined."""
+    return [
+        ' '.join(span.split()) for span in re.findall('`([^`]+)`', prose(page))
+    ]
+
+
+def typed(page):
+    """The lines of a page's bash blocks, variables replaced."""
     names = {}
-    for block in re.findall('```bash\n(.*?)```', page.read_text(), re.DOTALL):
+    for block in re.findall(r'```bash\n(.*?)```', page.read_text(), re.DOTALL):
         for line in block.replace('\\\n', ' ').splitlines():
             for name, value in names.items():
-                line = line.replace(f'${name}', value)
+                line = line.replace(f'${name} ', f'{value} ')
             if setting := re.fullmatch(r'(\w+)=(\S+)', line):
                 names[setting[1]] = setting[2]
             elif line.split('#')[0].strip():
                 yield shlex.split(line, comments=True)
 
 
+def commands(page):
+    """Tools with their arguments, in blocks and in prose."""
+    inline = [
+        re.sub('^B ', f'{BENCHMARK} ', span) for span in code(page)
+        if re.match(r'(B|python) ', span) and span != BENCHMARK
+    ]
+    for word, *argv in (*typed(page), *map(shlex.split, inline)):
+        if word == 'python' and not argv[0].startswith('-'):
+            yield argv
+
+
+class ParserError(Exception):
+    pass
+
+
+@functools.cache
+def parser_of(tool):
+    """Let a tool make its parser, and stop where it would parse."""
+
+    def parse(self, args=None, namespace=None):
+        raise ParserError(self)
+
+    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(
+            ParserError) as made:
+        patch.setattr(argparse.ArgumentParser, 'parse_args', parse)
+        module.main([])
+    return made.value.args[0]
+
+
+def options(tool):
+    return set(re.findall(r'--[a-z][\w-]*', parser_of(tool).format_help()))
+
+
+TOOLS = sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py')
+    if path.parent.name != 'benchmarking')
+DEMOS = [
+    str(path.relative_to(ROOT)) for path in (ROOT / 'demo').glob('*.py')
+    if 'def main' in path.read_text()
+]
+
+
+def slug(heading):
+    """The anchor that GitHub gives a heading."""
+    text = re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower())
+    return text.replace(' ', '-')
+
+
+def anchors(page):
+    return {
+        slug(heading)
+        for heading in re.findall('^#+ (.*)$', prose(page), re.MULTILINE)
+    }
+
+
+def tables(text):
+    """Runs of lines that start as rows of a table do."""
+    return [
+        run.splitlines()
+        for run in re.findall(r'(?:^ *\|.*\n?)+', text, re.MULTILINE)
+    ]
+
+
+def faults(table):
+    """What keeps a run of rows from being shown as a table."""
+    columns = [row.replace('\\|', '').count('|') for row in table]
+    if len(table) < 3 or not re.fullmatch(r' *\|(-+\|)+', table[1]):
+        yield f'no head and rule: {table[0]}'
+    for row, count in zip(table, columns):
+        if count != columns[0]:
+            yield f'{count - 1} cells instead of {columns[0] - 1}: {row}'
+
+
+def named_files(page):
+    """Files that a page names in backticks or in commands."""
+    spans = [*code(page), *(word for line in typed(page) for word in line)]
+    for span in spans:
+        yield from re.findall(
+            rf'(?<![\w./*{{}}-])[\w./-]*[\w-]\.(?:{"|".join(SUFFIXES)})\b',
+            span)
+
+
+def is_there(name):
+    if any((place / name).exists() for place in PLACES):
+        return True
+    if '/' in name:
+        return False
+    return any(ROOT.glob(f'*/**/{name}'))
+
+
+def words(folder):
+    return {
+        word
+        for path in folder.rglob('*.py')
+        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
+    }
+
+
+@functools.cache
+def known_words():
+    """Every word in Python files here and in the packages plugged into."""
+    found = set(FOREIGN_NAMES)
+    for folder in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests'):
+        found |= words(ROOT / folder)
+    for package in ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'):
+        if spec := importlib.util.find_spec(package):
+            found |= words(Path(spec.origin).parent)
+    return found
+
+
+def is_a_name(span):
+    """Whether a span is a Python name that says so by its form."""
+    return (re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*(\(\))?', span)
+            and not span.endswith(tuple(f'.{s}' for s in (*SUFFIXES, 'pth')))
+            and re.search(r'_|\(\)|[a-z][A-Z]', span))
+
+
 def test_there_are_pages():
-    assert {'finetuning.md', 'performance.md'} <= {p.name for p in PAGES}
+    assert {
+        'README.md', 'CONTRIBUTING.md', 'docs/finetuning.md',
+        'docs/performance.md', 'demo/README.md', 'tests/data/README.md'
+    } <= {str(page.relative_to(ROOT))
+          for page in PAGES}
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
-def test_every_file_that_is_linked_or_named_exists(page):
-    text = page.read_text()
-    for link in re.findall(r'\]\(([^)#\s]+)', text):
-        assert '://' in link or (page.parent / link).exists(), link
-    for name in re.findall(rf'(?<![\w./-])(?:{FOLDERS})/[\w./-]*\w', text):
+@every_page
+def test_every_link_leads_somewhere(page):
+    for link, anchor in re.findall(r'\]\(([^)#\s]*)#?([^)\s]*)\)',
+                                   prose(page)):
+        if '://' in link:
+            continue
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), f'{link}#{anchor}'
+
+
+@every_page
+def test_every_file_that_is_named_exists(page):
+    for name in re.findall(rf'(?<![\w./-])(?:{FOLDERS})/[\w./-]*\w',
+                           page.read_text()):
         assert (ROOT / name).exists(), name
+    for name in {*named_files(page)} - FOREIGN_FILES:
+        assert is_there(name), name
+
+
+@every_page
+def test_every_table_is_one(page):
+    text = prose(page)
+    for table in tables(text):
+        assert not [*faults(table)]
+    assert not re.search(r'^[^|\n<].*\n *\|.*\n *\|-', text, re.MULTILINE)
+
+
+def test_a_table_that_is_none_is_found():
+    good = ['| a | b |', '|---|---|', '| 1 | 2 |']
+    assert not [*faults(good)]
+    for bad in (good[:1] + good[2:], good[2:], [*good, '| 1 |']):
+        assert [*faults(bad)]
+
+
+def test_every_page_is_on_the_page_of_pages():
+    index = ROOT / 'docs' / 'README.md'
+    listed = re.findall(r'^\| \[(.*?)\]\((.*?)\)', index.read_text(),
+                        re.MULTILINE)
+    assert {name
+            for pair in listed
+            for name in pair
+            } == {path.name
+                  for path in index.parent.glob('*.md')} - {index.name}
 
 
 def test_every_tool_is_on_the_page_of_tools():
     text = (ROOT / 'docs' / 'tools.md').read_text()
-    tools = [
-        path.relative_to(ROOT) for path in (ROOT / 'tools').rglob('*.py')
-        if path.parent.name != 'benchmarking'
-    ]
-    assert len(tools) > 15
-    assert not [tool for tool in tools if str(tool) not in text]
+    assert len(TOOLS) > 15
+    assert not [tool for tool in TOOLS if tool not in text]
 
 
 def python(page):
     """Python of a page, but for what says that it needs more than is here."""
     return [
-        block for block in re.findall('```python\n(.*?)```', page.read_text(),
-                                      re.DOTALL)
+        block for block in blocks(page, 'python')
         if not block.startswith('# needs ')
     ]
 
@@ -61,39 +266,72 @@ def test_a_page_with_code_was_found():
     assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+@every_page
 def test_python_runs_in_order(page):
     exec('\n'.join(python(page)), {})
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+@every_page
 def test_every_command_is_understood(page, monkeypatch):
-    for word, *argv in commands(page):
-        if word != 'python' or argv[0].startswith('-'):
-            continue
-        monkeypatch.chdir(ROOT)
-        assert_understood(*argv)
+    monkeypatch.chdir(ROOT)
+    for tool, *argv in commands(page):
+        args = vars(parser_of(tool).parse_args(argv))
+        given = {word.split('=')[0] for word in argv if word.startswith('--')}
+        assert given <= options(tool), tool
+        if not args.get('config', 'CONFIG').isupper():
+            read_config(args['config'], args.get('cfg_options'))
 
 
-def assert_understood(tool, *argv):
-    """Let the tool read its arguments, and stop where it would start."""
-    import argparse
+@every_page
+def test_every_option_is_one_of_a_tool(page):
+    known = {tool: options(tool) for tool in (*TOOLS, *DEMOS)}
+    every = set().union(*known.values())
+    for span in code(page):
+        given = {*re.findall(r'(?<!\S)--[a-z][\w-]*', span)}
+        tool = span.split()[0].removeprefix('python ')
+        assert given <= known.get(tool, every), span
 
-    class ParsedError(Exception):
-        pass
 
-    def parse(self, args=None, namespace=None):
-        found = original(self, args, namespace)
-        raise ParsedError(found)
+@every_page
+def test_every_make_target_is_there(page):
+    makefile = (ROOT / 'Makefile').read_text()
+    spans = (*map(str.split, code(page)), *typed(page))
+    for word, *rest in spans:
+        if word == 'make' and rest:
+            assert re.search(f'^{rest[0]}:', makefile, re.MULTILINE), rest
 
-    original = argparse.ArgumentParser.parse_args
-    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(
-            ParsedError) as parsed:
-        patch.setattr(argparse.ArgumentParser, 'parse_args', parse)
-        module.main(list(argv))
-    args = vars(parsed.value.args[0])
-    if 'config' in args:
-        read_config(args['config'], args.get('cfg_options'))
+
+@every_page
+def test_every_python_name_is_known(page):
+    for span in filter(is_a_name, code(page)):
+        for word in re.findall(r'\w+', span):
+            assert word in known_words(), span
+
+
+def published(model):
+    """Counts and accuracies of a model as they are written, if they are long.
+
+    Short ones, such as 8.06, stand for other things as well.
+    """
+    said = model.metadata.data
+    for form in ('', ' (deploy)'):
+        yield f'{said["Parameters" + form] / 1e6:.3f}'
+        yield f'{said["FLOPs" + form] / 1e9:.3f}'
+    for result in model.results or ():
+        yield from (f'{metric:.2f}' for metric in result.metrics.values())
+
+
+@every_page
+def test_published_numbers_come_from_the_metafile(page):
+    # Typed elsewhere, they would not follow a correction.
+    text = re.sub(
+        '<!-- [^>]* -->.*?<!-- end -->', '', page.read_text(), flags=re.DOTALL)
+    written = {*re.findall(r'(?<![\w.])\d+\.\d+(?![\w.]*\d)', text)}
+    numbers = {
+        number
+        for model in indexed_models()
+        for number in published(model)
+        if len(number.replace('.', '').lstrip('0')) >= 4
+    }
+    assert len(numbers) > 40
+    assert not numbers & written

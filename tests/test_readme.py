@@ -99,7 +99,7 @@ def test_exporting_and_predicting(project, tmp_path, monkeypatch, capsys):
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     # As docs/serving.md says it, with two names for what is long.
     page = commands((ROOT / 'docs' / 'serving.md').read_text())
-    config, trained, export, predict = page
+    config, trained, export, predict, *_ = page
     export = export.replace('$C', config[2:]).replace('$T', trained[2:])
     checkpoint, image = shlex.split(export)[3], shlex.split(predict)[3]
     for path, source in ((checkpoint, project.trained),

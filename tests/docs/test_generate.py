@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from docs.generate import jobs, pages, table
+from docs.generate import jobs, official_table, pages, table
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.plugin.model_index import config_of, indexed_models
 
@@ -30,6 +30,16 @@ def test_a_row_says_what_the_metafile_says():
     assert rows[4].startswith(
         '| repmlp-base_8xb32_in1k | B224 | 68.243 / 68.333 | 6.676 / 6.657 | '
         '80.32 | | official |')
+
+
+def test_what_to_expect_of_the_official_recipe_is_in_training():
+    rows = official_table('RepMLPNet').splitlines()
+    assert rows[2] == '| T224 | `repmlp-tiny_8xb32_in1k.py` | 76.62 |'
+    training = next(text for path, text in PAGES.items()
+                    if path.name == 'training.md')
+    assert official_table('RepMLPNet') in training
+    # mmcls' weights were trained otherwise.
+    assert '8xb64' not in official_table('RepMLPNet')
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda model: model.name)

@@ -30,7 +30,7 @@ def hook_config(cfg: Config) -> dict:
 def saved_checkpoints(cfg: Config) -> list[tuple[int, Path]]:
     """List what a training of this config saved, newest first.
 
-    See :func:`mmcls_repmlp.engine.numbered_checkpoints`.
+    See :func:`mmcls_repmlp.training.hooks.numbered_checkpoints`.
     """
     hook = hook_config(cfg)
     template = hook.get('filename_tmpl') or ('epoch_{}.pth' if hook.get(
