@@ -25,11 +25,19 @@ __all__ = [
     'gt_labels', 'pred_labels', 'pred_scores'
 ]
 
+
 # A registry of its own would not do: mmpretrain's inferencer looks here only.
-TRANSFORMS.register_module(name='PackClsInputs', module=PackInputs, force=True)
-VISUALIZERS.register_module(
-    name='ClsVisualizer', module=Visualizer, force=True)
-PACKERS = (PackInputs, )
+@TRANSFORMS.register_module(force=True)
+class PackClsInputs(PackInputs):
+    """mmpretrain's transform under mmcls' name."""
+
+
+@VISUALIZERS.register_module(force=True)
+class ClsVisualizer(Visualizer):
+    """mmpretrain's visualizer under mmcls' name."""
+
+
+PACKERS = (PackClsInputs, PackInputs)
 
 
 @MODELS.register_module(force=True)
