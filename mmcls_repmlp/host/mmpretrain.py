@@ -14,7 +14,7 @@ from mmpretrain.datasets.transforms import PackInputs
 from mmpretrain.models.necks import LinearNeck
 from mmpretrain.registry import MODELS, TRANSFORMS, VISUALIZERS
 from mmpretrain.structures import DataSample
-from mmpretrain.visualization import UniversalVisualizer as Visualizer
+from mmpretrain.visualization import UniversalVisualizer
 from torch import Tensor
 
 from .caption import Caption
@@ -33,11 +33,12 @@ class PackClsInputs(PackInputs):
 
 
 @VISUALIZERS.register_module(force=True)
-class ClsVisualizer(Visualizer):
+class ClsVisualizer(UniversalVisualizer):
     """mmpretrain's visualizer under mmcls' name."""
 
 
 PACKERS = (PackClsInputs, PackInputs)
+Visualizer = ClsVisualizer
 
 
 @MODELS.register_module(force=True)
@@ -75,7 +76,7 @@ def pred_scores(sample: Any) -> Tensor:
     return sample.get('pred_score')
 
 
-def draw(visualizer: Visualizer,
+def draw(visualizer: UniversalVisualizer,
          image: np.ndarray,
          sample: DataSample,
          out_file: str | Path,
