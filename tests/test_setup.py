@@ -7,8 +7,10 @@ import sys
 import zipfile
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from mmcls_repmlp.host.choice import ALWAYS, HOSTS
 from tests.helpers import ROOT
 
 CODE = """
@@ -82,3 +84,30 @@ def test_models_are_found_without_the_clone(installed, tmp_path):
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()
     assert module == 'mmcls_repmlp.models.repmlpnet.repmlpnet'
+
+
+@pytest.mark.parametrize('host', [*HOSTS])
+def test_an_extra_brings_what_is_checked_on_import(host):
+    lines = (ROOT / 'requirements' / f'{host}.txt').read_text().splitlines()
+    asked = {
+        requirement.name: requirement.specifier
+        for requirement in map(Requirement, lines[1:])
+    }
+    needed = dict(
+        zip([host, 'mmcv'], HOSTS[host]), mmengine=ALWAYS['mmengine'])
+    assert {*asked
+            } == {package.distributions[0]
+                  for package in needed.values()}
+    for package in needed.values():
+        assert asked[package.distributions[0]] == SpecifierSet(
+            package.supported)
+
+
+def test_without_an_extra_no_host_is_brought(installed):
+    metadata, = installed.glob('*.dist-info/METADATA')
+    lines = re.findall('^Requires-Dist: (.*)', metadata.read_text(), re.M)
+    asked = [Requirement(line) for line in lines]
+    hosts = {'mmcls', 'mmpretrain', 'mmengine', 'mmcv', 'mmcv-lite'}
+    always = {each.name for each in asked if each.marker is None}
+    assert 'torch' in always and not hosts & always
+    assert hosts & {each.name for each in asked}

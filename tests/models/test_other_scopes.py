@@ -1,0 +1,157 @@
+"""As a backbone of another project's model, such as a detector of mmdet's."""
+import copy
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp import RepMLPNet, RepMLPResNet, reparameterize
+from mmcls_repmlp.host import NAME
+from tests.helpers import TINY, TINY_RESNET_CFG, assert_same, randomize
+
+# What mmengine calls the scope is what other projects' configs write.
+SCOPES = sorted({'mmcls', NAME})
+NETS = [(RepMLPNet, dict(arch=TINY, img_size=32), (8, 16, 32)),
+        (RepMLPResNet, {
+            key: value
+            for key, value in TINY_RESNET_CFG.items() if key != 'out_indices'
+        }, (16, 32, 64))]
+WIDTH = 4
+
+
+class Detector(BaseModel):
+    """A pyramid of feature maps, and a score at each of their positions."""
+
+    def __init__(self, backbone, channels):
+        super().__init__()
+        self.backbone = ROOT_MODELS.children['detectors'].build(backbone)
+        self.lateral = nn.ModuleList(nn.Conv2d(c, WIDTH, 1) for c in channels)
+        self.score = nn.Conv2d(WIDTH, 1, 3, padding=1)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        maps = [
+            layer(x) for layer, x in zip(self.lateral, self.backbone(inputs))
+        ]
+        for i in reversed(range(len(maps) - 1)):
+            maps[i] = maps[i] + nn.functional.interpolate(
+                maps[i + 1], maps[i].shape[-2:])
+        scores = [self.score(x) for x in maps]
+        if mode == 'loss':
+            return dict(loss=sum(x.square().mean() for x in scores))
+        return scores
+
+
+@pytest.fixture(autouse=True)
+def _detectors():
+    """A registry of a scope of its own, as every project has."""
+    registry = Registry('model', parent=ROOT_MODELS, scope='detectors')
+    registry.register_module(module=Detector)
+    yield
+    del ROOT_MODELS.children['detectors']
+
+
+def build(net, scope=NAME, **options):
+    kind, cfg, channels = net
+    torch.manual_seed(0)
+    backbone = dict(
+        cfg,
+        type=f'{scope}.{kind.__name__}',
+        out_indices=tuple(range(len(channels))),
+        **options)
+    return randomize(ROOT_MODELS.children['detectors'].build(
+        dict(type='Detector', backbone=backbone, channels=channels)))
+
+
+def images_for(model):
+    return torch.randn(
+        2,
+        3,
+        *model.backbone.img_size,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(1))
+
+
+def batches(size, count=3):
+    numbers = torch.Generator().manual_seed(0)
+    return [
+        dict(inputs=torch.randn(3, *size, generator=numbers))
+        for _ in range(2 * count)
+    ]
+
+
+def train(model, size, work_dir):
+    Runner(
+        model=model,
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=2,
+            collate_fn=dict(type='default_collate'),
+            dataset=batches(size),
+            sampler=dict(type='DefaultSampler', shuffle=False)),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-2)),
+        default_scope='detectors',
+        experiment_name=work_dir.name).train()
+
+
+@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('net', NETS, ids=lambda net: net[0].__name__)
+def test_trains_in_the_scope_of_another_project(net, scope, tmp_path):
+    model = build(net, scope, frozen_stages=0, norm_eval=True, with_cp=True)
+    backbone = model.backbone
+    assert type(backbone) is net[0]
+    before = copy.deepcopy(model.state_dict())
+    size = backbone.img_size
+    train(model, size, tmp_path)
+
+    frozen = {
+        name
+        for name, stage in (('backbone.' + part, stage)
+                            for part, stage in backbone.parts.items())
+        if stage <= 0
+    }
+    moved = {
+        name
+        for name, value in model.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved and not any(
+        name.startswith(f'{part}.') for name in moved for part in frozen)
+    statistics = {
+        f'{name}.running_mean'
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm)
+    }
+    assert statistics and not statistics & moved
+    # All that is neither frozen nor a statistic has learnt.
+    assert {
+        name.split('.')[0]
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and name in moved
+    } == {'backbone', 'lateral', 'score'}
+
+
+@pytest.mark.parametrize('net', NETS, ids=lambda net: net[0].__name__)
+def test_checkpointing_changes_no_gradient(net):
+    gradients = []
+    for with_cp in (False, True):
+        model = build(net, with_cp=with_cp).double().train()
+        model(images_for(model), mode='loss')['loss'].backward()
+        gradients.append([p.grad for p in model.parameters()])
+    for plain, checkpointed in zip(*gradients):
+        assert_same(checkpointed, plain, 1e-9)
+
+
+@pytest.mark.parametrize('net', NETS, ids=lambda net: net[0].__name__)
+def test_a_detector_is_merged_as_a_whole(net):
+    model = build(net).double().eval()
+    merged = reparameterize(model)
+    assert merged.backbone.deploy and not model.backbone.deploy
+    images = images_for(model)
+    for before, after in zip(model(images), merged(images)):
+        assert_same(after, before, 1e-9)
