@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class HostError(UserError, ImportError):
+    """A host, or a package beside it, that is missing or does not fit."""
+
+
 class ConfigError(UserError, ValueError):
     """A config that cannot be read or built."""
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
+from mmcls_repmlp.errors import HostError
+
 
 class Package(NamedTuple):
     """What is needed of a package.
@@ -45,7 +47,7 @@ def choose_host() -> str:
         'mmcls' or 'mmpretrain'.
 
     Raises:
-        ImportError: If none is, or both are: each registers a RepMLPNet of
+        HostError: If none is, or both are: each registers a RepMLPNet of
             its own, and mmengine imports mmcls wherever it finds it.
     """
     found = {
@@ -56,12 +58,12 @@ def choose_host() -> str:
     if len(found) == 1:
         return next(iter(found))
     if not found:
-        raise ImportError(
+        raise HostError(
             'mmcls_repmlp plugs into mmcls or mmpretrain, and neither is '
             'installed: run pip install "mmcls_repmlp[mmcls]", or '
             '"mmcls_repmlp[mmpretrain]"')
     names = [distribution for distribution, _ in found.values()]
-    raise ImportError(
+    raise HostError(
         f'mmcls_repmlp plugs into one host, and {" and ".join(names)} are '
         'both installed: choose one, and take the other away by '
         f'{" or ".join(f"pip uninstall {name}" for name in names)}')
@@ -74,7 +76,7 @@ def check_versions(host: str) -> None:
         host: One of :data:`HOSTS`.
 
     Raises:
-        ImportError: If a package is absent or of an unsupported version; one
+        HostError: If a package is absent or of an unsupported version; one
             sentence names it, its version and the remedy.
     """
     package, mmcv = HOSTS[host]
@@ -83,10 +85,9 @@ def check_versions(host: str) -> None:
         distribution, found = _installed(needed[name]) or (None, None)
         if found is None or not SpecifierSet(supported).contains(
                 found, prereleases=True):
-            raise ImportError(
-                f'mmcls_repmlp needs {name}{supported}, but '
-                f'{found or "none"} is installed: run pip install '
-                f'"{distribution or distributions[0]}{supported}"')
+            raise HostError(f'mmcls_repmlp needs {name}{supported}, but '
+                            f'{found or "none"} is installed: run pip install '
+                            f'"{distribution or distributions[0]}{supported}"')
 
 
 def host_module(host: str, name: str = '') -> Any:

@@ -1,5 +1,6 @@
 import pytest
 
+from mmcls_repmlp.errors import HostError, UserError
 from mmcls_repmlp.host import choice
 
 MMCLS = {'mmcls': '1.0.0rc6', 'mmcv-lite': '2.0.1'}
@@ -65,7 +66,7 @@ def test_every_kind_of_mmcv_and_of_mmengine_will_do(installed):
 ])
 def test_none_or_both_are_no_choice(installed, versions, message):
     installed(versions)
-    with pytest.raises(ImportError, match=message) as error:
+    with pytest.raises(HostError, match=message) as error:
         choice.choose_host()
     assert '\n' not in str(error.value)
 
@@ -88,6 +89,11 @@ def test_none_or_both_are_no_choice(installed, versions, message):
 def test_other_versions_are_refused_in_one_sentence(installed, versions,
                                                     package, version, message):
     installed({**versions, package: version})
-    with pytest.raises(ImportError, match=message) as error:
+    with pytest.raises(HostError, match=message) as error:
         choice.check_versions(choice.choose_host())
     assert '\n' not in str(error.value)
+
+
+def test_what_is_wrong_with_the_host_is_an_import_error_that_users_can_mend():
+    assert issubclass(HostError, ImportError)
+    assert issubclass(HostError, UserError)
