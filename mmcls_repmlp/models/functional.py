@@ -25,7 +25,7 @@ PLAIN_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
                nn.SyncBatchNorm, _BatchNormXd)
 # What these classes computed when this was imported: profilers and the like
 # replace methods of whole classes, as torch does while it traces.
-_FORWARDS = {
+FORWARDS = {
     kind: kind.forward
     for kind in (*PLAIN_CONVS, *PLAIN_NORMS, ConvModule, nn.Linear, nn.GELU)
 }
@@ -44,7 +44,7 @@ def is_plain(module: nn.Module) -> bool:
         of the class, and no hook, of its own or global, is there to see it.
     """
     kind = type(module)
-    return (_FORWARDS.get(kind) is kind.forward
+    return (FORWARDS.get(kind) is kind.forward
             and (nn.Module.__call__ is _CALL or is_traced())
             and 'forward' not in module.__dict__
             and module._compiled_call_impl is None and not has_hooks(module)

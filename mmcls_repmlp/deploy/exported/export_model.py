@@ -145,7 +145,7 @@ def write_model(model: ExportWrapper, path: Path,
     """
     try:
         with quietly():
-            _WRITERS[path.suffix](model, path, input_shape)
+            WRITERS[path.suffix](model, path, input_shape)
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters raise what they like
@@ -207,7 +207,8 @@ def _write_torchscript(model: ExportWrapper, path: Path,
     sized_script(traced, input_shape, images.dtype).save(path)
 
 
-_WRITERS = {
+# What writes each format: called with model, path and input shape.
+WRITERS = {
     '.onnx': _write_onnx,
     '.xml': _write_openvino,
     '.pt2': _write_exported_program,

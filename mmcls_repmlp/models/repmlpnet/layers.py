@@ -100,15 +100,21 @@ class ConvFFN(BaseModule):
         Without gradients and on many positions the norms are folded on the
         fly, unless somebody could tell.
         """
-        if self._repays_folding(x):
+        if self.repays_folding(x):
             return pointwise_ffn(x, _folded(self.ffn_fc1),
                                  _folded(self.ffn_fc2))
         x = for_pointwise_conv(x)
         return self.ffn_fc2(self.act(self.ffn_fc1(x)))
 
-    def _repays_folding(self, x: Tensor) -> bool:
-        # For inference on many positions, folding the norms into the weights
-        # at every call costs less than running them over the maps.
+    def repays_folding(self, x: Tensor) -> bool:
+        """Say whether to fold the norms at every call on maps like x.
+
+        For inference on many positions that costs less than running them over
+        the maps.
+
+        Args:
+            x: Maps (N, C, H, W).
+        """
         return (not self.training and not torch.is_grad_enabled()
                 and eager_on_cpu(x) and has_many_positions(x)
                 and type(self.act) is nn.GELU and is_plain(self.act)

@@ -107,7 +107,7 @@ def test_half_precision(wrapper, tmp_path, suffix, dtype):
 @pytest.mark.parametrize('suffix', RUNTIMES)
 def test_a_file_that_differs_is_not_left(wrapper, tmp_path, suffix,
                                          monkeypatch):
-    write = export._WRITERS[suffix]
+    write = export.WRITERS[suffix]
 
     def sabotaged(model, path, shape):
         with torch.no_grad():
@@ -115,7 +115,7 @@ def test_a_file_that_differs_is_not_left(wrapper, tmp_path, suffix,
             write(model, path, shape)
             model.model.weight[0] -= 1
 
-    monkeypatch.setitem(export._WRITERS, suffix, sabotaged)
+    monkeypatch.setitem(export.WRITERS, suffix, sabotaged)
     with pytest.raises(JobFailedError, match='differs .* nothing was written'):
         export_model(wrapper, tmp_path / f'model{suffix}', SHAPE)
     assert files(tmp_path) == set()
@@ -229,7 +229,7 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     def write(*_):
         raise TypeError('first\nsecond')
 
-    monkeypatch.setitem(export._WRITERS, '.pt', write)
+    monkeypatch.setitem(export.WRITERS, '.pt', write)
     with pytest.raises(JobFailedError, match=r'as .pt: .* \(first second\)'):
         export_model(small(), tmp_path / 'a.pt', SMALL)
 

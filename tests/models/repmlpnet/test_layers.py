@@ -48,7 +48,7 @@ def test_norms_are_folded_only_where_that_repays_and_is_right():
 
     def repays(x=None, **cfg):
         ffn = ConvFFN(4, 16, **cfg).double().eval()
-        return ffn._repays_folding(randn(2, 4, 2, 2) if x is None else x)
+        return ffn.repays_folding(randn(2, 4, 2, 2) if x is None else x)
 
     assert not repays()
     with torch.no_grad():
@@ -56,4 +56,4 @@ def test_norms_are_folded_only_where_that_repays_and_is_right():
         assert not repays(randn(1, 4, 2, 2)[..., :1])
         assert not repays(norm_cfg=dict(type='GN', num_groups=2))
         assert not repays(conv_cfg=dict(type='ConvWS'))
-        assert not ConvFFN(4, 16).train()._repays_folding(randn(2, 4, 2, 2))
+        assert not ConvFFN(4, 16).train().repays_folding(randn(2, 4, 2, 2))

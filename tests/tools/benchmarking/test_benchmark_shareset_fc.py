@@ -1,6 +1,6 @@
 import pytest
 import torch
-from benchmarking.benchmark_shareset_fc import (LAYERS, Layer, _runs,
+from benchmarking.benchmark_shareset_fc import (LAYERS, Layer, runs,
                                                 as_published, benchmark_fc)
 
 from mmcls_repmlp.errors import UserError
@@ -26,7 +26,7 @@ def test_training_computes_gradients(monkeypatch):
     monkeypatch.setattr(torch.autograd, 'grad',
                         lambda out, inputs: seen.append(len(inputs)))
     for train in (False, True):
-        for run in _runs(Layer(3, 2, 4), 2, train):
+        for run in runs(Layer(3, 2, 4), 2, train):
             run()
     assert seen == [3] * 4
 

@@ -72,7 +72,7 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
     rows = []
     for name, batch in product(names, batches):
         times = zip(
-            *alternate(*_runs(LAYERS[name], batch, train), rounds=rounds))
+            *alternate(*runs(LAYERS[name], batch, train), rounds=rounds))
         row = FcRow(name, batch,
                     *(1e3 * statistics.median(seconds) for seconds in times))
         report(f'{name:12}{batch:6}{row.published:11.2f}{row.products:10.2f}'
@@ -89,8 +89,9 @@ def as_published(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return out.view(m, s, -1)
 
 
-def _runs(layer: Layer, batch: int,
-          train: bool) -> Iterator[Callable[[], object]]:
+def runs(layer: Layer, batch: int,
+         train: bool) -> Iterator[Callable[[], object]]:
+    """Yield a run of every formulation, on the same numbers."""
     rows, sets, q = layer
     x = torch.randn(batch * rows, sets, q, requires_grad=train)
     weight = torch.randn(sets * q, q, 1, 1, requires_grad=train)
