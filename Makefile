@@ -37,7 +37,7 @@ quick: $(READY)
 	$(BIN)/python -m pytest -m 'not slow and not heavy'
 
 test-hosts: $(HOSTS)/.ready
-	$(HOSTS)/mmpretrain/bin/python -m pytest
+	$(HOSTS)/mmpretrain/bin/python -m pytest $(ARGUMENTS)
 	$(HOSTS)/onedl-mmpretrain/bin/python -m pytest $(NAMED)
 
 test-processors: $(READY)

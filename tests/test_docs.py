@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.host import NAME
 from mmcls_repmlp.plugin.model_index import indexed_models
 from tests.helpers import ROOT
 
@@ -268,7 +269,8 @@ def test_a_page_with_code_was_found():
 
 @every_page
 def test_python_runs_in_order(page):
-    exec('\n'.join(python(page)), {})
+    # Pages speak of mmcls; the host may be another.
+    exec(re.sub(r'\bmmcls\b', NAME, '\n'.join(python(page))), {})
 
 
 @every_page

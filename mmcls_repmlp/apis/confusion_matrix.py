@@ -14,10 +14,11 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mmcls_repmlp.apis._shared.config import loader_config, read_config
+from mmcls_repmlp.apis._shared.config import loader_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.apis._shared.labels import match_classes, names_of
 from mmcls_repmlp.apis._shared.model import fill_model
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.host import ConfusionMatrix
@@ -29,7 +30,7 @@ _READABLE = 50  # classes whose names and counts can be read in a picture
 _PRINTABLE = 20  # classes whose matrix fits a terminal
 
 
-def confusion_matrix(config: str | Path,
+def confusion_matrix(config: str | Path | None,
                      checkpoint: str | Path,
                      out: str | Path | None = None,
                      include_values: bool = False,
@@ -41,7 +42,7 @@ def confusion_matrix(config: str | Path,
     """Test a checkpoint on the config's test data, class by class.
 
     Args:
-        config: Path of the config.
+        config: Path of the config; None for the one in the checkpoint.
         checkpoint: Path or URL of a checkpoint that fits it. No file of
             predictions: such files are pickles of tensors, which cannot be
             read without running what they say.
@@ -68,7 +69,7 @@ def confusion_matrix(config: str | Path,
     if out is not None:
         check_suffix(out, _SUFFIXES, 'a matrix')
         check_writable(out, force)
-    cfg = read_config(config, cfg_options)
+    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     loader_config(cfg, 'test')
     model = fill_model(cfg, checkpoint, device, key=key)[0]
     loader = open_loader(cfg, 'test')

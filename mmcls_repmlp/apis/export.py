@@ -12,10 +12,10 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._command_line.choices import INT8, PRECISIONS
-from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.export_images import some_images
 from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
 from mmcls_repmlp.apis._shared.model import fill_model
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.apis._shared.write_int8 import write_int8
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.deploy import fuse_for_inference
@@ -38,7 +38,7 @@ _WITHOUT = {
 }
 
 
-def export_checkpoint(config: str | Path,
+def export_checkpoint(config: str | Path | None,
                       checkpoint: str | Path,
                       out: str | Path,
                       precision: str = 'fp32',
@@ -55,7 +55,8 @@ def export_checkpoint(config: str | Path,
     classes are, and the SHA-256 of every part.
 
     Args:
-        config: Config of the model, of either form.
+        config: Config of the model, of either form; None for the one in the
+            checkpoint.
         checkpoint: Path or URL of a training or deploy checkpoint.
         out: File to write: .onnx, .xml, .pt2 or .pt.
         precision: 'fp32', 'fp16', 'bf16' or 'int8' (.onnx). Defaults to
@@ -90,7 +91,7 @@ def export_checkpoint(config: str | Path,
         raise UserError(f'{option("precision", INT8)} and '
                         f'{option("calibrate", "FOLDER")} go together: '
                         'give both or none')
-    cfg = read_config(config, cfg_options)
+    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     report(f'[1/3] reading {checkpoint}')
     model, raw = fill_model(cfg, checkpoint, either_form=True, key=key)
     input_shape = (cfg.model.backbone.get('in_channels', 3),

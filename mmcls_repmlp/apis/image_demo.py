@@ -12,10 +12,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.apis._shared.config import (loader_config, read_config,
-                                              user_errors)
+from mmcls_repmlp.apis._shared.config import loader_config, user_errors
 from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.apis._shared.pictures import readable, white
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
@@ -31,7 +31,7 @@ _LETTERS, _PITCH, _MARGIN = 8, 7, 8
 
 def classify_image(
         image: str | Path,
-        config: str | Path,
+        config: str | Path | None,
         checkpoint: str | Path,
         out: str | Path | None = None,
         device: str = 'cpu',
@@ -43,7 +43,7 @@ def classify_image(
 
     Args:
         image: The file.
-        config: Path of the config.
+        config: Path of the config; None for the one in the checkpoint.
         checkpoint: Path or URL of a checkpoint, in the form of the config.
         out: Picture to draw, .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
@@ -65,7 +65,7 @@ def classify_image(
         check_suffix(out, _SUFFIXES, 'a picture')
         check_writable(out, force)
     pixels = _read(image)
-    cfg = read_config(config, cfg_options)
+    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     loader = loader_config(cfg, 'test')
     model, content = fill_model(cfg, checkpoint, device, key=key)
     predicted = _predict(model, loader.dataset, image)

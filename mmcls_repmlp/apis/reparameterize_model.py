@@ -12,8 +12,9 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmcls_repmlp.apis._shared.config import read_config, user_errors
+from mmcls_repmlp.apis._shared.config import user_errors
 from mmcls_repmlp.apis._shared.model import build_model, build_on_meta
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
                                       load_strictly, read_checkpoint,
                                       state_dict_of, write_checkpoint)
@@ -41,7 +42,7 @@ class Conversion(NamedTuple):
 
 
 def reparameterize_checkpoint(
-        config: str | Path,
+        config: str | Path | None,
         src: str | Path,
         dst: str | Path,
         deploy_cfg: str | Path | None = None,
@@ -52,7 +53,7 @@ def reparameterize_checkpoint(
     """Convert a training checkpoint and write it if it proves equal.
 
     Args:
-        config: Config of the training form.
+        config: Config of the training form; None for the one in ``src``.
         src: Path or URL of the training checkpoint.
         dst: File to write, ending in .pth or .pt.
         deploy_cfg: File to write the deploy config to. Defaults to none.
@@ -69,7 +70,8 @@ def reparameterize_checkpoint(
         JobFailedError: If the outputs differ; nothing is written then.
     """
     _check_targets(src, dst, deploy_cfg, force)
-    cfg = _training_config(config, cfg_options)
+    cfg, src, name = config_for(config, src, cfg_options)
+    _check_training_form(cfg, name)
     report(f'[1/5] reading {src}')
     checkpoint = read_checkpoint(src)
     state_dict = state_dict_of(checkpoint, src, key)
@@ -103,17 +105,14 @@ def _check_targets(src: str | Path, dst: str | Path,
         check_writable(deploy_cfg, force)
 
 
-def _training_config(config: str | Path,
-                     options: Mapping[str, Any] | None) -> Config:
-    cfg = read_config(config, options)
+def _check_training_form(cfg: Config, name: str | Path) -> None:
     backbone = cfg.model.get('backbone')
     if not isinstance(backbone, Mapping):
-        raise ConfigError(f'config {str(config)!r} has no model.backbone to '
+        raise ConfigError(f'config {str(name)!r} has no model.backbone to '
                           'convert')
     if backbone.get('deploy'):
-        raise ConfigError(f'config {str(config)!r} is a deploy config '
+        raise ConfigError(f'config {str(name)!r} is a deploy config '
                           '(backbone deploy=True): give the training config')
-    return cfg
 
 
 def _load(model: BaseModel, cfg: Config, state_dict: dict[str, Tensor],

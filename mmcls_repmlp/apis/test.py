@@ -17,13 +17,14 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.choices import METRICS
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
-                                              read_config, set_launcher,
+                                              set_launcher,
                                               set_loader_defaults,
                                               set_work_dir)
 from mmcls_repmlp.apis._shared.labels import match_loop, outputs_of
 from mmcls_repmlp.apis._shared.metrics import check_metrics
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.apis._shared.pictures import READABLE, check_folder
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
@@ -41,7 +42,7 @@ _OPTIONS = {
 }
 
 
-def test(config: str | Path,
+def test(config: str | Path | None,
          checkpoint: str | Path,
          metrics: Sequence[str] = (),
          metric_options: Mapping[str, Any] | None = None,
@@ -57,7 +58,7 @@ def test(config: str | Path,
     """Test a checkpoint, which must fit the config's model exactly.
 
     Args:
-        config: Path of the config.
+        config: Path of the config; None for the one in the checkpoint.
         checkpoint: Path or URL of the checkpoint.
         metrics: Names out of ``choices.METRICS``. Defaults to what the config
             evaluates.
@@ -85,7 +86,7 @@ def test(config: str | Path,
             usable.
         ImageError: If an image cannot be read.
     """
-    cfg = read_config(config, cfg_options)
+    cfg, checkpoint, config = config_for(config, checkpoint, cfg_options)
     if cfg.get('test_dataloader') is None:
         raise UserError(f'config {str(config)!r} has no test_dataloader')
     if out is not None:

@@ -11,9 +11,10 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmcls_repmlp.apis._shared.config import loader_config, read_config
+from mmcls_repmlp.apis._shared.config import loader_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.apis._shared.model import fill_model
+from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.host import gt_labels
 from mmcls_repmlp.training import Verification, verify
@@ -21,7 +22,7 @@ from mmcls_repmlp.training import Verification, verify
 _RATES = (1e-3, 1e-2, 1e-1)
 
 
-def verify_pairs(config: str | Path,
+def verify_pairs(config: str | Path | None,
                  checkpoint: str | Path,
                  folder: str | Path | None = None,
                  out: str | Path | None = None,
@@ -34,7 +35,7 @@ def verify_pairs(config: str | Path,
     """Compare the features of pairs of images, same and different identities.
 
     Args:
-        config: Path of the config.
+        config: Path of the config; None for the one in the checkpoint.
         checkpoint: Path or URL of a checkpoint that fits it.
         folder: Folder of images, a subfolder for each identity, which need
             not be those trained on. Defaults to the config's test data.
@@ -58,7 +59,7 @@ def verify_pairs(config: str | Path,
     if out is not None:
         check_suffix(out, ('.png', ), 'the curve')
         check_writable(out, force)
-    cfg = read_config(config, cfg_options)
+    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     loader = loader_config(cfg, 'test')
     if folder is not None:
         loader.dataset = dict(

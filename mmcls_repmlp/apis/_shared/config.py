@@ -40,7 +40,24 @@ def read_config(path: str | Path,
         ConfigError: If the file does not exist or is no valid config, or a
             setting has no place in it.
     """
-    config = _read(path)
+    return change_config(_read(path), path, options)
+
+
+def change_config(config: Config, path: str | Path,
+                  options: Mapping[str, Any] | None) -> Config:
+    """Change settings of a config that was read, and complete it.
+
+    Args:
+        config: The config; it is changed.
+        path: Where it comes from, for messages.
+        options: Settings to change, by dotted key; None for none.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: As :func:`read_config`.
+    """
     options = dict(options or {})
     check_options(config, options)
     with user_errors(f'the settings given do not go with {str(path)!r}'):

@@ -1,0 +1,224 @@
+"""The config that a checkpoint carries, read as data and never executed."""
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.registry import root as mmengine_registries
+
+from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
+from mmcls_repmlp.checkpoints.download import WEB
+from mmcls_repmlp.errors import CheckpointError, ConfigError, shortened
+from mmcls_repmlp.host import DEFAULT_SCOPE, MODELS, NAME
+from mmcls_repmlp.training.hooks import numbered_checkpoints
+
+from .config import change_config, read_config
+
+# What testing, merging, exporting and drawing read. Hooks, folders to write
+# to and the like are for the training that is over.
+_KEPT = ('data_preprocessor', 'default_scope', 'model', 'test_cfg',
+         'test_dataloader', 'test_evaluator', 'train_dataloader', 'tta_model',
+         'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator')
+# Whose classes may be named: what mmengine finds by itself is imported, and
+# called, whatever it is.
+_OURS = 'mmcls_repmlp.'
+_PARTS = ('datasets', 'evaluation', 'models.backbones', 'models.classifiers',
+          'models.heads', 'models.losses', 'models.necks', 'models.tta',
+          'models.utils')
+_OTHERS = (*(f'{NAME}.{part}' for part in _PARTS), 'mmcv.cnn',
+           'mmcv.transforms', 'mmengine.dataset', 'mmengine.evaluator',
+           'mmengine.model', 'mmengine.runner', 'torch.nn')
+# These load what a name on the web stands for.
+_SCOPES = dict.fromkeys(('mmengine', NAME, DEFAULT_SCOPE))
+_NEVER = ('TimmClassifier', 'HuggingFaceClassifier')
+_LONGEST = 1_000_000
+_SHOWN = 60
+
+
+class Named(NamedTuple):
+    """A config, and the checkpoint that it is for.
+
+    Attributes:
+        cfg: The config.
+        checkpoint: Path or URL of the checkpoint.
+        name: What the config is called by: its path, or the checkpoint's.
+    """
+    cfg: Config
+    checkpoint: str | Path
+    name: str | Path
+
+
+def config_for(config: str | Path | None,
+               checkpoint: str | Path,
+               options: Mapping[str, Any] | None = None) -> Named:
+    """Read a config, or the one that a checkpoint carries if none is named.
+
+    Args:
+        config: The file; None for the checkpoint's own.
+        checkpoint: Path or URL of a checkpoint, or the work folder of a
+            training, whose newest one is meant.
+        options: Settings to change, by dotted key. Defaults to none.
+
+    Raises:
+        ConfigError: If the config cannot be read, is none, or names what is
+            no part of a RepMLP classifier.
+        CheckpointError: If there is no checkpoint.
+    """
+    checkpoint = _newest(checkpoint)
+    if config is not None:
+        return Named(read_config(config, options), checkpoint, config)
+    cfg = recorded_config(meta_of(read_checkpoint(checkpoint)), checkpoint)
+    if not str(checkpoint).startswith(WEB):
+        cfg.work_dir = str(Path(checkpoint).parent)
+    return Named(
+        change_config(cfg, checkpoint, options), checkpoint, checkpoint)
+
+
+def _newest(checkpoint: str | Path) -> str | Path:
+    if str(checkpoint).startswith(WEB) or not Path(checkpoint).is_dir():
+        return checkpoint
+    found = numbered_checkpoints(checkpoint)
+    if not found:
+        raise CheckpointError(
+            f'folder {str(checkpoint)!r} holds no epoch_N.pth or iter_N.pth: '
+            'name the checkpoint itself')
+    return found[0][1]
+
+
+def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
+    """Read the config in a checkpoint's ``meta`` as data.
+
+    Args:
+        meta: What the checkpoint says about itself.
+        source: Its path or URL, for messages.
+
+    Returns:
+        What testing needs of the config: model and data, no hooks.
+
+    Raises:
+        ConfigError: If there is none, or it is not plain data for a
+            classifier with a backbone of this package.
+    """
+    text = meta.get('cfg') or meta.get('config')
+    if not isinstance(text, str):
+        raise ConfigError(f'checkpoint {str(source)!r} carries no config: '
+                          'name one before it')
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError(f'it is longer than {_LONGEST:,} characters')
+        settings = {
+            key: value
+            for key, value in _settings(text).items() if key in _KEPT
+        }
+        _check_backbone(settings)
+        for name in _types(settings):
+            _check_type(name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = shortened(str(error) or type(error).__name__, _SHOWN * 2)
+        raise ConfigError(
+            f'the config that checkpoint {str(source)!r} carries is not used '
+            f'({reason}): name a config before it') from error
+    return Config(settings)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    found = {}
+    for statement in ast.parse(text).body:
+        if not (isinstance(statement, ast.Assign) and len(statement.targets)
+                == 1 and isinstance(statement.targets[0], ast.Name)):
+            raise ValueError(f'line {statement.lineno} sets no single name')
+        found[statement.targets[0].id] = _value(statement.value)
+    return found
+
+
+def _value(node: ast.expr) -> Any:
+    """Compute what literals and calls of ``dict`` stand for, only."""
+    if _calls_dict(node):
+        return {
+            **{
+                key: value
+                for part in node.args
+                for key, value in _value(part).items()
+            },
+            **{
+                keyword.arg: _value(keyword.value)
+                for keyword in node.keywords
+            }
+        }
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {
+            ast.literal_eval(key): _value(value)
+            for key, value in zip(node.keys, node.values) if key is not None
+        }
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = map(_value, node.elts)
+        return [*values] if isinstance(node, ast.List) else tuple(values)
+    return ast.literal_eval(node)
+
+
+def _calls_dict(node: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(
+        node.func, ast.Name) and node.func.id == 'dict' and all(
+            isinstance(part, ast.Dict)
+            for part in node.args) and all(keyword.arg is not None
+                                           for keyword in node.keywords)
+
+
+def _check_backbone(settings: Mapping[str, Any]) -> None:
+    model = settings.get('model')
+    backbone = model.get('backbone') if isinstance(model, Mapping) else None
+    name = backbone.get('type') if isinstance(backbone, Mapping) else None
+    if not _is_of(name, (_OURS, )):
+        raise ValueError('its backbone is none of this package')
+
+
+def _types(settings: Any) -> Iterator[Any]:
+    """Yield every ``type``, wherever it stands."""
+    if isinstance(settings, Mapping):
+        if 'type' in settings:
+            yield settings['type']
+        for value in settings.values():
+            yield from _types(value)
+    elif isinstance(settings, (list, tuple)):
+        for value in settings:
+            yield from _types(value)
+
+
+def _check_type(name: Any) -> None:
+    if str(name).endswith(_NEVER) or not _is_of(name, (_OURS, *_OTHERS)):
+        raise ValueError(f'it names {shortened(repr(name), _SHOWN)}, which is '
+                         'no part of such a classifier')
+
+
+def _is_of(name: Any, packages: tuple[str, ...]) -> bool:
+    """Say whether all that is registered under a name is of some packages.
+
+    Unlike mmengine's ``get``, this imports nothing that a name spells.
+    """
+    if not isinstance(name, str):
+        return False
+    scope, _, plain = name.rpartition('.')
+    if scope not in ('', *_SCOPES):
+        return False
+    MODELS.import_from_location()
+    found = [
+        registry.module_dict[plain] for registry in _registries()
+        if plain in registry.module_dict
+    ]
+    return bool(found) and all(
+        str(getattr(kind, '__module__', '')).startswith(packages)
+        for kind in found)
+
+
+def _registries() -> Iterator[Registry]:
+    roots = (
+        value for value in vars(mmengine_registries).values()
+        if isinstance(value, Registry))
+    for root in roots:
+        yield root
+        for scope in {*root.children} & {*_SCOPES}:
+            yield root.children[scope]

@@ -1,0 +1,128 @@
+import copy
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis._shared.recorded_config import (config_for,
+                                                       recorded_config)
+from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
+from mmcls_repmlp.errors import CheckpointError, ConfigError
+from tests.helpers import code_making
+
+MODEL = ("model = dict(type='ImageClassifier', backbone=dict("
+         "type='RepMLPNet', arch='T'{}))\n")
+
+
+def text_of(path):
+    return meta_of(read_checkpoint(path))['cfg']
+
+
+def test_the_trainings_own_config_is_read_again(project):
+    cfg, checkpoint, name = config_for(None, project.trained)
+    named = read_config(project.config)
+    assert checkpoint == name == project.trained
+    for key in ('model', 'data_preprocessor', 'test_dataloader',
+                'test_evaluator', 'default_scope'):
+        if key == 'test_dataloader':  # training has completed it
+            cfg[key].pop('pin_memory')
+        assert cfg[key] == named[key], key
+    assert cfg.work_dir == str(project.work_dir)
+    assert not {'default_hooks', 'custom_hooks', 'load_from'} & {*cfg}
+
+
+def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
+    for config in (None, project.config):
+        assert config_for(config,
+                          project.work_dir).checkpoint == project.trained
+    with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
+        config_for(None, tmp_path)
+
+
+def test_settings_are_changed_as_in_a_file(project):
+    cfg = config_for(None, project.trained, {
+        'test_dataloader.batch_size': 3
+    }).cfg
+    assert cfg.test_dataloader.batch_size == 3
+    with pytest.raises(ConfigError, match='cannot be made'):
+        config_for(None, project.trained, {'model.type.x': 1})
+
+
+def test_every_kind_of_value_is_read_as_it_was_written():
+    written = Config(
+        dict(
+            model=dict(
+                type='ImageClassifier',
+                backbone=dict(
+                    type='RepMLPNet',
+                    arch={
+                        'channels': [8, 16],
+                        'a b': (1, ),
+                        3: None
+                    },
+                    drop_path_rate=-1e-3,
+                    deploy=True,
+                    name='it\'s "é"\n\\'))))
+    read = recorded_config(dict(cfg=written.pretty_text), 'a.pth')
+    assert read.model.to_dict() == written.model.to_dict()
+
+
+@pytest.mark.parametrize(('text', 'reason'), [
+    ('import os', 'sets no single name'),
+    ('a = b = 1', 'sets no single name'),
+    ('model[0] = 1', 'sets no single name'),
+    (f'{MODEL.format("")}x = __import__("os")', 'malformed'),
+    (f'{MODEL.format("")}x = [a for a in (1, )]', 'malformed'),
+    (MODEL.format(', x=open("/etc/passwd")'), 'malformed'),
+    (MODEL.format(', **dict(x=1)')[:-2], 'was never closed'),
+    ('model = dict(', 'was never closed'),
+    ('(' * 500 + ')' * 500, 'nested'),
+    ('model = 1', 'its backbone is none of this package'),
+    ("model = dict(backbone=dict(type='ResNet'))", 'its backbone is none'),
+    ("model = dict(backbone=dict(type=['RepMLPNet']))", 'its backbone is'),
+    (MODEL.format(", x=dict(type='os.system')"), "it names 'os.system'"),
+    (MODEL.format(", x=[dict(type='antigravity')]"), "names 'antigravity'"),
+    (MODEL.format(", x=dict(type='subprocess.Popen', args='true')"),
+     "it names 'subprocess.Popen', which is no part of such a classifier"),
+    (MODEL.format(", x=dict(type='CheckpointHook')"), 'CheckpointHook'),
+    (MODEL.format(", x=dict(type='TimmClassifier')"), 'TimmClassifier'),
+    (MODEL.format(', x=dict(type=1)'), 'it names 1'),
+    ('x = 1\n' * 200_000, 'longer than 1,000,000 characters'),
+])
+def test_what_is_not_plain_data_of_ours_is_refused(text, reason):
+    with pytest.raises(ConfigError, match='name a config before it$') as error:
+        recorded_config(dict(cfg=text), 'a.pth')
+    assert reason in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize('meta', [{}, dict(cfg=None), dict(cfg=b'x = 1')])
+def test_a_checkpoint_without_a_config_says_so(meta):
+    with pytest.raises(ConfigError, match="'a.pth' carries no config"):
+        recorded_config(meta, 'a.pth')
+
+
+def test_no_line_of_it_runs(project, tmp_path):
+    content = torch.load(project.trained, weights_only=False)
+    made = tmp_path / 'made'
+    path = tmp_path / 'hostile.pth'
+    for text in (code_making(made), f'x = {code_making(made)}',
+                 f'custom_imports = dict(imports=["{tmp_path.name}"])'):
+        meta = {**content['meta'], 'cfg': text_of(project.trained) + text}
+        torch.save(dict(content, meta=meta), path)
+        try:
+            config_for(None, path)
+        except ConfigError:
+            pass
+        assert not made.exists()
+
+
+def test_what_merging_writes_carries_its_own_form(project, tmp_path):
+    path = shutil.copy(project.merged, tmp_path)
+    cfg = config_for(None, path).cfg
+    assert cfg.model.backbone.deploy is True
+    trained = copy.deepcopy(config_for(None, project.trained).cfg.model)
+    trained.backbone.deploy = True
+    assert cfg.model == trained
