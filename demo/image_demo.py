@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_force(parser)
     add_cfg_options(parser)
     return run_tool(parser, 'mmcls_repmlp.apis.image_demo:classify_image',
-                    parser.parse_args(argv))
+                    parser.parse_intermixed_args(argv))
 
 
 if __name__ == '__main__':

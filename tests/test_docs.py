@@ -101,7 +101,8 @@ def parser_of(tool):
     spec.loader.exec_module(module)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(
             ParserError) as made:
-        patch.setattr(argparse.ArgumentParser, 'parse_args', parse)
+        for name in ('parse_args', 'parse_intermixed_args'):
+            patch.setattr(argparse.ArgumentParser, name, parse)
         module.main([])
     return made.value.args[0]
 
@@ -277,10 +278,10 @@ def test_python_runs_in_order(page):
 def test_every_command_is_understood(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     for tool, *argv in commands(page):
-        args = vars(parser_of(tool).parse_args(argv))
+        args = vars(parser_of(tool).parse_intermixed_args(argv))
         given = {word.split('=')[0] for word in argv if word.startswith('--')}
         assert given <= options(tool), tool
-        if not args.get('config', 'CONFIG').isupper():
+        if not (args.get('config') or 'CONFIG').isupper():
             read_config(args['config'], args.get('cfg_options'))
 
 

@@ -34,7 +34,8 @@ def test_ours_is_registered_whatever_is_imported_first(first):
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
                           capture_output=True,
                           text=True)
-    assert done.stdout.split('.')[0] == 'mmcls_repmlp', done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.split('.')[0] == 'mmcls_repmlp', done.stderr
 
 
 def examples(page):

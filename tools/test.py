@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--show-dir', help='folder for images with their predictions')
     parser.add_argument(
         '--tta', action='store_true', help='average over flipped images')
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if 'out_item' in args and 'out' not in args:
         parser.error('--out-item needs --out FILE')
     return run_tool(parser, 'mmcls_repmlp.apis.test:test', args)

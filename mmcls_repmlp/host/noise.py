@@ -1,23 +1,32 @@
 """Warnings of the host that no user can mend, and that are not shown."""
 from __future__ import annotations
 
+import io
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+
+_ONEDL = 'Could not import OneDL\n'
 
 
 @contextmanager
 def without_import_noise() -> Iterator[None]:
-    """Silence the warnings that importing a host causes.
+    """Silence what importing a host says.
 
-    mmcv-lite has no compiled operators, which no model here needs, and
-    mmengine touches deprecated parts of torch.
+    mmcv-lite has no compiled operators, which no model here needs, mmengine
+    touches deprecated parts of torch, and onedl-mmpretrain prints that a product
+    of its maintainers is not installed.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Fail to import')
-        warnings.filterwarnings('ignore', category=DeprecationWarning)
-        warnings.filterwarnings('ignore', category=FutureWarning)
-        yield
+    printed = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(printed):
+            warnings.filterwarnings('ignore', 'Fail to import')
+            warnings.filterwarnings('ignore', category=DeprecationWarning)
+            warnings.filterwarnings('ignore', category=FutureWarning)
+            yield
+    finally:
+        sys.stdout.write(printed.getvalue().replace(_ONEDL, ''))
 
 
 def hush_mmengine() -> None:

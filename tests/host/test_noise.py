@@ -8,13 +8,16 @@ import pytest
 from mmcls_repmlp.host import NAME, without_import_noise
 
 
-def test_noise_is_silenced_and_nothing_else():
+def test_noise_is_silenced_and_nothing_else(capsys):
     with pytest.warns(UserWarning, match='worth reading') as seen, \
             without_import_noise():
         warnings.warn('Fail to import ``Something``', stacklevel=1)
         warnings.warn('old', DeprecationWarning, stacklevel=1)
         warnings.warn('worth reading', stacklevel=1)
+        print('Could not import OneDL')
+        print('printed by a config')
     assert len(seen) == 1
+    assert capsys.readouterr().out == 'printed by a config\n'
 
 
 def test_importing_the_package_prints_nothing():

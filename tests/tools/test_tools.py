@@ -203,7 +203,7 @@ def test_no_tool_runs_code_from_a_checkpoint(project, tmp_path, work_dir,
     [(['a', 'b', '--metrics', 'mAP'
        ], "'mAP' (choose from 'accuracy', 'precision'"),
      (['a', 'b', '--out-item', 'pred'], '--out-item needs --out FILE'),
-     (['a'], 'checkpoint')])
+     ([], 'checkpoint')])
 def test_wrong_arguments_of_test(capsys, argv, message):
     with pytest.raises(SystemExit) as exit_:
         call('test.py', *argv)
@@ -325,3 +325,23 @@ def test_tools_of_mmcls_refuse_the_wrong_form(project, tmp_path):
     assert refused.returncode == 1
     assert 'reparameterize_model.py' in refused.stderr
     assert 'accuracy/top1' not in refused.stdout
+
+
+def test_the_config_may_be_left_out(project, tmp_path, capsys):
+    merged, model = tmp_path / 'merged.pth', tmp_path / 'model.pt2'
+    assert call(CONVERT, project.work_dir, '--force', merged) == 0
+    assert call('test.py', '--work-dir', tmp_path, merged, '--metrics',
+                'accuracy') == 0
+    assert call('deployment/export.py', merged, model) == 0
+    assert call('analysis_tools/confusion_matrix.py', project.work_dir) == 0
+    weights = [
+        read_checkpoint(path)['state_dict'] for path in (merged,
+                                                         project.merged)
+    ]
+    for name, value in weights[1].items():
+        assert_same(weights[0][name], value, 0.)
+    capsys.readouterr()
+    bare = tmp_path / 'bare.pth'
+    torch.save(weights[0], bare)
+    assert call('test.py', bare) == 2
+    assert 'carries no config: name one before it' in capsys.readouterr().err

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_cfg_options(parser)
     return run_tool(parser,
                     'mmcls_repmlp.apis.confusion_matrix:confusion_matrix',
-                    parser.parse_args(argv))
+                    parser.parse_intermixed_args(argv))
 
 
 if __name__ == '__main__':

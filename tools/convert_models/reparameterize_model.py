@@ -4,15 +4,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, new_parser,
-                              run_tool)
+from mmcls_repmlp_cli import (add_cfg_options, add_config, add_force, add_key,
+                              new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(__doc__)
-    parser.add_argument('config', help='config file of the training form')
-    parser.add_argument('src', help='training checkpoint, a file or URL')
+    add_config(parser, 'config of the training form')
+    parser.add_argument(
+        'src', help='training checkpoint, a file, URL or work folder')
     parser.add_argument('dst', help='deploy checkpoint to write')
     parser.add_argument(
         '--deploy-cfg',
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_tool(
         parser,
         'mmcls_repmlp.apis.reparameterize_model:reparameterize_checkpoint',
-        parser.parse_args(argv))
+        parser.parse_intermixed_args(argv))
 
 
 if __name__ == '__main__':

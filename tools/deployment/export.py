@@ -4,16 +4,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, add_size,
-                              choices, new_parser, run_tool)
+from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
+                              add_force, add_size, choices, new_parser,
+                              run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(__doc__)
-    parser.add_argument('config', help='config file of either form')
-    parser.add_argument('checkpoint', help='training or deploy checkpoint')
-    add_key(parser)
+    add_config_and_checkpoint(parser)
     parser.add_argument('out', help='file to write: .onnx, .xml, .pt2, .pt')
     parser.add_argument(
         '--precision',
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_force(parser)
     add_cfg_options(parser)
     return run_tool(parser, 'mmcls_repmlp.apis.export:export_checkpoint',
-                    parser.parse_args(argv))
+                    parser.parse_intermixed_args(argv))
 
 
 if __name__ == '__main__':

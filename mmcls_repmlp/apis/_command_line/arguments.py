@@ -47,10 +47,28 @@ class KeyValue(argparse.Action):
 
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add ``config`` and ``checkpoint``, which belong together."""
-    parser.add_argument('config', help='config file')
+    add_config(parser)
     parser.add_argument(
-        'checkpoint', help='checkpoint that fits it, a file or URL')
+        'checkpoint',
+        help='checkpoint that fits it, a file or URL, or the work folder of a '
+        'training for its newest one')
     add_key(parser)
+
+
+def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
+    """Add ``config``, which may be left out before a checkpoint.
+
+    Args:
+        parser: The tool's parser; it must read its arguments by
+            ``parse_intermixed_args``, or an option between two files would
+            part them.
+        what: Which config it is. Defaults to 'config'.
+    """
+    parser.add_argument(
+        'config',
+        nargs='?',
+        default=None,
+        help=f'{what} file; default: the config that the checkpoint carries')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:

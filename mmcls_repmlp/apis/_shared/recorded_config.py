@@ -21,8 +21,8 @@ from .config import change_config, read_config
 # What testing, merging, exporting and drawing read. Hooks, folders to write
 # to and the like are for the training that is over.
 _KEPT = ('data_preprocessor', 'default_scope', 'model', 'test_cfg',
-         'test_dataloader', 'test_evaluator', 'train_dataloader', 'tta_model',
-         'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator')
+         'test_dataloader', 'test_evaluator', 'tta_model', 'tta_pipeline',
+         'val_cfg', 'val_dataloader', 'val_evaluator')
 # Whose classes may be named: what mmengine finds by itself is imported, and
 # called, whatever it is.
 _OURS = 'mmcls_repmlp.'
