@@ -14,6 +14,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('config', help='config file')
     add_runner_arguments(parser)
     parser.add_argument(
+        '--data',
+        metavar='FOLDER',
+        help="photos to train on in place of the config's data: a subfolder "
+        'for each class, or train and val of such')
+    parser.add_argument(
         '--resume',
         nargs='?',
         const=choices.LATEST,

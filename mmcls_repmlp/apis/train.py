@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmcls_repmlp.apis._before_training.check_data import check_images
 from mmcls_repmlp.apis._before_training.classes import (check_classes,
                                                         check_start_classes)
+from mmcls_repmlp.apis._before_training.own_folder import use_folder
 from mmcls_repmlp.apis._before_training.pretrained import (check_pretrained,
                                                            fetch_pretrained)
 from mmcls_repmlp.apis._before_training.rehearsal import rehearse
@@ -47,7 +48,8 @@ def train(config: str | Path,
           launcher: str = 'none',
           seed: int | None = None,
           check_data: bool = False,
-          force: bool = False) -> BaseModel:
+          force: bool = False,
+          data: str | Path | None = None) -> BaseModel:
     """Train the model of a config and validate it as the config says.
 
     Args:
@@ -67,6 +69,8 @@ def train(config: str | Path,
             to False.
         force: Whether checkpoints of another training in the work folder may
             be removed. Defaults to False.
+        data: Folder of photos, a subfolder for each class, to use in place of
+            the config's data. Defaults to None.
 
     Returns:
         The trained model.
@@ -78,6 +82,7 @@ def train(config: str | Path,
             message says what is left.
     """
     cfg = read_config(config, cfg_options)
+    use_folder(cfg, data)
     set_work_dir(cfg, config, work_dir)
     if no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

@@ -90,7 +90,7 @@ def _download(url: str, path: Path) -> None:
                 error.close()  # it is the server's answer too
             if getattr(error, 'errno', None) in _DISK_FULL:
                 raise
-            raise _not_fetched(url, error) from error
+            raise _not_fetched(url, error, path) from error
         if not _has_its_hash(temporary):
             raise CheckpointError(
                 f'checkpoint {shown(url)} has another hash than its name '
@@ -98,11 +98,17 @@ def _download(url: str, path: Path) -> None:
                 'kept, try again or take it from elsewhere')
 
 
-def _not_fetched(url: str, error: Exception) -> CheckpointError:
+def _not_fetched(url: str,
+                 error: Exception,
+                 path: Path | None = None) -> CheckpointError:
+    where = ''
+    if path is not None:
+        where = (f', which is looked for as {path.name!r} in '
+                 f'{str(path.parent)!r}')
     return CheckpointError(
-        f'checkpoint {shown(url)} cannot be fetched: check the address, or '
-        'download it by hand and give the file '
-        f'({shortened(str(error), 90)})')
+        f'checkpoint {shown(url)} cannot be fetched '
+        f'({shortened(str(error), 90)}): check the address, or download the '
+        f'file by hand{where}')
 
 
 def _receive(url: str, path: Path) -> None:

@@ -15,8 +15,8 @@ def without_import_noise() -> Iterator[None]:
     """Silence what importing a host says.
 
     mmcv-lite has no compiled operators, which no model here needs, mmengine
-    touches deprecated parts of torch, and onedl-mmpretrain prints that a product
-    of its maintainers is not installed.
+    touches deprecated parts of torch, and onedl-mmpretrain prints that a
+    product of its maintainers is not installed.
     """
     printed = io.StringIO()
     try:

@@ -29,6 +29,9 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         optimizer: The optimizer or its wrapper.
         end: Steps of the training; a runner fills it in.
         warmup: Steps of the warm-up; a shorter training is all warm-up.
+            Defaults to None: ``warmup_ratio`` says it.
+        warmup_ratio: Part of the training that is warm-up, in [0, 1].
+            Defaults to None: ``warmup`` says it.
         start_factor: The first rate as a part of the full one.
         last_step: Step to go on from. Defaults to -1, the beginning.
         by_epoch: Whether a step is an epoch. Defaults to True; with
@@ -37,21 +40,22 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         verbose: Whether to print every rate. Defaults to False.
 
     Raises:
-        ValueError: If ``warmup`` is negative or ``start_factor`` is not in
-            [0, 1].
+        ValueError: If ``warmup`` is negative, ``start_factor`` is not in
+            [0, 1], or not just one of ``warmup`` and ``warmup_ratio`` is
+            given.
     """
 
     def __init__(self,
                  optimizer: Any,
                  *,
                  end: int,
-                 warmup: int,
                  start_factor: float,
+                 warmup: float | None = None,
+                 warmup_ratio: float | None = None,
                  last_step: int = -1,
                  by_epoch: bool = True,
                  verbose: bool = False) -> None:
-        if warmup < 0:
-            raise ValueError(f'warmup must be 0 or more, but is {warmup}')
+        warmup = _steps(warmup, warmup_ratio, end)
         if not 0 <= start_factor <= 1:
             raise ValueError('start_factor must be in [0, 1], but is '
                              f'{start_factor}')
@@ -68,15 +72,15 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     def build_iter_from_epoch(cls,
                               *args: Any,
                               end: int,
-                              warmup: int,
                               epoch_length: int,
+                              warmup: float | None = None,
                               by_epoch: bool = True,
                               **kwargs: Any) -> WarmupCosineLR:
         """Build it for iterations from numbers of epochs."""
         return cls(
             *args,
             end=end * epoch_length,
-            warmup=warmup * epoch_length,
+            warmup=None if warmup is None else warmup * epoch_length,
             by_epoch=False,
             **kwargs)
 
@@ -91,3 +95,15 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     def _get_value(self) -> list[float]:
         factor = self.factor(self.last_step)
         return [base * factor for base in self.base_values]
+
+
+def _steps(warmup: float | None, ratio: float | None, end: int) -> float:
+    if (warmup is None) is (ratio is None):
+        raise ValueError('give either warmup or warmup_ratio, not '
+                         f'{"neither" if warmup is None else "both"}')
+    if ratio is not None and not 0 <= ratio <= 1:
+        raise ValueError(f'warmup_ratio must be in [0, 1], but is {ratio}')
+    steps = warmup if ratio is None else ratio * end
+    if steps is None or steps < 0:
+        raise ValueError(f'warmup must be 0 or more, but is {steps}')
+    return steps

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import Registry
+from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -51,7 +51,8 @@ def _detectors():
     """A registry of a scope of its own, as every project has."""
     registry = Registry('model', parent=ROOT_MODELS, scope='detectors')
     registry.register_module(module=Detector)
-    yield
+    with DefaultScope.overwrite_default_scope('detectors'):
+        yield
     del ROOT_MODELS.children['detectors']
 
 

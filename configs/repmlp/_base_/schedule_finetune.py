@@ -13,20 +13,13 @@ optim_wrapper = dict(
 # --auto-scale-lr to adapt it to yours.
 auto_scale_lr = dict(base_batch_size=256)
 
-# Both are factors: an eta_min would stand above the lowest learning rates.
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-2,
-        by_epoch=True,
-        end=3,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=3,
-        convert_to_iter_based=True)
-]
+# A factor on every layer's rate, over however many epochs there are.
+param_scheduler = dict(
+    type='WarmupCosineLR',
+    warmup_ratio=0.1,
+    start_factor=1e-2,
+    by_epoch=True,
+    convert_to_iter_based=True)
 
 train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=1)
 val_cfg = dict()

@@ -107,7 +107,9 @@ def set_loader_defaults(config: Config) -> None:
         loader = config.get(name)
         if loader is not None:
             loader.setdefault('collate_fn', dict(type='default_collate'))
-            loader.setdefault('pin_memory', torch.cuda.is_available())
+            # Without an accelerator torch would warn of it.
+            loader.pin_memory = torch.cuda.is_available() and loader.get(
+                'pin_memory', True)
             # Without workers none can persist: torch refuses that.
             workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = workers and loader.get(

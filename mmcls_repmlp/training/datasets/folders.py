@@ -14,6 +14,7 @@ from mmcls_repmlp.errors import ConfigError, some
 from mmcls_repmlp.host import DATASETS, expanduser
 
 from .annotations import read_annotations, read_lines
+from .held_out import PARTS, held_out
 from .suffixes import is_hidden, readable_suffixes
 
 
@@ -30,6 +31,9 @@ class FoldersOfImages:
       understood are named.
 
     Args:
+        part: 'train' or 'val' to take only that part of the images, see
+            :func:`held_out`. Defaults to None: all of them.
+        val_share: Share of every class that 'val' has. Defaults to 0.2.
         kwargs: Arguments of the data set; ``extensions`` defaults to
             :func:`~mmcls_repmlp.training.datasets.suffixes.readable_suffixes`.
     """
@@ -41,7 +45,15 @@ class FoldersOfImages:
     is_valid_file: Callable[[str], bool]
     _metainfo: dict[str, Any]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self,
+                 *args: Any,
+                 part: str | None = None,
+                 val_share: float = 0.2,
+                 **kwargs: Any) -> None:
+        if part not in (None, *PARTS):
+            raise ConfigError(f'part must be one of {" and ".join(PARTS)}, '
+                              f'but is {part!r}')
+        self.part, self.val_share = part, val_share
         kwargs.setdefault('extensions', readable_suffixes())
         super().__init__(*args, **kwargs)
 
@@ -63,6 +75,12 @@ class FoldersOfImages:
                 None if self.CLASSES is None else len(self.CLASSES))
         else:
             samples = self._find_samples()
+        if self.part is not None:
+            held = held_out(samples, self.val_share)
+            samples = [
+                sample for sample, is_held in zip(samples, held)
+                if is_held is (self.part == 'val')
+            ]
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
         return [
             dict(

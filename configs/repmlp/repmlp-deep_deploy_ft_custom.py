@@ -1,0 +1,3 @@
+_base_ = './repmlp-deep_ft_custom.py'
+
+model = dict(backbone=dict(deploy=True))

@@ -1,0 +1,3 @@
+_base_ = './repmlp-large_ft_custom.py'
+
+model = dict(backbone=dict(deploy=True))

@@ -1,0 +1,10 @@
+# RepMLP-T at 224 pixels on a folder of your own images, given by --data; see
+# docs/finetuning.md. From random weights: to start from pre-trained ones, add
+# --cfg-options load_from=CHECKPOINT.
+_base_ = [
+    './_base_/repmlp_base.py', './_base_/custom_folder.py',
+    './_base_/schedule_finetune.py', './_base_/runtime.py'
+]
+
+model = dict(backbone=dict(arch='T'), head=dict(in_channels=512, topk=(1, )))
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=1, save_best='auto'))

@@ -1,0 +1,100 @@
+"""A folder of photos that stands for the data of a config."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmcls_repmlp.errors import ConfigError, UserError, some
+from mmcls_repmlp.training.datasets.suffixes import is_hidden
+
+_TRAIN, _VAL, _TEST = 'train', 'val', 'test'
+_SHARE = 0.2
+
+
+def use_folder(cfg: Config, folder: str | Path | None) -> None:
+    """Let a config train on a folder of photos, and count its classes.
+
+    Args:
+        cfg: The config; its data sets, and the number of classes of its head,
+            are changed.
+        folder: With ``train``, and perhaps ``val`` and ``test``, of one
+            subfolder for each class; or with these subfolders themselves.
+            Without ``val``, a fifth of every class is held out for it. None
+            leaves the config's data.
+
+    Raises:
+        UserError: If the folder is none of that.
+        ConfigError: If the config does not train on image files.
+    """
+    if folder is None:
+        return
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f'{str(folder)!r} is no folder: give one with a '
+                        'subfolder of photos for each class')
+    names = _subfolders(folder)
+    train = folder / _TRAIN if _TRAIN in names else folder
+    classes = _subfolders(train)
+    if len(classes) < 2:
+        raise UserError(
+            f'folder {str(train)!r} has {len(classes)} subfolders '
+            f'({some(classes) or "none"}): put the photos of each class, of '
+            'two or more, into a subfolder of its own')
+    split = train == folder or _VAL not in names
+    held = _TRAIN if train != folder else ''
+    places = {
+        _TRAIN: (held, _TRAIN) if split else (_TRAIN, None),
+        _VAL: (held, _VAL) if split else (_VAL, None),
+    }
+    places[_TEST] = ((_TEST, None)
+                     if train != folder and _TEST in names else places[_VAL])
+    for phase, (prefix, part) in places.items():
+        _point(cfg, phase, folder, prefix, part)
+    _count_classes(cfg, len(classes))
+    how = (f'a fifth of each class of {str(train)!r} is held out to validate'
+           if split else f'{str(folder / _VAL)!r} is used to validate')
+    print_log(f'{len(classes)} classes ({some(classes)}); {how}', 'current')
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()
+                  if path.is_dir() and not is_hidden(path.name))
+
+
+def _point(cfg: Config, phase: str, folder: Path, prefix: str,
+           part: str | None) -> None:
+    loader = cfg.get(f'{phase}_dataloader')
+    if loader is None:
+        return
+    pipeline = loader.dataset.get('pipeline') or []
+    if not pipeline or pipeline[0].get('type') != 'LoadImageFromFile':
+        raise ConfigError(
+            f'the {phase} data of the config are no image files: take a '
+            'config whose pipeline begins with LoadImageFromFile, such as '
+            'configs/repmlp/repmlp-tiny_ft_custom.py')
+    dataset: dict[str, Any] = dict(
+        type='CustomDataset',
+        data_root=str(folder),
+        data_prefix=prefix,
+        pipeline=pipeline)
+    if part is not None:
+        dataset.update(part=part, val_share=_SHARE)
+    loader.dataset = dataset
+
+
+def _count_classes(cfg: Config, count: int) -> None:
+    for settings in (cfg.model.get('head'), cfg.get('data_preprocessor')):
+        if isinstance(settings, dict) and 'num_classes' in settings:
+            settings['num_classes'] = count
+    for settings in (cfg.model.get('head'), cfg.get('val_evaluator'),
+                     cfg.get('test_evaluator')):
+        if isinstance(settings, dict) and 'topk' in settings:
+            settings['topk'] = tuple(
+                k for k in _several(settings['topk']) if k <= count)
+
+
+def _several(topk: Any) -> tuple[int, ...]:
+    return (topk, ) if isinstance(topk, int) else tuple(topk)

@@ -1,0 +1,127 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcls_repmlp.apis._before_training import own_folder
+from mmcls_repmlp.apis._before_training.own_folder import use_folder
+from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.apis.test import test as run_test
+from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.errors import ConfigError, UserError
+from mmcls_repmlp.host import build_dataset
+from mmcls_repmlp.training.datasets import CustomDataset
+from tests.helpers import CONFIGS, TINY
+
+CUSTOM = sorted(CONFIGS.glob('repmlp-*_ft_custom.py'))
+SHAPES = ((40, 64, 3), (64, 40), (50, 50, 4))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photos of three kinds, shapes and formats, in a folder for each."""
+    numbers = np.random.default_rng(0)
+    for label, name in enumerate(('bird', 'cat', 'dog')):
+        (tmp_path / 'photos' / name).mkdir(parents=True)
+        for i in range(5):
+            pixels = numbers.integers(0, 80, SHAPES[i % 3]) + 80 * label
+            path = tmp_path / 'photos' / name / f'{i}.png'
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return tmp_path / 'photos'
+
+
+def parts(cfg):
+    found = {}
+    for phase in ('train', 'val', 'test'):
+        dataset = build_dataset(cfg[f'{phase}_dataloader'].dataset)
+        found[phase] = {
+            dataset.get_data_info(i)['img_path']
+            for i in range(len(dataset))
+        }
+    return found
+
+
+@pytest.mark.parametrize('path', CUSTOM, ids=lambda path: path.stem)
+def test_classes_are_counted_and_a_fifth_is_held_out(photos, path, monkeypatch):
+    said = []
+    monkeypatch.setattr(own_folder, 'print_log',
+                        lambda text, logger: said.append(text))
+    cfg = read_config(path)
+    use_folder(cfg, photos)
+    assert cfg.model.head.num_classes == 3
+    found = parts(cfg)
+    assert len(found['train']) == 12 and len(found['val']) == 3
+    assert not found['train'] & found['val']
+    assert found['test'] == found['val']
+    assert said[0].startswith('3 classes (bird, cat, dog); a fifth of each')
+
+
+def test_there_is_a_config_for_every_size():
+    assert [
+        path.stem.split('_')[0].split('-')[1] for path in CUSTOM
+        if 'deploy' not in path.stem
+    ] == ['deep', 'large', 'resnet50', 'tiny']
+
+
+def test_folders_for_each_purpose_are_used_as_they_are(photos, tmp_path):
+    for split in ('train', 'val', 'test'):
+        shutil.copytree(photos, tmp_path / 'all' / split)
+    cfg = read_config(CUSTOM[-1])
+    use_folder(cfg, tmp_path / 'all')
+    for phase, paths in parts(cfg).items():
+        assert len(paths) == 15
+        assert {path.split('/')[-3] for path in paths} == {phase}
+
+
+def test_without_val_a_part_of_train_is_held_out(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / 'all' / 'train')
+    cfg = read_config(CUSTOM[-1])
+    use_folder(cfg, tmp_path / 'all')
+    found = parts(cfg)
+    assert len(found['train']) == 12 and len(found['val']) == 3
+    assert {path.split('/')[-3] for path in found['val']} == {'train'}
+
+
+def test_what_is_no_such_folder_is_said(photos, tmp_path):
+    cfg = read_config(CUSTOM[-1])
+    with pytest.raises(UserError, match='is no folder: give one'):
+        use_folder(cfg, photos / 'bird' / '0.png')
+    with pytest.raises(UserError, match='has 0 subfolders .none.: put the'):
+        use_folder(cfg, photos / 'bird')
+    (tmp_path / 'one' / 'a').mkdir(parents=True)
+    (tmp_path / 'one' / '.hidden').mkdir()
+    with pytest.raises(UserError, match=r'has 1 subfolders .a.: put the'):
+        use_folder(cfg, tmp_path / 'one')
+    cifar = read_config(CONFIGS / 'repmlp-cifar_1xb128_cifar10.py')
+    with pytest.raises(ConfigError, match='train data of the config are no'):
+        use_folder(cifar, photos)
+
+
+def test_other_parts_are_refused(photos):
+    with pytest.raises(ConfigError, match="one of train and val, but is 'x'"):
+        CustomDataset(data_prefix=str(photos), part='x')
+
+
+def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, tmp_path):
+    work = tmp_path / 'work'
+    train(
+        next(path for path in CUSTOM if 'tiny_ft' in path.name),
+        work_dir=str(work),
+        data=photos,
+        cfg_options={
+            'model.backbone': dict(
+                type='RepMLPNet',
+                arch=TINY,
+                img_size=32,
+                out_indices=(2, ),
+                _delete_=True),
+            'model.head.in_channels': 32,
+            'train_dataloader.num_workers': 0,
+            'val_dataloader.num_workers': 0,
+            'test_dataloader.num_workers': 0,
+            'train_dataloader.batch_size': 4,
+            'train_cfg.max_epochs': 1
+        })
+    scores = run_test(None, work, metrics=('accuracy', ))
+    assert 0 <= scores['accuracy/top1'] <= 100
