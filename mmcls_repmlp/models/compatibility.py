@@ -17,7 +17,7 @@ from mmcls_repmlp.errors import CheckpointError, shortened
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'
-_HEAD = 'head.'
+_HEAD = 'head'  # or decode_head, auxiliary_head
 _SHOWN, _LONGEST = 3, 80
 # What the deploy form has in the place of what the training form has: the
 # bias of a layer for its norm.
@@ -99,7 +99,10 @@ def explain_mismatch(mismatch: Mismatch) -> str:
     if mismatch.mistyped and not (mismatch.missing or mismatch.misshaped):
         return ('its numbers are integers where the model has floating-point '
                 'weights: give the checkpoint before it was quantized')
-    body = [key for key in mismatch.misshaped if not key.startswith(_HEAD)]
+    body = [
+        key for key, shapes in mismatch.misshaped.items()
+        if not _is_per_class(key, *shapes)
+    ]
     same_names = not mismatch.missing and not mismatch.unexpected
     if same_names and mismatch.misshaped and not body:
         return ('this looks like another number of classes: set num_classes '
@@ -158,6 +161,11 @@ def _forms_differ(merged: Sequence[str], training: Sequence[str]) -> bool:
     return any(
         key.endswith(new) and key.removesuffix(new) + old in training
         for new, old in _MERGED_FOR.items() for key in merged)
+
+
+def _is_per_class(key: str, ours: tuple[int, ...], theirs: tuple[int,
+                                                                 ...]) -> bool:
+    return key.split('.')[0].endswith(_HEAD) and ours[1:] == theirs[1:]
 
 
 def _brief(key: str) -> str:

@@ -62,6 +62,22 @@ def test_explanations():
         **other_head,
         **other_size
     })
+    heads = {
+        f'{name}.conv_seg.weight': torch.ones(19, 16, 1, 1)
+        for name in ('decode_head', 'auxiliary_head')
+    }
+    assert 'another number of classes' in explain({
+        **TRAINING,
+        **heads
+    }, {
+        **TRAINING,
+        **{
+            key: value[:2]
+            for key, value in heads.items()
+        }
+    })
+    wider = {**TRAINING, 'head.fc.weight': torch.ones(10, 3)}
+    assert 'another architecture' in explain(with_head, wider)
     assert 'another architecture' in explain(TRAINING, {'x': torch.ones(1)})
     both = {**other_size, 'gp.w': torch.ones(2)}
     assert 'another architecture' in explain(TRAINING, both)

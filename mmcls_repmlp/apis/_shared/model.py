@@ -3,17 +3,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.registry import MODELS as ALL_MODELS
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
-from mmcls_repmlp.errors import UserError
+from mmcls_repmlp.errors import ConfigError, UserError
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.compatibility import is_merged
 
@@ -23,8 +26,10 @@ from .config import read_config, user_errors
 def build_model(cfg: Config) -> BaseModel:
     """Build the model of a config, in eval mode and with random weights.
 
+    The config's ``default_scope`` may be that of another package of OpenMMLab.
+
     Raises:
-        ConfigError: If it cannot be built.
+        ConfigError: If it cannot be built, or that package is not there.
     """
     init_default_scope(cfg.default_scope)
     model_cfg = copy.deepcopy(cfg.model)
@@ -32,7 +37,22 @@ def build_model(cfg: Config) -> BaseModel:
         # A runner hands this on in the same way.
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     with user_errors('the model of the config cannot be built'):
+        _check_scope(cfg.default_scope)
         return MODELS.build(model_cfg).eval()
+
+
+def _check_scope(scope: str) -> None:
+    """Refuse what mmengine would look up in the registry of the host instead."""
+    try:
+        import_module(f'{scope}.registry')
+    except ImportError as error:
+        if scope in ALL_MODELS.children:  # of no package of its own
+            return
+        package = MODULE2PACKAGE.get(scope, scope)
+        raise ConfigError(
+            f'the config is for {package} (default_scope {scope!r}), which '
+            f'cannot be imported ({error}): run pip install {package}'
+        ) from error
 
 
 def unwrapped(model: BaseModel) -> BaseModel:
@@ -47,8 +67,8 @@ def build_on_meta(cfg: Config) -> BaseModel:
         ConfigError: If it cannot be built.
     """
     cfg = copy.deepcopy(cfg)
-    # Batch augmentations have no weights, but the host
-    # announces them in the log.
+    # Batch augmentations have no weights, but the host announces them in the
+    # log.
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)

@@ -1,10 +1,15 @@
+import sys
+
 import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope, Registry
+from torch import nn
 
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import (build_model, build_on_meta,
                                              fill_model, load_model)
-from mmcls_repmlp.errors import UserError
-from tests.helpers import assert_same, randn
+from mmcls_repmlp.errors import ConfigError, UserError
+from tests.helpers import assert_same, classifier_cfg, randn
 
 
 def test_both_forms_are_loaded_and_equal(project):
@@ -49,3 +54,36 @@ def test_a_model_without_memory_has_the_same_shapes(project):
     cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
     assert build_on_meta(cfg).data_preprocessor.batch_augments is None
     assert 'augments' in cfg.model.train_cfg
+
+
+@pytest.fixture
+def scope():
+    """Name a scope, which is gone afterwards."""
+    with DefaultScope.overwrite_default_scope('mmcls'):
+        yield 'no_package'
+    MODELS.children.pop('no_package', None)
+
+
+def test_a_scope_may_have_no_package(scope):
+    registry = Registry('model', parent=MODELS, scope=scope)
+    registry.register_module(module=nn.Identity)
+    built = build_model(
+        Config(dict(default_scope=scope, model=dict(type='Identity'))))
+    assert type(built) is nn.Identity and not built.training
+
+
+@pytest.mark.parametrize(('missing', 'package'), [
+    ('mmseg', 'mmsegmentation'),
+    ('no_package', 'no_package'),
+])
+def test_a_package_that_is_not_installed_is_named(scope, monkeypatch, missing,
+                                                  package):
+    monkeypatch.setitem(sys.modules, f'{missing}.registry', None)
+    monkeypatch.delitem(MODELS.children, missing, raising=False)
+    # mmcls would build this.
+    cfg = Config(dict(default_scope=missing, model=classifier_cfg()))
+    with pytest.raises(
+            ConfigError,
+            match=rf"is for {package} \(default_scope '{missing}'\), which "
+            rf'cannot be imported \(.*\): run pip install {package}$'):
+        build_model(cfg)

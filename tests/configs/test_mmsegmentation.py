@@ -1,0 +1,240 @@
+"""The configs for mmsegmentation, run by mmsegmentation itself.
+
+Narrower and for pictures of an eighth of the size, they learn to tell dark
+paper from light under digits, in two runs, and are merged by the tool.
+"""
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
+from segmentation import COLS, ROWS, SIDE, make_scenes
+
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
+from mmcls_repmlp.errors import CheckpointError, UserError
+from tests.helpers import CONFIGS, MINI, assert_same
+
+# mmsegmentation's, of its defaults.
+pytestmark = [
+    pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore`` is False'),
+    pytest.mark.filterwarnings('ignore:The draw is False'),
+]
+
+UPERNET = 'upernet_repmlpnet-d256_8xb2-80k_cityscapes-512x1024.py'
+PSPNET = 'pspnet_repmlp-res50-light_8xb2-80k_cityscapes-512x1024.py'
+CROP = (ROWS * SIDE, COLS * SIDE)
+SHRINK = 512 // CROP[0]
+WARMUP, STEPS = 10, 100
+STROKE = 255  # is ignored
+# The learning rate, and what makes a model narrow.
+NARROW = {
+    UPERNET: (4e-3,
+              dict(
+                  backbone=dict(
+                      arch=dict(
+                          channels=(16, 32, 64, 128),
+                          depths=(1, 1, 1, 1),
+                          sharesets_nums=(1, 4, 16, 32)),
+                      img_size=SIDE),
+                  decode_head=dict(in_channels=[16, 32, 64, 128], channels=16),
+                  auxiliary_head=dict(in_channels=64, channels=16))),
+    PSPNET: (1e-1,
+             dict(
+                 backbone=dict(
+                     depth=(1, 1, 1, 1),
+                     base_channels=8,
+                     img_size=CROP,
+                     partition_size=4),
+                 decode_head=dict(in_channels=256, channels=16),
+                 auxiliary_head=dict(in_channels=128, channels=16)))
+}
+
+
+def write_scenes(folder, split, count, seed):
+    """Write scenes as Cityscapes has them: dark paper is 0, light 1."""
+    images, strokes = make_scenes(count, split == 'train', seed)
+    paper = F.avg_pool2d(images * (1 - strokes), SIDE) > 0
+    labels = F.interpolate(paper.float(), scale_factor=SIDE)
+    labels[strokes > 0] = STROKE
+    pixels = (128 + 50 * images).clamp(0, 255)
+    for kind, suffix, planes in (('leftImg8bit', 'leftImg8bit', pixels),
+                                 ('gtFine', 'gtFine_labelTrainIds', labels)):
+        city = folder / kind / split / 'digits'
+        city.mkdir(parents=True)
+        for i, plane in enumerate(planes[:, 0].byte().numpy()):
+            Image.fromarray(plane).save(city / f'{i}_{suffix}.png')
+
+
+def shrunk(sides):
+    return tuple(side // SHRINK for side in sides)
+
+
+def narrowed(name, data):
+    """Read a config and change no more than size and speed ask for."""
+    cfg = Config.fromfile(CONFIGS / 'segmentation' / name)
+    cfg.optim_wrapper.optimizer.lr, parts = NARROW[name]
+    for part, changes in parts.items():
+        cfg.model[part].update(changes)
+    cfg.model.data_preprocessor.size = CROP
+    for key in ('crop_size', 'stride'):
+        cfg.model.test_cfg[key] = shrunk(cfg.model.test_cfg[key])
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(data)
+        for step in loader.dataset.pipeline:
+            for key in {'scale', 'crop_size'} & {*step}:
+                step[key] = shrunk(step[key])
+    times = {0: 0, 1500: WARMUP, 80000: STEPS}
+    for schedule in cfg.param_scheduler:
+        schedule.update(
+            {key: times[schedule[key]]
+             for key in ('begin', 'end')})
+    cfg.train_cfg.update(max_iters=STEPS, val_interval=STEPS)
+    cfg.default_hooks.checkpoint.interval = STEPS // 2
+    cfg.default_hooks.logger.interval = 10
+    cfg.randomness = dict(seed=0)
+    del cfg.visualizer.name  # by which all runs in a process would share one
+    return cfg
+
+
+def train(cfg, work_dir, **settings):
+    """Train by mmsegmentation; what it logged, line by line."""
+    cfg.work_dir = str(work_dir)
+    cfg.merge_from_dict(settings)
+    Runner.from_cfg(cfg).train()
+    log = max(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def evaluate(config, checkpoint, work_dir):
+    """Test by mmsegmentation in float64: mIoU, and logits of every picture."""
+    cfg = Config.fromfile(config)
+    cfg.update(load_from=str(checkpoint), work_dir=str(work_dir))
+    runner = Runner.from_cfg(cfg)
+    runner.model.double()
+    score = runner.test()['mIoU']
+    return score, [
+        sample.seg_logits.data for batch in runner.test_loop.dataloader
+        for sample in runner.model.test_step(batch)
+    ]
+
+
+class Segmenter(NamedTuple):
+    """Files of a trained segmenter, and what its last run logged."""
+    config: Path
+    checkpoint: Path
+    log: list[dict]
+
+
+class Merged(NamedTuple):
+    """Files that the tool read and wrote, all in float64."""
+    source: Path
+    checkpoint: Path
+    config: Path
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _scope():
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('cityscapes')
+    write_scenes(folder, 'train', 32, seed=0)
+    write_scenes(folder, 'val', 8, seed=1)
+    return folder
+
+
+@pytest.fixture(scope='module', params=NARROW)
+def trained(request, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    cfg = narrowed(request.param, data)
+    config = folder / 'config.py'
+    config.write_text(cfg.pretty_text)
+    train(cfg, folder, **{'train_cfg.max_iters': STEPS // 2})
+    log = train(cfg, folder, resume=True, **{'train_cfg.max_iters': STEPS})
+    return Segmenter(config, folder / f'iter_{STEPS}.pth', log)
+
+
+@pytest.fixture(scope='module')
+def merged(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('merged')
+    files = Merged(*(folder / name
+                     for name in ('double.pth', 'merged.pth', 'deploy.py')))
+    content = read_checkpoint(trained.checkpoint)
+    # So that outputs differ by more than the rounding of merged weights only
+    # if these are wrong.
+    content['state_dict'] = {
+        key: value.double() if value.is_floating_point() else value
+        for key, value in content['state_dict'].items()
+    }
+    write_checkpoint(content, files.source)
+    reparameterize_checkpoint(trained.config, files.source, files.checkpoint,
+                              files.config)
+    return files
+
+
+def test_training_goes_on_and_teaches(trained):
+    assert all(line['step'] > STEPS // 2 for line in trained.log)
+    # 49 to 76 with four seeds; all dark or all light would be 28 at most.
+    assert trained.log[-1]['mIoU'] > 40
+
+
+def test_the_deploy_form_scores_the_same(trained, merged, tmp_path):
+    score, logits = evaluate(trained.config, merged.source, tmp_path)
+    deployed, deploy_logits = evaluate(merged.config, merged.checkpoint,
+                                       tmp_path)
+    assert deployed == score
+    assert_same(deploy_logits, logits)
+    # What was validated was in float32, where a pixel may fall otherwise.
+    assert score == pytest.approx(trained.log[-1]['mIoU'], abs=0.5)
+
+
+def test_what_is_written_is_all_that_mmsegmentation_needs(merged):
+    before, after = map(read_checkpoint, (merged.source, merged.checkpoint))
+    assert after['meta']['dataset_meta'] == before['meta']['dataset_meta']
+    assert {'classes', 'palette'} <= {*after['meta']['dataset_meta']}
+    heads = [name for name in before['state_dict'] if 'head.' in name]
+    assert heads and all(
+        torch.equal(after['state_dict'][name], before['state_dict'][name])
+        for name in heads)
+    assert len(after['state_dict']) < len(before['state_dict'])
+
+
+def test_mmsegmentation_does_not_mistake_the_forms(trained, merged, tmp_path):
+    with pytest.raises(CheckpointError, match='already converted'):
+        evaluate(trained.config, merged.checkpoint, tmp_path)
+    with pytest.raises(CheckpointError, match='in training form'):
+        evaluate(merged.config, merged.source, tmp_path)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda merged: dict(src=merged.checkpoint), 'already converted'),
+    (lambda merged: dict(config=merged.config), 'is a deploy config'),
+    (lambda merged: dict(config=CONFIGS / MINI), 'another architecture'),
+    (lambda merged: dict(cfg_options={
+        'model.decode_head.num_classes': 7,
+        'model.auxiliary_head.num_classes': 7
+    }), 'another number of classes'),
+    (lambda merged: dict(cfg_options={'model.decode_head.type': 'NoHead'}),
+     'cannot be built.*NoHead'),
+])
+def test_what_the_tool_refuses(trained, merged, tmp_path, change, message):
+    files = dict(config=trained.config, src=trained.checkpoint)
+    with pytest.raises(UserError, match=message):
+        reparameterize_checkpoint(
+            dst=tmp_path / 'out.pth', **{
+                **files,
+                **change(merged)
+            })
+    assert not [*tmp_path.iterdir()]
