@@ -335,8 +335,8 @@ def test_the_config_may_be_left_out(project, tmp_path, capsys):
     assert call('deployment/export.py', merged, model) == 0
     assert call('analysis_tools/confusion_matrix.py', project.work_dir) == 0
     weights = [
-        read_checkpoint(path)['state_dict'] for path in (merged,
-                                                         project.merged)
+        read_checkpoint(path)['state_dict']
+        for path in (merged, project.merged)
     ]
     for name, value in weights[1].items():
         assert_same(weights[0][name], value, 0.)

@@ -42,7 +42,7 @@ def build_model(cfg: Config) -> BaseModel:
 
 
 def _check_scope(scope: str) -> None:
-    """Refuse what mmengine would look up in the registry of the host instead."""
+    """Refuse what mmengine would look up in the host's registry instead."""
     try:
         import_module(f'{scope}.registry')
     except ImportError as error:

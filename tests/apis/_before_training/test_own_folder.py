@@ -43,7 +43,8 @@ def parts(cfg):
 
 
 @pytest.mark.parametrize('path', CUSTOM, ids=lambda path: path.stem)
-def test_classes_are_counted_and_a_fifth_is_held_out(photos, path, monkeypatch):
+def test_classes_are_counted_and_a_fifth_is_held_out(photos, path,
+                                                     monkeypatch):
     said = []
     monkeypatch.setattr(own_folder, 'print_log',
                         lambda text, logger: said.append(text))
