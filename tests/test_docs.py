@@ -30,9 +30,9 @@ PLACES = [
             for name in ('mmcls_repmlp', 'configs/repmlp', 'demo', 'docs'))
 ]
 SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
-# Files of others that pages speak of, and one that a reader writes.
+# Files of others that pages speak of, and two that a reader writes.
 FOREIGN_FILES = {
-    'config.py', 'cutout.py', 'data/build.py', 'lr_scheduler.py',
+    'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
     'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
     'whole.py'
 }
