@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -32,9 +34,12 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               set_launcher,
                                               set_loader_defaults,
                                               set_work_dir, user_errors)
+from mmcls_repmlp.apis._shared.progress import say
+from mmcls_repmlp.apis._shared.show_progress import ShowProgress
+from mmcls_repmlp.apis._shared.summary import training_summary
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import JobFailedError, UserError, option
-from mmcls_repmlp.training import seed_loader
+from mmcls_repmlp.training import plain_gradients, seed_loader
 
 
 def train(config: str | Path,
@@ -47,7 +52,8 @@ def train(config: str | Path,
           launcher: str = 'none',
           seed: int | None = None,
           check_data: bool = False,
-          force: bool = False) -> BaseModel:
+          force: bool = False,
+          verbose: bool = True) -> BaseModel:
     """Train the model of a config and validate it as the config says.
 
     Args:
@@ -67,6 +73,8 @@ def train(config: str | Path,
             to False.
         force: Whether checkpoints of another training in the work folder may
             be removed. Defaults to False.
+        verbose: Whether the screen shows all that the log does, or else a
+            summary, a progress bar and the results. Defaults to True.
 
     Returns:
         The trained model.
@@ -96,11 +104,13 @@ def train(config: str | Path,
     set_launcher(cfg, launcher)
     try:
         with reserved(cfg.work_dir):
-            runner = build_runner(cfg)
+            runner = build_runner(cfg, verbose)
             check_pretrained(runner.model, pretrained)
             over = _prepare(runner, start, check_data, force)
             del start  # what it holds is read anew, to where it belongs
-            model = _run(runner)
+            if runner.distributed:
+                plain_gradients(runner.model)
+            model = _run(runner) if verbose else _run_shown(runner)
             if over:
                 print_log(over, logger='current')
             return model
@@ -133,6 +143,17 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
     return over
+
+
+def _run_shown(runner: Runner) -> BaseModel:
+    shown = ShowProgress(training_summary)
+    runner.register_hook(shown)
+    with closing(shown):
+        model = _run(runner)
+    newest = newest_name(runner.cfg)
+    if newest and is_main_process():
+        say(f'the last checkpoint is {newest}')
+    return model
 
 
 def _run(runner: Runner) -> BaseModel:

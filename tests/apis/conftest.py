@@ -15,7 +15,7 @@ def seen(monkeypatch, tmp_path):
     class StoppedError(Exception):
         pass
 
-    def build(cfg):
+    def build(cfg, verbose=True):
         configs.append(copy.deepcopy(cfg))
         raise StoppedError
 
