@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from mmcls_repmlp.apis._shared.metrics import check_metrics
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.apis._shared.pictures import READABLE, check_folder
 from mmcls_repmlp.apis._shared.recorded_config import config_for
-from mmcls_repmlp.apis._shared.show_progress import ShowProgress
+from mmcls_repmlp.apis._shared.show_progress import shown
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
-from mmcls_repmlp.apis._shared.summary import testing_summary
+from mmcls_repmlp.apis._shared.summary import summarize_test
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError, option
@@ -123,11 +123,8 @@ def test(config: str | Path | None,
     check_metrics(runner.test_evaluator, outputs_of(runner.model))
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
-    if verbose:
-        return _run(runner, out, out_item, force)
-    shown = ShowProgress(partial(testing_summary, checkpoint=checkpoint))
-    runner.register_hook(shown)
-    with closing(shown):
+    summary = partial(summarize_test, checkpoint=checkpoint)
+    with nullcontext() if verbose else shown(runner, summary):
         return _run(runner, out, out_item, force)
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,8 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               set_loader_defaults,
                                               set_work_dir, user_errors)
 from mmcls_repmlp.apis._shared.progress import say
-from mmcls_repmlp.apis._shared.show_progress import ShowProgress
-from mmcls_repmlp.apis._shared.summary import training_summary
+from mmcls_repmlp.apis._shared.show_progress import shown
+from mmcls_repmlp.apis._shared.summary import summarize_training
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import JobFailedError, UserError, option
 from mmcls_repmlp.training import plain_gradients, seed_loader
@@ -108,8 +107,6 @@ def train(config: str | Path,
             check_pretrained(runner.model, pretrained)
             over = _prepare(runner, start, check_data, force)
             del start  # what it holds is read anew, to where it belongs
-            if runner.distributed:
-                plain_gradients(runner.model)
             model = _run(runner) if verbose else _run_shown(runner)
             if over:
                 print_log(over, logger='current')
@@ -128,6 +125,8 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if start.said:
         print_log(start.said, logger='current')
     check_start(runner, start)
+    if runner.distributed:
+        plain_gradients(runner.model)
     _seed_training(runner)
     build_loop(runner, 'train')
     if runner.cfg.get('val_dataloader') is not None:
@@ -146,9 +145,7 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
 
 
 def _run_shown(runner: Runner) -> BaseModel:
-    shown = ShowProgress(training_summary)
-    runner.register_hook(shown)
-    with closing(shown):
+    with shown(runner, summarize_training):
         model = _run(runner)
     newest = newest_name(runner.cfg)
     if newest and is_main_process():

@@ -132,6 +132,12 @@ def tracked(things: Iterable[_T],
             progress.advance(1 if size is None else size(thing))
 
 
+def close_all() -> None:
+    """Show nothing more of what an error has cut off."""
+    for progress in [*_active]:
+        progress.close()
+
+
 def say(text: str) -> None:
     """Print a line on stdout; on a terminal above the bar that is there.
 

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from numbers import Real
 from typing import Any
@@ -16,6 +17,22 @@ from .progress import Progress, say
 _WINDOW = 10  # iterations that speed and loss are averaged over
 # Of the host's evaluation, beside metrics.
 _TIMES = ('time', 'data_time')
+
+
+@contextmanager
+def shown(runner: Runner, summary: Callable[[Runner], str]) -> Iterator[None]:
+    """Tell on the screen what a runner does within the block.
+
+    Args:
+        runner: The runner.
+        summary: Composes the summary, once all is loaded.
+    """
+    hook = ShowProgress(summary)
+    runner.register_hook(hook)
+    try:
+        yield
+    finally:
+        hook.close()
 
 
 class ShowProgress(Hook):
@@ -35,7 +52,6 @@ class ShowProgress(Hook):
         self.progress: Progress | None = None
         self.start = 0.
         self.loss = ''
-        self.scores: list[tuple[str, Mapping[str, Any]]] = []
 
     def close(self) -> None:
         """Show no more."""
@@ -88,7 +104,6 @@ class ShowProgress(Hook):
             place = f'iteration {runner.iter}/{runner.max_iters}'
         else:
             place = f'epoch {runner.epoch}/{runner.max_epochs}'
-        self.scores.append((place, metrics or {}))
         self.progress.note = self.loss
         _say(', '.join(
             filter(None,
@@ -144,10 +159,8 @@ def scores(metrics: Mapping[str, Any]) -> str:
 
 def _size(batch: Any) -> int:
     """Count the images of a batch, as all processes have such a one."""
-    inputs = batch.get('inputs') if isinstance(batch, Mapping) else None
-    count = len(inputs) if isinstance(inputs, Sequence) or hasattr(
-        inputs, 'shape') else 0
-    return count * get_world_size()
+    inputs: Any = batch.get('inputs') if isinstance(batch, Mapping) else None
+    return len(inputs) * get_world_size() if hasattr(inputs, '__len__') else 0
 
 
 def _say(text: str) -> None:

@@ -18,7 +18,7 @@ from .model import unwrapped
 Rows = Sequence[tuple[str, str]]
 
 
-def training_summary(runner: Runner) -> str:
+def summarize_training(runner: Runner) -> str:
     """Say what is about to be trained, on what, and where the log is."""
     train = runner.train_dataloader.dataset
     images = f'{len(train)} images to train on'
@@ -38,7 +38,7 @@ def training_summary(runner: Runner) -> str:
     ])
 
 
-def testing_summary(runner: Runner, checkpoint: object) -> str:
+def summarize_test(runner: Runner, checkpoint: object) -> str:
     """Say what is about to be tested, on what, and where the log is."""
     dataset = runner.test_dataloader.dataset
     return _table([
