@@ -56,14 +56,13 @@ def _table(rows: Rows) -> str:
 
 def _model(runner: Runner) -> str:
     model: Any = unwrapped(runner.model)
-    model = getattr(model, 'module',
-                    model)  # within what tests it several times
+    # A model that is tested on several views of an image lies within another.
+    model = getattr(model, 'module', model)
     part = getattr(model, 'backbone', model)
     count = sum(weight.numel() for weight in model.parameters())
-    form = {
-        True: ', deploy form',
-        False: ', training form'
-    }.get(getattr(part, 'deploy', None), '')
+    deploy = getattr(part, 'deploy', None)
+    form = '' if deploy is None else (
+        ', deploy form' if deploy else ', training form')
     size = getattr(part, 'img_size', None)
     pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''
     return (f'{type(part).__name__}{form}, {count / 1e6:.2f} M '
