@@ -26,7 +26,7 @@ CONFIG = 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
 DEPLOY_CONFIG = 'configs/repmlp/repmlp-mini_deploy_1xb64_digits-32px.py'
 WORK_DIR = Path('work_dirs/demo')
 # What a reader wants to see of the tools' logs.
-_SHOWN = ('Epoch(val)', 'Epoch(test)', 'outputs agree', 'form  ')
+_SHOWN = ('training: ', 'epoch ', 'tested ', 'outputs agree', 'form  ')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _run(*command: str | Path) -> None:
         for line in process.stdout:
             lines.append(line)
             if any(part in line for part in _SHOWN):
-                print('  ' + line.split(' - INFO - ')[-1].rstrip(), flush=True)
+                print(f'  {line.rstrip()}', flush=True)
     if process.returncode:
         print(''.join(lines[-20:]), file=sys.stderr)
         raise SystemExit(f'{words[0]} failed with exit code '

@@ -4,16 +4,15 @@ Shape letters: N batch, C channels, H W scene.
 """
 from __future__ import annotations
 
-import sys
 from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from mmengine.utils import ProgressBar
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.apis._shared.progress import tracked
 
 SIDE = 32  # pixels of a digit's side: the backbone's partition
 ROWS, COLS = 2, 4  # digits down and across
@@ -106,8 +105,8 @@ def train(model: Segmenter, steps: int, seed: int = 0) -> list[float]:
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    losses, bar = [], ProgressBar(steps, file=sys.stderr)
-    for step in range(steps):
+    losses = []
+    for step in tracked(range(steps), 'training', steps, unit='steps'):
         images, masks = make_scenes(_BATCH_SIZE, True, seed + step)
         loss = F.binary_cross_entropy_with_logits(model(images), masks)
         optimizer.zero_grad()
@@ -115,8 +114,6 @@ def train(model: Segmenter, steps: int, seed: int = 0) -> list[float]:
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-        bar.update()
-    print(file=sys.stderr)
     model.eval()
     return losses
 

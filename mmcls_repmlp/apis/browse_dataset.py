@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,6 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import init_default_scope
-from mmengine.utils import track_iter_progress
 
 from mmcls_repmlp.apis._command_line.choices import MODES
 from mmcls_repmlp.apis._shared.config import (data_errors, loader_config,
@@ -21,6 +19,7 @@ from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
                                                      check_samples, parts)
 from mmcls_repmlp.apis._shared.pictures import (READABLE, check_folder,
                                                 side_by_side)
+from mmcls_repmlp.apis._shared.progress import tracked
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.host import DataSample, Visualizer, build_dataset, draw
 
@@ -89,8 +88,8 @@ def browse_dataset(config: str | Path,
         picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
         written = [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
-            for i in track_iter_progress(
-                picks.round().astype(int).tolist(), file=sys.stderr)
+            for i in tracked(picks.round().astype(int).tolist(), 'drawing',
+                             len(picks))
         ]
     report(f'{len(written)} pictures in {out_dir}')
     return written

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmcls_repmlp.apis._shared.config import user_errors
 from mmcls_repmlp.apis._shared.model import build_model, build_on_meta
+from mmcls_repmlp.apis._shared.progress import Progress
 from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
                                       load_strictly, read_checkpoint,
@@ -84,7 +85,8 @@ def reparameterize_checkpoint(
     shape = _input_shape(cfg, model)
     report(f'[4/5] verifying on a random batch of {_BATCH} images of '
            f'{shape[1]}x{shape[2]}')
-    difference = _verify(model, merged, shape)
+    with Progress('verifying'):
+        difference = _verify(model, merged, shape)
     conversion = Conversion(difference, complexity(model, shape),
                             complexity(merged, shape))
     report(_describe(conversion))

@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from mmcls_repmlp.apis._shared.metrics import check_metrics
 from mmcls_repmlp.apis._shared.model import unwrapped
 from mmcls_repmlp.apis._shared.pictures import READABLE, check_folder
 from mmcls_repmlp.apis._shared.recorded_config import config_for
+from mmcls_repmlp.apis._shared.show_progress import shown
 from mmcls_repmlp.apis._shared.shown_predictions import ShowPredictions
+from mmcls_repmlp.apis._shared.summary import summarize_test
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.errors import UserError, option
@@ -54,7 +57,8 @@ def test(config: str | Path | None,
          key: str | None = None,
          cfg_options: Mapping[str, Any] | None = None,
          launcher: str = 'none',
-         force: bool = False) -> dict[str, float]:
+         force: bool = False,
+         verbose: bool = True) -> dict[str, float]:
     """Test a checkpoint, which must fit the config's model exactly.
 
     Args:
@@ -77,6 +81,8 @@ def test(config: str | Path | None,
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         force: Whether ``out``, and pictures in ``show_dir``, may be
             replaced. Defaults to False.
+        verbose: Whether the screen shows all that the log does, or else a
+            summary, a progress bar and the results. Defaults to True.
 
     Returns:
         Metrics by name.
@@ -110,14 +116,16 @@ def test(config: str | Path | None,
         _enable_tta(cfg)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, verbose)
     load_strictly(_tested(runner.model, tta), weights, checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, class_names(content))
     check_metrics(runner.test_evaluator, outputs_of(runner.model))
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
-    return _run(runner, out, out_item, force)
+    summary = partial(summarize_test, checkpoint=checkpoint)
+    with nullcontext() if verbose else shown(runner, summary):
+        return _run(runner, out, out_item, force)
 
 
 def _run(runner: Runner, out: str | Path | None, out_item: str,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -33,9 +34,12 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               set_launcher,
                                               set_loader_defaults,
                                               set_work_dir, user_errors)
+from mmcls_repmlp.apis._shared.progress import say
+from mmcls_repmlp.apis._shared.show_progress import shown
+from mmcls_repmlp.apis._shared.summary import summarize_training
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import JobFailedError, UserError, option
-from mmcls_repmlp.training import seed_loader
+from mmcls_repmlp.training import plain_gradients, seed_loader
 
 
 def train(config: str | Path,
@@ -49,7 +53,8 @@ def train(config: str | Path,
           seed: int | None = None,
           check_data: bool = False,
           force: bool = False,
-          data: str | Path | None = None) -> BaseModel:
+          data: str | Path | None = None,
+          verbose: bool = True) -> BaseModel:
     """Train the model of a config and validate it as the config says.
 
     Args:
@@ -71,6 +76,8 @@ def train(config: str | Path,
             be removed. Defaults to False.
         data: Folder of photos, a subfolder for each class, to use in place of
             the config's data. Defaults to None.
+        verbose: Whether the screen shows all that the log does, or else a
+            summary, a progress bar and the results. Defaults to True.
 
     Returns:
         The trained model.
@@ -101,11 +108,11 @@ def train(config: str | Path,
     set_launcher(cfg, launcher)
     try:
         with reserved(cfg.work_dir):
-            runner = build_runner(cfg)
+            runner = build_runner(cfg, verbose)
             check_pretrained(runner.model, pretrained)
             over = _prepare(runner, start, check_data, force)
             del start  # what it holds is read anew, to where it belongs
-            model = _run(runner)
+            model = _run(runner) if verbose else _run_shown(runner)
             if over:
                 print_log(over, logger='current')
             return model
@@ -123,6 +130,8 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if start.said:
         print_log(start.said, logger='current')
     check_start(runner, start)
+    if runner.distributed:
+        plain_gradients(runner.model)
     _seed_training(runner)
     build_loop(runner, 'train')
     if runner.cfg.get('val_dataloader') is not None:
@@ -138,6 +147,15 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
     return over
+
+
+def _run_shown(runner: Runner) -> BaseModel:
+    with shown(runner, summarize_training):
+        model = _run(runner)
+    newest = newest_name(runner.cfg)
+    if newest and is_main_process():
+        say(f'the last checkpoint is {newest}')
+    return model
 
 
 def _run(runner: Runner) -> BaseModel:

@@ -30,10 +30,13 @@ def without_import_noise() -> Iterator[None]:
 
 
 def hush_mmengine() -> None:
-    """Silence what mmengine warns of as it runs.
+    """Silence what mmengine causes warnings of as it runs.
 
     It finds packages by pkg_resources, and mmcv's operators by a function of
-    pkgutil that Python 3.14 has dropped.
+    pkgutil that Python 3.14 has dropped. Torch warns of more workers than
+    cores, which configs for larger machines ask for.
     """
     for message in ('pkg_resources is deprecated', "'pkgutil.find_loader'"):
         warnings.filterwarnings('ignore', message, module='mmengine')
+    warnings.filterwarnings(
+        'ignore', 'This DataLoader will create', module='torch')

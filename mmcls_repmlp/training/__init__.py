@@ -2,6 +2,7 @@
 from . import datasets, hooks, transforms  # noqa: F401
 from .flip_mix import FlipCutMix, FlipMixup
 from .layer_decay import LearningRateDecayOptimWrapperConstructor
+from .plain_gradients import plain_gradients
 from .reproducible import LENGTH, DistSamplerSeedHook, seed_loader
 from .torch_init import TorchInit
 from .verification import (PairVerification, Roc, Verification, sample_pairs,
@@ -11,6 +12,6 @@ from .warmup_cosine import WarmupCosineLR
 __all__ = [
     'LENGTH', 'DistSamplerSeedHook', 'FlipCutMix', 'FlipMixup',
     'LearningRateDecayOptimWrapperConstructor', 'PairVerification', 'Roc',
-    'TorchInit', 'Verification', 'WarmupCosineLR', 'sample_pairs',
-    'seed_loader', 'verify'
+    'TorchInit', 'Verification', 'WarmupCosineLR', 'plain_gradients',
+    'sample_pairs', 'seed_loader', 'verify'
 ]

@@ -1,9 +1,12 @@
 """What tests of several jobs look at on the way."""
 import copy
+import io
 import sys
 
 import pytest
 from matplotlib.figure import Figure
+
+from mmcls_repmlp.apis._shared import progress
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def seen(monkeypatch, tmp_path):
     class StoppedError(Exception):
         pass
 
-    def build(cfg):
+    def build(cfg, verbose=True):
         configs.append(copy.deepcopy(cfg))
         raise StoppedError
 
@@ -45,3 +48,24 @@ def figures(monkeypatch):
 def image(digits):
     """A handwritten 3."""
     return min(digits.glob('val/3/*.png'))
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal in the place of stderr."""
+
+    class Terminal(io.StringIO):
+
+        def isatty(self):
+            return True
+
+    class System:
+        """Python's, but for stderr, which pytest puts back."""
+        stderr = Terminal()
+
+        def __getattr__(self, name):
+            return getattr(sys, name)
+
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setattr(progress, 'sys', System())
+    return System.stderr

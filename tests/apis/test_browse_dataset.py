@@ -152,11 +152,11 @@ def test_original_and_transformed_are_what_they_say(project, tmp_path):
                                   resized.repeat(7, 0).repeat(7, 1)[56:])
 
 
-def test_samples_are_spread_over_the_classes(project, tmp_path, capsys):
+def test_samples_are_spread_over_the_classes(project, tmp_path, terminal):
     written = browse_dataset(project.config, tmp_path / 'a', 'val', number=10)
     assert [int(path.name[:6])
             for path in written] == [0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
-    assert '10/10' in capsys.readouterr().err
+    assert '10/10' in terminal.getvalue()
     assert len(
         browse_dataset(project.config, tmp_path / 'b', 'test',
                        number=99)) == 20

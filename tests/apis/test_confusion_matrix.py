@@ -41,14 +41,14 @@ def test_counts_of_both_forms(project):
         assert moved <= 2, (matrix, expected)
 
 
-def test_a_table_and_a_picture(project, tmp_path, capsys):
+def test_a_table_and_a_picture(project, tmp_path, terminal):
     lines = []
     matrix = confusion_matrix(
         project.config,
         project.trained,
         tmp_path / 'a.csv',
         report=lines.append)
-    assert '2/2' in capsys.readouterr().err
+    assert '2/2' in terminal.getvalue()
     with open(tmp_path / 'a.csv', newline='') as file:
         rows = list(csv.reader(file))
     assert rows[0] == ['true \\ predicted', *'0123456789']

@@ -1,20 +1,18 @@
 """Reading of every image of a training before it starts."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmcv.transforms import LoadImageFromFile as ReadsImages
 from mmengine.dataset import BaseDataset
-from mmengine.dist import (all_gather_object, get_rank, get_world_size,
-                           is_main_process)
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.apis._shared.dataset_parts import parts
+from mmcls_repmlp.apis._shared.progress import tracked
 from mmcls_repmlp.errors import ImageError, JobFailedError
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
@@ -91,9 +89,5 @@ def _faults(images: _Images, workers: int) -> Iterator[str]:
         return
     loader: DataLoader = DataLoader(
         images, _BATCH, num_workers=workers, collate_fn=list)
-    progress = (
-        track_iter_progress(
-            (loader,
-             len(loader)), file=sys.stderr) if is_main_process() else loader)
-    for batch in progress:
+    for batch in tracked(loader, 'checking images', len(loader), len):
         yield from filter(None, batch)

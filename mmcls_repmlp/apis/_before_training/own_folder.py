@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
+from mmcls_repmlp.apis._shared.progress import say
 from mmcls_repmlp.errors import ConfigError, UserError, some
 from mmcls_repmlp.training.datasets.suffixes import is_hidden
 
@@ -56,7 +56,7 @@ def use_folder(cfg: Config, folder: str | Path | None) -> None:
     _count_classes(cfg, len(classes))
     how = (f'a fifth of each class of {str(train)!r} is held out to validate'
            if split else f'{str(folder / _VAL)!r} is used to validate')
-    print_log(f'{len(classes)} classes ({some(classes)}); {how}', 'current')
+    say(f'{len(classes)} classes ({some(classes)}); {how}')
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -79,6 +79,11 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         'work_dirs/NAME_OF_CONFIG')
     add_cfg_options(parser)
     parser.add_argument(
+        '--verbose',
+        action='store_true',
+        default=False,
+        help='show all that goes to the log, as it stands')
+    parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         help='how processes were started; default: none, a single one')

@@ -71,6 +71,9 @@ def _stopped(name: str, stop: KeyboardInterrupt) -> int:
 
 
 def _say(name: str, message: str) -> None:
+    progress = sys.modules.get('mmcls_repmlp.apis._shared.progress')
+    if progress is not None:  # a bar would be drawn over it
+        progress.close_all()
     with suppress(OSError):
         print(
             f'{name}: {" ".join(with_flags(message).split())}',

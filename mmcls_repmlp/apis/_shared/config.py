@@ -19,6 +19,7 @@ from mmcls_repmlp.host import NAME, without_import_noise
 from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
+from .screen import QuietRunner
 
 # What numpy says when mmengine joins the samples of a data set without any.
 _NO_SAMPLE = 'at least one array'
@@ -127,6 +128,9 @@ def set_launcher(config: Config, launcher: str) -> None:
     """
     check_launcher(launcher)
     config.launcher = launcher
+    if launcher != 'none':
+        for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+            os.environ.setdefault(name, '1')  # as mmengine does, and warns of
     if launcher == 'pytorch' and not torch.cuda.is_available():
         config.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', device_ids=None)
@@ -134,8 +138,13 @@ def set_launcher(config: Config, launcher: str) -> None:
             dist.init_process_group('gloo')
 
 
-def build_runner(config: Config) -> Runner:
+def build_runner(config: Config, verbose: bool = True) -> Runner:
     """Build the runner of a config, its model included.
+
+    Args:
+        config: The config.
+        verbose: Whether the screen shows all that its log does. Defaults to
+            True.
 
     Raises:
         ConfigError: If something in the config cannot be built.
@@ -143,7 +152,7 @@ def build_runner(config: Config) -> Runner:
     # A full disk or a broken one is no fault of the config.
     with user_errors('the config cannot be built', FileNotFoundError,
                      NotADirectoryError, PermissionError):
-        return Runner.from_cfg(config)
+        return (Runner if verbose else QuietRunner).from_cfg(config)
 
 
 def build_loop(runner: Runner, name: str) -> None:

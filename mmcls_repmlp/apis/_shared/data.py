@@ -1,17 +1,16 @@
 """Labelled data of a config: built, checked, and looped over once."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmengine.utils import track_iter_progress
 from torch.utils.data import DataLoader
 
 from .config import data_errors, loader_config, user_errors
 from .dataset_parts import check_annotation_files, check_samples, described
+from .progress import tracked
 
 
 def open_loader(cfg: Config, phase: str) -> DataLoader:
@@ -40,9 +39,10 @@ def open_loader(cfg: Config, phase: str) -> DataLoader:
 
 
 def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
-    """Go through a loader once, with a progress bar on stderr.
+    """Go through a loader of images once, and show how far it is.
 
     Raises:
         ImageError: If an image cannot be read; names its file.
     """
-    yield from track_iter_progress((loader, len(loader)), file=sys.stderr)
+    yield from tracked(loader, 'testing', len(loader),
+                       lambda batch: len(batch['inputs']))

@@ -25,6 +25,7 @@ from mmcls_repmlp.files import scratch_folder
 from .data import open_loader
 from .export_images import Batch, labelled_batches
 from .labels import match_classes
+from .progress import Progress, tracked
 
 CALIBRATION_BATCHES = 8
 ALLOWED_LOSS = 2.  # percentage points of top-1
@@ -78,13 +79,15 @@ def write_int8(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
     with scratch_folder(out.parent) as folder:
         exact, small = folder / 'float32' / 'f.onnx', folder / out.name
         export_model(wrapper, exact, input_shape)
-        with quietly():
+        with quietly(), Progress('quantizing'):
             quantize_onnx(exact, small, (images for images, _ in islice(
                 labelled_batches(calibration, model, wrapper.raw),
                 CALIBRATION_BATCHES)))
         scores = _score(
             load_exported(exact), load_exact(small), load_exported(small),
-            labelled_batches(test, model, wrapper.raw))
+            tracked(
+                labelled_batches(test, model, wrapper.raw), 'scoring',
+                len(test), lambda batch: len(batch[1])))
         report(f'      top-1 on the test data: {scores.float32:.2f} % in '
                f'float32, {scores.exact:.2f} % in int8, the same on every '
                f'processor; as optimised here {scores.optimised:.2f} %')

@@ -46,8 +46,7 @@ def parts(cfg):
 def test_classes_are_counted_and_a_fifth_is_held_out(photos, path,
                                                      monkeypatch):
     said = []
-    monkeypatch.setattr(own_folder, 'print_log',
-                        lambda text, logger: said.append(text))
+    monkeypatch.setattr(own_folder, 'say', said.append)
     cfg = read_config(path)
     use_folder(cfg, photos)
     assert cfg.model.head.num_classes == 3

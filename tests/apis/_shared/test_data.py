@@ -5,11 +5,11 @@ from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.errors import ConfigError
 
 
-def test_all_samples_once_with_a_bar(project, capsys):
+def test_all_samples_once_with_a_bar(project, terminal):
     loader = open_loader(read_config(project.config), 'test')
     counts = [len(batch['data_samples']) for batch in batches(loader)]
     assert counts == [16, 4]
-    assert '2/2' in capsys.readouterr().err
+    assert '2/2' in terminal.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import gc
 import io
 import os
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,9 +15,9 @@ from typing import Any
 
 import matplotlib
 import torch
-from mmengine.utils import ProgressBar
 
 from mmcls_repmlp.apis._shared.config import user_errors
+from mmcls_repmlp.apis._shared.progress import tracked
 from mmcls_repmlp.deploy import complexity, speedup
 from mmcls_repmlp.deploy.latency import alternate
 from mmcls_repmlp.errors import UserError
@@ -124,13 +123,12 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         runs = [
             build_candidate(name, arch, img_size, images) for name in names
         ]
-    bar = ProgressBar(rounds, file=sys.stderr)
-    seconds = [], []
-    for pair in alternate(*runs, rounds=rounds, warm_up=2):
-        for kept, value in zip(seconds, pair):
-            kept.append(value)
-        bar.update()
-    bar.file.write('\n')
+    seconds = zip(*tracked(
+        alternate(*runs, rounds=rounds, warm_up=2),
+        f'{img_size} px, batch {batch}',
+        rounds,
+        unit='rounds'))
+    seconds = [*map(list, seconds)]
     with torch.device('meta'):
         model = RepMLPNet(arch, img_size, out_indices=-1, deploy=True)
     macs = complexity(model, (3, img_size, img_size)).macs

@@ -1,0 +1,58 @@
+"""What a run writes on the screen, beside all that it writes to its log."""
+from __future__ import annotations
+
+import logging
+import sys
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from .progress import say
+
+_OURS = 'mmcls_repmlp'
+_BETWEEN = ('logging', 'mmengine.logging', __name__)
+# Warnings of mmengine to itself.
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
+          'The prefix is not set in metric class')
+
+
+class QuietRunner(Runner):
+    """A runner that writes everything to its log, and little on the screen.
+
+    On the screen: what this package says, and warnings and errors.
+    """
+
+    def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
+        """Build the logger, and take most of it off the screen."""
+        logger = super().build_logger(*args, **kwargs)
+        for i, handler in enumerate(logger.handlers):
+            if type(handler) is logging.StreamHandler:
+                logger.handlers[i] = _Screen(handler)
+        return logger
+
+
+class _Screen(logging.Handler):
+    """Takes the place of a handler that writes every record on the screen."""
+
+    def __init__(self, replaced: logging.Handler) -> None:
+        super().__init__(replaced.level)
+        for filter_ in replaced.filters:
+            self.addFilter(filter_)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say what a user should know."""
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            if not text.startswith(_NOISE):
+                say(f'{record.levelname.lower()}: {text}')
+        elif _asker().startswith(_OURS):
+            say(text)
+
+
+def _asker() -> str:
+    """Name the module that logs, whatever it goes through."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get(
+            '__name__', '').startswith(_BETWEEN):
+        frame = frame.f_back
+    return str(frame.f_globals.get('__name__', ''))

@@ -1,0 +1,169 @@
+"""A training or a test, told on the screen while it runs."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from numbers import Real
+from typing import Any
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from .progress import Progress, say
+
+_WINDOW = 10  # iterations that speed and loss are averaged over
+# Of the host's evaluation, beside metrics.
+_TIMES = ('time', 'data_time')
+
+
+@contextmanager
+def shown(runner: Runner, summary: Callable[[Runner], str]) -> Iterator[None]:
+    """Tell on the screen what a runner does within the block.
+
+    Args:
+        runner: The runner.
+        summary: Composes the summary, once all is loaded.
+    """
+    hook = ShowProgress(summary)
+    runner.register_hook(hook)
+    try:
+        yield
+    finally:
+        hook.close()
+
+
+class ShowProgress(Hook):
+    """Shows a summary, a bar, a line for every validation, and the result.
+
+    After all other hooks, so that what is shown has happened. To be closed by
+    :meth:`close`, however the run ends.
+
+    Args:
+        summary: Composes the summary, once all is loaded.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, summary: Callable[[Runner], str]) -> None:
+        self.summary = summary
+        self.progress: Progress | None = None
+        self.start = 0.
+        self.loss = self.note = ''
+
+    def close(self) -> None:
+        """Show no more."""
+        if self.progress is not None:
+            self.progress.close()
+            self.progress = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Say what is trained, and open the bar."""
+        self._open(runner, 'training', runner.max_iters)
+        assert self.progress is not None
+        self.progress.begin(runner.iter)
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Any = None,
+                         outputs: Any = None) -> None:
+        """Show speed and loss; both are numbers already, for the log."""
+        hub = runner.message_hub
+        notes = []
+        seconds = self._mean(runner, 'train/time')
+        images = _size(data_batch)
+        if seconds and images:
+            notes.append(f'{images / seconds:.3g} images/s')
+        if 'train/loss' in hub.log_scalars:
+            self.loss = f'loss {self._mean(runner, "train/loss"):.4f}'
+            notes.append(self.loss)
+        self.note = ', '.join(notes)
+        if self.progress is not None:
+            self.progress.advance(0, self.note)
+
+    def after_val_iter(self,
+                       runner: Runner,
+                       batch_idx: int,
+                       data_batch: Any = None,
+                       outputs: Any = None) -> None:
+        """Show how far the validation is, beside the bar."""
+        if self.progress is not None:
+            self.progress.note = (
+                'validating '
+                f'{batch_idx + 1}/{len(runner.val_dataloader)}')
+
+    def after_val_epoch(self,
+                        runner: Runner,
+                        metrics: dict[str, float] | None = None) -> None:
+        """Say in a line what a validation gave."""
+        if self.progress is None:  # a validation alone
+            return
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            place = f'iteration {runner.iter}/{runner.max_iters}'
+        else:
+            place = f'epoch {runner.epoch}/{runner.max_epochs}'
+        self.progress.note = self.note
+        _say(', '.join(
+            filter(None,
+                   [place, self.loss, scores(metrics or {})])))
+
+    def after_train(self, runner: Runner) -> None:
+        """Close the bar and say how long it took."""
+        self.close()
+        _say(f'trained in {self._clock()}')
+
+    def before_test(self, runner: Runner) -> None:
+        """Say what is tested, and open the bar."""
+        self._open(runner, 'testing', len(runner.test_dataloader))
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Any = None,
+                        outputs: Any = None) -> None:
+        """Count the images of a batch, and of the other processes."""
+        if self.progress is not None:
+            self.progress.advance(_size(data_batch))
+
+    def after_test_epoch(self,
+                         runner: Runner,
+                         metrics: dict[str, float] | None = None) -> None:
+        """Close the bar and say the result."""
+        self.close()
+        count = len(runner.test_dataloader.dataset)
+        _say(f'tested {count} images in {self._clock()}: '
+             f'{scores(metrics or {}) or "no score"}')
+
+    def _open(self, runner: Runner, what: str, total: int) -> None:
+        self.start = time.monotonic()
+        _say(self.summary(runner))
+        self.progress = Progress(what, total)
+
+    def _clock(self) -> str:
+        return str(timedelta(seconds=round(time.monotonic() - self.start)))
+
+    @staticmethod
+    def _mean(runner: Runner, name: str) -> float:
+        scalars = runner.message_hub.log_scalars
+        return float(scalars[name].mean(_WINDOW)) if name in scalars else 0.
+
+
+def scores(metrics: Mapping[str, Any]) -> str:
+    """Set the numbers among metrics in a row; the log has the others."""
+    return ', '.join(f'{name} {float(value):.4f}'
+                     for name, value in metrics.items()
+                     if isinstance(value, Real) and name not in _TIMES)
+
+
+def _size(batch: Any) -> int:
+    """Count the images of a batch, as all processes have such a one."""
+    inputs: Any = batch.get('inputs') if isinstance(batch, Mapping) else None
+    return len(inputs) * get_world_size() if hasattr(inputs, '__len__') else 0
+
+
+def _say(text: str) -> None:
+    if is_main_process():
+        say(text)

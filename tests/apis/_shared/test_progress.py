@@ -1,0 +1,122 @@
+import io
+import sys
+import time
+
+import pytest
+
+from mmcls_repmlp.apis._command_line.boundary import outcome
+from mmcls_repmlp.apis._shared import progress as module
+from mmcls_repmlp.apis._shared.progress import Progress, say, tracked
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Lines that come sooner."""
+    monkeypatch.setattr(module, 'PERIOD', 0.05)
+
+
+def wait_for_lines(capsys, count):
+    found, end = '', time.monotonic() + 20
+    while found.count('\n') < count and time.monotonic() < end:
+        time.sleep(0.01)
+        found += capsys.readouterr().err
+    return found.splitlines()
+
+
+def test_lines_come_by_time_and_not_by_steps(hasty, capsys):
+    with Progress('training', 12) as progress:
+        progress.begin(4)
+        for _ in range(4):
+            progress.advance(8, 'loss 0.5')
+        lines = wait_for_lines(capsys, 2)  # of one long step
+    for line in lines:
+        assert line.startswith('training: 8/12, ')
+        assert ' images/s, loss 0.5, 0:00:0' in line
+        assert line.endswith(' left')
+    time.sleep(0.2)
+    assert not capsys.readouterr().err  # when it is over
+
+
+def test_a_log_hears_something_every_minute_and_no_more_than_two_lines():
+    assert 30 <= module.PERIOD <= 60
+
+
+def test_a_job_without_an_end_in_sight(hasty, capsys):
+    with Progress('verifying'):
+        line = wait_for_lines(capsys, 1)[0]
+    assert line == 'verifying: for 0:00:00'
+
+
+def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
+    clock = iter([0., 10.])
+    monkeypatch.setattr(time, 'monotonic', lambda: next(clock))
+    progress = Progress('training', 100)
+    progress.close()
+    progress.begin(50)
+    for _ in range(5):
+        progress.advance(4)
+    # Five steps took ten seconds, 45 are left.
+    assert progress.said() == '55/100, 2 images/s, 0:01:30 left'
+
+
+def test_a_short_job_in_a_log_says_nothing(capsys):
+    assert [*tracked('abc', 'testing', 3)] == [*'abc']
+    assert capsys.readouterr() == ('', '')
+
+
+def test_a_bar_on_a_terminal(terminal):
+    assert [*tracked(['ab', 'cde'], 'testing', 2, len)] == ['ab', 'cde']
+    said = terminal.getvalue()
+    assert 'testing' in said and '━' in said and '2/2, ' in said
+
+
+def test_lines_are_said_above_the_bar(terminal, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', terminal)
+    with Progress('testing', 2):
+        say('a [line]')
+    drawn = terminal.getvalue()
+    assert 'a [line]\n' in drawn
+    assert drawn.index('a [line]') < drawn.rindex('testing')
+
+
+def test_lines_go_to_stdout_where_it_is_a_file(terminal, capsys):
+    with Progress('testing', 2):
+        say('a line')
+    assert capsys.readouterr().out == 'a line\n'
+    assert 'a line' not in terminal.getvalue()
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):
+    monkeypatch.setenv('TERM', 'dumb')
+    with Progress('testing', 2) as progress:
+        assert progress.bar is None
+
+
+def test_other_processes_are_silent(hasty, monkeypatch, capsys, terminal):
+    monkeypatch.setattr(module, 'is_main_process', lambda: False)
+    with Progress('testing', 2) as progress:
+        progress.advance()
+        time.sleep(0.2)
+    assert not terminal.getvalue()
+
+
+def test_a_reader_that_went_away_ends_no_job(monkeypatch):
+
+    class Closed(io.StringIO):
+
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, 'stdout', Closed())
+    say('a line')
+
+
+def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
+    monkeypatch.setattr(sys, 'stderr', terminal)
+
+    def job():
+        for _ in tracked('abc', 'testing', 3):
+            raise RuntimeError('broken')
+
+    assert outcome('tool', job) == 1
+    assert terminal.getvalue().endswith('tool: error: RuntimeError: broken\n')
