@@ -71,15 +71,18 @@ def _draw_latency(axes: Axes, comparison: Comparison) -> None:
 
 
 def _draw_digits(figure: SubFigure, comparison: Comparison) -> None:
-    figure.suptitle('What the deploy form sees and says', fontsize='medium')
+    figure.suptitle(
+        'What the deploy form sees and says, and how sure it is (red: wrong)',
+        fontsize='medium')
     step = len(comparison.images) // _DIGITS
     for axes, i in zip(
             figure.subplots(1, _DIGITS), range(0, step * _DIGITS, step)):
         score, said = comparison.logits[1][i].softmax(0).max(0)
-        right = said == comparison.labels[i]
+        truth = int(comparison.labels[i])
         axes.imshow(comparison.images[i].mean(0).numpy(), cmap='gray')
         axes.set_title(
             f'{said} ({score:.0%})',
             fontsize='small',
-            color='black' if right else 'red')
-        axes.axis('off')
+            color='black' if said == truth else 'red')
+        axes.set(xlabel=f'truth: {truth}', xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from make_digits import write_digits
+from matplotlib.figure import Figure
 from mmengine.config import config
 from PIL import Image
 from yapf.yapflib.yapf_api import FormatCode
@@ -150,3 +151,16 @@ def work_dir(tmp_path):
     """A fresh folder for logs, removed at once: logs add up."""
     yield str(tmp_path / 'work')
     shutil.rmtree(tmp_path / 'work', ignore_errors=True)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are written, beside the files."""
+    written, write = [], Figure.savefig
+
+    def savefig(figure, *args, **kwargs):
+        written.append(figure)
+        write(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, 'savefig', savefig)
+    return written

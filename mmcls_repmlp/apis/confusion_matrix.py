@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -27,13 +28,13 @@ _SUFFIXES = ('.png', '.csv')
 _PICKLES = ('.pkl', '.pickle')
 _WORST = 5  # confusions that are named
 _READABLE = 50  # classes whose names and counts can be read in a picture
-_PRINTABLE = 20  # classes whose matrix fits a terminal
+_PRINTABLE = 20  # classes whose counts fit a terminal, or stand in a picture
 
 
 def confusion_matrix(config: str | Path | None,
                      checkpoint: str | Path,
                      out: str | Path | None = None,
-                     include_values: bool = False,
+                     include_values: bool | None = None,
                      device: str = 'cpu',
                      key: str | None = None,
                      cfg_options: Mapping[str, Any] | None = None,
@@ -47,7 +48,8 @@ def confusion_matrix(config: str | Path | None,
             predictions: such files are pickles of tensors, which cannot be
             read without running what they say.
         out: File for the matrix, .png or .csv. Defaults to none.
-        include_values: Whether the picture has the counts. Defaults to False.
+        include_values: Whether the picture has the counts, of 50 classes at
+            most. Defaults to None: of 20 classes at most.
         device: Where the model runs. Defaults to 'cpu'.
         key: Entry of the checkpoint that holds the weights. Defaults to the
             only one.
@@ -104,9 +106,13 @@ def _names(dataset: BaseDataset, count: int) -> list[str]:
     return [*names, *(f'class {i}' for i in range(len(names), count))]
 
 
-def _describe(matrix: Tensor, classes: Sequence[str]) -> str:
+def _score(matrix: Tensor) -> str:
     count, hits = int(matrix.sum()), int(matrix.trace())
-    lines = [f'{count} images, top-1 {100 * hits / count:.2f} %']
+    return f'{count} images, top-1 {100 * hits / count:.2f} %'
+
+
+def _describe(matrix: Tensor, classes: Sequence[str]) -> str:
+    lines = [_score(matrix)]
     if len(classes) <= _PRINTABLE:
         width = max(*map(len, classes), len(str(int(matrix.max())))) + 1
         lines += ['true class in rows, predicted class in columns:']
@@ -134,10 +140,12 @@ def _write_csv(matrix: Tensor, classes: Sequence[str], path: Path) -> None:
                        for name, counts in zip(classes, matrix.tolist()))
 
 
-def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
+def _draw(matrix: Tensor, classes: Sequence[str], values: bool | None,
           path: Path) -> None:
     plt.switch_backend('agg')  # the host uses pyplot; no display is needed
     readable = len(classes) <= _READABLE
+    if values is None:
+        values = len(classes) <= _PRINTABLE
     with warnings.catch_warnings():
         # matplotlib asks the tensor for an array as numpy 2 does it.
         warnings.filterwarnings('ignore', '__array__', DeprecationWarning)
@@ -146,7 +154,11 @@ def _draw(matrix: Tensor, classes: Sequence[str], values: bool,
             include_values=values and readable,
             classes=list(classes),
             show=False)
+    cells, bar = figure.axes
+    cells.set_title(_score(matrix))
+    bar.set_ylabel('images')
+    bar.yaxis.set_major_locator(MaxNLocator(integer=True))
     if not readable:
-        figure.axes[0].set(xticks=[], yticks=[])
+        cells.set(xticks=[], yticks=[])
     figure.savefig(path, format='png', bbox_inches='tight')
     plt.close(figure)

@@ -24,9 +24,11 @@ from mmcls_repmlp.host import (TRANSFORMS, Caption, DataSample, Visualizer,
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 TOP = 5
+_HEAD = ('class', ' score')
+_COLUMNS = 'label, score (class)'  # as the host draws them
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
 _SCALE = 224  # a picture of this height has letters of the size below
-_LETTERS, _PITCH, _MARGIN = 8, 7, 8
+_LETTERS, _PITCH, _LINE, _MARGIN = 8, 7, 16, 8
 
 
 def classify_image(
@@ -51,7 +53,8 @@ def classify_image(
             only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
-        report: Called with a line for each class. Defaults to print.
+        report: Called with the names of the columns, and a line for each
+            class. Defaults to print.
 
     Returns:
         Names and scores of the likeliest five classes, best first. Names are
@@ -74,7 +77,8 @@ def classify_image(
     names = class_names(content) or _classes_of(loader.dataset)
     top = [(_name(label, names), score)
            for label, score in zip(labels.tolist(), scores.tolist())]
-    width = max(len(name) for name, _ in top)
+    width = max(len(name) for name, _ in (_HEAD, *top))
+    report(f'{_HEAD[0]:{width}}  {_HEAD[1]}')
     for name, score in top:
         report(f'{name:{width}}  {score:6.1%}')
     if out is not None:
@@ -130,16 +134,26 @@ def _draw(pixels: np.ndarray, predicted: DataSample, names: Sequence[str],
     names = [
         _name(label, names) for label in range(len(pred_scores(predicted)))
     ]
-    letters = len('Prediction: 123, 0.00 ()') + max(
+    longest = max(
         len(names[label]) for label in pred_labels(predicted).tolist())
+    letters = len('Prediction: ') + max(
+        len(_COLUMNS),
+        len('123, 0.00 ()') + longest)
     column = white(height, round((letters * _PITCH + 2 * _MARGIN) * scale))
     visualizer = Visualizer()
     visualizer.dataset_meta = dict(classes=names)
+    x, y, size = width + _MARGIN * scale, _MARGIN * scale, _LETTERS * scale
+    visualizer.set_image(np.hstack([pixels, column]))
+    visualizer.draw_texts(
+        _COLUMNS,
+        np.array([(x + len('Prediction: ') * _PITCH * scale, y)]),
+        font_sizes=size,
+        colors='grey',
+        font_families='monospace')
     draw(
         visualizer,
-        np.hstack([pixels, column]),
+        visualizer.get_image(),
         predicted,
         path,
         draw_gt=False,
-        caption=Caption((width + _MARGIN * scale, _MARGIN * scale),
-                        _LETTERS * scale))
+        caption=Caption((x, y + _LINE * scale), size))

@@ -4,7 +4,6 @@ import io
 import sys
 
 import pytest
-from matplotlib.figure import Figure
 
 from mmcls_repmlp.apis._shared import progress
 
@@ -29,19 +28,6 @@ def seen(monkeypatch, tmp_path):
         return configs[-1]
 
     return run
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are written, beside the files."""
-    written, write = [], Figure.savefig
-
-    def savefig(figure, *args, **kwargs):
-        written.append(figure)
-        write(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, 'savefig', savefig)
-    return written
 
 
 @pytest.fixture

@@ -67,6 +67,25 @@ def test_a_table_and_a_picture(project, tmp_path, terminal):
             assert min(picture.size) > 500
 
 
+@pytest.mark.parametrize(('values', 'shown'), [(None, True), (True, True),
+                                               (False, False)])
+def test_the_picture_says_what_it_shows(project, tmp_path, figures, values,
+                                        shown):
+    lines = []
+    matrix = confusion_matrix(
+        project.config,
+        project.trained,
+        tmp_path / 'a.png',
+        values,
+        report=lines.append)
+    cells, bar = figures[0].axes
+    assert cells.get_title() == lines[0].splitlines()[0]
+    assert [int(text.get_text()) for text in cells.texts] == (
+        matrix.flatten().tolist() if shown else [])
+    assert bar.get_ylabel() == 'images'
+    assert all(tick == int(tick) for tick in bar.get_yticks())
+
+
 @MODELS.register_module()
 class FirstPixel(BaseModel):
     """Takes an image for the class that its first pixel names."""
@@ -139,6 +158,14 @@ def test_many_classes(count, tmp_path):
             '67 images, top-1 89.55 %\nclass 03 taken for class 04: 7 of 8')
     with Image.open(tmp_path / 'a.png') as picture:
         assert picture.format == 'PNG'
+
+
+@pytest.mark.parametrize('classes', [20, 21])
+def test_values_by_themselves_up_to_twenty_classes(count, tmp_path, figures,
+                                                   classes):
+    names = [f'class {i:02}' for i in range(classes)]
+    count(names, [(i, i) for i in range(classes)], out=tmp_path / 'a.png')
+    assert bool(figures[0].axes[0].texts) == (classes == 20)
 
 
 def test_outputs_without_a_name(count):

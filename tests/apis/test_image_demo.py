@@ -38,7 +38,9 @@ def test_both_forms_say_what_the_model_says(project, image, form):
     assert [scores[int(name)].item()
             for name, _ in top] == pytest.approx([score for _, score in top],
                                                  abs=1e-5)
-    assert lines[0] == f'{top[0][0]}  {top[0][1]:6.1%}' and len(lines) == 5
+    assert lines[:2] == [
+        'class   score', f'{top[0][0]}      {top[0][1]:6.1%}'
+    ] and len(lines) == 6
 
 
 @pytest.fixture
@@ -90,6 +92,8 @@ def test_the_picture_holds_the_whole_image(project, coloured, tmp_path):
     np.testing.assert_array_equal(drawn[:, :224],
                                   pixels.repeat(7, 0).repeat(7, 1))
     assert (drawn[:100, 232:] < 128).any()  # the text
+    columns = drawn[:22, 232:]  # above it, of which nothing is cut off
+    assert (columns < 160).any() and (columns[:, -8:] == 255).all()
     assert 'a.png' in lines[-1]
 
 

@@ -20,7 +20,8 @@ def comparison():
     wrong[0] = wrong[0].roll(1)
     return Comparison(
         torch.rand(20, 3, 8, 8), labels, (logits, wrong),
-        ([0.004, 0.006], [0.002, 0.002]), 16, (1234567, 1234000), (99, 88))
+        ([0.004, 0.006, 0.005], [0.002, 0.001, 0.006]), 16, (1234567, 1234000),
+        (99, 88))
 
 
 def test_digits_are_those_of_scikit_learn(tmp_path):
@@ -67,7 +68,7 @@ def test_table(comparison):
         assert part in text
 
 
-def test_figure(comparison, tmp_path):
+def test_figure(comparison, tmp_path, figures):
     curve = [{
         'loss': 2.,
         'step': 5
@@ -82,6 +83,12 @@ def test_figure(comparison, tmp_path):
         draw(comparison, curve, tmp_path / 'a.png')
     with Image.open(tmp_path / 'a.png') as image:
         assert image.format == 'PNG' and image.width > 1000
+    digits = figures[-1].subfigs[1]
+    assert 'red: wrong' in digits.get_suptitle()
+    shown = [(axes.get_title(), axes.title.get_color(), axes.get_xlabel())
+             for axes in digits.axes]
+    assert shown[0] == ('1 (23%)', 'red', 'truth: 0')
+    assert shown[1] == ('2 (23%)', 'black', 'truth: 2')
 
 
 def test_compares_both_forms_on_all_validation_images(project, digits):

@@ -61,7 +61,7 @@ def test_image_demo(project, tmp_path, capsys, form):
     assert call(DEMO, image, config, getattr(project, form), '--out',
                 tmp_path / 'a.png') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and lines[0].endswith('%')
+    assert len(lines) == 7 and lines[1].endswith('%')
 
 
 def test_vis_locality(project, tmp_path, capsys):

@@ -30,6 +30,10 @@ def test_rows_table_csv_and_chart(tmp_path):
                                                       row.milliseconds)
         assert row.gflops > 0 and row.peak_share > 0
     assert [row.ratio for row in rows[::2]] == [1, 1]
+    assert [row.paired for row in rows[::2]] == [1, 1]
+    for first, second in (rows[:2], rows[2:]):  # as the medians beside it
+        assert second.ratio == pytest.approx(first.milliseconds /
+                                             second.milliseconds)
     text = '\n'.join(lines)
     assert f'torch {version("torch")}, ' in text and 'threads' in text
     for row in rows:
@@ -39,6 +43,28 @@ def test_rows_table_csv_and_chart(tmp_path):
     assert [float(r['ratio']) for r in read] == [row.ratio for row in rows]
     with Image.open(tmp_path / 'benchmark.png') as image:
         assert image.format == 'PNG'
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'words', 'ticks'),
+    [(dict(batches=[1, 2]), 'images in a batch', [1, 2]),
+     (dict(img_sizes=[32, 64]), 'pixels of a side', [32, 64])])
+def test_the_chart_speaks_in_words_and_whole_numbers(tmp_path, figures, sizes,
+                                                     words, ticks):
+    benchmark(
+        'ours:deploy',
+        'ours:fused',
+        **{
+            **SIZES, 'batches': [1],
+            **sizes
+        },
+        out_dir=tmp_path,
+        report=lambda line: None)
+    bars, lines = figures[0].axes
+    assert lines.get_xlabel() == words
+    assert [*lines.get_xticks()] == ticks
+    assert bars.get_title().endswith('multiple of ours:deploy')
+    assert bars.get_ylabel() == 'images per second'
 
 
 def test_a_training_step_counts_three_times():

@@ -43,7 +43,9 @@ class Row:
         batch: Images in a batch.
         dtype: Name of the dtype.
         milliseconds: Median time of a batch.
-        ratio: Median of how many times faster than the first candidate.
+        ratio: Median time of the first candidate, as multiple of this one's.
+        paired: Median of the ratios of runs that were neighbours, which a
+            noisy machine sways less.
         images_per_second: Images in a second.
         gflops: 10^9 floating-point operations in a second.
         peak_share: Share of the speed of a large matrix product in this
@@ -57,6 +59,7 @@ class Row:
     dtype: str
     milliseconds: float
     ratio: float
+    paired: float
     images_per_second: float
     gflops: float
     peak_share: float
@@ -139,6 +142,7 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         median = statistics.median(times)
         memory = peak_memory(run)
         yield Row(name, arch, img_size, batch, dtype, 1e3 * median,
+                  statistics.median(seconds[0]) / median,
                   speedup(seconds[0], times), batch / median, work / median,
                   work / median / peak,
                   None if memory is None else memory / 2**20)
@@ -155,14 +159,18 @@ def table(rows: Sequence[Row]) -> str:
     """Set the rows below each other."""
     lines = [
         f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
-        f'{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
+        f'{"paired":>8}{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
     ]
     for row in rows:
         memory = '' if row.peak_mib is None else f'{row.peak_mib:.0f}'
-        lines.append(f'{row.name:20}{row.img_size:5}{row.batch:6}'
-                     f'{row.milliseconds:10.1f}{row.ratio:7.2f}'
-                     f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
-                     f'{row.peak_share:8.0%}{memory:>8}')
+        lines.append(
+            f'{row.name:20}{row.img_size:5}{row.batch:6}'
+            f'{row.milliseconds:10.1f}{row.ratio:7.2f}{row.paired:8.2f}'
+            f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
+            f'{row.peak_share:8.0%}{memory:>8}')
+    lines.append(
+        'ms: medians; ratio: of the two medians; paired: median of the '
+        'ratios of neighbouring runs')
     return '\n'.join(lines)
 
 
@@ -194,20 +202,29 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
     figure, (bars, lines) = plt.subplots(
         1, 2, figsize=(11, 4), layout='constrained')
     names = list(dict.fromkeys(row.name for row in rows))
+    key, words = (('img_size',
+                   'pixels of a side') if len({row.img_size
+                                               for row in rows}) > 1 else
+                  ('batch', 'images in a batch'))
     for i, name in enumerate(names):
         own = [row for row in rows if row.name == name]
         _draw_bars(bars, own, i, len(names))
-        key = 'img_size' if len({r.img_size for r in own}) > 1 else 'batch'
         lines.plot([getattr(row, key) for row in own],
                    [row.milliseconds / row.batch for row in own],
                    marker='o',
                    label=name)
-        lines.set(
-            xlabel=key,
-            ylabel='ms per image',
-            ylim=(0, None),
-            title='cost against size')
-    bars.set(ylabel='images/s', title=f'{rows[0].arch}, {rows[0].dtype}')
+    lines.set(
+        xlabel=words,
+        xticks=sorted({getattr(row, key)
+                       for row in rows}),
+        ylabel='ms per image',
+        ylim=(0, 1.3 * max(row.milliseconds / row.batch for row in rows)),
+        title='time per image')
+    bars.set(
+        ylabel='images per second',
+        ylim=(0, 1.3 * max(row.images_per_second for row in rows)),
+        title=f'RepMLP-{str(rows[0].arch).upper()}, {rows[0].dtype}: '
+        f'speed, and multiple of {names[0]}')
     for axes in (bars, lines):
         axes.legend()
     with atomic_write(path, force=True) as temporary:
