@@ -226,7 +226,8 @@ def test_the_other_images_are_told(model_file, image, tmp_path):
     for path in bad:
         path.write_text('no image')
     lines = []
-    with pytest.raises(JobFailedError, match=r'5 of 7 .*0\.png.*2\.png.*and 2 more'):
+    with pytest.raises(
+            JobFailedError, match=r'5 of 7 .*0\.png.*2\.png.*and 2 more'):
         predict(
             model_file, [bad[0], image, *bad[1:], image], report=lines.append)
     assert [line.split(': ')[0] for line in lines] == [str(image)] * 2
@@ -286,8 +287,8 @@ def test_the_module_needs_nothing_heavy():
 
 
 @pytest.mark.parametrize('suffix', ['.csv', '.json'])
-def test_many_give_what_each_gives_alone(model_file, project, tmp_path,
-                                         suffix, capsys):
+def test_many_give_what_each_gives_alone(model_file, project, tmp_path, suffix,
+                                         capsys):
     folder = tmp_path / 'photos'
     shutil.copytree(project.data / 'val', folder)
     (folder / '3' / 'bad.png').write_text('no image')
@@ -301,8 +302,12 @@ def test_many_give_what_each_gives_alone(model_file, project, tmp_path,
     assert said.out == f'20 of 21 images are in {out}\n' and len(rows) == 20
     for image, top in rows:
         alone = tmp_path / f'alone{suffix}'
-        predict(model_file, [image], out=alone, force=True, top_k=10,
-                report=lambda line: None)
+        predict(
+            model_file, [image],
+            out=alone,
+            force=True,
+            top_k=10,
+            report=lambda line: None)
         (_, single), = table(alone)
         assert len(top) == len(single) == 10
         for name, score in top.items():
