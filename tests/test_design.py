@@ -11,6 +11,7 @@ FLOORS = dict(
     version=0,
     files=1,
     host=1,
+    image_files=1,
     jpeg=1,
     ops=1,
     training=2,

@@ -1,7 +1,9 @@
-"""Classify one image: print the likeliest classes, and draw them."""
+"""Classify images: print the likeliest classes, draw or tabulate them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +12,102 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
-from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._shared.config import loader_config, user_errors
+from mmcls_repmlp.apis._shared.many_images import (BATCH_SIZE, TOP, Outcome,
+                                                   check_numbers,
+                                                   classify_many)
 from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.apis._shared.pictures import readable, white
 from mmcls_repmlp.apis._shared.recorded_config import config_for
+from mmcls_repmlp.apis._shared.results import SUFFIXES
 from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.host import (TRANSFORMS, Caption, DataSample, Visualizer,
                                build_dataset, draw, pred_labels, pred_scores)
+from mmcls_repmlp.image_files import find_images
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
-TOP = 5
 _HEAD = ('class', ' score')
 _COLUMNS = 'label, score (class)'  # as the host draws them
-_SUFFIXES = ('.png', '.jpg', '.jpeg')
+_PICTURES = ('.png', '.jpg', '.jpeg')
 _SCALE = 224  # a picture of this height has letters of the size below
 _LETTERS, _PITCH, _LINE, _MARGIN = 8, 7, 16, 8
 
 
-def classify_image(
-        image: str | Path,
-        config: str | Path | None,
-        checkpoint: str | Path,
-        out: str | Path | None = None,
-        device: str = 'cpu',
-        key: str | None = None,
-        cfg_options: Mapping[str, Any] | None = None,
-        force: bool = False,
-        report: Callable[[str], None] = print) -> list[tuple[str, float]]:
+def classify_images(images: Sequence[str | Path],
+                    config: str | Path | None,
+                    checkpoint: str | Path,
+                    out: str | Path | None = None,
+                    device: str = 'cpu',
+                    key: str | None = None,
+                    cfg_options: Mapping[str, Any] | None = None,
+                    force: bool = False,
+                    batch_size: int = BATCH_SIZE,
+                    top_k: int = TOP,
+                    report: Callable[[str], None] = print) -> None:
+    """Classify images as the config's test pipeline prepares them.
+
+    Args:
+        images: Image files, folders and patterns, as
+            :func:`mmcls_repmlp.image_files.find_images` takes them. A single
+            image is reported as by :func:`classify_image`.
+        config: Path of the config; None for the one in the checkpoint.
+        checkpoint: Path or URL of a checkpoint, in the form of the config.
+        out: Table to write, .csv or .json; of a single image, also a picture
+            to draw, .png or .jpg. Defaults to none.
+        device: Where the model runs. Defaults to 'cpu'.
+        key: Entry of the checkpoint that holds the weights. Defaults to the
+            only one.
+        cfg_options: Settings to change in the config. Defaults to none.
+        force: Whether ``out`` may be replaced. Defaults to False.
+        batch_size: How many images the model is given at a time. Defaults to
+            16.
+        top_k: How many classes are reported. Defaults to 5.
+        report: Called with a line for every image, or of the table. Defaults
+            to print.
+
+    Raises:
+        UserError: If something given is not usable.
+        JobFailedError: If images cannot be read and were skipped. All others
+            have been reported and written then.
+    """
+    check_numbers(batch_size, top_k)
+    if out is not None:
+        check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
+        check_writable(out, force)
+    found = find_images(images)
+    drawn = Path(out or '').suffix.lower() in _PICTURES
+    if len(found) == 1 and (drawn or out is None):
+        classify_image(found[0], config, checkpoint, out, device, key,
+                       cfg_options, force, report, top_k)
+        return
+    if drawn:
+        raise UserError(f'{len(found)} images cannot be drawn as one picture '
+                        f'{str(out)!r}: end its name in '
+                        f'{" or ".join(SUFFIXES)} for a table')
+    classifier = _Classifier(config, checkpoint, device, key, cfg_options)
+
+    def run(_: list[Path], samples: list[Any]) -> list[Outcome]:
+        return [
+            classifier.top(sample, top_k) for sample in classifier.run(samples)
+        ]
+
+    classify_many(found, classifier.prepare, run, batch_size, out, force,
+                  report)
+
+
+def classify_image(image: str | Path,
+                   config: str | Path | None,
+                   checkpoint: str | Path,
+                   out: str | Path | None = None,
+                   device: str = 'cpu',
+                   key: str | None = None,
+                   cfg_options: Mapping[str, Any] | None = None,
+                   force: bool = False,
+                   report: Callable[[str], None] = print,
+                   top_k: int = TOP) -> list[tuple[str, float]]:
     """Classify an image as the config's test pipeline prepares it.
 
     Args:
@@ -55,37 +122,97 @@ def classify_image(
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with the names of the columns, and a line for each
             class. Defaults to print.
+        top_k: How many classes are reported. Defaults to 5.
 
     Returns:
-        Names and scores of the likeliest five classes, best first. Names are
-        the checkpoint's, else the data set's, else the labels.
+        Names and scores of the likeliest classes, best first. Names are the
+        checkpoint's, else the data set's, else the labels.
 
     Raises:
         UserError: If something given is not usable.
         ImageError: If the image cannot be read.
     """
+    check_numbers(1, top_k)
     if out is not None:
-        check_suffix(out, _SUFFIXES, 'a picture')
+        check_suffix(out, _PICTURES, 'a picture')
         check_writable(out, force)
     pixels = _read(image)
-    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
-    loader = loader_config(cfg, 'test')
-    model, content = fill_model(cfg, checkpoint, device, key=key)
-    predicted = _predict(model, loader.dataset, image)
-    scores, labels = pred_scores(predicted).topk(
-        min(TOP, len(pred_scores(predicted))))
-    names = class_names(content) or _classes_of(loader.dataset)
-    top = [(_name(label, names), score)
-           for label, score in zip(labels.tolist(), scores.tolist())]
+    classifier = _Classifier(config, checkpoint, device, key, cfg_options)
+    predicted, = classifier.run([classifier.prepare(image)])
+    top = classifier.top(predicted, top_k)
     width = max(len(name) for name, _ in (_HEAD, *top))
     report(f'{_HEAD[0]:{width}}  {_HEAD[1]}')
     for name, score in top:
         report(f'{name:{width}}  {score:6.1%}')
     if out is not None:
+        labels = pred_scores(predicted).topk(len(top)).indices
         with atomic_write(out, force) as temporary:
-            _draw(pixels, predicted.set_pred_label(labels), names, temporary)
+            _draw(pixels, predicted.set_pred_label(labels), classifier.names,
+                  temporary)
         report(f'drawn to {out}')
     return top
+
+
+class _Classifier:
+    """A model with the test pipeline of its config.
+
+    Attributes:
+        names: Of the classes; empty if neither checkpoint nor data set names
+            them.
+    """
+
+    def __init__(self, config: str | Path | None, checkpoint: str | Path,
+                 device: str, key: str | None,
+                 cfg_options: Mapping[str, Any] | None) -> None:
+        cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
+        dataset = loader_config(cfg, 'test').dataset
+        self.model, content = fill_model(cfg, checkpoint, device, key=key)
+        self.names = class_names(content) or _classes_of(dataset)
+        # Data sets that hold pixels, such as CIFAR10, hold RGB.
+        self.reads_file = (
+            dataset.pipeline[0].type == LoadImageFromFile.__name__)
+        with _pipeline_errors():
+            self.pipeline = Compose(
+                [TRANSFORMS.build(step) for step in dataset.pipeline])
+
+    def prepare(self, image: str | Path) -> dict[str, Any]:
+        """Read an image and follow the pipeline.
+
+        Raises:
+            ConfigError: If the pipeline does not take it.
+            ImageError: If it cannot be read.
+        """
+        data: dict[str, Any] = dict(img_path=str(image))
+        if not self.reads_file:
+            pixels = _read(image)
+            data |= dict(
+                img=pixels,
+                img_shape=pixels.shape[:2],
+                ori_shape=pixels.shape[:2])
+        with _pipeline_errors():
+            return self.pipeline(data)
+
+    @torch.inference_mode()
+    def run(self, samples: Sequence[dict[str, Any]]) -> list[DataSample]:
+        """Classify what :meth:`prepare` made; images may differ in size."""
+        predicted: list[DataSample] = []
+        for _, same in groupby(samples, lambda one: one['inputs'].shape):
+            with _pipeline_errors():
+                predicted += self.model.test_step(default_collate([*same]))
+        return [sample.cpu() for sample in predicted]
+
+    def top(self, predicted: DataSample,
+            count: int) -> list[tuple[str, float]]:
+        """Name the likeliest classes with their scores, best first."""
+        scores = pred_scores(predicted)
+        values, labels = scores.topk(min(count, len(scores)))
+        return [(_name(label, self.names), score)
+                for label, score in zip(labels.tolist(), values.tolist())]
+
+
+def _pipeline_errors() -> AbstractContextManager[None]:
+    return user_errors('the test pipeline of the config does not take the '
+                       'image')
 
 
 def _name(label: int, names: Sequence[str]) -> str:
@@ -94,27 +221,10 @@ def _name(label: int, names: Sequence[str]) -> str:
 
 def _read(image: str | Path) -> np.ndarray:
     if not Path(image).is_file():
-        raise UserError(f'image {str(image)!r} does not exist: check the path')
+        what = ('is a folder: name a file in it'
+                if Path(image).is_dir() else 'does not exist: check the path')
+        raise UserError(f'image {str(image)!r} {what}')
     return mmcv.bgr2rgb(LoadImageFromFile()(dict(img_path=str(image)))['img'])
-
-
-@torch.inference_mode()
-def _predict(model: BaseModel, dataset: Config,
-             image: str | Path) -> DataSample:
-    with user_errors('the test pipeline of the config does not take the '
-                     'image'):
-        steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
-        data: dict[str, Any] = dict(img_path=str(image))
-        if dataset.pipeline[0].type != LoadImageFromFile.__name__:
-            # Data sets that hold pixels, such as CIFAR10, hold RGB.
-            pixels = _read(image)
-            data |= dict(
-                img=pixels,
-                img_shape=pixels.shape[:2],
-                ori_shape=pixels.shape[:2])
-        sample = Compose(steps)(data)
-        predicted, = model.test_step(default_collate([sample]))
-    return predicted.cpu()
 
 
 def _classes_of(dataset: Config) -> tuple[str, ...]:

@@ -14,33 +14,50 @@ from mmcls_repmlp.deploy.exported.load_exported import (ExportedModel,
                                                         load_exported)
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline, read_pixels
 from mmcls_repmlp.errors import JobFailedError, UserError, option
+from mmcls_repmlp.image_files import find_images
 
-_TOP = 5
-_NAMED = 3
+from ._shared.many_images import (BATCH_SIZE, TOP, Outcome, check_numbers,
+                                  classify_many, printable)
 
 
 def predict(exported: str | Path,
             images: Sequence[str | Path],
             trust: bool = False,
-            report: Callable[[str], None] = print) -> None:
+            report: Callable[[str], None] = print,
+            out: str | Path | None = None,
+            force: bool = False,
+            batch_size: int = BATCH_SIZE,
+            top_k: int = TOP) -> None:
     """Report the likeliest classes of images.
 
     Args:
         exported: An exported file, with its card beside it.
-        images: Image files.
+        images: Image files, folders and patterns, as
+            :func:`mmcls_repmlp.image_files.find_images` takes them.
         trust: Whether code in the file may run. Defaults to False.
-        report: Called with a line for every image. Defaults to print.
+        report: Called with a line for every image, or of the table. Defaults
+            to print.
+        out: Table to write, .csv or .json. Defaults to none.
+        force: Whether ``out`` may be replaced. Defaults to False.
+        batch_size: How many images the file is given at a time. Defaults to
+            16.
+        top_k: How many classes are reported. Defaults to 5.
 
     Raises:
         UserError: If a file is missing or does not fit another.
         JobFailedError: If the file or an image cannot be read, or it gives
             no numbers. All other images have been reported then.
     """
-    for path in (exported, *images):
-        if not Path(path).is_file():
-            raise UserError(f'{str(path)!r} does not exist or is no file: '
-                            'check the path')
+    check_numbers(batch_size, top_k)
+    if out is not None:
+        # Here alone: what it needs is not everywhere where files are run.
+        from ._shared.results import check_results
+        check_results(out, force)
+    if not Path(exported).is_file():
+        raise UserError(f'{str(exported)!r} does not exist or is no file: '
+                        'check the path')
     check_format(exported)
+    found = find_images(images)
     card = read_card(exported)
     pipeline = _pipeline(exported, card)
     # Exact: what the file was verified as, and the same on every processor.
@@ -49,17 +66,17 @@ def predict(exported: str | Path,
         raise UserError(f'{str(exported)!r} takes images of shape '
                         f'{run.shape}, and its card says '
                         f'{tuple(card["input_shape"])}: export again')
-    failures = []
-    for path in images:
-        try:
-            pixels = _prepare(read_pixels(path, pipeline), card, path)
-            report(f'{path}: {_describe(_logits(run, pixels, path), card)}')
-        except JobFailedError as error:
-            failures.append(str(error))
-    if failures:
-        more = len(failures) - _NAMED
-        raise JobFailedError('; '.join(failures[:_NAMED]) +
-                             (f'; and {more} more' if more > 0 else ''))
+
+    def prepare(path: Path) -> np.ndarray:
+        return _prepare(read_pixels(path, pipeline), card, path)
+
+    def classify(paths: list[Path], ready: list[np.ndarray]) -> list[Outcome]:
+        return [
+            _outcome(logits, card, path, top_k)
+            for path, logits in zip(paths, _logits(run, ready))
+        ]
+
+    classify_many(found, prepare, classify, batch_size, out, force, report)
 
 
 def _pipeline(exported: str | Path,
@@ -70,7 +87,7 @@ def _pipeline(exported: str | Path,
     pipeline = card['pipeline']
     if isinstance(pipeline, str):
         raise UserError(f'images cannot be prepared for {str(exported)!r}, '
-                        f'because {_printable(pipeline)}')
+                        f'because {printable(pipeline)}')
     try:
         check_pipeline(pipeline)
     except ValueError as error:
@@ -100,27 +117,25 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
         return (image.astype(np.float32) - mean) / std
 
 
-def _logits(run: ExportedModel, image: np.ndarray,
-            path: str | Path) -> np.ndarray:
-    logits = run(image[None])
-    if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
-        raise JobFailedError(f'{str(path)!r} gives NaN, infinity or no logits '
-                             'at all: export again, in '
-                             f'{option("precision", "fp32")}')
-    return logits[0]
+def _logits(run: ExportedModel, ready: Sequence[np.ndarray]) -> np.ndarray:
+    logits = run(np.stack(ready))
+    if logits.ndim != 2 or len(logits) != len(ready):
+        raise JobFailedError(f'{len(ready)} images give an array of shape '
+                             f'{logits.shape} and no logits: export again')
+    return logits
 
 
-def _describe(logits: np.ndarray, card: Mapping[str, Any]) -> str:
+def _outcome(logits: np.ndarray, card: Mapping[str, Any], path: Path,
+             top_k: int) -> Outcome:
+    if not logits.size or not np.isfinite(logits).all():
+        return JobFailedError(f'{str(path)!r} gives NaN, infinity or no '
+                              'logits at all: export again, in '
+                              f'{option("precision", "fp32")}')
     classes = card['classes'] or [f'class {i}' for i in range(len(logits))]
     if len(classes) != len(logits):
         raise UserError(f'the file gives {len(logits)} logits and its card '
                         f'names {len(classes)} classes: export again')
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
-    return ', '.join(f'{_printable(classes[i])} {scores[i]:.1%}'
-                     for i in np.argsort(-scores)[:_TOP])
-
-
-def _printable(text: str) -> str:
-    # A card is foreign: nothing in it may steer a terminal.
-    return ''.join(c if c.isprintable() else '?' for c in text)
+    return [(classes[i], float(scores[i]))
+            for i in np.argsort(-scores)[:top_k].tolist()]

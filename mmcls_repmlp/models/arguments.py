@@ -68,6 +68,24 @@ def stage_indices(indices: int | Sequence[int],
     return tuple(sorted(i % num_stages for i in given))
 
 
+def output_stages(indices: int | Sequence[int] | None, num_stages: int,
+                  usual: int) -> tuple[int, ...]:
+    """Take the stages to return, as :func:`stage_indices`.
+
+    Args:
+        indices: The stages; None for ``usual``, or the last one if there are
+            fewer.
+        num_stages: How many there are.
+        usual: The stage that is returned unless told.
+
+    Raises:
+        ValueError: As :func:`stage_indices`.
+    """
+    if indices is None:
+        return (min(usual, num_stages - 1), )
+    return stage_indices(indices, num_stages)
+
+
 def last_frozen_stage(stage: int, num_stages: int) -> int:
     """Take the last stage to freeze, -1 for none.
 

@@ -25,7 +25,9 @@ class MergeableBackbone(BaseBackbone):
     """A backbone of stages of blocks that merge.
 
     A subclass sets the attributes, calls :meth:`freeze` when all is built, and
-    overrides what is its own: :attr:`stages`, :attr:`parts`, :meth:`embed`,
+    overrides what is its own: :attr:`stages`, :attr:`parts`,
+    :attr:`stem_stride`, :attr:`map_names`, :attr:`map_channels`,
+    :meth:`embed`,
     :meth:`downsample`, :meth:`finish`.
 
     Attributes:
@@ -70,9 +72,50 @@ class MergeableBackbone(BaseBackbone):
         """
 
     @property
+    def stem_stride(self) -> tuple[int, int]:
+        """Height and width of an image over those of the stem's map; here 1.
+
+        Every stage but the first halves its map.
+        """
+        return 1, 1
+
+    @property
     def num_stages(self) -> int:
         """Number of stages."""
         return len(self.channels)
+
+    @property
+    def map_names(self) -> list[str]:
+        """Name the module that gives the map of each stage."""
+        return [
+            name for name in self.parts
+            if isinstance(self.get_submodule(name), Stage)
+        ]
+
+    @property
+    def map_channels(self) -> tuple[int, ...]:
+        """Channels of the map of each stage."""
+        after = (*self.channels[1:], self.channels[-1])
+        return after if self.out_after_downsample else self.channels
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """Describe the map of every stage, as timm's models do.
+
+        Each has ``num_chs``, its channels; ``reduction``, the side of an image
+        over its own, or a pair where height and width differ; ``module``, the
+        dotted name of what gives it.
+        """
+        last, info = self.num_stages - 1, []
+        for i, name in enumerate(self.map_names):
+            at = min(i + self.out_after_downsample, last)
+            height, width = (stride << at for stride in self.stem_stride)
+            info.append(
+                dict(
+                    num_chs=self.map_channels[i],
+                    reduction=height if height == width else (height, width),
+                    module=name))
+        return info
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.

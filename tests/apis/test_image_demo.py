@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import mmcv
 import numpy as np
 import pytest
@@ -5,9 +8,9 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.apis._shared.model import load_model
-from mmcls_repmlp.apis.image_demo import classify_image
+from mmcls_repmlp.apis.image_demo import classify_image, classify_images
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.errors import ImageError, UserError
+from mmcls_repmlp.errors import ImageError, JobFailedError, UserError
 
 
 def read(path):
@@ -169,3 +172,119 @@ def test_pictures_are_replaced_only_by_force(project, image, tmp_path):
         classify_image(image, project.config, project.trained,
                        tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_text() == 'precious'
+
+
+@pytest.fixture
+def photos(project, tmp_path, image):
+    """Five images in two folders, and one that is none."""
+    folder = tmp_path / 'photos'
+    for i, path in enumerate(sorted(project.data.glob('val/*/*.png'))[:5]):
+        (folder / f'{i % 2}').mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f'{i % 2}' / f'{i}.png')
+    (folder / '1' / 'bad.png').write_text('no image')
+    return folder
+
+
+def rows_of(path):
+    return [(row['image'], [(one['class'], one['score'])
+                            for one in row['top']])
+            for row in json.loads(path.read_text())]
+
+
+def test_many_give_what_each_gives_alone(project, photos, tmp_path, capsys):
+    out, lines = tmp_path / 'a.json', []
+    with pytest.raises(JobFailedError, match='1 of 6 images were skipped'):
+        classify_images([photos],
+                        project.config,
+                        project.trained,
+                        out,
+                        batch_size=2,
+                        top_k=10,
+                        report=lines.append)
+    assert 'bad.png' in capsys.readouterr().err
+    rows = rows_of(out)
+    assert [image[-7:] for image, _ in rows
+            ] == ['0/0.png', '0/2.png', '0/4.png', '1/1.png', '1/3.png']
+    for image, top in rows:
+        alone = dict(
+            classify_image(
+                image,
+                project.config,
+                project.trained,
+                top_k=10,
+                report=lines.append))
+        assert len(top) == len(alone) == 10
+        for name, score in top:
+            assert score == pytest.approx(alone[name], abs=1e-6)
+
+
+def test_images_of_several_sizes_go_together(project, photos, tmp_path):
+    # Nothing brings them to one size; the model sees each as it is.
+    sizes = (32, 64, 64, 32)
+    for i, size in enumerate(sizes):
+        Image.new('RGB', (size, size),
+                  (40 * i, 90, 200)).save(tmp_path / f'{i}.png')
+    options = {
+        'test_dataloader.dataset.pipeline': [
+            dict(type='LoadImageFromFile'),
+            dict(type='PackClsInputs')
+        ],
+        'model.backbone.pad_to_multiple': True
+    }
+    images = [tmp_path / f'{i}.png' for i in range(4)]
+    classify_images(
+        images,
+        project.config,
+        project.trained,
+        tmp_path / 'a.json',
+        cfg_options=options,
+        report=lambda line: None)
+    for image, (name, top) in zip(images, rows_of(tmp_path / 'a.json')):
+        alone = classify_image(
+            image,
+            project.config,
+            project.trained,
+            cfg_options=options,
+            report=lambda line: None)
+        assert name == str(image)
+        assert [score for _, score in top
+                ] == pytest.approx([score for _, score in alone], abs=1e-6)
+
+
+def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
+    for name in ('a.csv', 'a.png'):
+        lines = []
+        classify_images([image.parent / f'{image.stem}*'],
+                        None,
+                        project.trained,
+                        tmp_path / name,
+                        top_k=2,
+                        report=lines.append)
+        assert (tmp_path / name).exists()
+        assert len(lines) == (1 if name == 'a.csv' else 3)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(out='a.png'), '6 images cannot be drawn as one picture'),
+     (dict(out='a.txt'), 'end it in .png or .jpg or .jpeg or .csv or .json'),
+     (dict(images=['EMPTY']), 'no image in folder'),
+     (dict(top_k=0), 'top_k=0` cannot be'),
+     (dict(batch_size=0), 'batch_size=0` cannot be')])
+def test_many_are_refused_before_the_work(photos, tmp_path, arguments,
+                                          message):
+    (tmp_path / 'EMPTY').mkdir()
+    arguments = dict(
+        dict(images=[photos], config='no.py', checkpoint='no.pth'),
+        **arguments)
+    arguments['images'] = [
+        tmp_path / 'EMPTY' if path == 'EMPTY' else path
+        for path in arguments['images']
+    ]
+    with pytest.raises(UserError, match=message):
+        classify_images(**arguments)
+
+
+def test_a_folder_is_no_image(project):
+    with pytest.raises(UserError, match='is a folder: name a file in it'):
+        classify_image(project.data, project.config, project.trained)

@@ -1,4 +1,5 @@
 """predict.py as its users meet it: a process without the host."""
+import csv
 import json
 import os
 import pickle
@@ -158,7 +159,10 @@ def test_a_missing_library_is_named(model_file, image, module, package):
     [(['no.pt', 'IMAGE'], 2, "'no.pt' does not exist"),
      (['FILE', 'no.png'], 2, "'no.png' does not exist"),
      (['FOLDER', 'IMAGE'], 2, 'is no file'),
-     (['FILE', 'FOLDER'], 2, 'is no file'),
+     (['FILE', 'FOLDER'], 2, 'no image in folder'),
+     (['FILE', 'IMAGE', '--top-k', '0'], 2, '--top-k 0 cannot be'),
+     (['no.pt', 'IMAGE', '--out', 'a.txt'], 2, 'wrong suffix for a table'),
+     (['no.pt', 'IMAGE', '--out', 'FILE'], 2, 'wrong suffix for a table'),
      (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
      (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image"),
      (['FILE'], 2, 'required')])
@@ -222,7 +226,8 @@ def test_the_other_images_are_told(model_file, image, tmp_path):
     for path in bad:
         path.write_text('no image')
     lines = []
-    with pytest.raises(JobFailedError, match=r'0\.png.*2\.png.*and 2 more'):
+    with pytest.raises(
+            JobFailedError, match=r'5 of 7 .*0\.png.*2\.png.*and 2 more'):
         predict(
             model_file, [bad[0], image, *bad[1:], image], report=lines.append)
     assert [line.split(': ')[0] for line in lines] == [str(image)] * 2
@@ -279,3 +284,75 @@ def test_ctrl_c_ends_with_130(model_file, image):
 def test_the_module_needs_nothing_heavy():
     assert not {'torch', 'mmcls', 'mmpretrain', 'mmcv'
                 } & {*vars(predict_module)}
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.json'])
+def test_many_give_what_each_gives_alone(model_file, project, tmp_path, suffix,
+                                         capsys):
+    folder = tmp_path / 'photos'
+    shutil.copytree(project.data / 'val', folder)
+    (folder / '3' / 'bad.png').write_text('no image')
+    out = tmp_path / f'a{suffix}'
+    assert call('deployment/predict.py', model_file, folder, '--out', out,
+                '--batch-size', 7, '--top-k', 10) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith('skipped: ') and 'bad.png' in said.err
+    assert '1 of 21 images were skipped' in said.err.splitlines()[-1]
+    rows = table(out)
+    assert said.out == f'20 of 21 images are in {out}\n' and len(rows) == 20
+    for image, top in rows:
+        alone = tmp_path / f'alone{suffix}'
+        predict(
+            model_file, [image],
+            out=alone,
+            force=True,
+            top_k=10,
+            report=lambda line: None)
+        (_, single), = table(alone)
+        assert len(top) == len(single) == 10
+        for name, score in top.items():
+            assert score == pytest.approx(single[name], abs=1e-6)
+
+
+def table(path):
+    """Images of a table, each with the scores of its classes."""
+    if path.suffix == '.json':
+        return [(row['image'], {
+            one['class']: one['score']
+            for one in row['top']
+        }) for row in json.loads(path.read_text())]
+    with open(path, newline='') as file:
+        rows = [*csv.reader(file)]
+    return [(row[0], dict(zip(row[1::2], map(float, row[2::2]))))
+            for row in rows[1:]]
+
+
+def test_the_file_is_given_batches(model_file, image, monkeypatch):
+    shapes, load = [], predict_module.load_exported
+
+    def spied(*args, **kwargs):
+        run = load(*args, **kwargs)
+
+        def call(images):
+            shapes.append(images.shape)
+            return run(images)
+
+        call.shape = run.shape
+        return call
+
+    monkeypatch.setattr(predict_module, 'load_exported', spied)
+    lines = []
+    predict(
+        model_file, [image] * 5, batch_size=2, top_k=3, report=lines.append)
+    assert shapes == [(2, 3, 32, 32)] * 2 + [(1, 3, 32, 32)]
+    assert len(lines) == 5 and all(line.count('%') == 3 for line in lines)
+
+
+def test_a_table_is_refused_before_the_work(model_file, image, tmp_path,
+                                            capsys):
+    (tmp_path / 'a.csv').write_text('precious')
+    argv = 'deployment/predict.py', model_file, image
+    model_file.write_bytes(b'broken')
+    assert call(*argv, '--out', tmp_path / 'a.csv') == 2
+    assert '--force' in capsys.readouterr().err
+    assert (tmp_path / 'a.csv').read_text() == 'precious'

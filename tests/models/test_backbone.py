@@ -71,6 +71,61 @@ def test_walks_through_the_stages_in_their_order(name):
 
 
 @every_backbone
+@pytest.mark.parametrize('deploy', [False, True])
+def test_feature_info_is_true_of_every_map(name, deploy):
+    model = net(name)
+    model.out_indices = tuple(range(model.num_stages))
+    if deploy:
+        model.switch_to_deploy()
+    x, seen = images(model), {}
+    for info in model.feature_info:
+        model.get_submodule(info['module']).register_forward_hook(
+            lambda module, _, out, info=info: seen.update(
+                {info['module']: out}))
+    outs = model(x)
+    assert len(model.feature_info) == len(outs) == model.num_stages
+    for info, out in zip(model.feature_info, outs):
+        assert_same(seen[info['module']], out, 0)
+        assert out.shape[1] == info['num_chs']
+        assert x.shape[2] == out.shape[2] * info['reduction']
+        assert x.shape[3] == out.shape[3] * info['reduction']
+
+
+def test_feature_info_of_patches_that_are_no_squares():
+    model = RepMLPNet(**{**TINY_CFG, 'patch_size': (4, 2)})
+    assert [info['reduction'] for info in model.feature_info] == [(4, 2),
+                                                                  (8, 4),
+                                                                  (16, 8)]
+
+
+@every_backbone
+def test_outputs_count_from_either_end(name):
+    last = net(name).num_stages - 1
+    for given in (-1, (-1, ), [-1], last):
+        assert net(name, out_indices=given).out_indices == (last, )
+    assert net(name, out_indices=(-1, 0)).out_indices == (0, last)
+    with pytest.raises(ValueError, match='different stages between'):
+        net(name, out_indices=(-1, last))
+
+
+@pytest.mark.parametrize(('kind', 'usual', 'stages'), [
+    (RepMLPNet, 3, lambda n: dict(
+        arch=dict(channels=[4] * n, depths=[1] * n, sharesets_nums=[1] * n),
+        img_size=64)),
+    (RepMLPResNet, 3,
+     lambda n: dict(depth=[1] * n, block='base', base_channels=1)),
+    (RepMLPCifarNet, 2, lambda n: dict(
+        channels=[2] * n, img_size=16, partition_size=1, num_groups=1)),
+])
+def test_by_default_one_stage_is_returned_however_many_there_are(
+        kind, usual, stages):
+    for count in range(1, 6):
+        assert kind(**stages(count)).out_indices == (min(usual, count - 1), )
+    with pytest.raises(ValueError, match='out_indices must be'):
+        kind(**stages(usual), out_indices=(usual, ))
+
+
+@every_backbone
 def test_freezes_the_stem_and_the_first_stages(name):
     for frozen in range(-1, net(name).num_stages):
         model = net(name, frozen_stages=frozen).train()

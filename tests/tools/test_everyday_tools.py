@@ -64,6 +64,25 @@ def test_image_demo(project, tmp_path, capsys, form):
     assert len(lines) == 7 and lines[1].endswith('%')
 
 
+@pytest.mark.parametrize('config', [True, False])
+def test_image_demo_of_many(project, tmp_path, capsys, config):
+    images = [next(project.data.glob(f'val/{i}/*.png')) for i in (7, 3)]
+    assert call(DEMO, *images, '--top-k', 2, *[project.config] * config,
+                '--batch-size', 1, project.trained) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(': ')[0] for line in lines] == [*map(str, images)]
+    assert all(line.count('%') == 2 for line in lines)
+    assert call(DEMO, *images, *[project.config] * config, project.trained,
+                '--out', tmp_path / 'a.csv') == 0
+    assert len((tmp_path / 'a.csv').read_text().splitlines()) == 3
+
+
+def test_image_demo_without_an_image(project, capsys):
+    with pytest.raises(SystemExit):
+        call(DEMO, project.config, project.trained)
+    assert 'name an image before' in capsys.readouterr().err
+
+
 def test_vis_locality(project, tmp_path, capsys):
     assert call(LOCALITY, project.config, project.trained, tmp_path / 'a.png',
                 '--block', '1.0', '--position', 0, 3, '--shareset', 7,

@@ -18,7 +18,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'exported', help='exported file, with its .json beside it')
-    parser.add_argument('images', nargs='+', metavar='image')
+    parser.add_argument(
+        'images',
+        nargs='+',
+        metavar='image',
+        help='image, folder of images with all below it, or quoted pattern')
+    parser.add_argument(
+        '--out',
+        metavar='TABLE',
+        help='write a table, .csv or .json, in place of lines')
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing table')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='images that the file is given at a time; default: 16')
+    parser.add_argument(
+        '--top-k',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='classes of each image; default: 5')
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -40,11 +60,11 @@ def _predict(**arguments) -> None:
     from mmcls_repmlp.errors import UserError
     try:
         from mmcls_repmlp.apis.predict import predict
-    except ImportError as error:
+        predict(**arguments)
+    except ModuleNotFoundError as error:
         name = str(error.name).split('.')[0]
         raise UserError(f'{name} is not installed: run pip install '
                         f'{_PIP.get(name, name)}') from error
-    predict(**arguments)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmcls_repmlp.apis._shared.progress import say
 from mmcls_repmlp.errors import ConfigError, UserError, some
-from mmcls_repmlp.training.datasets.suffixes import is_hidden
+from mmcls_repmlp.image_files import is_hidden
 
 _TRAIN, _VAL, _TEST = 'train', 'val', 'test'
 _SHARE = 0.2

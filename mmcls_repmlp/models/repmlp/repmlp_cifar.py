@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, int_pair,
-                                           last_frozen_stage, positive_int,
-                                           stage_indices)
+                                           last_frozen_stage, output_stages,
+                                           positive_int)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.models.stage import Stage
@@ -49,7 +49,8 @@ class RepMLPCifarNet(MergeableBackbone):
         num_groups: Groups of FC3 and the local convolutions. Defaults to 2.
         with_global: Whether there is a global perceptron. Defaults to True.
         out_indices: Stages to return, before pooling; negative ones count
-            from the last. Defaults to (2, ).
+            from the last. Defaults to (2, ), or to the
+            last one of fewer stages.
         conv_cfg: Config of all convolutions. Defaults to Conv2d.
         norm_cfg: Config of all norms. Defaults to BN.
         deploy: Whether to build the merged form. Defaults to False.
@@ -76,7 +77,7 @@ class RepMLPCifarNet(MergeableBackbone):
                  reparam_conv_kernels: Sequence[int] | None = (1, 3, 5, 7),
                  num_groups: int = 2,
                  with_global: bool = True,
-                 out_indices: int | Sequence[int] = (2, ),
+                 out_indices: int | Sequence[int] | None = None,
                  conv_cfg: dict | None = None,
                  norm_cfg: dict | None = None,
                  deploy: bool = False,
@@ -88,7 +89,7 @@ class RepMLPCifarNet(MergeableBackbone):
         self.img_size = int_pair('img_size', img_size)
         self.channels = tuple(
             positive_int('channels', number) for number in channels)
-        self.out_indices = stage_indices(out_indices, self.num_stages)
+        self.out_indices = output_stages(out_indices, self.num_stages, 2)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
@@ -130,6 +131,11 @@ class RepMLPCifarNet(MergeableBackbone):
         """Stage of every module by dotted name; -1 is the stem's."""
         stages = range(self.num_stages)
         return {'stem': -1, **{f'stages.{i}': i for i in stages}}
+
+    @property
+    def map_channels(self) -> tuple[int, ...]:
+        """Channels of the map of each stage, those of the next stage."""
+        return *self.channels[1:], self.channels[-1]
 
     def downsample(self, x: Tensor, i: int) -> Tensor:
         """Halve the map of stage ``i`` for the next stage."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
-                                           last_frozen_stage, per_stage,
-                                           positive_int, stage_indices)
+                                           last_frozen_stage, output_stages,
+                                           per_stage, positive_int,
+                                           stage_indices)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.stage import Stage
 
@@ -68,7 +69,8 @@ class RepMLPResNet(MergeableBackbone):
         repmlp_stages: Stages, counted from 0, whose stride-1 blocks hold a
             RepMLP. Defaults to (1, 2), the paper's c3 and c4.
         out_indices: Stages to return; negative ones count from the last.
-            Defaults to (3, ).
+            Defaults to (3, ), or to the
+            last one of fewer stages.
         conv_cfg: Config of all convolutions. Defaults to Conv2d.
         norm_cfg: Config of all norms. Defaults to BN.
         deploy: Whether to build the merged form. Defaults to False.
@@ -86,6 +88,7 @@ class RepMLPResNet(MergeableBackbone):
         ValueError: If an argument is out of range; the message names it.
     """
 
+    stem_stride = (4, 4)
     stem_name = 'stage0'
 
     def __init__(self,
@@ -101,7 +104,7 @@ class RepMLPResNet(MergeableBackbone):
                  reduction: int | Sequence[int] = (2, 4),
                  expansion: int | None = None,
                  repmlp_stages: int | Sequence[int] = (1, 2),
-                 out_indices: int | Sequence[int] = (3, ),
+                 out_indices: int | Sequence[int] | None = None,
                  conv_cfg: dict | None = None,
                  norm_cfg: dict | None = None,
                  deploy: bool = False,
@@ -121,7 +124,7 @@ class RepMLPResNet(MergeableBackbone):
             resolve_depths(depth), self.img_size,
             positive_int('base_channels', base_channels))
         self.channels = tuple(stage.channels for stage in self.layout)
-        self.out_indices = stage_indices(out_indices, self.num_stages)
+        self.out_indices = output_stages(out_indices, self.num_stages, 3)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
-                                           last_frozen_stage, stage_indices)
+                                           last_frozen_stage, output_stages)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.stage import Stage
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
@@ -44,7 +44,8 @@ class RepMLPNet(MergeableBackbone):
         patch_size: Height and width of a patch, or one number for both.
             Defaults to 4.
         out_indices: Stages to return; negative ones count from the last.
-            Defaults to (3, ).
+            Defaults to (3, ), or to the
+            last one of fewer stages.
         reparam_conv_kernels: Odd sizes of the local convolutions, or None
             for none. Defaults to (1, 3).
         globalperceptron_ratio: The gate's hidden layer has C // ratio units.
@@ -85,7 +86,7 @@ class RepMLPNet(MergeableBackbone):
                  img_size: int | Sequence[int] = 224,
                  in_channels: int = 3,
                  patch_size: int | Sequence[int] = 4,
-                 out_indices: int | Sequence[int] = (3, ),
+                 out_indices: int | Sequence[int] | None = None,
                  reparam_conv_kernels: Sequence[int] | None = (1, 3),
                  globalperceptron_ratio: int = 4,
                  conv_cfg: dict | None = None,
@@ -104,7 +105,7 @@ class RepMLPNet(MergeableBackbone):
         self.arch = resolve_arch(arch)
         self.channels = self.arch.channels
         self.img_size = int_pair('img_size', img_size)
-        self.out_indices = stage_indices(out_indices, self.num_stages)
+        self.out_indices = output_stages(out_indices, self.num_stages, 3)
         self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
         self.out_after_downsample = out_after_downsample
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
@@ -176,6 +177,20 @@ class RepMLPNet(MergeableBackbone):
         parts = {f'stages.{i}': i for i in stages}
         parts |= {f'downsample_layers.{i}': i + 1 for i in stages[:-1]}
         return {'patch_embed': -1, **parts, 'final_norm': self.num_stages}
+
+    @property
+    def stem_stride(self) -> tuple[int, int]:
+        """Height and width of an image over those of the stem's map."""
+        height, width = self.patch_embed.projection.stride
+        return height, width
+
+    @property
+    def map_names(self) -> list[str]:
+        """Name the module that gives the map of each stage."""
+        names = ('downsample_layers'
+                 if self.out_after_downsample else 'stages')
+        before = [f'{names}.{i}' for i in range(self.num_stages - 1)]
+        return [*before, 'final_norm']
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of the stages in ``out_indices``, in their order.

@@ -12,10 +12,11 @@ from mmengine.logging import print_log
 from mmcls_repmlp import host
 from mmcls_repmlp.errors import ConfigError, some
 from mmcls_repmlp.host import DATASETS, expanduser
+from mmcls_repmlp.image_files import is_hidden
 
 from .annotations import read_annotations, read_lines
 from .held_out import PARTS, held_out
-from .suffixes import is_hidden, readable_suffixes
+from .suffixes import readable_suffixes
 
 
 class FoldersOfImages:

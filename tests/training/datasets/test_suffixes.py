@@ -2,8 +2,7 @@ import cv2
 import pytest
 from PIL import Image
 
-from mmcls_repmlp.training.datasets.suffixes import (is_hidden,
-                                                     readable_suffixes)
+from mmcls_repmlp.training.datasets.suffixes import readable_suffixes
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 PILLOW = {
@@ -35,12 +34,3 @@ def test_what_the_library_lacks_is_left_out(monkeypatch):
     readable_suffixes.cache_clear()
     assert '.png' in found
     assert not {'.webp', '.jpg', '.jfif'} & set(found)
-
-
-@pytest.mark.parametrize(('name', 'hidden'), [('.ipynb_checkpoints', True),
-                                              ('.git', True),
-                                              ('__MACOSX', True),
-                                              ('@eaDir', True), ('cat', False),
-                                              ('a.b', False), ('_cat', False)])
-def test_hidden_names(name, hidden):
-    assert is_hidden(name) is hidden

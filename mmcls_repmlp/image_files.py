@@ -1,0 +1,124 @@
+"""Which files are images: their suffixes, and where users keep them."""
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .errors import UserError
+
+# Suffixes, and the one by which OpenCV knows their format. Files are read by
+# what they hold; the suffix only tells images from other files.
+FORMATS = {
+    '.jpg': '.jpg',
+    '.jpeg': '.jpg',
+    '.jpe': '.jpg',
+    '.jfif': '.jpg',
+    '.png': '.png',
+    '.bmp': '.bmp',
+    '.dib': '.bmp',
+    '.webp': '.webp',
+    '.tif': '.tiff',
+    '.tiff': '.tiff',
+    '.gif': '.gif',
+    '.ppm': '.ppm',
+    '.pgm': '.pgm',
+    '.pbm': '.pbm',
+    '.pnm': '.pnm',
+    '.jp2': '.jp2',
+    '.avif': '.avif'
+}
+# Folders that file managers, network drives and version control leave behind,
+# beside all whose names start with a dot.
+_NO_CLASSES = frozenset(
+    ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
+     '$RECYCLE.BIN', 'System Volume Information', 'lost+found'))
+_DIGITS = re.compile(r'(\d+)')
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a folder or file is none of the user's making."""
+    return name.startswith('.') or name in _NO_CLASSES
+
+
+def find_images(places: Iterable[str | Path]) -> list[Path]:
+    """List the images that files, folders and patterns name.
+
+    A file is taken whatever its suffix. In folders, and all folders below
+    them, images are the files that end in one of :data:`FORMATS` and are not
+    hidden; so are those that a pattern such as ``photos/*.jpg`` matches. They
+    come in natural order, 2 before 10, place by place.
+
+    Args:
+        places: Paths and patterns. What exists is no pattern, whatever
+            characters are in its name.
+
+    Raises:
+        UserError: If a place does not exist, cannot be read or holds no
+            image, or nothing matches a pattern.
+    """
+    return [image for place in places for image in _images_of(place)]
+
+
+def _images_of(place: str | Path) -> Iterable[Path]:
+    path = Path(place)
+    if path.is_dir():
+        return _some(
+            _below(path), f'there is no image in folder {str(path)!r}'
+            ' or below it')
+    if os.path.lexists(path):
+        return [path]
+    if glob.has_magic(str(place)):
+        return _some(_matches(str(place)), f'no image matches {str(place)!r}')
+    raise UserError(f'image {str(path)!r} does not exist: check the path')
+
+
+def _some(images: Iterable[Path], otherwise: str) -> list[Path]:
+    # A pattern may match a folder and, beside it, what is in it.
+    found = sorted(set(images), key=_natural)
+    if not found:
+        raise UserError(f'{otherwise}: name files that end in .jpg, .png or '
+                        'another suffix of images, or a folder of such')
+    return found
+
+
+def _matches(pattern: str) -> Iterator[Path]:
+    named = Path(pattern).parts
+    for match in map(Path, glob.glob(pattern, recursive=True)):
+        if any(is_hidden(part) for part in match.parts if part not in named):
+            continue
+        if match.is_dir():
+            yield from _below(match)
+        elif _is_image(match.name):
+            yield match
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for place, folders, files in os.walk(
+            folder, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back to where it comes from
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        yield from (Path(place, name) for name in files if _is_image(name))
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f'folder {str(error.filename)!r} cannot be read: '
+                    f'{error.strerror}') from error
+
+
+def _is_image(name: str) -> bool:
+    return not is_hidden(name) and Path(name).suffix.lower() in FORMATS
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+    return [[
+        int(text) if i % 2 else text.casefold()
+        for i, text in enumerate(_DIGITS.split(part))
+    ] for part in path.parts], str(path)

@@ -1,0 +1,111 @@
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmcls_repmlp.apis._shared.many_images import (check_numbers,
+                                                   classify_many, in_words)
+from mmcls_repmlp.errors import JobFailedError, UserError
+
+IMAGES = [Path(f'{i}.png') for i in range(7)]
+
+
+def prepare(path):
+    if path.stem in ('2', '3'):
+        raise JobFailedError(f'{path} is\x1b no image')
+    return int(path.stem)
+
+
+@pytest.fixture
+def run():
+    batches = []
+
+    def run(paths, ready):
+        assert [int(path.stem) for path in paths] == ready
+        batches.append(ready)
+        return [
+            JobFailedError('5 is NaN') if i == 5 else [(f'c{i}', i / 8)]
+            for i in ready
+        ]
+
+    run.batches = batches
+    return run
+
+
+def test_lines_are_in_order_and_batches_full(run, capsys):
+    lines = []
+    with pytest.raises(JobFailedError) as error:
+        classify_many(IMAGES, prepare, run, 3, report=lines.append)
+    assert run.batches == [[0, 1], [4, 5], [6]]
+    assert lines == [f'{i}.png: c{i} {i / 8:.1%}' for i in (0, 1, 4, 6)]
+    assert capsys.readouterr().err.splitlines() == [
+        'skipped: 2.png is? no image', 'skipped: 3.png is? no image',
+        'skipped: 5 is NaN'
+    ]
+    assert str(error.value).startswith('3 of 7 images were skipped')
+    assert "'2.png', '3.png', '5.png'" in str(error.value)
+
+
+def test_only_some_of_many_are_named_at_the_end(run):
+    with pytest.raises(JobFailedError, match=r"'2.png' and 3 more$"):
+        classify_many([IMAGES[2]] * 6, prepare, run)
+    assert not run.batches
+
+
+def test_a_single_image_says_itself_what_is_wrong(run, capsys):
+    with pytest.raises(JobFailedError, match='2.png is'):
+        classify_many([IMAGES[2]], prepare, run)
+    assert not capsys.readouterr().err
+
+
+def test_a_table_holds_what_was_read(run, tmp_path):
+    lines, out = [], tmp_path / 'a.json'
+    with pytest.raises(JobFailedError, match='3 of 7'):
+        classify_many(IMAGES, prepare, run, out=out, report=lines.append)
+    assert [row['image'] for row in json.loads(out.read_text())
+            ] == ['0.png', '1.png', '4.png', '6.png']
+    assert lines == [f'4 of 7 images are in {out}']
+
+
+def test_no_table_of_nothing(run, tmp_path):
+    with pytest.raises(JobFailedError):
+        classify_many(IMAGES[2:4], prepare, run, out=tmp_path / 'a.csv')
+    assert not [*tmp_path.iterdir()]
+
+
+class Screen(io.StringIO):
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_how_far_it_is(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'stderr', Screen())
+    classify_many(IMAGES[:2], prepare, run, out=tmp_path / 'a.csv')
+    assert sys.stderr.getvalue() == '\r1 of 2 images\r2 of 2 images\n'
+    # Where lines of results are on the screen already, nothing runs in.
+    monkeypatch.setattr(sys, 'stdout', Screen())
+    monkeypatch.setattr(sys, 'stderr', Screen())
+    classify_many(IMAGES[:2], prepare, run)
+    assert not sys.stderr.getvalue()
+
+
+def test_elsewhere_lines_come_by_time(run, tmp_path, monkeypatch, capsys):
+    clock = iter(range(0, 1000, 11))  # a second image at 22 s, a third at 33
+    monkeypatch.setattr('time.monotonic', lambda: next(clock))
+    classify_many(IMAGES[4:5] * 7, prepare, run, out=tmp_path / 'a.csv')
+    assert capsys.readouterr().err.splitlines() == [
+        '3 of 7 images', '6 of 7 images'
+    ]
+
+
+@pytest.mark.parametrize('numbers', [(0, 5), (16, 0), (-1, 5)])
+def test_numbers_that_are_none(numbers):
+    with pytest.raises(UserError, match='from 1 on'):
+        check_numbers(*numbers)
+
+
+def test_classes_cannot_steer_the_terminal():
+    assert in_words([('\x1b]0;x', 0.25), ('b', 0.5)]) == '?]0;x 25.0%, b 50.0%'

@@ -1,0 +1,60 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from mmcls_repmlp.apis._shared.many_images import Classified
+from mmcls_repmlp.apis._shared.results import check_results, write_results
+from mmcls_repmlp.errors import UserError
+
+FOUND = [
+    Classified(Path('a, "b".png'), [('cat', 0.1 + 0.2), ('dög', 1e-9)]),
+    Classified(Path('n\udcff.png'), [('dög', 0.5), ('a,b', 0.5)])
+]
+
+
+def test_csv(tmp_path):
+    write_results(FOUND, tmp_path / 'a.csv')
+    with open(
+            tmp_path / 'a.csv',
+            newline='',
+            encoding='utf-8',
+            errors='surrogateescape') as file:
+        rows = [*csv.reader(file)]
+    assert rows[0] == ['image', 'class_1', 'score_1', 'class_2', 'score_2']
+    for row, (image, top) in zip(rows[1:], FOUND, strict=True):
+        assert row[0] == str(image) and row[1::2] == [name for name, _ in top]
+        assert [*map(float, row[2::2])] == [score for _, score in top]
+
+
+def test_json(tmp_path):
+    write_results(FOUND, tmp_path / 'a.JSON')
+    rows = json.loads((tmp_path / 'a.JSON').read_text())
+    assert [(row['image'], [(one['class'], one['score'])
+                            for one in row['top']])
+            for row in rows] == [(str(image), top) for image, top in FOUND]
+
+
+def test_tables_are_replaced_only_by_force(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('precious')
+    for refused in (lambda: check_results(path),
+                    lambda: write_results(FOUND, path)):
+        with pytest.raises(UserError, match='force=True'):
+            refused()
+    assert path.read_text() == 'precious'
+    write_results(FOUND, path, force=True)
+    assert path.read_bytes().startswith(b'image,')
+
+
+def test_a_table_is_written_whole_or_not(tmp_path):
+    broken = [*FOUND, Classified(Path('c.png'), [('cat', object())])]
+    with pytest.raises(TypeError):
+        write_results(broken, tmp_path / 'a.json')
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_suffixes_are_refused(tmp_path):
+    with pytest.raises(UserError, match='end it in .csv or .json'):
+        check_results(tmp_path / 'a.txt')
