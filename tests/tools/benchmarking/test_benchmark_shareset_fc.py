@@ -1,7 +1,7 @@
 import pytest
 import torch
-from benchmarking.benchmark_shareset_fc import (LAYERS, Layer, runs,
-                                                as_published, benchmark_fc)
+from benchmarking.benchmark_shareset_fc import (LAYERS, Layer, as_published,
+                                                benchmark_fc, runs)
 
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.models import RepMLPNet, RepMLPResNet
