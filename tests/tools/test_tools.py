@@ -260,7 +260,9 @@ def test_two_processes_train_one_model(project, tmp_path):
         '--seed',
         0,
         PORT=free_port())
-    assert trained.returncode == 0, trained.stderr
+    assert trained.returncode == 0 and 'Warning' not in trained.stderr, (
+        trained.stderr)
+    assert trained.stdout.count('epoch 2/2, loss ') == 1  # of one process
     # 40 images in batches of 16 for each of two processes, two epochs.
     assert read_checkpoint(tmp_path / 'epoch_2.pth')['meta']['iter'] == 4
     out = tmp_path / 'metrics.json'

@@ -1,6 +1,10 @@
-import pytest
+import subprocess
+import sys
 
-from mmcls_repmlp.apis._shared.config import read_config
+import pytest
+import torch
+
+from mmcls_repmlp.apis._shared.config import loader_config, read_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.errors import ConfigError
 
@@ -51,3 +55,30 @@ def test_no_workers_none_that_persist(project):
         loader = open_loader(cfg, 'test')
         assert loader.num_workers == workers
         assert loader.persistent_workers == bool(workers)
+
+
+def test_what_a_machine_lacks_is_no_warning(project):
+    code = ('import mmcls_repmlp, warnings; '
+            'warnings.simplefilter("always", append=True); '
+            'from mmcls_repmlp.apis._shared.config import read_config; '
+            'from mmcls_repmlp.apis._shared.data import open_loader; '
+            f'cfg = read_config({str(project.config)!r}, '
+            '{"test_dataloader.num_workers": 999, '
+            '"test_dataloader.pin_memory": True}); '
+            'from mmengine.registry import init_default_scope; '
+            'init_default_scope(cfg.default_scope); '
+            'loader = open_loader(cfg, "test"); '
+            'assert loader.num_workers == 999')
+    done = subprocess.run([sys.executable, '-c', code],
+                          capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'DataLoader' not in done.stderr
+
+
+def test_memory_is_pinned_for_a_gpu_alone(project, monkeypatch):
+    for there, wanted in ((True, True), (False, False)):
+        monkeypatch.setattr(
+            torch.cuda, 'is_available', lambda there=there: there)
+        cfg = read_config(project.config, {'test_dataloader.pin_memory': True})
+        assert loader_config(cfg, 'test').pin_memory is wanted
