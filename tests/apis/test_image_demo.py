@@ -261,7 +261,7 @@ def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
                         top_k=2,
                         report=lines.append)
         assert (tmp_path / name).exists()
-        assert len(lines) == (1 if name == 'a.csv' else 3)
+        assert len(lines) == (1 if name == 'a.csv' else 4)
 
 
 @pytest.mark.parametrize(
