@@ -9,8 +9,8 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from digits import load_digits
 from mmengine.utils import ProgressBar
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from mmcls_repmlp import RepMLPNet
