@@ -19,6 +19,7 @@ from comparison import compare, table
 from figure import draw
 from make_digits import DEFAULT_FOLDER, write_digits
 
+from mmcls_repmlp.apis._command_line.cli import run_tool
 from mmcls_repmlp.apis._shared.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,11 @@ _SHOWN = ('training: ', 'epoch ', 'tested ', 'outputs agree', 'form  ')
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    parser = argparse.ArgumentParser(description=__doc__)
+    return run_tool(parser, _demo, parser.parse_args(argv))
+
+
+def _demo() -> None:
     start = time.perf_counter()
     os.chdir(ROOT)  # the configs name the data from there
     print(f'handwritten digits as an image folder: '
@@ -44,7 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     draw(comparison, _training_curve(), figure)
     print(f'\nfigure: {figure.relative_to(ROOT)}')
     print(f'done in {time.perf_counter() - start:.0f} s')
-    return 0
 
 
 def _run_user_commands() -> tuple[Path, Path]:

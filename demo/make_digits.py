@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from digits import load_digits
 from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 DEFAULT_FOLDER = Path('data/digits')
 _VAL_SHARE = 0.2
@@ -29,10 +28,14 @@ def write_digits(folder: Path, classes: Sequence[int] = range(10)) -> Path:
 
     Returns:
         ``folder``.
+
+    Raises:
+        UserError: If scikit-learn is not installed.
     """
     if folder.exists():
         return folder
     digits = load_digits()
+    from sklearn.model_selection import train_test_split
     splits = train_test_split(
         np.arange(len(digits.images)),
         test_size=_VAL_SHARE,
@@ -63,11 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=range(10),
         default=range(10),
         help='digits to write; default: all')
-    args = parser.parse_args(argv)
-    folder = write_digits(args.folder, args.classes)
+    # Whoever only wants the digits needs no host.
+    from mmcls_repmlp.apis._command_line.cli import run_tool
+    return run_tool(parser, _write, parser.parse_args(argv))
+
+
+def _write(folder: Path, classes: Sequence[int]) -> None:
+    write_digits(folder, classes)
     count = sum(1 for _ in folder.rglob('*.png'))
     print(f'{count} images in {folder}')
-    return 0
 
 
 if __name__ == '__main__':

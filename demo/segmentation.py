@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from sklearn.datasets import load_digits
+from digits import load_digits
 from torch import Tensor, nn
 
 from mmcls_repmlp import RepMLPNet

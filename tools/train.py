@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='go on from this checkpoint, or from the newest whole one in '
         'the work folder if none is named')
     parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision')
+        '--amp',
+        action='store_true',
+        help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

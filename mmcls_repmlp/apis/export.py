@@ -26,6 +26,7 @@ from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 from mmcls_repmlp.errors import ConfigError, UserError, option
 from mmcls_repmlp.files import check_writable
 
+OLDEST_OPSET = 18  # torch converts to newer ones alone
 # Where a precision is not to be had: what the runtime lacks on a CPU.
 _WITHOUT = {
     ('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
@@ -48,7 +49,8 @@ def export_checkpoint(config: str | Path | None,
                       force: bool = False,
                       key: str | None = None,
                       cfg_options: Mapping[str, Any] | None = None,
-                      report: Callable[[str], None] = print) -> float:
+                      report: Callable[[str], None] = print,
+                      opset: int | None = None) -> float:
     """Export a checkpoint in its fused form and compare before writing.
 
     Beside OUT, ``OUT.json``, its card, says how to prepare images, what the
@@ -72,6 +74,8 @@ def export_checkpoint(config: str | Path | None,
             only one.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
+        opset: Version of ONNX's operators, 18 or newer, for .onnx. Defaults
+            to torch's own choice.
 
     Returns:
         The largest relative difference between file and model; for int8 the
@@ -91,6 +95,10 @@ def export_checkpoint(config: str | Path | None,
         raise UserError(f'{option("precision", INT8)} and '
                         f'{option("calibrate", "FOLDER")} go together: '
                         'give both or none')
+    _check_opset(Path(out).suffix, precision, opset)
+    if calibrate is not None and not Path(calibrate).is_dir():
+        raise UserError(f'{option("calibrate", calibrate)} is no folder: name '
+                        'one of images, in subfolders')
     cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     report(f'[1/3] reading {checkpoint}')
     model, raw = fill_model(cfg, checkpoint, either_form=True, key=key)
@@ -113,13 +121,28 @@ def export_checkpoint(config: str | Path | None,
                 'verified_on': 'all images of the test data'
             }, force, report)
     return _write_float(wrapper, model, cfg, out, input_shape, precision, card,
-                        force, report)
+                        force, report, opset)
+
+
+def _check_opset(suffix: str, precision: str, opset: int | None) -> None:
+    if opset is None:
+        return
+    if suffix != '.onnx' or precision == INT8:
+        raise UserError(f'{option("opset", opset)} is for .onnx files that '
+                        'are not quantized: leave it out')
+    from onnx.defs import onnx_opset_version  # the extra has it, check_export
+    newest = onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise UserError(
+            f'{option("opset", opset)} cannot be written: choose from '
+            f'{OLDEST_OPSET}, which torch writes, to {newest}, which the '
+            'installed onnx knows')
 
 
 def _write_float(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
                  out: str | Path, input_shape: tuple[int, int, int],
                  precision: str, card: Mapping[str, Any], force: bool,
-                 report: Callable[[str], None]) -> float:
+                 report: Callable[[str], None], opset: int | None) -> float:
     images: list[np.ndarray] = []
     reference = None
     if precision != 'fp32':
@@ -136,7 +159,7 @@ def _write_float(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
                               images, {
                                   **card, 'precision': precision,
                                   'verified_on': verified_on
-                              })
+                              }, opset)
     report(f'      largest relative difference: {difference:.2e} on '
            f'{verified_on}')
     return difference

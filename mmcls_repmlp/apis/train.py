@@ -63,7 +63,8 @@ def train(config: str | Path,
             ``work_dirs/NAME_OF_CONFIG``.
         resume: Checkpoint to go on from, or 'auto' for the newest whole one
             in the work folder. Defaults to None: start anew.
-        amp: Whether to train in mixed precision, on a GPU. Defaults to False.
+        amp: Whether to train in mixed precision: float16 on a GPU,
+            bfloat16 on a CPU. Defaults to False.
         auto_scale_lr: Whether to scale the learning rate with the batch size.
             Defaults to False.
         no_validate: Whether to skip validation. Defaults to False.
@@ -215,13 +216,15 @@ def _enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def _enable_amp(cfg: Config) -> None:
-    if not torch.cuda.is_available():
-        raise UserError(f'{option("amp")} needs a GPU, and none is available '
-                        'here: train without it')
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise UserError(
             f'{option("amp")} does not go with the optimizer wrapper '
             f'{wrapper!r} of the config: only with OptimWrapper')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    for name in ('loss_scale', 'dtype'):  # of a config that is for GPUs
+        cfg.optim_wrapper.pop(name, None)
+    cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'

@@ -1,5 +1,6 @@
 """What training needs, under the host's own words; registered there."""
 from . import datasets, hooks, transforms  # noqa: F401
+from .cpu_amp import CpuAmpOptimWrapper
 from .flip_mix import FlipCutMix, FlipMixup
 from .layer_decay import LearningRateDecayOptimWrapperConstructor
 from .plain_gradients import plain_gradients
@@ -10,8 +11,8 @@ from .verification import (PairVerification, Roc, Verification, sample_pairs,
 from .warmup_cosine import WarmupCosineLR
 
 __all__ = [
-    'LENGTH', 'DistSamplerSeedHook', 'FlipCutMix', 'FlipMixup',
-    'LearningRateDecayOptimWrapperConstructor', 'PairVerification', 'Roc',
-    'TorchInit', 'Verification', 'WarmupCosineLR', 'plain_gradients',
-    'sample_pairs', 'seed_loader', 'verify'
+    'LENGTH', 'CpuAmpOptimWrapper', 'DistSamplerSeedHook', 'FlipCutMix',
+    'FlipMixup', 'LearningRateDecayOptimWrapperConstructor',
+    'PairVerification', 'Roc', 'TorchInit', 'Verification', 'WarmupCosineLR',
+    'plain_gradients', 'sample_pairs', 'seed_loader', 'verify'
 ]

@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -102,6 +103,13 @@ def test_card_tells_the_models_own_normalisation(project, tmp_path, where):
     ('a.pt', dict(cfg_options={'model.neck.type': 'GeneralizedMeanPooling'}),
      'cannot be fused|does not fit'),
     ('there.pt', {}, 'there.pt.json.*exists'),
+    ('a.pt', dict(opset=18), 'opset=18` is for .onnx files'),
+    ('a.onnx', dict(opset=17), 'choose from 18, which torch writes, to '),
+    ('a.onnx', dict(opset=999), 'opset=999` cannot be written'),
+    ('a.onnx', dict(precision='int8', calibrate='data',
+                    opset=18), 'not quantized: leave it out'),
+    ('a.onnx', dict(precision='int8',
+                    calibrate='/nowhere'), 'calibrate=/nowhere` is no folder'),
     ('a.pt', dict(shape=(40, 32)), 'images of 40x32 do not fit'),
     ('a.pt', dict(cfg_options={'data_preprocessor.pad_size_divisor': 20}),
      'pads images to multiples of 20'),
@@ -183,6 +191,29 @@ def test_an_existing_part_is_refused_before_anything_is_read(
             tmp_path / 'a.onnx',
             report=lines.append)
     assert not lines
+
+
+@pytest.mark.parametrize(('out', 'message'),
+                         [('a.txt', 'no suffix of a format'),
+                          ('a.onnx', r'pip install "mmcls_repmlp\[export\]"$'),
+                          ('a.xml', r'pip install "mmcls_repmlp\[export\]"$')])
+def test_suffix_and_packages_come_first(tmp_path, monkeypatch, out, message):
+    monkeypatch.setattr('mmcls_repmlp.deploy.exported.load_exported.find_spec',
+                        lambda name: None)
+    with pytest.raises(UserError, match=message):
+        export_checkpoint('no.py', 'no.pth', tmp_path / out)
+
+
+@pytest.mark.parametrize('opset', [18, 20])
+def test_opset(project, tmp_path, opset):
+    export_checkpoint(
+        project.config,
+        project.trained,
+        tmp_path / 'a.onnx',
+        opset=opset,
+        report=lambda line: None)
+    used, = onnx.load(tmp_path / 'a.onnx').opset_import
+    assert (used.domain, used.version) == ('', opset)
 
 
 def test_grey_images(project, tmp_path):

@@ -181,13 +181,36 @@ def test_mixed_precision_on_a_gpu(project, seen, monkeypatch):
     assert cfg.train_dataloader.pin_memory
 
 
-def test_mixed_precision_needs_a_gpu_and_the_plain_wrapper(
-        project, monkeypatch):
-    options = {'optim_wrapper.type': 'ApexOptimWrapper'}
+@pytest.mark.parametrize('options', [{}, {
+    'optim_wrapper.type': 'AmpOptimWrapper',
+    'optim_wrapper.loss_scale': 'dynamic',
+    'optim_wrapper.dtype': 'float16'
+}])
+def test_mixed_precision_on_a_cpu(project, tmp_path, monkeypatch, options):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='option `amp=True` needs a GPU'):
-        train(project.config, amp=True)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    seen, forward = set(), torch.nn.functional.linear
+
+    def linear(x, weight, bias=None):
+        out = forward(x, weight, bias)
+        if torch.is_grad_enabled():
+            seen.add(out.dtype)
+        return out
+
+    monkeypatch.setattr(torch.nn.functional, 'linear', linear)
+    model = train(
+        project.config,
+        str(tmp_path),
+        amp=True,
+        no_validate=True,
+        cfg_options={
+            **options, 'train_cfg.max_epochs': 1
+        })
+    assert torch.bfloat16 in seen
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_mixed_precision_needs_the_plain_wrapper(project):
+    options = {'optim_wrapper.type': 'ApexOptimWrapper'}
     with pytest.raises(UserError, match="wrapper 'ApexOptimWrapper'"):
         train(project.config, amp=True, cfg_options=options)
 

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,20 @@ def test_digits_that_are_there_are_used_again(tmp_path, capsys):
     assert make_digits([str(tmp_path / 'digits')]) == 0
     assert (tmp_path / 'digits' / 'mine.txt').exists()
     assert '1797 images in' in capsys.readouterr().out
+
+
+def test_what_brings_the_digits_is_named(tmp_path, monkeypatch, capsys):
+    for name in ('sklearn', 'sklearn.datasets'):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    for run, argv in ((make_digits, [str(tmp_path / 'digits')]), (demo.main,
+                                                                  [])):
+        assert run(argv) == 2
+        error = capsys.readouterr().err
+        assert error.endswith('run pip install "mmcls_repmlp[demo]"\n')
+        assert error.count('\n') == 1
+    assert not [*tmp_path.iterdir()]
 
 
 def test_table(comparison):

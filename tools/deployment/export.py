@@ -26,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--calibrate',
         metavar='FOLDER',
         help='for int8: images, in subfolders, to set ranges by')
+    parser.add_argument(
+        '--opset',
+        type=int,
+        help="version of ONNX's operators, from 18 on, for runtimes that do "
+        'not know newer ones')
     add_size(parser, '--shape', "of the images; default: the model's img_size")
     add_force(parser)
     add_cfg_options(parser)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.options import check_options
 from mmcls_repmlp.errors import ConfigError, UserError, option
-from mmcls_repmlp.host import NAME, without_import_noise
+from mmcls_repmlp.host import DATASETS, NAME, without_import_noise
 
 from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
@@ -205,11 +206,22 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
                           'to do') from error
     except (OSError, RuntimeError) as error:
         data = config[f'{phase}_dataloader']['dataset']
-        place = f'{phase}_dataloader.dataset.data_root=FOLDER'
-        raise ConfigError(
-            f'the {phase} data set in {data.get("data_root", "")!r} cannot be '
-            f'read ({error}): put it there, or name its folder with '
-            f'{option("cfg_options", place)}') from error
+        raise ConfigError(_what_is_missing(data, phase, error)) from error
+
+
+def _what_is_missing(data: Mapping[str, Any], phase: str,
+                     error: Exception) -> str:
+    # Those that the host downloads have no root, but a prefix alone.
+    key = next((key for key in ('data_root', 'data_prefix')
+                if data.get(key) and isinstance(data[key], str)), 'data_root')
+    what, remedy = 'cannot be read', 'put it there'
+    url = getattr(DATASETS.get(str(data.get('type'))), 'url', None)
+    if isinstance(error, URLError) and isinstance(url, str):
+        what, remedy = 'is not there, nor to be had', f'put {url} there'
+    place = f'{phase}_dataloader.dataset.{key}=FOLDER'
+    return (f'the {phase} data set in {data.get(key, "")!r} {what} ({error}): '
+            f'{remedy}, or name its folder with '
+            f'{option("cfg_options", place)}')
 
 
 @contextmanager

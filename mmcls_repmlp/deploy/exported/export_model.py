@@ -35,7 +35,8 @@ def export_model(model: ExportWrapper,
                  force: bool = False,
                  reference: ExportWrapper | None = None,
                  images: Sequence[np.ndarray] = (),
-                 card: Mapping[str, Any] | None = None) -> float:
+                 card: Mapping[str, Any] | None = None,
+                 opset: int | None = None) -> float:
     """Export a model with a dynamic batch size and compare it with itself.
 
     The format follows from the suffix: .onnx (ONNX, weights beyond 2 GB in a
@@ -54,6 +55,8 @@ def export_model(model: ExportWrapper,
             beside random ones. Defaults to none.
         card: What the card says beside the digests of the parts. Defaults to
             no card.
+        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
+            choice.
 
     Returns:
         The largest difference of a logit, relative to the largest logit.
@@ -68,7 +71,7 @@ def export_model(model: ExportWrapper,
     check_export(path, force)
     with scratch_folder(path.parent) as folder:
         written = folder / path.name
-        write_model(model, written, input_shape)
+        write_model(model, written, input_shape, opset)
         difference = _verified(
             written, model, reference,
             [*_random_batches(input_shape, model.raw), *images])
@@ -136,17 +139,29 @@ def put_in_place(written: Path,
             move_into_place(part, path.with_name(part.name))
 
 
-def write_model(model: ExportWrapper, path: Path,
-                input_shape: tuple[int, int, int]) -> None:
+def write_model(model: ExportWrapper,
+                path: Path,
+                input_shape: tuple[int, int, int],
+                opset: int | None = None) -> None:
     """Write a model in the format of a suffix, unchecked.
+
+    Args:
+        model: What is to be exported.
+        path: The file to write.
+        input_shape: Shape (C, H, W) of an image.
+        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
+            choice.
 
     Raises:
         JobFailedError: If it cannot be expressed in this format.
     """
     try:
         with quietly():
-            WRITERS[path.suffix](model, path, input_shape)
-    except (UserError, OSError, MemoryError):
+            if opset is None:
+                WRITERS[path.suffix](model, path, input_shape)
+            else:
+                _write_onnx(model, path, input_shape, opset)
+    except (UserError, JobFailedError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters raise what they like
         line = ' '.join(str(error).split())[:200]
@@ -171,8 +186,10 @@ def _program(
         return torch.export.export(model, **_traced(model, input_shape))
 
 
-def _write_onnx(model: ExportWrapper, path: Path,
-                input_shape: tuple[int, int, int]) -> None:
+def _write_onnx(model: ExportWrapper,
+                path: Path,
+                input_shape: tuple[int, int, int],
+                opset: int | None = None) -> None:
     with torch.no_grad():
         # From the model, not its program: dimensions keep their names.
         program: Any = torch.onnx.export(
@@ -181,7 +198,14 @@ def _write_onnx(model: ExportWrapper, path: Path,
             dynamo=True,
             input_names=['images'],
             output_names=[model.output],
+            opset_version=opset,
             verbose=False)
+    # Where it cannot convert, torch says so in a log and writes its own.
+    written = program.model.opset_imports['']
+    if opset not in (None, written):
+        raise JobFailedError(
+            f'the model cannot be written in opset {opset}, only in {written}:'
+            ' nothing was written')
     program.save(path)
 
 

@@ -54,8 +54,10 @@ def check_format(path: str | Path, to_write: bool = False) -> None:
                         f'one of {", ".join(RUNTIMES)}')
     missing = missing_packages(suffix, to_write)
     if missing:
+        # Where files only run, an extra would bring more than is needed.
+        what = '"mmcls_repmlp[export]"' if to_write else ' '.join(missing)
         raise UserError(f'{suffix} files need {" and ".join(missing)}: '
-                        f'run pip install {" ".join(missing)}')
+                        f'run pip install {what}')
 
 
 class ExportedModel:

@@ -1,5 +1,6 @@
 import errno
 import os
+from urllib.error import URLError
 
 import pytest
 from mmengine.config import Config
@@ -127,6 +128,24 @@ def test_missing_data_is_named_with_the_remedy(error):
             'val_dataloader.dataset.data_root=FOLDER'):
         with data_errors(cfg, 'val'):
             raise error
+
+
+@pytest.mark.parametrize(('data', 'said'), [
+    (dict(type='CIFAR10', data_prefix='data/cifar10'),
+     "in 'data/cifar10' is not there, nor to be had .*no route.*: put https://"
+     r'\S+cifar-10-python.tar.gz there, or .*dataset.data_prefix=FOLDER'),
+    (dict(type='CIFAR10', data_prefix='c', data_root='root'),
+     "in 'root' is not there.*dataset.data_root=FOLDER"),
+    (dict(type='CustomDataset', data_prefix='train'),
+     "in 'train' cannot be read .*: put it there, .*data_prefix=FOLDER"),
+    (dict(type='CustomDataset', data_prefix=dict(img_path='')),
+     "in '' cannot be read .*: put it there, .*data_root=FOLDER"),
+])
+def test_data_that_cannot_be_downloaded_has_a_place(data, said):
+    cfg = Config(dict(train_dataloader=dict(dataset=data)))
+    with pytest.raises(ConfigError, match=said):
+        with data_errors(cfg, 'train'):
+            raise URLError('no route to host')
 
 
 @pytest.mark.parametrize(('code', 'kind'), [

@@ -196,6 +196,12 @@ def test_dimensions_have_names(tmp_path):
     assert sizes == [['batch', *SMALL], ['batch', 4]]
 
 
+def test_an_opset_that_torch_cannot_write_is_none(tmp_path):
+    with pytest.raises(JobFailedError, match='in opset 13, only in 18'):
+        export_model(small(), tmp_path / 'a.onnx', SMALL, opset=13)
+    assert not files(tmp_path)
+
+
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
 def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
     model = small(scale=30.)
@@ -243,5 +249,6 @@ def test_a_runtime_that_is_not_installed_is_named(wrapper, tmp_path,
                                                   monkeypatch):
     monkeypatch.setattr('mmcls_repmlp.deploy.exported.load_exported.find_spec',
                         lambda name: None)
-    with pytest.raises(UserError, match='pip install openvino'):
+    with pytest.raises(
+            UserError, match=r'need openvino: .*"mmcls_repmlp\[export\]"'):
         export_model(wrapper, tmp_path / 'a.xml', SHAPE)
