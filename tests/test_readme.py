@@ -32,7 +32,7 @@ def test_every_command_is_run_by_a_test_or_by_the_demo():
     ]
     # The make targets and the installation are run by whoever runs this.
     assert {*COMMANDS} - {*PYTHON} == {
-        'make demo', 'make test', 'pip install -e .'
+        'make demo', 'make test', 'pip install -e ".[mmcls]"'
     }
     makefile = (ROOT / 'Makefile').read_text()
     assert 'demo: $(READY)' in makefile and 'test: $(READY)' in makefile
