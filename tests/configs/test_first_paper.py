@@ -12,7 +12,7 @@ from tests.configs.test_configs import TWINS, read
 from tests.helpers import TINY_RESNET_CFG
 from tests.host_parts import gt_scores
 
-CONFIGS = [name for name in TWINS if 'resnet50' in name]
+CONFIGS = [name for name in TWINS if 'resnet50' in name and '_ft_' not in name]
 CIFAR = 'repmlp-cifar_1xb128_cifar10.py'
 FACES = 'repmlp-faceresnet_4xb64_faces-96px.py'
 
