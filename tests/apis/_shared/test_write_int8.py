@@ -92,11 +92,11 @@ def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
         export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
 
 
-@pytest.mark.parametrize(('kwargs', 'message'),
-                         [(dict(calibrate=None), 'go together'),
-                          (dict(precision='fp32'), 'go together'),
-                          (dict(calibrate='/nowhere'),
-                           "calibrate=/nowhere` is no folder: name one of images")])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [(dict(calibrate=None), 'go together'),
+     (dict(precision='fp32'), 'go together'),
+     (dict(calibrate='/nowhere'), 'is no folder: name one of images')])
 def test_wrong_arguments(project, tmp_path, kwargs, message):
     with pytest.raises(UserError, match=message):
         export(project, tmp_path / 'a.onnx', **kwargs)
