@@ -102,4 +102,4 @@ def test_pictures_tables_and_files(config, trained, project, tmp_path):
     said = []
     predict(model, [image], report=said.append)
     # Both name the same class first.
-    assert said[0].split(': ')[1].split()[0] == lines[0].split()[0]
+    assert said[0].split(': ')[1].split()[0] == lines[1].split()[0]
