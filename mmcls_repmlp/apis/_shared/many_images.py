@@ -8,21 +8,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from mmcls_repmlp.errors import JobFailedError, UserError, option
+
+from .classified import Classified
 
 T = TypeVar('T')
 BATCH_SIZE, TOP = 16, 5
 _NAMED = 3
 _PAUSE = 30.  # seconds between lines where no bar can be drawn
-
-
-class Classified(NamedTuple):
-    """An image with its likeliest classes and their scores, best first."""
-    image: Path
-    top: list[tuple[str, float]]
-
 
 # What a batch gives: for each image its classes, or why there are none.
 Outcome = list[tuple[str, float]] | JobFailedError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
-from .many_images import Classified
+from .classified import Classified
 
 SUFFIXES = ('.csv', '.json')
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcls_repmlp.apis._shared.many_images import Classified
+from mmcls_repmlp.apis._shared.classified import Classified
 from mmcls_repmlp.apis._shared.results import check_results, write_results
 from mmcls_repmlp.errors import UserError
 
