@@ -19,7 +19,6 @@ from yapf.yapflib.yapf_api import FormatCode
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.train import train
-from mmcls_repmlp.host import Visualizer
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -134,16 +133,6 @@ def web(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served
-
-
-@pytest.fixture(autouse=True)
-def _forget_visualizers():
-    """Let the next test draw elsewhere than this one, in the same second.
-
-    mmengine keeps visualizers, with their folders, by the time of day.
-    """
-    yield
-    Visualizer._instance_dict.clear()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
 from .screen import QuietRunner
+from .separate_runner import SeparateRunner
 
 # What numpy says when mmengine joins the samples of a data set without any.
 _NO_SAMPLE = 'at least one array'
@@ -153,7 +154,8 @@ def build_runner(config: Config, verbose: bool = True) -> Runner:
     # A full disk or a broken one is no fault of the config.
     with user_errors('the config cannot be built', FileNotFoundError,
                      NotADirectoryError, PermissionError):
-        return (Runner if verbose else QuietRunner).from_cfg(config)
+        kind = SeparateRunner if verbose else QuietRunner
+        return kind.from_cfg(config)
 
 
 def build_loop(runner: Runner, name: str) -> None:

@@ -5,9 +5,9 @@ import logging
 import sys
 
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
 from .progress import say
+from .separate_runner import SeparateRunner
 
 _OURS = 'mmcls_repmlp'
 _BETWEEN = ('logging', 'mmengine.logging', __name__)
@@ -16,7 +16,7 @@ _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
           'The prefix is not set in metric class')
 
 
-class QuietRunner(Runner):
+class QuietRunner(SeparateRunner):
     """A runner that writes everything to its log, and little on the screen.
 
     On the screen: what this package says, and warnings and errors.
