@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from mmengine.dataset import default_collate
 
@@ -34,7 +35,7 @@ _DPI = 110
 _PAIRS = 3  # images in a row of it
 _SIDE = 1.9  # inches
 _LONGEST = 22  # letters above an image
-_COLORS, _OPAQUE = 'turbo', 0.5
+_COLOR, _OPAQUE = 'red', 0.75  # the latter at the strongest place
 
 
 class Explained(NamedTuple):
@@ -205,7 +206,7 @@ class _Pictures:
 def _draw(explained: Sequence[Explained], title: str) -> Figure:
     columns = min(_PAIRS, len(explained))
     rows = math.ceil(len(explained) / columns)
-    figure = Figure((2 * columns * _SIDE + 1.3, rows * (_SIDE + 0.55) + 0.6),
+    figure = Figure((2 * columns * _SIDE + 0.3, rows * (_SIDE + 0.5) + 1.2),
                     layout='constrained')
     axes = figure.subplots(rows, 2 * columns, squeeze=False)
     for each in axes.flat:
@@ -215,9 +216,15 @@ def _draw(explained: Sequence[Explained], title: str) -> Figure:
     rows_of_map, columns_of_map = explained[0].cells
     figure.suptitle(f'{title}, a map of {rows_of_map}x{columns_of_map}')
     bar = figure.colorbar(
-        ScalarMappable(cmap=_COLORS), ax=axes, shrink=0.9, ticks=[0, 1])
-    bar.ax.set_yticklabels(['none', 'most'])
-    bar.set_label('evidence for the class, in each image')
+        ScalarMappable(
+            cmap=LinearSegmentedColormap.from_list('', ['white', _COLOR])),
+        ax=axes,
+        location='bottom',
+        aspect=40,
+        shrink=0.5,
+        ticks=[0, 1])
+    bar.ax.set_xticklabels(['nothing', 'most'])
+    bar.set_label('how much a place speaks for the class, in each image')
     return figure
 
 
@@ -232,12 +239,13 @@ def _draw_pair(one: Explained, plain: Axes, covered: Axes) -> None:
             f'{said}\n{_short(name)} ({score:.1%})',
             fontsize=9,
             parse_math=False)
+    # What does not speak for the class stays as it is.
     covered.imshow(
         one.strength,
-        cmap=_COLORS,
+        cmap=ListedColormap([_COLOR]),
         vmin=0,
         vmax=1,
-        alpha=_OPAQUE,
+        alpha=_OPAQUE * one.strength,
         interpolation='bilinear')
 
 

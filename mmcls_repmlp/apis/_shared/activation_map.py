@@ -101,10 +101,11 @@ def activation_map(model: BaseModel,
         import_module(f'{_LIBRARY}.methods'), CAM_METHODS[method])
     # The gradient reaches the layer even if all weights before are frozen.
     images = images.detach().requires_grad_()
-    with _weights_left_alone(model), kind(model, layer) as extract:
-        with _outputs(model.get_submodule(layer)) as outputs:
-            scores = model(images)
-        _check_map(outputs, len(images), layer)
+    with (_weights_left_alone(model), _checked(model, layer, len(images)) as
+          shapes, kind(model, layer) as extract):
+        scores = model(images)
+        if not shapes:
+            raise UserError(f'{layer} is not called: name a module in it')
         try:
             found, = extract([*labels], scores, normalized=False)
         except RuntimeError as error:
@@ -154,24 +155,31 @@ def _weights_left_alone(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _outputs(module: nn.Module) -> Iterator[list[Any]]:
-    """Keep what a module gives while the block runs."""
-    kept: list[Any] = []
-    handle = module.register_forward_hook(
-        lambda module, inputs, out: kept.append(out))
+def _checked(model: nn.Module, layer: str,
+             count: int) -> Iterator[list[tuple[int, ...]]]:
+    """Refuse a module when it first gives something else than maps.
+
+    Yields the shape of what it gave, as soon as it was called.
+    """
+    shapes: list[tuple[int, ...]] = []
+
+    def check(_: nn.Module, inputs: Any, out: Any) -> None:
+        if not shapes:  # later, methods may run more images at a time
+            shapes.append(_map_shape(out, count, layer))
+
+    handle = model.get_submodule(layer).register_forward_hook(check)
     try:
-        yield kept
+        yield shapes
     finally:
         handle.remove()
 
 
-def _check_map(outputs: Sequence[Any], count: int, layer: str) -> None:
-    if not outputs:
-        raise UserError(f'{layer} is not called: name a module in it')
-    shape: tuple[int, ...] = getattr(outputs[-1], 'shape', ())
-    if len(shape) != 4 or shape[0] != count or shape[2] * shape[3] == 1:
+def _map_shape(out: Any, count: int, layer: str) -> tuple[int, ...]:
+    shape = tuple(out.shape) if isinstance(out, Tensor) else ()
+    if len(shape) != 4 or shape[0] != count or shape[2:] == (1, 1):
         what = (f'something of shape {"x".join(map(str, shape))}'
                 if shape else 'no tensor')
         raise UserError(f'{layer} gives {what}, which shows no places in '
                         'each image: name another module, such as '
                         'backbone.stages.0')
+    return shape
