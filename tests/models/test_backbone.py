@@ -26,6 +26,14 @@ BACKBONES = {
     'RepMLPResNet, base': (RepMLPResNet, {
         **TINY_RESNET_CFG, 'block': 'base'
     }),
+    'RepMLPResNet, face': (RepMLPResNet, {
+        **TINY_RESNET_CFG, 'depth': (2, 2),
+        'img_size': 32,
+        'block': 'bottleneck',
+        'repmlp_stages': (0, 1),
+        'expansion': 1,
+        'out_indices': (1, )
+    }),
     'RepMLPCifarNet': (RepMLPCifarNet, TINY_CIFAR_CFG),
 }
 every_backbone = pytest.mark.parametrize('name', BACKBONES)
@@ -68,6 +76,39 @@ def test_walks_through_the_stages_in_their_order(name):
         assert_same(out, map_, 0)
     for i, j in itertools.combinations(range(everything.num_stages), 2):
         assert_same(net(name, out_indices=(i, j))(x), (outs[i], outs[j]), 0)
+
+
+# What has no forward; the stages in them are called one by one.
+CONTAINERS = {'stages', 'downsample_layers'}
+
+
+@every_backbone
+@pytest.mark.parametrize('form', ['train', 'eval', 'deploy'])
+@pytest.mark.parametrize('grad', [True, False])
+def test_every_module_is_called_as_one(name, form, grad):
+    # Hooks of feature extractors, profilers and the like see all of them.
+    model = net(name).train(form == 'train')
+    if form == 'deploy':
+        model.switch_to_deploy()
+    x, called = images(model), set()
+    expected = copy.deepcopy(model)(x)
+    for path, module in model.named_modules():
+        module.register_forward_hook(lambda *_, path=path: called.add(path))
+    with torch.set_grad_enabled(grad):
+        outs = model(x)
+    assert {path for path, _ in model.named_modules()} - called <= CONTAINERS
+    if form != 'train':  # paths are dropped there
+        assert_same(outs, expected, 1e-12)
+
+
+@every_backbone
+def test_hooks_change_what_they_are_called_with(name):
+    # A stage is no mere list of blocks: what a hook on it returns goes on.
+    model = net(name)
+    model.stages[-1].register_forward_hook(lambda *args: args[-1] * 0)
+    assert_same(
+        model(images(model))[-1],
+        model.finish(torch.zeros_like(net(name)(images(model))[-1])), 0)
 
 
 @every_backbone

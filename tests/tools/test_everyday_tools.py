@@ -13,6 +13,7 @@ MATRIX = 'analysis_tools/confusion_matrix.py'
 PUBLISH = 'convert_models/publish_model.py'
 DEMO = '../demo/image_demo.py'
 LOCALITY = 'visualizations/vis_locality.py'
+CAM = 'visualizations/vis_cam.py'
 
 
 def test_print_config(project, tmp_path, capsys):
@@ -91,6 +92,32 @@ def test_vis_locality(project, tmp_path, capsys):
     assert (tmp_path / 'a.png').exists()
 
 
+@pytest.mark.parametrize('config', [True, False])
+def test_vis_cam(project, tmp_path, capsys, config):
+    images = [next(project.data.glob(f'val/{i}/*.png')) for i in (7, 3)]
+    assert call(CAM, *images, *[project.config] * config, '--method',
+                'scorecam', '--layer', 'stages.1', '--target', 3, '--out',
+                tmp_path / 'a.png', project.trained) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(': ')[0] for line in lines[:2]] == [*map(str, images)]
+    assert lines[2:] == [f'drawn to {tmp_path / "a.png"}']
+    assert (tmp_path / 'a.png').exists()
+
+
+def test_vis_cam_without_an_image(project, capsys):
+    with pytest.raises(SystemExit):
+        call(CAM, project.config, project.trained, '--out', 'a.png')
+    assert 'name an image before' in capsys.readouterr().err
+
+
+def test_vis_cam_without_its_library(project, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('mmcls_repmlp.apis._shared.activation_map.find_spec',
+                        lambda _: None)
+    assert call(CAM, tmp_path, project.trained, '--out', 'a.png') == 2
+    error = capsys.readouterr().err
+    assert 'pip install "mmcls_repmlp[cam]"' in error
+
+
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
     (PRINT, ['no.py'], "config 'no.py' does not exist"),
     (BROWSE, ['no.py', 'WORK'], "config 'no.py' does not exist"),
@@ -101,6 +128,8 @@ def test_vis_locality(project, tmp_path, capsys):
     (PUBLISH, ['no.pth', 'WORK/a.pth'], "'no.pth' does not exist"),
     (DEMO, ['no.png', 'CONFIG', 'TRAINED'], "'no.png' does not exist"),
     (LOCALITY, ['CONFIG', 'MERGED', 'WORK/a.png'], 'cannot be told apart'),
+    (CAM, ['no.png', 'TRAINED', '--out', 'WORK/a.png'], "'no.png' does not"),
+    (CAM, ['CONFIG.png', '--out', 'a.txt', 'TRAINED'], 'does not exist'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, tmp_path, capsys, tool, argv, message):
@@ -117,7 +146,8 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
                          [(BROWSE, ['a', 'b', '--phase', 'none']),
                           (BROWSE, ['a', 'b', '-n', 'x']),
                           (LOCALITY, ['a', 'b', 'c', '--position', '1']),
-                          (LOGS, [])])
+                          (LOGS, []), (CAM, ['a', 'b']),
+                          (CAM, ['a', 'b', '--out', 'c', '--method', 'no'])])
 def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
     with pytest.raises(SystemExit) as exit_:
         call(tool, *argv)
@@ -125,5 +155,6 @@ def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
     assert 'usage: ' in capsys.readouterr().err
 
 
-def test_the_picture_of_the_docs_is_there():
-    assert 10_000 < (ROOT / 'docs/locality.png').stat().st_size < 150_000
+@pytest.mark.parametrize('name', ['locality', 'cam'])
+def test_the_pictures_of_the_docs_are_there(name):
+    assert 10_000 < (ROOT / f'docs/{name}.png').stat().st_size < 150_000

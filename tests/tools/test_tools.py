@@ -178,6 +178,8 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
     ('analysis_tools/confusion_matrix.py', ['CONFIG', 'HOSTILE']),
     ('analysis_tools/verify_pairs.py', ['CONFIG', 'HOSTILE']),
     ('visualizations/vis_locality.py', ['CONFIG', 'HOSTILE', 'OUT.png']),
+    ('visualizations/vis_cam.py',
+     ['IMAGE', 'CONFIG', 'HOSTILE', '--out', 'OUT.png']),
     ('../demo/image_demo.py', ['IMAGE', 'CONFIG', 'HOSTILE']),
 ])
 def test_no_tool_runs_code_from_a_checkpoint(project, tmp_path, work_dir,
