@@ -5,8 +5,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent
 # What mim, and mmcls' list of models, look for in the installed package.
 MIM = ('configs', 'tools', 'demo', 'model-index.yml')
 
@@ -25,6 +26,20 @@ class BuildWithMim(build_py):
         folder.mkdir(parents=True)
         for name in MIM:
             put(ROOT / name, folder / name)
+
+
+class EditableWithMim(editable_wheel):
+    """Tell mim where the package of an editable installation is.
+
+    mim, and mmengine by the same rule, take a package to be beside its
+    metadata, or else where the first line of ``top_level.txt`` leads from
+    there. After ``pip install -e .``, it is in this folder.
+    """
+
+    def _ensure_dist_info(self) -> None:
+        super()._ensure_dist_info()
+        names = Path(self.dist_info_dir, 'top_level.txt')
+        names.write_text(f'{ROOT / "mmcls_repmlp"}\n{names.read_text()}')
 
 
 def link(source: Path, target: Path) -> None:
@@ -66,7 +81,7 @@ setup(
     py_modules=['mmcls_repmlp_cli'],
     packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
     package_data=dict(mmcls_repmlp=['py.typed']),
-    cmdclass=dict(build_py=BuildWithMim),
+    cmdclass=dict(build_py=BuildWithMim, editable_wheel=EditableWithMim),
     install_requires=read_requirements('runtime'),
     extras_require={
         'mmcls': read_requirements('mmcls'),

@@ -5,8 +5,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+from modelindex.load_model_index import load
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -23,11 +26,16 @@ print(*host.list_models('repmlp*'))
 print(type(host.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
 """
 
+WHERE = """
+from mmengine.utils import get_installed_path
+print(get_installed_path('mmcls_repmlp'))
+"""
+
 
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory):
-    """The unpacked wheel: what ``pip install .`` puts into place."""
-    source, out = (tmp_path_factory.mktemp(name) for name in ('src', 'out'))
+def source(tmp_path_factory):
+    """A clone, without what building leaves in one."""
+    source = tmp_path_factory.mktemp('src')
     files = ('setup.py', 'mmcls_repmlp_cli.py', 'pyproject.toml',
              'MANIFEST.in', 'README.md', 'model-index.yml')
     for name in files:
@@ -37,16 +45,54 @@ def installed(tmp_path_factory):
             ROOT / name,
             source / name,
             ignore=(shutil.ignore_patterns('__pycache__', '.mim')))
+    return source
+
+
+@pytest.fixture(scope='module')
+def installed(source, tmp_path_factory):
+    """The unpacked wheel: what ``pip install .`` puts into place."""
+    out = tmp_path_factory.mktemp('out')
     subprocess.run([
         sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps',
         '--no-build-isolation', '--disable-pip-version-check', '-w', out,
         source
     ],
                    check=True)
+    return unpack(out)
+
+
+@pytest.fixture(scope='module')
+def editable(source, tmp_path_factory):
+    """What ``pip install -e .`` puts into place."""
+    out = tmp_path_factory.mktemp('editable')
+    subprocess.run([
+        sys.executable, '-c', 'import sys, setuptools.build_meta as build; '
+        'build.build_editable(sys.argv[1])', out
+    ],
+                   cwd=source,
+                   stdout=subprocess.DEVNULL,
+                   check=True)
+    return unpack(out)
+
+
+def unpack(out):
     wheel, = out.glob('*.whl')
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(out / 'site')
     return out / 'site'
+
+
+def where_mim_looks(site):
+    """The folder of the package by mim's rule, which mmengine shares."""
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', WHERE],
+                          cwd=site,
+                          env={
+                              **os.environ, 'PYTHONPATH': str(site)
+                          },
+                          capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
 
 
 def test_configs_and_tools_are_inside_as_mim_expects(installed):
@@ -61,6 +107,50 @@ def test_configs_and_tools_are_inside_as_mim_expects(installed):
             }
     assert not [*mim.rglob('__pycache__')]
     assert (mim.parent / 'py.typed').is_file()
+
+
+def test_mim_finds_what_is_installed(installed):
+    assert where_mim_looks(installed) == installed / 'mmcls_repmlp'
+
+
+def test_mim_finds_what_is_editable(editable, source):
+    package = where_mim_looks(editable)
+    assert package == source / 'mmcls_repmlp'
+    # Links: what is edited is what mim runs.
+    for name in ('model-index.yml', 'tools/train.py', 'configs', 'demo'):
+        assert (package / '.mim' / name).resolve() == source / name
+
+
+def test_the_index_names_configs_that_mim_can_read(installed):
+    mim = installed / 'mmcls_repmlp' / '.mim'
+    models = [*load(str(mim / 'model-index.yml')).models]
+    assert len({model.name for model in models}) == len(models) > 10
+    for model in models:
+        # mim search asks for the name in lower case.
+        assert model.name == model.name.lower()
+        config = Config.fromfile(mim / model.config)
+        assert config.custom_imports.imports == ['mmcls_repmlp']
+
+
+def test_no_tool_has_the_name_of_another(installed):
+    # Else mim run takes any one of them.
+    tools = installed / 'mmcls_repmlp' / '.mim' / 'tools'
+    names = [path.stem for path in tools.rglob('[!_]*.py')]
+    assert len({*names}) == len(names)
+
+
+def test_training_takes_what_mim_adds_to_its_command(installed):
+    train = installed / 'mmcls_repmlp' / '.mim' / 'tools' / 'train.py'
+    said = subprocess.run([sys.executable, train, '-h'],
+                          env={
+                              **os.environ, 'PYTHONPATH': str(installed)
+                          },
+                          capture_output=True,
+                          text=True,
+                          check=True).stdout
+    # mim adds --launcher always, and --gpus or --device where it finds the
+    # former in the help.
+    assert '--launcher' in said and '--gpus' not in said
 
 
 def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):

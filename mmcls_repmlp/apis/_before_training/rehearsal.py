@@ -61,6 +61,11 @@ def rehearse(runner: Runner,
         metrics = _validate(runner)
         if metrics is not None:
             _check_keys(runner, metrics)
+        idle = [what for what, _ in _monitored(runner)]
+    if idle and runner.cfg.get('val_dataloader') is None:
+        runner.logger.warning(
+            'nothing is validated in this training, so that %s of the config '
+            'will do nothing', ' and '.join(dict.fromkeys(idle)))
 
 
 @contextmanager

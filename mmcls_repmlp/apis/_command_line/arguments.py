@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .choices import LAUNCHERS
+from .literals import holds_dictionary, read_literal
 
 _CONFIGS = ('.py', '.yml', '.yaml', '.json')
 
@@ -24,7 +25,10 @@ def new_parser(description: str | None,
 
 
 class KeyValue(argparse.Action):
-    """Reads KEY=VALUE pairs as mmengine does, and refuses others in words."""
+    """Reads KEY=VALUE pairs, and refuses others in words.
+
+    Values are read as mmengine does, and dictionaries as in a config.
+    """
 
     def __call__(self,
                  parser: argparse.ArgumentParser,
@@ -37,15 +41,23 @@ class KeyValue(argparse.Action):
             from mmengine.config import DictAction
         read = DictAction(self.option_strings, self.dest)
         for pair in values:
-            key, sign, _ = pair.partition('=')
+            key, sign, value = pair.partition('=')
             if not sign or not all(map(str.strip, key.split('.'))):
                 parser.error(f'{option_string} takes pairs KEY=VALUE: '
                              f'{pair!r} is none')
             try:
-                read(parser, namespace, [pair], option_string)
-            except (AssertionError, RecursionError) as error:
+                if holds_dictionary(value):
+                    self._add(namespace, key, read_literal(value))
+                else:
+                    read(parser, namespace, [pair], option_string)
+            except (AssertionError, RecursionError, ValueError) as error:
                 parser.error(f'{option_string}: the value in {pair!r} cannot '
                              f'be read ({error})')
+
+    def _add(self, namespace: argparse.Namespace, key: str,
+             value: Any) -> None:
+        pairs = getattr(namespace, self.dest, None) or {}
+        setattr(namespace, self.dest, {**pairs, key: value})
 
 
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:

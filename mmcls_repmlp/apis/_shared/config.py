@@ -22,6 +22,7 @@ from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
 from .screen import QuietRunner
 from .separate_runner import SeparateRunner
+from .vis_backends import check_vis_backends
 
 # What numpy says when mmengine joins the samples of a data set without any.
 _NO_SAMPLE = 'at least one array'
@@ -149,8 +150,10 @@ def build_runner(config: Config, verbose: bool = True) -> Runner:
             True.
 
     Raises:
-        ConfigError: If something in the config cannot be built.
+        ConfigError: If something in the config cannot be built, or needs a
+            package that is not installed.
     """
+    check_vis_backends(config)
     # A full disk or a broken one is no fault of the config.
     with user_errors('the config cannot be built', FileNotFoundError,
                      NotADirectoryError, PermissionError):

@@ -124,6 +124,31 @@ def test_what_does_not(runner, options):
     rehearse(runner(**options))
 
 
+NO_VALIDATION = dict(val_evaluator=None, val_cfg=None, val_dataloader=None)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [(dict(default_hooks__checkpoint__save_best=['accuracy/top1', 'loss']),
+      'so that save_best of the config will do nothing'),
+     (dict(
+         default_hooks__checkpoint__save_best='auto',
+         custom_hooks=[
+             dict(type='EarlyStoppingHook', monitor='accuracy/top1')
+         ]), 'save_best and monitor of EarlyStoppingHook of the config'),
+     (dict(param_scheduler=[dict(type='ReduceOnPlateauLR', monitor='loss')]),
+      'monitor of param_scheduler'), ({}, None)])
+def test_what_waits_for_a_validation_in_vain(runner, options, words,
+                                             monkeypatch):
+    made = runner(**options, **NO_VALIDATION)
+    said = []
+    monkeypatch.setattr(made.logger, 'warning',
+                        lambda text, *args: said.append(text % args))
+    rehearse(made)
+    assert len(said) == bool(words)
+    assert not words or words in said[0]
+
+
 def test_a_last_batch_of_one_image_is_the_one_that_is_tried(runner):
 
     class Norm(torch.nn.BatchNorm2d):
