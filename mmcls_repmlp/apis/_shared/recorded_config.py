@@ -13,7 +13,7 @@ from mmengine.registry import root as mmengine_registries
 from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.errors import CheckpointError, ConfigError, shortened
-from mmcls_repmlp.host import DEFAULT_SCOPE, MODELS, NAME
+from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
 from mmcls_repmlp.training.hooks import numbered_checkpoints
 
 from .config import change_config, read_config
@@ -39,7 +39,7 @@ _SCOPES = dict.fromkeys(('mmengine', NAME, DEFAULT_SCOPE))
 _NEVER = ('TimmClassifier', 'HuggingFaceClassifier', 'TIMMBackbone', 'RefCOCO')
 # How files are read: from the disk, and by nothing that has to be imported.
 _READERS = ('backend_args', 'file_client_args')
-_DISK = (None, {}, {'backend': 'disk'}, {'backend': 'local'})
+_DISK: tuple[Any, ...] = (None, {}, {'backend': 'disk'}, {'backend': 'local'})
 _ADDRESS = '://'
 _LOADERS = ('test_dataloader', 'val_dataloader')
 _LONGEST = 1_000_000
@@ -247,3 +247,4 @@ def _registries() -> Iterator[Registry]:
         yield root
         for scope in {*root.children} & {*_SCOPES}:
             yield root.children[scope]
+    yield BATCH_AUGMENTS  # the host's alone

@@ -10,7 +10,7 @@ from mmcls_repmlp.apis._shared.recorded_config import (config_for,
                                                        recorded_config)
 from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, ConfigError
-from tests.helpers import code_making
+from tests.helpers import ROOT, code_making
 
 MODEL = ("model = dict(type='ImageClassifier', backbone=dict("
          "type='RepMLPNet', arch='T'{}))\n")
@@ -37,6 +37,17 @@ def test_the_trainings_own_config_is_read_again(project):
         assert cfg[key] == named[key], key
     assert cfg.work_dir == str(project.work_dir)
     assert not {'default_hooks', 'custom_hooks', 'load_from'} & {*cfg}
+
+
+@pytest.mark.parametrize(
+    'path',
+    sorted((ROOT / 'configs/repmlp').glob('*.py')),
+    ids=lambda path: path.stem)
+def test_what_every_config_would_record_is_read(path):
+    settings = Config.fromfile(path).to_dict()
+    text = ''.join(f'{key} = {value!r}\n' for key, value in settings.items())
+    assert recorded_config(dict(cfg=text),
+                           'a.pth').model.to_dict() == settings['model']
 
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
