@@ -10,11 +10,11 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.registry import root as mmengine_registries
 
-from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
+from mmcls_repmlp.checkpoints import (meta_of, newest_checkpoint,
+                                      read_checkpoint)
 from mmcls_repmlp.checkpoints.download import WEB
-from mmcls_repmlp.errors import CheckpointError, ConfigError, shortened
+from mmcls_repmlp.errors import ConfigError, shortened
 from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
-from mmcls_repmlp.training.hooks import numbered_checkpoints
 
 from .config import change_config, read_config
 
@@ -75,7 +75,7 @@ def config_for(config: str | Path | None,
             no part of a RepMLP classifier.
         CheckpointError: If there is no checkpoint.
     """
-    checkpoint = _newest(checkpoint)
+    checkpoint = newest_checkpoint(checkpoint)
     if config is not None:
         return Named(read_config(config, options), checkpoint, config)
     cfg = recorded_config(meta_of(read_checkpoint(checkpoint)), checkpoint)
@@ -83,17 +83,6 @@ def config_for(config: str | Path | None,
         cfg.work_dir = str(Path(checkpoint).parent)
     return Named(
         change_config(cfg, checkpoint, options), checkpoint, checkpoint)
-
-
-def _newest(checkpoint: str | Path) -> str | Path:
-    if str(checkpoint).startswith(WEB) or not Path(checkpoint).is_dir():
-        return checkpoint
-    found = numbered_checkpoints(checkpoint)
-    if not found:
-        raise CheckpointError(
-            f'folder {str(checkpoint)!r} holds no epoch_N.pth or iter_N.pth: '
-            'name the checkpoint itself')
-    return found[0][1]
 
 
 def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
