@@ -63,6 +63,9 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
 
 
 def _images_of(place: str | Path) -> Iterable[Path]:
+    if not str(place):
+        raise UserError("image '' is no name: give one (a variable of the "
+                        'shell may not be set)')
     path = Path(place)
     if path.is_dir():
         return _some(
@@ -91,7 +94,7 @@ def _matches(pattern: str) -> Iterator[Path]:
             continue
         if match.is_dir():
             yield from _below(match)
-        elif _is_image(match.name):
+        elif _is_image(match):
             yield match
 
 
@@ -105,7 +108,7 @@ def _below(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from (Path(place, name) for name in files if _is_image(name))
+        yield from filter(_is_image, (Path(place, name) for name in files))
 
 
 def _refuse(error: OSError) -> None:
@@ -113,8 +116,10 @@ def _refuse(error: OSError) -> None:
                     f'{error.strerror}') from error
 
 
-def _is_image(name: str) -> bool:
-    return not is_hidden(name) and Path(name).suffix.lower() in FORMATS
+def _is_image(path: Path) -> bool:
+    # A link to nothing is one that cannot be read. A pipe would be waited for.
+    return not is_hidden(path.name) and path.suffix.lower() in FORMATS and (
+        path.is_file() or path.is_symlink())
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], str]:
