@@ -4,7 +4,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from .errors import UserError
@@ -30,11 +30,12 @@ FORMATS = {
     '.jp2': '.jp2',
     '.avif': '.avif'
 }
-# Folders that file managers, network drives and version control leave behind,
-# beside all whose names start with a dot.
+# What file managers, network drives and version control leave behind, beside
+# all whose names start with a dot.
 _NO_CLASSES = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
-     '$RECYCLE.BIN', 'System Volume Information', 'lost+found'))
+     '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
+     'ehthumbs.db', 'desktop.ini', 'Desktop.ini'))
 _DIGITS = re.compile(r'(\d+)')
 
 
@@ -98,17 +99,36 @@ def _matches(pattern: str) -> Iterator[Path]:
             yield match
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def files_below(
+        folder: str | Path,
+        onerror: Callable[[OSError], None] | None = None) -> Iterator[str]:
+    """List the files of a folder and of all below it that are not hidden.
+
+    Links are followed, but into no folder twice.
+
+    Args:
+        folder: The folder.
+        onerror: Called with what stops the listing of a folder, which is
+            passed over then. Defaults to none.
+
+    Returns:
+        Paths, in no order.
+    """
     seen: set[str] = set()
     for place, folders, files in os.walk(
-            folder, onerror=_refuse, followlinks=True):
+            folder, onerror=onerror, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back to where it comes from
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from filter(_is_image, (Path(place, name) for name in files))
+        yield from (os.path.join(place, name) for name in files
+                    if not is_hidden(name))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    yield from filter(_is_image, map(Path, files_below(folder, _refuse)))
 
 
 def _refuse(error: OSError) -> None:

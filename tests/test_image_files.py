@@ -80,7 +80,8 @@ def test_a_folder_that_cannot_be_read_is_named(photos, monkeypatch):
         find_images(['p'])
 
 
-@pytest.mark.parametrize(('name', 'hidden'), [('.ipynb_checkpoints', True),
+@pytest.mark.parametrize(('name', 'hidden'), [('Thumbs.db', True),
+                                              ('.ipynb_checkpoints', True),
                                               ('.git', True),
                                               ('__MACOSX', True),
                                               ('@eaDir', True), ('cat', False),
