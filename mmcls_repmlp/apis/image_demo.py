@@ -66,7 +66,7 @@ def classify_images(images: Sequence[str | Path],
     check_numbers(batch_size, top_k)
     if out is not None:
         check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
-        check_writable(out, force)
+        check_writable(out, force, config, *images)
     found = find_images(images)
     drawn = Path(out or '').suffix.lower() in _PICTURES
     if len(found) == 1 and (drawn or out is None):
@@ -125,7 +125,7 @@ def classify_image(image: str | Path,
     check_numbers(1, top_k)
     if out is not None:
         check_suffix(out, _PICTURES, 'a picture')
-        check_writable(out, force)
+        check_writable(out, force, image)
     pixels = read_image(image)
     classifier = Classifier(config, checkpoint, device, key, cfg_options)
     predicted, = classifier.run([classifier.prepare(image)])

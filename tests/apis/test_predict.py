@@ -356,3 +356,11 @@ def test_a_table_is_refused_before_the_work(model_file, image, tmp_path,
     assert call(*argv, '--out', tmp_path / 'a.csv') == 2
     assert '--force' in capsys.readouterr().err
     assert (tmp_path / 'a.csv').read_text() == 'precious'
+
+
+def test_the_card_is_never_replaced(model_file, image):
+    card = card_of(model_file)
+    before = card.read_text()
+    assert call('deployment/predict.py', model_file, image, '--out', card,
+                '--force') == 2
+    assert card.read_text() == before

@@ -72,6 +72,12 @@ def test_which_texts_are_one_object_does_not_matter(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
+    one, two = (publish(src, tmp_path / f'{i}.pth')
+                for i, src in enumerate((project.work_dir, project.trained)))
+    assert one.read_bytes() == two.read_bytes()
+
+
 def test_other_weights_give_another_name(project, tmp_path):
     content = read_checkpoint(project.trained)
     content['state_dict']['head.fc.bias'][0] += 1e-3

@@ -91,9 +91,20 @@ def test_files_are_replaced_only_by_force(convert, tmp_path):
 
 def test_the_training_checkpoint_is_never_replaced(convert, project):
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the very file that is converted'):
+    with pytest.raises(UserError, match='is the very file that is read'):
         convert(dst=project.trained, force=True)
+    with pytest.raises(UserError, match='is the very file that is read'):
+        convert(src=project.work_dir, dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
+
+
+def test_the_config_is_never_replaced_nor_the_result(convert, project):
+    before = project.config.read_bytes()
+    with pytest.raises(UserError, match='the very file that is read'):
+        convert(deploy_cfg=project.config, force=True)
+    assert project.config.read_bytes() == before
+    with pytest.raises(UserError, match=r'a config: end it in \.py'):
+        convert(deploy_cfg=convert.dst, force=True)
 
 
 def broken_merge(model):

@@ -239,7 +239,7 @@ def test_the_way_back_refuses_what_has_no_official_name(paths):
 def test_a_file_is_never_replaced_by_what_is_made_of_it(paths, convert):
     torch.save(oracle()['state_dict'], paths[0])
     before = paths[0].read_bytes()
-    with pytest.raises(UserError, match='the very file that is converted'):
+    with pytest.raises(UserError, match='the very file that is read'):
         convert(paths[0], paths[0], force=True)
     assert paths[0].read_bytes() == before
 

@@ -121,7 +121,7 @@ def test_files_are_replaced_only_by_force_and_the_source_never(
     assert resize.dst.read_text() == 'precious'
     resize(force=True)
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the very file that is converted'):
+    with pytest.raises(UserError, match='is the very file that is read'):
         resize(dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
 

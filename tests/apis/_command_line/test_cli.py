@@ -37,6 +37,13 @@ def test_exit_codes_and_messages(capsys):
     ]
 
 
+@pytest.mark.parametrize('value', ['', ['a', '']])
+def test_empty_arguments_are_refused(capsys, value):
+    assert run(lambda data: None, data=value) == 2
+    assert "'data' is empty" in capsys.readouterr().err
+    assert run(lambda data: None, data=['a']) == 0
+
+
 @pytest.mark.parametrize(
     ('error', 'words'),
     [(ZeroDivisionError(), 'ZeroDivisionError'),
