@@ -1,5 +1,4 @@
 import copy
-import warnings
 
 import pytest
 import torch
@@ -63,20 +62,6 @@ def test_warns_when_there_is_nothing_to_merge(model, nothing):
     with pytest.warns(UserWarning, match='nothing to merge'):
         merged = reparameterize(target)
     assert merged.state_dict().keys() == target.state_dict().keys()
-
-
-def test_does_not_warn_when_something_was_merged(model):
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        reparameterize(model)
-
-
-@pytest.fixture
-def process_group(tmp_path):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize('wrap', [

@@ -516,14 +516,6 @@ def test_exported_graphs_have_the_fast_formulation(name):
         isinstance(module, nn.Conv2d) for module in model.modules()) - len(fc3)
 
 
-@pytest.fixture
-def process_group(tmp_path):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
 @every_model
 def test_wrapped_for_distributed_training(name, process_group):
     model, results = build(name), []
