@@ -59,7 +59,7 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
 def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
                                               capsys):
     model = build_model(read_config(configs[0]))
-    checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.onnx'
+    checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.pt'
     torch.save(model.state_dict(), checkpoint)
     export_checkpoint(configs[0], checkpoint, out, with_preprocess=True)
     images = np.random.default_rng(0).integers(
