@@ -145,6 +145,12 @@ def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
             project.trained,
             work_dir=work_dir,
             cfg_options={'model.head.num_classes': 7})
+    with pytest.raises(UserError, match='images of 40x40 do not fit img_size'):
+        run_test(
+            project.config,
+            project.trained,
+            work_dir=work_dir,
+            cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40})
 
 
 @pytest.fixture
