@@ -46,7 +46,7 @@ _HEAVY_PLACES = {
     'apis', 'configs', 'demo', 'docs', 'exported', 'tools', 'test_docs.py',
     'test_model_index.py'
 }
-_HEAVY_NAMES = {'subprocess', 'Runner', 'train'}
+_HEAVY_NAMES = {'subprocess', 'run_python', 'Runner', 'train'}
 _HEAVY_WORDS = ('compile', 'export')
 
 

@@ -1,5 +1,4 @@
 """What is installed, as opposed to cloned, has all that is needed."""
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from mmcls_repmlp.host.choice import ALWAYS, HOSTS
 from tests.helpers import ROOT
+from tests.programs import run_python
 
 CODE = """
 import mmcls_repmlp
@@ -73,13 +73,8 @@ def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):
 
 
 def test_models_are_found_without_the_clone(installed, tmp_path):
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', CODE],
-                          cwd=tmp_path,
-                          env={
-                              **os.environ, 'PYTHONPATH': str(installed)
-                          },
-                          capture_output=True,
-                          text=True)
+    done = run_python(
+        '-W', 'ignore', '-c', CODE, cwd=tmp_path, PYTHONPATH=str(installed))
     root, names, *_, module = done.stdout.splitlines()
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()

@@ -16,7 +16,7 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import ConfigError, UserError
 from tests.helpers import quick_loaders, write_config
-from tests.tools.test_tools import call
+from tests.programs import call
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,8 @@ from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from tests.helpers import write_config
-from tests.tools.test_tools import CONVERT, call
+from tests.programs import call
+from tests.tools.test_tools import CONVERT
 
 BACKBONES = {
     'light': dict(

@@ -1,6 +1,5 @@
 """predict.py as its users meet it: a process without the host."""
 import json
-import os
 import pickle
 import re
 import shutil
@@ -23,7 +22,7 @@ from mmcls_repmlp.apis.predict import predict
 from mmcls_repmlp.deploy.exported.card import card_of, digests
 from mmcls_repmlp.errors import JobFailedError, UserError
 from tests.helpers import ROOT, Pickled
-from tests.tools.test_tools import call
+from tests.programs import call, run_python
 
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
 # Nothing of these may be imported.
@@ -48,15 +47,12 @@ def model_file(exported, tmp_path):
     return tmp_path / 'a.pt'
 
 
-def run(*argv, code=None, script=PREDICT, **kwargs):
+def run(*argv, code=None, script=PREDICT, **options):
     start = [script] if code is None else [
         '-c', f'{code}sys.argv = [{str(script)!r}, *sys.argv[1:]]; import '
         f'runpy; runpy.run_path({str(script)!r}, run_name="__main__")'
     ]
-    return subprocess.run([sys.executable, *map(str, (*start, *argv))],
-                          capture_output=True,
-                          text=True,
-                          **kwargs)
+    return run_python(*start, *argv, **options)
 
 
 def assert_scores(said, project, image):
@@ -116,9 +112,7 @@ def test_runs_where_only_the_package_is_installed(model_file, image, tmp_path):
             image,
             script=folder / 'predict.py',
             cwd=alone,
-            env={
-                **os.environ, 'PYTHONPATH': str(site)
-            })
+            PYTHONPATH=str(site))
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f'{image}: ')
 
@@ -133,10 +127,7 @@ def test_a_package_that_is_not_installed_is_named(model_file, image, tmp_path):
         code=code,
         script=tmp_path / 'predict.py',
         cwd=tmp_path,
-        env={
-            name: value
-            for name, value in os.environ.items() if name != 'PYTHONPATH'
-        })
+        PYTHONPATH='')
     assert done.returncode == 2
     assert done.stderr.endswith('pip install mmcls_repmlp\n')
 

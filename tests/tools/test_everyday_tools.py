@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE, call
+from tests.programs import call
+from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE
 
 PRINT, BROWSE = 'misc/print_config.py', 'visualizations/browse_dataset.py'
 FLOPS = 'analysis_tools/get_flops.py'
@@ -95,7 +96,8 @@ def test_vis_locality(project, tmp_path, capsys):
     ('train.py', ['no.py'], "config 'no.py' does not exist"),
     ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
     (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
-    (OFFICIAL, ['TRAINED', 'WORK/x.pth'], 'has the names of OpenMMLab already'),
+    (OFFICIAL, ['TRAINED', 'WORK/x.pth'
+                ], 'has the names of OpenMMLab already'),
     (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
     (FLOPS, ['CONFIG', '--shape', '40'], 'images of 40x40 do not fit'),
     (PRINT, ['no.py'], "config 'no.py' does not exist"),

@@ -1,13 +1,9 @@
 """The tools as programs: arguments, exit codes, several processes."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pickle
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,41 +11,14 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import pred_scores
-from tests.helpers import ROOT, Pickled, assert_same
+from tests.helpers import Pickled, assert_same
 from tests.host_parts import host
+from tests.programs import TOOLS, call, free_port, run, run_python
 
-TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
 OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
 RESIZE = 'convert_models/resize_partitions.py'
 STOCK = Path(host.__file__).parent / '.mim' / 'tools'
-
-
-def call(name, *argv):
-    """Call a tool's main in this process."""
-    spec = importlib.util.spec_from_file_location('tool', TOOLS / name)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.main([str(arg) for arg in argv])
-
-
-def run(*command, **env):
-    """Run a command in a process of its own, somewhere else."""
-    return subprocess.run([str(word) for word in command],
-                          capture_output=True,
-                          text=True,
-                          env={
-                              **os.environ, 'PYTHON': sys.executable,
-                              'OMP_NUM_THREADS': '1',
-                              **env
-                          },
-                          cwd=env.get('TMP', '/'))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
 
 
 def metrics(path):
@@ -164,8 +133,8 @@ def test_wrong_arguments_of_test(capsys, argv, message):
 
 
 def test_exit_code_reaches_the_shell(project):
-    refused = run(sys.executable, TOOLS / CONVERT, project.config,
-                  project.trained, project.merged)
+    refused = run_python(TOOLS / CONVERT, project.config, project.trained,
+                         project.merged)
     assert refused.returncode == 2
     assert 'Traceback' not in refused.stderr
 
@@ -257,19 +226,20 @@ def test_scripts_say_how_they_are_used(script):
 
 @pytest.mark.slow
 def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
-    trained = run(sys.executable, STOCK / 'train.py', project.config,
-                  '--work-dir', tmp_path, '--resume',
-                  project.work_dir / 'epoch_1.pth', '--no-persistent-workers')
+    trained = run_python(STOCK / 'train.py', project.config, '--work-dir',
+                         tmp_path, '--resume',
+                         project.work_dir / 'epoch_1.pth',
+                         '--no-persistent-workers')
     assert trained.returncode == 0, trained.stderr
-    tested = run(sys.executable, STOCK / 'test.py', project.config,
-                 tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)
+    tested = run_python(STOCK / 'test.py', project.config,
+                        tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)
     assert tested.returncode == 0, tested.stderr
     assert 'accuracy/top1' in tested.stdout + tested.stderr
 
 
 def test_tools_of_mmcls_refuse_the_wrong_form(project, tmp_path):
-    refused = run(sys.executable, STOCK / 'test.py', project.deploy_config,
-                  project.trained, '--work-dir', tmp_path)
+    refused = run_python(STOCK / 'test.py', project.deploy_config,
+                         project.trained, '--work-dir', tmp_path)
     assert refused.returncode == 1
     assert 'reparameterize_model.py' in refused.stderr
     assert 'accuracy/top1' not in refused.stdout
