@@ -144,15 +144,6 @@ def marker(tmp_path):
 
 
 @pytest.fixture
-def process_group(tmp_path):
-    """This process as the only one of a distributed training."""
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
-@pytest.fixture
 def work_dir(tmp_path):
     """A fresh folder for logs, removed at once: logs add up."""
     yield str(tmp_path / 'work')

@@ -70,6 +70,9 @@ def test_the_key_takes_the_averaged_weights(paths):
     weights = oracle()['state_dict']
     averaged = {key: value + 1 for key, value in weights.items()}
     torch.save(dict(model=weights, ema=averaged), source)
+    message = refused(source)
+    assert 'choose one with option `key=' in message
+    assert 'closest' not in message
     convert_from_official(source, ours, key='ema')
     convert_to_official_file(ours, back)
     assert equal(read_checkpoint(back), averaged)
@@ -236,11 +239,3 @@ def test_weights_that_diverged_are_not_converted(paths):
     weights['head.bias'][0] = float('inf')
     torch.save(weights, paths[0])
     assert "its entry 'head.bias' has infinite" in refused(paths[0])
-
-
-def test_of_model_and_ema_none_is_chosen_silently(paths):
-    weights = oracle()['state_dict']
-    torch.save(dict(model=weights, ema=weights), paths[0])
-    assert 'choose one with option `key=' in refused(paths[0])
-    assert 'closest' not in refused(paths[0])
-    convert_from_official(*paths[:2], key='ema')

@@ -64,6 +64,14 @@ def test_warns_when_there_is_nothing_to_merge(model, nothing):
     assert merged.state_dict().keys() == target.state_dict().keys()
 
 
+@pytest.fixture
+def process_group(tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
 @pytest.mark.parametrize('wrap', [
     nn.DataParallel, nn.parallel.DistributedDataParallel,
     MMDistributedDataParallel
