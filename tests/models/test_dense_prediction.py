@@ -90,6 +90,17 @@ def test_permuting_the_tiles_permutes_those_of_the_maps(form, tile):
         assert_same(moved, join([cut(out)[i] for i in order]), 1e-10)
 
 
+def test_tiles_alone_equal_the_whole_where_the_gate_is_constant(form, tile):
+    model = net(img_size=tile)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, GlobalPerceptron):
+                module.conv2.conv.weight.zero_()
+    model, x = form(model), images(tile)
+    assert_same([join(parts) for parts in zip(*map(model, cut(x)))], model(x),
+                1e-10)
+
+
 @pytest.mark.parametrize('merge', [FORMS['training'], FORMS['deploy']])
 def test_tiles_with_the_gate_of_the_whole_equal_the_whole(merge, tile):
     model = merge(net(img_size=tile))
