@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tests.helpers import ROOT
-from tests.tools.test_tools import call
+from tests.programs import call
+from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE
 
 PRINT, BROWSE = 'misc/print_config.py', 'visualizations/browse_dataset.py'
+FLOPS = 'analysis_tools/get_flops.py'
 LOGS = 'analysis_tools/analyze_logs.py'
 MATRIX = 'analysis_tools/confusion_matrix.py'
 PUBLISH = 'convert_models/publish_model.py'
@@ -119,11 +120,16 @@ def test_vis_cam_without_its_library(project, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
+    ('train.py', ['no.py'], "config 'no.py' does not exist"),
+    ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
+    (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
+    (OFFICIAL, ['TRAINED', 'WORK/x.pth'
+                ], 'has the names of OpenMMLab already'),
+    (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
+    (FLOPS, ['CONFIG', '--shape', '40'], 'images of 40x40 do not fit'),
     (PRINT, ['no.py'], "config 'no.py' does not exist"),
-    (BROWSE, ['no.py', 'WORK'], "config 'no.py' does not exist"),
     (BROWSE, ['CONFIG', 'CONFIG'], 'is a file: name a folder'),
     (LOGS, ['CONFIG'], 'is no log of mmengine'),
-    (LOGS, ['no.json'], "log 'no.json' cannot be read"),
     (MATRIX, ['CONFIG', 'pred.pkl'], 'a pickle of predictions can run code'),
     (PUBLISH, ['no.pth', 'WORK/a.pth'], "'no.pth' does not exist"),
     (DEMO, ['no.png', 'CONFIG', 'TRAINED'], "'no.png' does not exist"),
@@ -153,8 +159,3 @@ def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
         call(tool, *argv)
     assert exit_.value.code == 2
     assert 'usage: ' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize('name', ['locality', 'cam'])
-def test_the_pictures_of_the_docs_are_there(name):
-    assert 10_000 < (ROOT / f'docs/{name}.png').stat().st_size < 150_000

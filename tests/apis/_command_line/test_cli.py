@@ -103,7 +103,8 @@ def test_a_closed_pipe_ends_in_no_traceback(project, tmp_path, tool):
                               stderr=subprocess.PIPE,
                               text=True,
                               env={
-                                  **os.environ, 'PYTHONPATH': str(ROOT)
+                                  **os.environ, 'PYTHONPATH': str(ROOT),
+                                  'OMP_NUM_THREADS': '1'
                               })
     assert 'Traceback' not in done.stderr and 'Error' not in done.stderr
     if tool == 'train.py':  # it goes on
