@@ -31,7 +31,7 @@ from mmcls_repmlp.image_files import find_images
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
 _MOST = 24  # images in one picture
-_DPI = 110
+_DPI = 100
 _PAIRS = 3  # images in a row of it
 _SIDE = 1.9  # inches
 _LONGEST = 22  # letters above an image

@@ -113,7 +113,7 @@ def activation_map(model: BaseModel,
                 raise
             raise UserError(f'the scores do not depend on what {layer} '
                             'gives: name another module') from error
-    return found.detach().clamp_min(0)
+    return found.detach()
 
 
 def spread_over(model: BaseModel, maps: Tensor, size: Sequence[int]) -> Tensor:
