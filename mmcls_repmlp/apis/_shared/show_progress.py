@@ -101,10 +101,7 @@ class ShowProgress(Hook):
         """Say in a line what a validation gave."""
         if self.progress is None:  # a validation alone
             return
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            place = f'iteration {runner.iter}/{runner.max_iters}'
-        else:
-            place = f'epoch {runner.epoch}/{runner.max_epochs}'
+        place = _place(runner)
         self.progress.note = self.note
         _say(', '.join(
             filter(None,
@@ -113,7 +110,9 @@ class ShowProgress(Hook):
     def after_train(self, runner: Runner) -> None:
         """Close the bar and say how long it took."""
         self.close()
-        _say(f'trained in {self._clock()}')
+        early = getattr(runner.train_loop, 'stop_training', False)
+        _say(f'trained in {self._clock()}' +
+             f', stopped early after {_place(runner)}' * early)
 
     def before_test(self, runner: Runner) -> None:
         """Say what is tested, and open the bar."""
@@ -167,3 +166,9 @@ def _size(batch: Any) -> int:
 def _say(text: str) -> None:
     if is_main_process():
         say(text)
+
+
+def _place(runner: Runner) -> str:
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        return f'iteration {runner.iter}/{runner.max_iters}'
+    return f'epoch {runner.epoch}/{runner.max_epochs}'
