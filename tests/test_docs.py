@@ -35,9 +35,21 @@ FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
     'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
     'whole.py'
+} | {
+    # Tools of the hosts.
+    'analyze_results.py',
+    'eval_metric.py',
+    'kfold-cross-valid.py',
+    'mmcls2torchserve.py',
+    'mmpretrain2torchserve.py',
+    'shape_bias.py',
+    'verify_dataset.py',
+    'vis_cam.py',
+    'vis_scheduler.py',
+    'vis_tsne.py'
 }
 # Names that neither this project nor what it plugs into has in its Python.
-FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS'}
+FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
 
 
 def blocks(page, language):

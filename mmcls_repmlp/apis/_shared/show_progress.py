@@ -104,10 +104,7 @@ class ShowProgress(Hook):
         """Show what a validation gave, in a line of its own if it is due."""
         if self.progress is None:  # a validation alone
             return
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            place = f'iteration {runner.iter}/{runner.max_iters}'
-        else:
-            place = f'epoch {runner.epoch}/{runner.max_epochs}'
+        place = _place(runner)
         self.progress.note = self.note
         self.score = scores(metrics or {})
         self.unsaid = ', '.join(filter(None, [place, self.loss, self.score]))
@@ -119,7 +116,9 @@ class ShowProgress(Hook):
         self.close()
         if self.unsaid:
             self._say_score()
-        _say(f'trained in {self._clock()}')
+        early = getattr(runner.train_loop, 'stop_training', False)
+        _say(f'trained in {self._clock()}' +
+             f', stopped early after {_place(runner)}' * early)
 
     def before_test(self, runner: Runner) -> None:
         """Say what is tested, and open the bar."""
@@ -177,3 +176,9 @@ def _size(batch: Any) -> int:
 def _say(text: str) -> None:
     if is_main_process():
         say(text)
+
+
+def _place(runner: Runner) -> str:
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        return f'iteration {runner.iter}/{runner.max_iters}'
+    return f'epoch {runner.epoch}/{runner.max_epochs}'
