@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -79,8 +80,10 @@ def config_for(config: str | Path | None,
     if config is not None:
         return Named(read_config(config, options), checkpoint, config)
     cfg = recorded_config(meta_of(read_checkpoint(checkpoint)), checkpoint)
-    if not str(checkpoint).startswith(WEB):
-        cfg.work_dir = str(Path(checkpoint).parent)
+    folder = Path(checkpoint).parent
+    # Where models are shared, it may be closed.
+    if not str(checkpoint).startswith(WEB) and os.access(folder, os.W_OK):
+        cfg.work_dir = str(folder)
     return Named(
         change_config(cfg, checkpoint, options), checkpoint, checkpoint)
 

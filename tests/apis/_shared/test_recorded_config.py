@@ -50,6 +50,12 @@ def test_what_every_config_would_record_is_read(path):
                            'a.pth').model.to_dict() == settings['model']
 
 
+def test_what_is_written_goes_elsewhere_where_the_folder_is_closed(
+        project, monkeypatch):
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    assert 'work_dir' not in config_for(None, project.trained).cfg
+
+
 def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
     for config in (None, project.config):
         assert config_for(config,
