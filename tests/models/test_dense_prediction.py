@@ -176,7 +176,8 @@ def test_padded_images_train(with_cp):
 
 
 def test_exported_graph_pads_a_fixed_size(form):
-    model = form(net(pad_to_multiple=True))
+    arch = dict(channels=(8, 16), depths=(1, 1), sharesets_nums=(1, 4))
+    model = form(net(arch=arch, out_indices=(0, 1), pad_to_multiple=True))
     batch = torch.export.Dim('batch', min=1, max=64)
     with torch.no_grad():
         program = torch.export.export(

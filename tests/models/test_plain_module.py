@@ -476,7 +476,12 @@ def test_layouts_and_copies(name):
 
 @pytest.mark.parametrize('name', ['net', 'cifar'])
 def test_compiled_with_what_watches(name):
-    model, x = build(name), images(name)
+    # Of one block, as compiling takes its time.
+    one = dict(
+        net=dict(
+            arch=dict(channels=(8, ), depths=(1, ), sharesets_nums=(4, ))),
+        cifar=dict(channels=(4, ), depth=1))
+    model, x = build(name, **one[name], out_indices=0), images(name)
     layer = next(m for k, m in model.named_modules() if k.endswith('fc3'))
     graph = torch.compile(model, backend='eager', fullgraph=True)
     plain = graph(x)[-1].detach()
