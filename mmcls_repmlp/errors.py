@@ -73,6 +73,11 @@ def _flag(match: re.Match) -> str:
     return flag if value in ('True', '...') else f'{flag} {value}'
 
 
+def counted(count: int, what: str) -> str:
+    """Say how many there are of something, such as '1 file' or '2 files'."""
+    return f'{count} {what}' if count == 1 else f'{count} {what}s'
+
+
 def shortened(text: str, length: int) -> str:
     """Make text fit a message: one line, its end cut off if it is longer.
 

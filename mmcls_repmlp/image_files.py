@@ -30,6 +30,10 @@ FORMATS = {
     '.jp2': '.jp2',
     '.avif': '.avif'
 }
+# Photos of phones and cameras that OpenCV may not read: whoever names their
+# folder is told of each.
+_PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
+                     '.nef', '.arw', '.raf', '.orf', '.rw2'))
 # What file managers, network drives and version control leave behind, beside
 # all whose names start with a dot.
 _NO_CLASSES = frozenset(
@@ -48,9 +52,10 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
     """List the images that files, folders and patterns name.
 
     A file is taken whatever its suffix. In folders, and all folders below
-    them, images are the files that end in one of :data:`FORMATS` and are not
-    hidden; so are those that a pattern such as ``photos/*.jpg`` matches. They
-    come in natural order, 2 before 10, place by place.
+    them, images are the files that end in one of :data:`FORMATS`, or are
+    photos in a format that may be unknown here, and are not hidden; so are
+    those that a pattern such as ``photos/*.jpg`` matches. They come in natural
+    order, 2 before 10, place by place.
 
     Args:
         places: Paths and patterns. What exists is no pattern, whatever
@@ -137,9 +142,11 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if is_hidden(path.name) or suffix not in {*FORMATS, *_PHOTOS}:
+        return False
     # A link to nothing is one that cannot be read. A pipe would be waited for.
-    return not is_hidden(path.name) and path.suffix.lower() in FORMATS and (
-        path.is_file() or path.is_symlink())
+    return path.is_file() or path.is_symlink()
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], str]:

@@ -51,6 +51,13 @@ def test_where_there_is_none(photos, place, message):
         find_images(['p', place])
 
 
+def test_photos_that_cannot_be_read_are_not_passed_over(tmp_path):
+    for name in ('IMG_1.HEIC', 'a.dng', 'notes.txt'):
+        (tmp_path / name).touch()
+    assert [path.name
+            for path in find_images([tmp_path])] == ['a.dng', 'IMG_1.HEIC']
+
+
 def test_pipes_are_no_images_but_links_to_nothing_are(tmp_path):
     os.mkfifo(tmp_path / 'a.png')
     (tmp_path / 'b.png').symlink_to('nothing')

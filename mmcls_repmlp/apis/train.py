@@ -91,7 +91,7 @@ def train(config: str | Path,
     """
     cfg = read_config(config, cfg_options)
     set_work_dir(cfg, config, work_dir)
-    use_folder(cfg, data)
+    use_folder(cfg, data, cfg_options)
     if no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if seed is not None:

@@ -18,6 +18,7 @@ from .safe_globals import only_what_mmengine_writes
 
 # How torch names what it would have to call to restore a file.
 _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
+_CONFIGS = ('.py', '.json', '.yaml', '.yml')
 
 
 def local_file(source: str | Path) -> Path:
@@ -82,6 +83,9 @@ def _explained(error: Exception, source: str | Path) -> CheckpointError:
             'more than weights, which could run code: if you trust it, open '
             'it with weights_only=False and save its weights alone, such as '
             f"its entry 'model' ({shortened(foreign[0], 40)})")
+    if Path(source).suffix in _CONFIGS:
+        return CheckpointError(f'{shown(source)} is a config and no '
+                               'checkpoint: name the checkpoint after it')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])
     return CheckpointError(

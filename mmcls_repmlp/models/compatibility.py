@@ -17,6 +17,7 @@ from mmcls_repmlp.errors import CheckpointError, shortened
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'
+_BACKBONE = 'backbone.'
 _HEAD = 'head'  # or decode_head, auxiliary_head
 _SHOWN, _LONGEST = 3, 80
 # What the deploy form has in the place of what the training form has: the
@@ -125,9 +126,11 @@ def explain_mismatch(mismatch: Mismatch) -> str:
 def is_merged(names: Iterable[str]) -> bool:
     """Say whether the names of a state dict are those of a deploy form.
 
-    It has an fc3 with a bias, or, if there is no fc3, no norm at all.
+    Its backbone has an fc3 with a bias, or, if there is no fc3, no norm at
+    all. Heads, such as those of segmenters, keep their norms.
     """
     names = set(names)
+    names = {name for name in names if name.startswith(_BACKBONE)} or names
     return (any(name.endswith('fc3.bias') for name in names)
             or not any('bn.' in name for name in names))
 

@@ -28,6 +28,12 @@ def test_damaged_files(tmp_path, damage):
         read_checkpoint(path)
 
 
+def test_a_config_is_no_checkpoint(tmp_path):
+    (tmp_path / 'a.py').write_text('_base_ = []')
+    with pytest.raises(CheckpointError, match=r"a\.py' is a config and no ch"):
+        read_checkpoint(tmp_path / 'a.py')
+
+
 def test_what_needs_more_memory_than_there_is(tmp_path, monkeypatch):
     torch.save(WEIGHTS, tmp_path / 'a.pth')
 

@@ -121,3 +121,7 @@ def test_merged_names_are_recognised():
     assert not is_merged({**TRAINING, 'gp.conv1.conv.bias': 0})
     assert is_merged(['stage0.conv.weight', 'stage0.conv.bias'])
     assert not is_merged(['stage0.conv.weight', 'stage0.bn.weight'])
+    # Of a segmenter, whose head keeps its norms.
+    head = ['decode_head.bn.weight', 'decode_head.fc3.bias']
+    assert is_merged(['backbone.conv.weight', *head])
+    assert not is_merged(['backbone.conv.weight', 'backbone.bn.bias', *head])

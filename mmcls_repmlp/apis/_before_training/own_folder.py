@@ -1,6 +1,8 @@
 """A folder of photos that stands for the data of a config."""
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,13 @@ _SPELLED = {
     'testing': _TEST
 }
 _SHARE = 0.2
+# Settings of data sets, of which the pipeline alone is kept.
+_IDLE = re.compile(r'\w+_dataloader\.dataset\.(?!pipeline\b)')
 
 
-def use_folder(cfg: Config, folder: str | Path | None) -> None:
+def use_folder(cfg: Config,
+               folder: str | Path | None,
+               options: Mapping[str, Any] | None = None) -> None:
     """Let a config train on a folder of photos, and count its classes.
 
     Args:
@@ -34,14 +40,22 @@ def use_folder(cfg: Config, folder: str | Path | None) -> None:
             ``validation``; or with these subfolders themselves. Without
             ``val``, a fifth of every class is held out for it. None leaves
             the config's data.
+        options: Settings that were changed in the config, by dotted key.
+            Defaults to none.
 
     Raises:
         UserError: If the folder is none of that, or the work folder lies
-            among its classes.
+            among its classes, or an option is about data that are not used.
         ConfigError: If the config does not train on image files.
     """
     if folder is None:
         return
+    idle = [key for key in options or () if _IDLE.match(key)]
+    if idle:
+        raise UserError(
+            f'{option("data", ...)} takes the place of the data '
+            f'sets of the config, so that {idle[0]!r} would change '
+            'nothing: leave one of them out')
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f'{str(folder)!r} is no folder: give one with a '

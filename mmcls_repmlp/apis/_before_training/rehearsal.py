@@ -118,6 +118,15 @@ def _check_optimizer(cfg: Any) -> None:
         raise ConfigError(f'the optimizer type {name!r} of the config is '
                           f'unknown{": did you mean " * bool(near)}'
                           f'{" or ".join(near)}')
+    options = cfg.get('paramwise_cfg') or {}
+    scaled = [
+        key for part in (options, *options.get('custom_keys', {}).values())
+        for key in part if str(key).endswith('decay_mult')
+    ]
+    if scaled and (cfg.get('optimizer') or {}).get('weight_decay') is None:
+        raise ConfigError(f'paramwise_cfg of the config has {scaled[0]}, but '
+                          'the optimizer no weight decay to multiply: set '
+                          'optim_wrapper.optimizer.weight_decay, such as to 0')
 
 
 def _place(error: Exception, model: BaseModel | None) -> str:

@@ -1,11 +1,15 @@
 """What is wrong with a config that cannot be read, and in which file."""
 from __future__ import annotations
 
+import codecs
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
+
+# Some editors begin files with them; Python and mmengine do not read these.
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def explain(path: str | Path, error: BaseException) -> str:
@@ -86,6 +90,9 @@ def _bases(path: Path) -> list[Path]:
 
 
 def _told(path: Path, error: Exception) -> str:
+    if path.is_file() and path.read_bytes().startswith(_MARKS):
+        return (f'{str(path)!r} begins with a byte order mark: save it in '
+                'UTF-8 without one')
     if isinstance(error, SyntaxError):
         return f'{error.msg} in {str(path)!r}, line {error.lineno}'
     return f'{str(path)!r}: {error}'

@@ -44,6 +44,7 @@ _DISK: tuple[Any, ...] = (None, {}, {'backend': 'disk'}, {'backend': 'local'})
 _ADDRESS = '://'
 _LOADERS = ('test_dataloader', 'val_dataloader')
 _LONGEST = 1_000_000
+_MOST_WORKERS = 256
 _SHOWN = 60
 
 
@@ -199,6 +200,8 @@ def _check_value(key: Any, value: Any) -> None:
         fault = 'it is for the scope {}, which is none of such a classifier'
     elif key in _READERS and value not in _DISK:
         fault = 'it reads files by {}, not from the disk'
+    elif key == 'num_workers' and value not in range(_MOST_WORKERS + 1):
+        fault = 'it loads data by {} processes, which is too many'
     else:
         return
     raise ValueError(fault.format(shortened(repr(value), _SHOWN)))

@@ -9,7 +9,9 @@ from mmengine.logging import MMLogger
 from .progress import say
 from .separate_runner import SeparateRunner
 
-_OURS = 'mmcls_repmlp'
+_OURS = 'mmcls_repmlp.'
+# Details of a training, which its summary sums up.
+_DETAILS = 'mmcls_repmlp.training.'
 _BETWEEN = ('logging', 'mmengine.logging', __name__)
 # Warnings of mmengine to itself.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
@@ -45,7 +47,9 @@ class _Screen(logging.Handler):
         if record.levelno >= logging.WARNING:
             if not text.startswith(_NOISE):
                 say(f'{record.levelname.lower()}: {text}')
-        elif _asker().startswith(_OURS):
+            return
+        asker = _asker()
+        if asker.startswith(_OURS) and not asker.startswith(_DETAILS):
             say(text)
 
 

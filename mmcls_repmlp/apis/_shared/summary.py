@@ -9,7 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmcls_repmlp.errors import some
+from mmcls_repmlp.errors import counted, some
 
 from .dataset_parts import parts
 from .labels import names_of
@@ -21,7 +21,7 @@ Rows = Sequence[tuple[str, str]]
 def summarize_training(runner: Runner) -> str:
     """Say what is about to be trained, on what, and where the log is."""
     train = runner.train_dataloader.dataset
-    images = f'{len(train)} images to train on'
+    images = f'{counted(len(train), "image")} to train on'
     if runner.val_loop is not None:
         images += f', {len(runner.val_dataloader.dataset)} to validate'
     start = runner._load_from
@@ -44,7 +44,8 @@ def summarize_test(runner: Runner, checkpoint: object) -> str:
     return _table([
         ('model', _model(runner)),
         ('weights', str(checkpoint)),
-        ('data', f'{len(dataset)} images to test on{_place(dataset)}'),
+        ('data',
+         f'{counted(len(dataset), "image")} to test on{_place(dataset)}'),
         ('classes', _classes(dataset)),
         *_where(runner),
     ])
@@ -88,8 +89,9 @@ def _schedule(runner: Runner) -> str:
     size = f'batches of {batch}' + (f' in each of {processes} processes'
                                     if processes > 1 else '')
     if isinstance(runner.train_loop, IterBasedTrainLoop):
-        return f'{runner.max_iters} iterations, {size}'
-    return f'{runner.max_epochs} epochs of {len(loader)} iterations, {size}'
+        return f'{counted(runner.max_iters, "iteration")}, {size}'
+    return (f'{counted(runner.max_epochs, "epoch")} of '
+            f'{counted(len(loader), "iteration")}, {size}')
 
 
 def _optimizer(runner: Runner) -> str:
@@ -106,7 +108,7 @@ def _where(runner: Runner) -> Rows:
     device = next(runner.model.parameters()).device
     name = (
         torch.cuda.get_device_name(device) if device.type == 'cuda' else
-        f'{device.type}, {torch.get_num_threads()} threads')
+        f'{device.type}, {counted(torch.get_num_threads(), "thread")}')
     processes = get_world_size()
     return [('device',
              name + (f', {processes} processes' if processes > 1 else '')),

@@ -132,6 +132,18 @@ def test_the_work_folder_becomes_no_class(photos, tmp_path, work_dir):
     use_folder(made(tmp_path / 'all' / 'work'), tmp_path / 'all')
 
 
+def test_settings_of_data_that_are_not_used_are_refused(photos):
+    key = 'val_dataloader.dataset.data_root'
+    with pytest.raises(UserError, match=f"'{key}' would change nothing"):
+        use_folder(made(), photos, {key: 'a'})
+    use_folder(
+        made(), photos, {
+            'val_dataloader.dataset.pipeline.1.scale': 64,
+            'val_dataloader.batch_size': 2
+        })
+    use_folder(made(), None, {key: 'a'})
+
+
 def test_no_class_with_an_image_to_hold_out_is_said(photos):
     for path in photos.glob('*/[1-9].png'):
         path.unlink()

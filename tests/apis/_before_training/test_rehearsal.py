@@ -72,6 +72,20 @@ OPTIMIZER = 'optim_wrapper__optimizer'
     ({
         OPTIMIZER: dict(nesterov=True)
     }, "optimizer of the config cannot be built: .*argument 'nesterov'"),
+    (dict(
+        optim_wrapper=dict(
+            _delete_=True,
+            type='OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.1),
+            paramwise_cfg=dict(norm_decay_mult=0.))),
+     'has norm_decay_mult, but the optimizer no weight decay to multiply'),
+    (dict(
+        optim_wrapper=dict(
+            _delete_=True,
+            type='OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.1),
+            paramwise_cfg=dict(custom_keys=dict(a=dict(decay_mult=0.))))),
+     'has decay_mult, but the optimizer no weight decay to multiply'),
     (dict(optim_wrapper__type='Foo'), 'Foo is not in the mmcls::optimizer_wr'),
     (dict(optim_wrapper__constructor='Foo'), 'cannot be built.*Foo'),
     (dict(param_scheduler=[dict(type='CosineAnnealingLR', begin=2)]),

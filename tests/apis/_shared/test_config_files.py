@@ -6,6 +6,16 @@ from mmcls_repmlp.errors import ConfigError
 GOOD = "model = dict(type='ImageClassifier')\n"
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('name', ['b.py', 'b.json'])
+def test_byte_order_marks_are_named(tmp_path, encoding, name):
+    (tmp_path / name).write_text(GOOD if 'py' in name else '{}', encoding)
+    (tmp_path / 'a.py').write_text(f"_base_ = './{name}'")
+    for path in (name, 'a.py'):
+        with pytest.raises(ConfigError, match=f"{name}' begins with a byte"):
+            read_config(tmp_path / path)
+
+
 @pytest.mark.parametrize(
     ('files', 'message'),
     [({

@@ -131,6 +131,8 @@ def test_every_kind_of_value_is_read_as_it_was_written():
         (loading("ann_file='http://127.0.0.1/a.txt'"),
          "its data are at 'http://127.0.0.1/a.txt', not on the disk"),
         (loading("data_root='s3://photos'"), "its data are at 's3://photos'"),
+        (f"{MODEL.format('')}val_dataloader = dict(num_workers=10000)",
+         'it loads data by 10000 processes'),
         ('x = 1\n' * 200_000, 'longer than 1,000,000 characters'),
     ])
 def test_what_is_not_plain_data_of_ours_is_refused(text, reason):

@@ -21,9 +21,10 @@ def runner(work_dir):
     return QuietRunner(Model(), work_dir, experiment_name=work_dir)
 
 
-@pytest.mark.parametrize(('name', 'shown'), [('mmcls_repmlp.apis.a', True),
-                                             ('mmcls.a', False),
-                                             ('mmengine.runner.a', False)])
+@pytest.mark.parametrize(
+    ('name', 'shown'), [('mmcls_repmlp.apis.a', True),
+                        ('mmcls_repmlp.training.a', False), ('mmcls.a', False),
+                        ('mmengine.runner.a', False)])
 def test_this_package_is_heard_and_the_host_is_not(runner, capsys, name,
                                                    shown):
     exec(CALLS, dict(__name__=name, text='a line'))

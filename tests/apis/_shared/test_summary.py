@@ -40,6 +40,17 @@ def test_a_training(runner, digits):
         seed='0')
 
 
+def test_one_is_no_plural(runner, monkeypatch):
+    runner._train_loop['max_epochs'] = 1
+    runner._train_dataloader['batch_size'] = 40
+    build_loop(runner, 'train')
+    runner.optim_wrapper = SimpleNamespace()
+    monkeypatch.setattr('torch.get_num_threads', lambda: 1)
+    found = rows(summarize_training(runner))
+    assert found['schedule'] == '1 epoch of 1 iteration, batches of 40'
+    assert found['device'] == 'cpu, 1 thread'
+
+
 def test_what_it_starts_from(runner):
     build_loop(runner, 'train')
     runner.optim_wrapper = SimpleNamespace()  # several, or one not yet built
