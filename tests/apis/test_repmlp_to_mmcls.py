@@ -1,9 +1,13 @@
+import functools
+
 import pytest
 import torch
 
 from mmcls_repmlp.apis import repmlp_to_mmcls as official
+from mmcls_repmlp.apis._shared import published
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model, load_model
+from mmcls_repmlp.apis._shared.published import published_models
 from mmcls_repmlp.apis.repmlp_to_mmcls import (convert_from_official,
                                                convert_to_official_file)
 from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
@@ -33,6 +37,16 @@ def equal(a, b):
     return list(a) == list(b) and all(
         torch.equal(a[key], b[key]) and a[key].dtype == b[key].dtype
         for key in a)
+
+
+published_once = functools.cache(lambda *kind: [*published_models(*kind)])
+
+
+@pytest.fixture(autouse=True)
+def _published_once(monkeypatch):
+    """Build the published models once for all tests of this file."""
+    for module in (official, published):
+        monkeypatch.setattr(module, 'published_models', published_once)
 
 
 @pytest.fixture

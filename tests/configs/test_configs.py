@@ -60,7 +60,7 @@ def test_aliases_are_the_same_config(alias, name):
 
 @pytest.mark.parametrize(('train', 'deploy'), TWINS.items())
 def test_deploy_twin_loads_the_merged_weights_strictly(train, deploy):
-    if 'in1k' in train:
+    if 'mini' not in train:
         # Names and shapes alone: merging itself is tested elsewhere.
         with torch.device('meta'):
             merged = reparameterize(build_model(read(train)))

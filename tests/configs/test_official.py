@@ -387,8 +387,9 @@ def test_every_row_can_be_wrong():
 def test_models(name):
     cfg, model, optim = built(name)
     assert model.head.fc.out_features == 1000
+    groups = optim.optimizer.param_groups
     assert sum(len(group['params'])
-               for group in optim.param_groups) == len([*model.parameters()])
+               for group in groups) == len([*model.parameters()])
     assert [*pipeline(cfg, 'train')] == TRAIN_STEPS
     assert [*pipeline(cfg, 'test')] == TEST_STEPS
     assert cfg.val_dataloader == cfg.test_dataloader

@@ -17,6 +17,7 @@ def test_multiples_fit(rows, cols):
 
 @pytest.mark.parametrize(('size', 'nearest'), [((48, 16), '64x16|32x16'),
                                                ((32, 20), '32x16'),
+                                               ((90, 28), '96x32'),
                                                ((4, 4), '32x16')])
 def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
     with pytest.raises(
@@ -24,6 +25,8 @@ def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
             match=f'{size[0]}x{size[1]} do not fit '
             f'img_size=32x16: .* nearest being ({nearest})$'):
         GRID.check((size[0] // 4, size[1] // 4), size)
+    height, width = map(int, nearest.split('|')[0].split('x'))
+    GRID.check((height // 4, width // 4), (height, width))
 
 
 def test_only_what_works_is_suggested():
