@@ -31,12 +31,14 @@ place('mmcls_repmlp')
 from mmcls_repmlp.apis._command_line import choices  # noqa: E402
 from mmcls_repmlp.apis._command_line.arguments import (  # noqa: E402
     KeyValue, add_cfg_options, add_config, add_config_and_checkpoint,
-    add_device, add_force, add_key, add_runner_arguments, add_size, new_parser)
+    add_device, add_force, add_images, add_key, add_runner_arguments, add_size,
+    new_parser, parse_with_images)
 from mmcls_repmlp.apis._command_line.boundary import outcome  # noqa: E402
 from mmcls_repmlp.apis._command_line.cli import run_tool  # noqa: E402
 
 __all__ = [
     'KeyValue', 'add_cfg_options', 'add_config', 'add_config_and_checkpoint',
-    'add_device', 'add_force', 'add_key', 'add_runner_arguments', 'add_size',
-    'choices', 'new_parser', 'outcome', 'place', 'run_tool'
+    'add_device', 'add_force', 'add_images', 'add_key', 'add_runner_arguments',
+    'add_size', 'choices', 'new_parser', 'outcome', 'parse_with_images',
+    'place', 'run_tool'
 ]

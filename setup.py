@@ -87,9 +87,10 @@ setup(
         'mmcls': read_requirements('mmcls'),
         'mmpretrain': read_requirements('mmpretrain'),
         'demo': read_requirements('demo'),
+        'cam': read_requirements('cam'),
         'export': read_requirements('export'),
         'tests': [
-            line for name in ('mmcls', 'demo', 'export', 'tests')
+            line for name in ('mmcls', 'cam', 'demo', 'export', 'tests')
             for line in read_requirements(name)
         ],
     })

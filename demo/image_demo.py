@@ -3,22 +3,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_device, add_force, new_parser, run_tool)
-
-_CONFIGS = ('.py', '.yml', '.yaml', '.json')
+                              add_device, add_force, add_images, new_parser,
+                              parse_with_images, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(__doc__)
-    parser.add_argument(
-        'images',
-        nargs='+',
-        metavar='image',
-        help='image, folder of images with all below it, or quoted pattern')
+    add_images(parser)
     add_config_and_checkpoint(parser)
     parser.add_argument(
         '--out',
@@ -34,14 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    args = parser.parse_intermixed_args(argv)
-    # The images take all but the checkpoint, and a config with them.
-    if Path(args.images[-1]).suffix in _CONFIGS:
-        args.config = args.images.pop()
-    if not args.images:
-        parser.error('name an image before the config and the checkpoint')
     return run_tool(parser, 'mmcls_repmlp.apis.image_demo:classify_images',
-                    args)
+                    parse_with_images(parser, argv))
 
 
 if __name__ == '__main__':

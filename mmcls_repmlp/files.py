@@ -34,23 +34,24 @@ def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> None:
 
 def check_writable(path: str | Path,
                    force: bool = False,
-                   source: str | Path | None = None) -> None:
+                   *sources: str | Path | None) -> None:
     """Refuse to overwrite a file unless told to.
 
     Args:
         path: The file to be written.
         force: Whether an existing file may be replaced. Defaults to False.
-        source: What it is made from, which it must not replace even so.
-            Defaults to none.
+        *sources: What it is made from, which it must not replace even so;
+            None and addresses on the web are passed over.
 
     Raises:
-        UserError: If the file exists and ``force`` is not set, it is the
+        UserError: If the file exists and ``force`` is not set, it is a
             source, the path is a folder, or its folder cannot be written to.
     """
-    if source is not None and Path(path).exists() and Path(
-            source).exists() and Path(path).samefile(source):
-        raise UserError(f'{str(path)!r} is the very file that is converted, '
-                        'and could not be got back: name another one')
+    if Path(path).exists() and any(
+            Path(source).exists() and Path(path).samefile(source)
+            for source in sources if source is not None):
+        raise UserError(f'{str(path)!r} is the very file that is read, and '
+                        'could not be got back: name another one')
     if Path(path).is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
     nearest = next(

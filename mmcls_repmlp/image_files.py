@@ -4,7 +4,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from .errors import UserError
@@ -30,11 +30,12 @@ FORMATS = {
     '.jp2': '.jp2',
     '.avif': '.avif'
 }
-# Folders that file managers, network drives and version control leave behind,
-# beside all whose names start with a dot.
+# What file managers, network drives and version control leave behind, beside
+# all whose names start with a dot.
 _NO_CLASSES = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
-     '$RECYCLE.BIN', 'System Volume Information', 'lost+found'))
+     '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
+     'ehthumbs.db', 'desktop.ini', 'Desktop.ini'))
 _DIGITS = re.compile(r'(\d+)')
 
 
@@ -63,6 +64,9 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
 
 
 def _images_of(place: str | Path) -> Iterable[Path]:
+    if not str(place):
+        raise UserError("image '' is no name: give one (a variable of the "
+                        'shell may not be set)')
     path = Path(place)
     if path.is_dir():
         return _some(
@@ -91,21 +95,40 @@ def _matches(pattern: str) -> Iterator[Path]:
             continue
         if match.is_dir():
             yield from _below(match)
-        elif _is_image(match.name):
+        elif _is_image(match):
             yield match
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def files_below(
+        folder: str | Path,
+        onerror: Callable[[OSError], None] | None = None) -> Iterator[str]:
+    """List the files of a folder and of all below it that are not hidden.
+
+    Links are followed, but into no folder twice.
+
+    Args:
+        folder: The folder.
+        onerror: Called with what stops the listing of a folder, which is
+            passed over then. Defaults to none.
+
+    Returns:
+        Paths, in no order.
+    """
     seen: set[str] = set()
     for place, folders, files in os.walk(
-            folder, onerror=_refuse, followlinks=True):
+            folder, onerror=onerror, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back to where it comes from
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from (Path(place, name) for name in files if _is_image(name))
+        yield from (os.path.join(place, name) for name in files
+                    if not is_hidden(name))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    yield from filter(_is_image, map(Path, files_below(folder, _refuse)))
 
 
 def _refuse(error: OSError) -> None:
@@ -113,8 +136,10 @@ def _refuse(error: OSError) -> None:
                     f'{error.strerror}') from error
 
 
-def _is_image(name: str) -> bool:
-    return not is_hidden(name) and Path(name).suffix.lower() in FORMATS
+def _is_image(path: Path) -> bool:
+    # A link to nothing is one that cannot be read. A pipe would be waited for.
+    return not is_hidden(path.name) and path.suffix.lower() in FORMATS and (
+        path.is_file() or path.is_symlink())
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], str]:

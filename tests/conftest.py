@@ -46,7 +46,7 @@ _HEAVY_PLACES = {
     'apis', 'configs', 'demo', 'docs', 'exported', 'tools', 'test_docs.py',
     'test_model_index.py'
 }
-_HEAVY_NAMES = {'subprocess', 'Runner', 'train'}
+_HEAVY_NAMES = {'subprocess', 'run_python', 'Runner', 'train'}
 _HEAVY_WORDS = ('compile', 'export')
 
 
@@ -133,6 +133,14 @@ def web(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """A file that only hostile code would make."""
+    path = tmp_path / 'ran'
+    yield path
+    assert not path.exists(), 'code out of a file was run'
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
 """What several tests need: random models, configs, comparison, paths."""
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmcls_repmlp.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / 'tests' / 'data'
@@ -125,6 +131,25 @@ def randn(*shape: int, seed: int = 0) -> torch.Tensor:
     """Random float64 numbers."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def shapes(model: nn.Module) -> dict[str, torch.Size]:
+    """Names and shapes of all that a model's state dict holds."""
+    return {key: value.shape for key, value in model.state_dict().items()}
+
+
+def assert_refused(model: nn.Module,
+                   weights: dict[str, torch.Tensor],
+                   message: str,
+                   load: Callable = load_state_dict) -> None:
+    """Check that weights are refused in these words, and none is loaded.
+
+    By default mmengine loads them, which by itself would only warn.
+    """
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CheckpointError, match=message):
+        load(model, weights)
+    assert_same([*model.state_dict().values()], [*before.values()], 0)
 
 
 def assert_same(actual, expected, rtol: float = 1e-12) -> None:

@@ -44,10 +44,18 @@ def test_numbers_in_names_of_folders_count_too(tmp_path):
     ('place', 'message'),
     [('empty', "no image in folder 'empty' or below it: name"),
      ('p/*.gif', r"no image matches 'p/\*\.gif'"),
-     ('p/no.png', "image 'p/no.png' does not exist")])
+     ('p/no.png', "image 'p/no.png' does not exist"),
+     ('', "image '' is no name")])
 def test_where_there_is_none(photos, place, message):
     with pytest.raises(UserError, match=message):
         find_images(['p', place])
+
+
+def test_pipes_are_no_images_but_links_to_nothing_are(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    (tmp_path / 'b.png').symlink_to('nothing')
+    for place in (tmp_path, f'{tmp_path}/*'):
+        assert find_images([place]) == [tmp_path / 'b.png']
 
 
 def test_links_are_followed_and_end(photos):
@@ -72,7 +80,8 @@ def test_a_folder_that_cannot_be_read_is_named(photos, monkeypatch):
         find_images(['p'])
 
 
-@pytest.mark.parametrize(('name', 'hidden'), [('.ipynb_checkpoints', True),
+@pytest.mark.parametrize(('name', 'hidden'), [('Thumbs.db', True),
+                                              ('.ipynb_checkpoints', True),
                                               ('.git', True),
                                               ('__MACOSX', True),
                                               ('@eaDir', True), ('cat', False),

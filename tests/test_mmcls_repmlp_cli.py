@@ -1,12 +1,12 @@
 """The tools' door: arguments are read before anything heavy is imported."""
 import json
-import subprocess
 import sys
 
 import pytest
 
 from mmcls_repmlp_cli import place
 from tests.helpers import ROOT
+from tests.programs import run_python
 
 TOOLS = [
     *sorted(
@@ -33,10 +33,7 @@ print(json.dumps(found))
 
 
 def test_help_imports_nothing_heavy():
-    done = subprocess.run([sys.executable, '-c', CODE, *map(str, TOOLS)],
-                          capture_output=True,
-                          text=True,
-                          env={'PYTHONPATH': str(ROOT)})
+    done = run_python('-c', CODE, *TOOLS, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found) == len(TOOLS) > 15
@@ -50,10 +47,7 @@ def test_a_job_runs_in_the_whole_package(tmp_path):
             'argparse.Namespace(key="RepMLPNet")); '
             'import mmcls_repmlp; print(mmcls_repmlp.RepMLPNet.__module__, '
             'mmcls_repmlp.errors.UserError.__module__)')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
-                          capture_output=True,
-                          text=True,
-                          env={'PYTHONPATH': str(ROOT)})
+    done = run_python('-W', 'ignore', '-c', code, PYTHONPATH=str(ROOT))
     assert done.stdout.split() == [
         'mmcls_repmlp.models.repmlpnet.repmlpnet', 'mmcls_repmlp.errors'
     ], done.stderr

@@ -1,5 +1,4 @@
 """What is installed, as opposed to cloned, has all that is needed."""
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from mmcls_repmlp.host.choice import ALWAYS, HOSTS
 from tests.helpers import ROOT
+from tests.programs import run_python
 
 CODE = """
 import mmcls_repmlp
@@ -84,13 +84,8 @@ def unpack(out):
 
 def where_mim_looks(site):
     """The folder of the package by mim's rule, which mmengine shares."""
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', WHERE],
-                          cwd=site,
-                          env={
-                              **os.environ, 'PYTHONPATH': str(site)
-                          },
-                          capture_output=True,
-                          text=True)
+    done = run_python(
+        '-W', 'ignore', '-c', WHERE, cwd=site, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
@@ -141,13 +136,7 @@ def test_no_tool_has_the_name_of_another(installed):
 
 def test_training_takes_what_mim_adds_to_its_command(installed):
     train = installed / 'mmcls_repmlp' / '.mim' / 'tools' / 'train.py'
-    said = subprocess.run([sys.executable, train, '-h'],
-                          env={
-                              **os.environ, 'PYTHONPATH': str(installed)
-                          },
-                          capture_output=True,
-                          text=True,
-                          check=True).stdout
+    said = run_python(train, '-h', PYTHONPATH=str(installed)).stdout
     # mim adds --launcher always, and --gpus or --device where it finds the
     # former in the help.
     assert '--launcher' in said and '--gpus' not in said
@@ -163,13 +152,8 @@ def test_pip_refuses_a_python_that_mmengine_cannot_run_on(installed):
 
 
 def test_models_are_found_without_the_clone(installed, tmp_path):
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', CODE],
-                          cwd=tmp_path,
-                          env={
-                              **os.environ, 'PYTHONPATH': str(installed)
-                          },
-                          capture_output=True,
-                          text=True)
+    done = run_python(
+        '-W', 'ignore', '-c', CODE, cwd=tmp_path, PYTHONPATH=str(installed))
     root, names, *_, module = done.stdout.splitlines()
     assert root == str(installed / 'mmcls_repmlp' / '.mim'), done.stderr
     assert 'repmlp-tiny_8xb32_in1k' in names.split()

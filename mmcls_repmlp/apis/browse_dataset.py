@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mmcv
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
@@ -18,7 +17,7 @@ from mmcls_repmlp.apis._shared.config import (data_errors, loader_config,
 from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
                                                      check_samples, parts)
 from mmcls_repmlp.apis._shared.pictures import (READABLE, check_folder,
-                                                side_by_side)
+                                                picture, side_by_side)
 from mmcls_repmlp.apis._shared.progress import tracked
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.host import DataSample, Visualizer, build_dataset, draw
@@ -113,25 +112,14 @@ class _Recorder(Compose):
         path, label = data.get('img_path', ''), data.get('gt_label')
         # Files are read as BGR; data sets that hold pixels hold RGB.
         bgr = 'img' not in data
-        steps = [] if bgr else [('data set', _picture(data, bgr))]
+        steps = [] if bgr else [('data set', picture(data, bgr))]
         for transform in self.transforms:
             data = transform(data)
             if data is None:
                 return None  # the data set then takes another sample
             if 'img' in data:
-                steps.append((type(transform).__name__, _picture(data, bgr)))
+                steps.append((type(transform).__name__, picture(data, bgr)))
         return Sample(path, steps, label)
-
-
-def _picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
-    image, norm = np.array(data['img']), data.get('img_norm_cfg')
-    if norm is not None:
-        image = mmcv.imdenormalize(
-            image, norm['mean'], norm['std'], to_bgr=norm['to_rgb'])
-    image = np.clip(np.round(image), 0, 255).astype(np.uint8)
-    if image.ndim == 2 or image.shape[2] == 1:
-        return mmcv.gray2rgb(image.reshape(image.shape[:2]))
-    return mmcv.bgr2rgb(image) if bgr else image
 
 
 def _draw(visualizer: Visualizer, sample: Sample, mode: str,
@@ -139,7 +127,7 @@ def _draw(visualizer: Visualizer, sample: Sample, mode: str,
     steps = sample.steps[MODES[mode]]
     if mode == _FIRST_AND_LAST:
         steps = [steps[0], steps[-1]]
-    row, starts = side_by_side([picture for _, picture in steps])
+    row, starts = side_by_side([each for _, each in steps])
     if len(steps) > 1:
         visualizer.set_image(row)
         visualizer.draw_texts([name for name, _ in steps],

@@ -17,7 +17,7 @@ from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
 from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.apis._shared.write_int8 import write_int8
-from mmcls_repmlp.checkpoints import class_names
+from mmcls_repmlp.checkpoints import class_names, newest_checkpoint
 from mmcls_repmlp.deploy import fuse_for_inference
 from mmcls_repmlp.deploy.exported.card import LOGITS, NORMALISED, RAW
 from mmcls_repmlp.deploy.exported.export_model import (check_export,
@@ -86,6 +86,7 @@ def export_checkpoint(config: str | Path | None,
         JobFailedError: If the written file differs; it is removed then.
     """
     check_export(out, force)
+    checkpoint = newest_checkpoint(checkpoint)
     check_writable(out, force, checkpoint)
     reason = _WITHOUT.get((Path(out).suffix, precision))
     if reason:

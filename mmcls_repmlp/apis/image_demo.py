@@ -2,32 +2,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, default_collate
 
-from mmcls_repmlp.apis._shared.config import loader_config, user_errors
+from mmcls_repmlp.apis._shared.classifier import Classifier, read_image
 from mmcls_repmlp.apis._shared.many_images import (BATCH_SIZE, TOP, Outcome,
                                                    check_numbers,
                                                    classify_many)
-from mmcls_repmlp.apis._shared.model import fill_model
 from mmcls_repmlp.apis._shared.pictures import readable, white
-from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.apis._shared.results import SUFFIXES
-from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
-from mmcls_repmlp.host import (TRANSFORMS, Caption, DataSample, Visualizer,
-                               build_dataset, draw, pred_labels, pred_scores)
+from mmcls_repmlp.host import (Caption, DataSample, Visualizer, draw,
+                               pred_labels, pred_scores)
 from mmcls_repmlp.image_files import find_images
-from mmcls_repmlp.training.transforms import LoadImageFromFile
 
 _HEAD = ('class', ' score')
 _COLUMNS = 'label, score (class)'  # as the host draws them
@@ -76,7 +66,7 @@ def classify_images(images: Sequence[str | Path],
     check_numbers(batch_size, top_k)
     if out is not None:
         check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
-        check_writable(out, force)
+        check_writable(out, force, config, *images)
     found = find_images(images)
     drawn = Path(out or '').suffix.lower() in _PICTURES
     if len(found) == 1 and (drawn or out is None):
@@ -87,7 +77,7 @@ def classify_images(images: Sequence[str | Path],
         raise UserError(f'{len(found)} images cannot be drawn as one picture '
                         f'{str(out)!r}: end its name in '
                         f'{" or ".join(SUFFIXES)} for a table')
-    classifier = _Classifier(config, checkpoint, device, key, cfg_options)
+    classifier = Classifier(config, checkpoint, device, key, cfg_options)
 
     def run(_: list[Path], samples: list[Any]) -> list[Outcome]:
         return [
@@ -135,9 +125,9 @@ def classify_image(image: str | Path,
     check_numbers(1, top_k)
     if out is not None:
         check_suffix(out, _PICTURES, 'a picture')
-        check_writable(out, force)
-    pixels = _read(image)
-    classifier = _Classifier(config, checkpoint, device, key, cfg_options)
+        check_writable(out, force, image)
+    pixels = read_image(image)
+    classifier = Classifier(config, checkpoint, device, key, cfg_options)
     predicted, = classifier.run([classifier.prepare(image)])
     top = classifier.top(predicted, top_k)
     width = max(len(name) for name, _ in (_HEAD, *top))
@@ -147,102 +137,20 @@ def classify_image(image: str | Path,
     if out is not None:
         labels = pred_scores(predicted).topk(len(top)).indices
         with atomic_write(out, force) as temporary:
-            _draw(pixels, predicted.set_pred_label(labels), classifier.names,
+            _draw(pixels, predicted.set_pred_label(labels), classifier,
                   temporary)
         report(f'drawn to {out}')
     return top
 
 
-class _Classifier:
-    """A model with the test pipeline of its config.
-
-    Attributes:
-        names: Of the classes; empty if neither checkpoint nor data set names
-            them.
-    """
-
-    def __init__(self, config: str | Path | None, checkpoint: str | Path,
-                 device: str, key: str | None,
-                 cfg_options: Mapping[str, Any] | None) -> None:
-        cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
-        dataset = loader_config(cfg, 'test').dataset
-        self.model, content = fill_model(cfg, checkpoint, device, key=key)
-        self.names = class_names(content) or _classes_of(dataset)
-        # Data sets that hold pixels, such as CIFAR10, hold RGB.
-        self.reads_file = (
-            dataset.pipeline[0].type == LoadImageFromFile.__name__)
-        with _pipeline_errors():
-            self.pipeline = Compose(
-                [TRANSFORMS.build(step) for step in dataset.pipeline])
-
-    def prepare(self, image: str | Path) -> dict[str, Any]:
-        """Read an image and follow the pipeline.
-
-        Raises:
-            ConfigError: If the pipeline does not take it.
-            ImageError: If it cannot be read.
-        """
-        data: dict[str, Any] = dict(img_path=str(image))
-        if not self.reads_file:
-            pixels = _read(image)
-            data |= dict(
-                img=pixels,
-                img_shape=pixels.shape[:2],
-                ori_shape=pixels.shape[:2])
-        with _pipeline_errors():
-            return self.pipeline(data)
-
-    @torch.inference_mode()
-    def run(self, samples: Sequence[dict[str, Any]]) -> list[DataSample]:
-        """Classify what :meth:`prepare` made; images may differ in size."""
-        predicted: list[DataSample] = []
-        for _, same in groupby(samples, lambda one: one['inputs'].shape):
-            with _pipeline_errors():
-                predicted += self.model.test_step(default_collate([*same]))
-        return [sample.cpu() for sample in predicted]
-
-    def top(self, predicted: DataSample,
-            count: int) -> list[tuple[str, float]]:
-        """Name the likeliest classes with their scores, best first."""
-        scores = pred_scores(predicted)
-        values, labels = scores.topk(min(count, len(scores)))
-        return [(_name(label, self.names), score)
-                for label, score in zip(labels.tolist(), values.tolist())]
-
-
-def _pipeline_errors() -> AbstractContextManager[None]:
-    return user_errors('the test pipeline of the config does not take the '
-                       'image')
-
-
-def _name(label: int, names: Sequence[str]) -> str:
-    return str(names[label]) if label < len(names) else f'class {label}'
-
-
-def _read(image: str | Path) -> np.ndarray:
-    if not Path(image).is_file():
-        what = ('is a folder: name a file in it'
-                if Path(image).is_dir() else 'does not exist: check the path')
-        raise UserError(f'image {str(image)!r} {what}')
-    return mmcv.bgr2rgb(LoadImageFromFile()(dict(img_path=str(image)))['img'])
-
-
-def _classes_of(dataset: Config) -> tuple[str, ...]:
-    # Lazy: what the data set knows of itself, without looking for its files.
-    with user_errors('the test data set of the config cannot be built'):
-        return build_dataset({
-            **dataset, 'lazy_init': True
-        }).metainfo.get('classes') or ()
-
-
-def _draw(pixels: np.ndarray, predicted: DataSample, names: Sequence[str],
+def _draw(pixels: np.ndarray, predicted: DataSample, classifier: Classifier,
           path: Path) -> None:
     """Set the classes beside the image, so that they hide nothing of it."""
     pixels = readable(pixels)
     height, width = pixels.shape[:2]
     scale = height / _SCALE
     names = [
-        _name(label, names) for label in range(len(pred_scores(predicted)))
+        classifier.name(label) for label in range(len(pred_scores(predicted)))
     ]
     longest = max(
         len(names[label]) for label in pred_labels(predicted).tolist())

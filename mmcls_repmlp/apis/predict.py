@@ -52,7 +52,7 @@ def predict(exported: str | Path,
     if out is not None:
         # Here alone: what it needs is not everywhere where files are run.
         from ._shared.results import check_results
-        check_results(out, force)
+        check_results(out, force, exported, card_of(exported), *images)
     if not Path(exported).is_file():
         raise UserError(f'{str(exported)!r} does not exist or is no file: '
                         'check the path')

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.files import atomic_write, check_writable
+from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
 
 def print_config(config: str | Path,
@@ -34,7 +34,8 @@ def print_config(config: str | Path,
             overwritten.
     """
     if save_path is not None:
-        check_writable(save_path, force)
+        check_suffix(save_path, ('.py', ), 'a config')
+        check_writable(save_path, force, config)
     cfg = read_config(config, cfg_options)
     report(cfg.pretty_text)
     if save_path is not None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
-                                      local_file, meta_of, read_checkpoint,
-                                      state_dict_of, write_checkpoint)
+                                      local_file, meta_of, newest_checkpoint,
+                                      read_checkpoint, state_dict_of,
+                                      write_checkpoint)
 from mmcls_repmlp.errors import CheckpointError, JobFailedError
 from mmcls_repmlp.files import (check_suffix, check_writable, move_into_place,
                                 scratch_folder)
@@ -39,7 +40,8 @@ def publish_model(src: str | Path,
     ``torch.hub`` and mmengine can check the name against the file.
 
     Args:
-        src: Path or URL of the checkpoint.
+        src: Path or URL of the checkpoint, or the work folder of a training
+            for its newest one.
         dst: NAME.pth: 'NAME-0123abcd.pth' is written, with the first digits
             of the file's own SHA-256.
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
@@ -56,6 +58,7 @@ def publish_model(src: str | Path,
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     check_writable(Path(dst), force=True)
+    src = newest_checkpoint(src)
     content = read_checkpoint(src)
     published = dict(
         meta=_plain(_meta(content), count()),

@@ -17,8 +17,9 @@ from mmcls_repmlp.apis._shared.model import build_model, build_on_meta
 from mmcls_repmlp.apis._shared.progress import Progress
 from mmcls_repmlp.apis._shared.recorded_config import config_for
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
-                                      load_strictly, read_checkpoint,
-                                      state_dict_of, write_checkpoint)
+                                      load_strictly, newest_checkpoint,
+                                      read_checkpoint, state_dict_of,
+                                      write_checkpoint)
 from mmcls_repmlp.deploy import (Complexity, complexity, largest_difference,
                                  reparameterize)
 from mmcls_repmlp.errors import CheckpointError, ConfigError, JobFailedError
@@ -70,7 +71,8 @@ def reparameterize_checkpoint(
         UserError: If a file is not usable, or would be overwritten.
         JobFailedError: If the outputs differ; nothing is written then.
     """
-    _check_targets(src, dst, deploy_cfg, force)
+    src = newest_checkpoint(src)
+    _check_targets(config, src, dst, deploy_cfg, force)
     cfg, src, name = config_for(config, src, cfg_options)
     _check_training_form(cfg, name)
     report(f'[1/5] reading {src}')
@@ -99,12 +101,13 @@ def reparameterize_checkpoint(
     return conversion
 
 
-def _check_targets(src: str | Path, dst: str | Path,
+def _check_targets(config: str | Path | None, src: str | Path, dst: str | Path,
                    deploy_cfg: str | Path | None, force: bool) -> None:
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     check_writable(dst, force, src)
     if deploy_cfg is not None:
-        check_writable(deploy_cfg, force)
+        check_suffix(deploy_cfg, ('.py', ), 'a config')
+        check_writable(deploy_cfg, force, config)
 
 
 def _check_training_form(cfg: Config, name: str | Path) -> None:

@@ -12,8 +12,9 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.published import (describe_closest,
                                                  published_models)
 from mmcls_repmlp.checkpoints import (convert_to_mmcls, convert_to_official,
-                                      read_checkpoint, recognize,
-                                      state_dict_of, write_checkpoint)
+                                      newest_checkpoint, read_checkpoint,
+                                      recognize, state_dict_of,
+                                      write_checkpoint)
 from mmcls_repmlp.checkpoints.official import (BACKBONES, NAMES, RESNET_NAMES,
                                                Names)
 from mmcls_repmlp.errors import CheckpointError, option
@@ -74,6 +75,7 @@ def convert_from_official(src: str | Path,
         UserError: If the file is not usable, holds no such model, or would
             overwrite another.
     """
+    src = newest_checkpoint(src)
     check_writable(dst, force, src)
     report(f'[1/3] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)
@@ -122,6 +124,7 @@ def convert_to_official_file(src: str | Path,
         UserError: If the checkpoint is not usable, or holds what the official
             model has no name for.
     """
+    src = newest_checkpoint(src)
     check_writable(dst, force, src)
     report(f'[1/2] reading {src}')
     weights = state_dict_of(read_checkpoint(src), src, key)

@@ -13,9 +13,9 @@ from mmengine.model import BaseModel
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
-                                      load_strictly, read_checkpoint,
-                                      resized_state_dict, state_dict_of,
-                                      write_checkpoint)
+                                      load_strictly, newest_checkpoint,
+                                      read_checkpoint, resized_state_dict,
+                                      state_dict_of, write_checkpoint)
 from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
 from mmcls_repmlp.files import check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPNet
@@ -56,6 +56,7 @@ def resize_checkpoint(config: str | Path,
         JobFailedError: If the result does not run; nothing is written then.
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    src = newest_checkpoint(src)
     check_writable(dst, force, src)
     cfg = read_config(config, cfg_options)
     report(f'[1/4] reading {src}')

@@ -90,8 +90,8 @@ def train(config: str | Path,
             message says what is left.
     """
     cfg = read_config(config, cfg_options)
-    use_folder(cfg, data)
     set_work_dir(cfg, config, work_dir)
+    use_folder(cfg, data)
     if no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if seed is not None:

@@ -1,6 +1,7 @@
 """Weights in and out of files: read safely, fit strictly, rename, write."""
 from .fit import check_fit, load_strictly
 from .meta import class_names, classes_meta, meta_of
+from .newest import newest_checkpoint
 from .official import convert_to_mmcls, convert_to_official
 from .read import local_file, read_checkpoint
 from .recognition import Recognized, recognize
@@ -13,6 +14,6 @@ __all__ = [
     'CHECKPOINT_SUFFIXES', 'Recognized', 'allow_mmengine_checkpoints',
     'check_fit', 'class_names', 'classes_meta', 'convert_to_mmcls',
     'convert_to_official', 'load_strictly', 'local_file', 'meta_of',
-    'read_checkpoint', 'recognize', 'resized_state_dict', 'state_dict_of',
-    'write_checkpoint'
+    'newest_checkpoint', 'read_checkpoint', 'recognize', 'resized_state_dict',
+    'state_dict_of', 'write_checkpoint'
 ]

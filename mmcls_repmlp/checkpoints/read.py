@@ -13,6 +13,7 @@ from mmcls_repmlp.errors import CheckpointError, shortened, shown
 
 from .checksums import check_archive
 from .download import WEB, fetch
+from .newest import newest_checkpoint
 from .safe_globals import only_what_mmengine_writes
 
 # How torch names what it would have to call to restore a file.
@@ -23,7 +24,8 @@ def local_file(source: str | Path) -> Path:
     """Find a checkpoint on this machine, downloading it if it is a URL.
 
     Args:
-        source: A path, or a URL that starts with http:// or https://.
+        source: A path, or a URL that starts with http:// or https://. The
+            work folder of a training stands for its newest checkpoint.
 
     Returns:
         Path of the file, see :func:`fetch` for downloads.
@@ -33,7 +35,7 @@ def local_file(source: str | Path) -> Path:
     """
     if str(source).startswith(WEB):
         return fetch(str(source))
-    path = Path(source).expanduser()
+    path = Path(newest_checkpoint(source)).expanduser()
     if not path.is_file():
         raise CheckpointError(f'checkpoint {shown(source)} does not exist: '
                               'check the path')

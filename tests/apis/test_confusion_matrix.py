@@ -11,7 +11,7 @@ from PIL import Image
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import load_model
 from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.host import MODELS, gt_labels
 
 
@@ -41,7 +41,7 @@ def test_counts_of_both_forms(project):
         assert moved <= 2, (matrix, expected)
 
 
-def test_a_table_and_a_picture(project, tmp_path, terminal):
+def test_a_table(project, tmp_path, terminal):
     lines = []
     matrix = confusion_matrix(
         project.config,
@@ -55,22 +55,10 @@ def test_a_table_and_a_picture(project, tmp_path, terminal):
     assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == (
         matrix.tolist())
     assert 'a.csv' in lines[-1]
-    for values in (True, False):
-        confusion_matrix(
-            project.config,
-            project.trained,
-            tmp_path / 'a.png',
-            values,
-            force=True,
-            report=lambda _: None)
-        with Image.open(tmp_path / 'a.png') as picture:
-            assert min(picture.size) > 500
 
 
-@pytest.mark.parametrize(('values', 'shown'), [(None, True), (True, True),
-                                               (False, False)])
-def test_the_picture_says_what_it_shows(project, tmp_path, figures, values,
-                                        shown):
+@pytest.mark.parametrize('values', [True, False])
+def test_the_picture_says_what_it_shows(project, tmp_path, figures, values):
     lines = []
     matrix = confusion_matrix(
         project.config,
@@ -78,10 +66,12 @@ def test_the_picture_says_what_it_shows(project, tmp_path, figures, values,
         tmp_path / 'a.png',
         values,
         report=lines.append)
+    with Image.open(tmp_path / 'a.png') as picture:
+        assert min(picture.size) > 500
     cells, bar = figures[0].axes
     assert cells.get_title() == lines[0].splitlines()[0]
     assert [int(text.get_text()) for text in cells.texts] == (
-        matrix.flatten().tolist() if shown else [])
+        matrix.flatten().tolist() if values else [])
     assert bar.get_ylabel() == 'images'
     assert all(tick == int(tick) for tick in bar.get_yticks())
 
@@ -182,7 +172,6 @@ def test_outputs_without_a_name(count):
      (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
      (dict(cfg_options={'test_dataloader.dataset.data_root': '/nowhere'}),
       "test data set in '/nowhere' cannot be read"),
-     (dict(device='cuda:77'), "device 'cuda:77' cannot be used here"),
      (dict(device='toaster'), "device 'toaster' cannot be used here")])
 def test_wrong_arguments(project, arguments, message):
     with pytest.raises(UserError, match=message):
@@ -216,12 +205,3 @@ def test_a_missing_class_does_not_move_the_others(project, data):
     (data / 'val' / '4').rename(data / 'val' / 'cat')
     with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
         confusion_matrix(project.config, project.trained, cfg_options=options)
-
-
-def test_an_image_that_cannot_be_read(project, data):
-    (data / 'val' / '3' / 'a.png').write_text('no image')
-    with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
-        confusion_matrix(
-            project.config,
-            project.trained,
-            cfg_options={'test_dataloader.dataset.data_root': str(data)})

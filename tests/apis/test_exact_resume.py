@@ -10,7 +10,7 @@ import torch
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
-from tests.tools.test_tools import free_port, run
+from tests.programs import free_port, run
 
 
 @pytest.fixture

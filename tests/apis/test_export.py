@@ -16,7 +16,7 @@ from tests.helpers import assert_same
 @pytest.mark.parametrize('form', ['trained', 'merged'])
 @pytest.mark.parametrize('config', ['config', 'deploy_config'])
 def test_either_form_with_either_config(project, tmp_path, form, config):
-    out = tmp_path / 'a.pt2'
+    out = tmp_path / 'a.pt'
     lines = []
     assert export_checkpoint(
         getattr(project, config),
@@ -35,7 +35,7 @@ def test_either_form_with_either_config(project, tmp_path, form, config):
 
 
 def test_another_size_of_images(project, tmp_path):
-    out = tmp_path / 'a.onnx'
+    out = tmp_path / 'a.pt'
     export_checkpoint(
         project.config,
         project.trained,
@@ -204,16 +204,15 @@ def test_suffix_and_packages_come_first(tmp_path, monkeypatch, out, message):
         export_checkpoint('no.py', 'no.pth', tmp_path / out)
 
 
-@pytest.mark.parametrize('opset', [18, 20])
-def test_opset(project, tmp_path, opset):
+def test_opset(project, tmp_path):
     export_checkpoint(
         project.config,
         project.trained,
         tmp_path / 'a.onnx',
-        opset=opset,
+        opset=20,
         report=lambda line: None)
     used, = onnx.load(tmp_path / 'a.onnx').opset_import
-    assert (used.domain, used.version) == ('', opset)
+    assert (used.domain, used.version) == ('', 20)
 
 
 def test_grey_images(project, tmp_path):

@@ -16,7 +16,7 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import ConfigError, UserError
 from tests.helpers import quick_loaders, write_config
-from tests.tools.test_tools import call
+from tests.programs import call
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +59,7 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
 def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
                                               capsys):
     model = build_model(read_config(configs[0]))
-    checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.onnx'
+    checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.pt'
     torch.save(model.state_dict(), checkpoint)
     export_checkpoint(configs[0], checkpoint, out, with_preprocess=True)
     images = np.random.default_rng(0).integers(

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 
 from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
-from mmcls_repmlp.errors import CheckpointError, UserError
 from tests.helpers import write_config
-from tests.tools.test_tools import CONVERT, call
+from tests.programs import call
+from tests.tools.test_tools import CONVERT
 
 BACKBONES = {
     'light': dict(
@@ -66,18 +65,6 @@ def test_both_forms_score_the_same(trained, work_dir):
     ]
     # One of twenty images may hang in the balance, which rounding decides.
     assert results[0] == pytest.approx(results[1], abs=5)
-
-
-def test_forms_are_not_mixed_up(trained, work_dir, tmp_path):
-    (config, source), (deploy_config, merged) = trained
-    for pair, message in (((config, merged), 'already converted'),
-                          ((deploy_config, source), 'in training form')):
-        with pytest.raises(CheckpointError, match=message):
-            run_test(*pair, ['accuracy'], work_dir=work_dir)
-    with pytest.raises(CheckpointError, match='is already converted'):
-        reparameterize_checkpoint(config, merged, tmp_path / 'again.pth')
-    with pytest.raises(UserError, match='is a deploy config'):
-        reparameterize_checkpoint(deploy_config, source, tmp_path / 'a.pth')
 
 
 def test_both_forms_are_exported(trained, tmp_path):

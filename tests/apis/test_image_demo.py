@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import mmcv
 import numpy as np
@@ -172,6 +173,18 @@ def test_pictures_are_replaced_only_by_force(project, image, tmp_path):
         classify_image(image, project.config, project.trained,
                        tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('job', [
+    lambda image, *files: classify_image(image, *files, image, force=True),
+    lambda image, *files: classify_images([image], *files, image, force=True)
+])
+def test_the_photo_itself_is_never_replaced(project, image, tmp_path, job):
+    image = Path(shutil.copy(image, tmp_path))
+    before = image.read_bytes()
+    with pytest.raises(UserError, match='the very file that is read'):
+        job(image, project.config, project.trained)
+    assert image.read_bytes() == before
 
 
 @pytest.fixture

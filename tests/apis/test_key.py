@@ -1,4 +1,5 @@
 """Of several sets of weights in a file none is chosen silently, anywhere."""
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.apis.vis_locality import vis_locality
 from mmcls_repmlp.checkpoints import read_checkpoint, state_dict_of
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import CheckpointError
 
 KEY = 'state_dict_ema'
@@ -46,19 +48,29 @@ def classified(project, source, out, **key):
         image, project.config, source, report=lambda line: None, **key)
 
 
-def written(convert, suffix='.pth'):
+def exported(project, source, out, **key):
+    path = out.with_suffix('.pt')
+    export_checkpoint(
+        project.config,
+        source,
+        path,
+        force=True,
+        report=lambda line: None,
+        **key)
+    return load_exported(path)(np.ones((1, 3, 32, 32), np.float32)).tolist()
+
+
+def written(convert):
 
     def job(project, source, out, **key):
-        path = out.with_suffix(suffix)
-        made = convert(
+        path = out.with_suffix('.pth')
+        convert(
             project.config,
             source,
             path,
             force=True,
             report=lambda line: None,
             **key)
-        if suffix != '.pth':
-            return made
         weights = state_dict_of(read_checkpoint(path), path)
         return {key: value.tolist() for key, value in weights.items()}
 
@@ -88,9 +100,8 @@ def drawn(project, source, out, **key):
 
 
 @pytest.mark.parametrize('job', [
-    evaluated, counted, classified, published, drawn,
+    evaluated, counted, classified, published, drawn, exported,
     written(reparameterize_checkpoint),
-    written(export_checkpoint, '.onnx'),
     written(lambda config, src, dst, **rest: resize_checkpoint(
         config, src, dst, to=(48, ), **rest))
 ])

@@ -14,9 +14,10 @@ import pytest
 
 from mmcls_repmlp.apis.train import train
 from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
-from tests.tools.test_tools import run
+from tests.programs import run_python
 
 _KILLS = 20
+_ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
 CHECKPOINT = 'default_hooks.checkpoint'
 
 
@@ -41,8 +42,7 @@ def config(tmp_path, digits):
 
 @pytest.mark.slow
 def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
-    done = run(
-        sys.executable,
+    done = run_python(
         Path(__file__).with_name('kill_trainings.py'),
         config,
         tmp_path / 'work',
@@ -79,9 +79,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
     ],
                           capture_output=True,
                           text=True,
-                          env={
-                              **os.environ, 'PYTHONPATH': str(ROOT)
-                          },
+                          env=_ENVIRONMENT,
                           preexec_fn=lambda:
                           (resource.setrlimit(resource.RLIMIT_FSIZE,
                                               (limit, limit))))
@@ -110,9 +108,7 @@ def test_who_stops_a_training_is_told_what_is_saved(config, tmp_path, stop,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={
-            **os.environ, 'PYTHONPATH': str(ROOT)
-        },
+        env=_ENVIRONMENT,
         # Shells let what they start in the background ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while training.poll() is None and not [*work.glob('iter_*.pth')]:

@@ -72,13 +72,10 @@ def test_which_texts_are_one_object_does_not_matter(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_other_weights_give_another_name(project, tmp_path):
-    content = read_checkpoint(project.trained)
-    content['state_dict']['head.fc.bias'][0] += 1e-3
-    torch.save(content, tmp_path / 'other.pth')
-    assert publish(tmp_path / 'other.pth',
-                   tmp_path / 'mini.pth') != publish(project.trained,
-                                                     tmp_path / 'mini.pth')
+def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
+    one, two = (publish(src, tmp_path / f'{i}.pth')
+                for i, src in enumerate((project.work_dir, project.trained)))
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_averaged_weights_are_the_ones_that_stay(project, tmp_path):
@@ -181,18 +178,6 @@ def test_a_small_meta_that_would_never_end_is_refused(tmp_path, more):
     with pytest.raises(UserError, match='leave its dataset_meta out'):
         publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
     assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
-
-
-def test_one_of_several_sets_is_published(tmp_path):
-    torch.save(
-        dict(
-            state_dict=dict(x=torch.ones(1)),
-            state_dict_ema=dict(x=torch.full((1, ), 2.))), tmp_path / 'a.pth')
-    with pytest.raises(UserError, match='several sets'):
-        publish(tmp_path / 'a.pth', tmp_path / 'b.pth')
-    path = publish(
-        tmp_path / 'a.pth', tmp_path / 'b.pth', key='state_dict_ema')
-    assert read_checkpoint(path)['state_dict']['x'] == 2
 
 
 def test_weights_that_diverged_are_not_published(tmp_path):

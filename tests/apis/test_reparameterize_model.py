@@ -59,16 +59,13 @@ def test_written_config_loads_the_written_file(convert, tmp_path):
     assert load_model(tmp_path / 'deploy.py', convert.dst).backbone.deploy
 
 
-@pytest.mark.parametrize('wrap', [
-    lambda c: c['state_dict'], lambda c: {
-        f'module.{k}': v
-        for k, v in c['state_dict'].items()
-    }, lambda c: dict(model=c['state_dict']), lambda c: {
-        **c, 'ema_state_dict': c['state_dict']
-    }
-])
-def test_every_envelope_gives_the_same(convert, project, tmp_path, wrap):
-    torch.save(wrap(read_checkpoint(project.trained)), tmp_path / 'src.pth')
+def test_another_envelope_gives_the_same(convert, project, tmp_path):
+    weights = read_checkpoint(project.trained)['state_dict']
+    torch.save(
+        dict(model={
+            f'module.{k}': v
+            for k, v in weights.items()
+        }), tmp_path / 'src.pth')
     convert(src=tmp_path / 'src.pth')
     expected, converted = (
         read_checkpoint(path)['state_dict']
@@ -91,9 +88,20 @@ def test_files_are_replaced_only_by_force(convert, tmp_path):
 
 def test_the_training_checkpoint_is_never_replaced(convert, project):
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the very file that is converted'):
+    with pytest.raises(UserError, match='is the very file that is read'):
         convert(dst=project.trained, force=True)
+    with pytest.raises(UserError, match='is the very file that is read'):
+        convert(src=project.work_dir, dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
+
+
+def test_the_config_is_never_replaced_nor_the_result(convert, project):
+    before = project.config.read_bytes()
+    with pytest.raises(UserError, match='the very file that is read'):
+        convert(deploy_cfg=project.config, force=True)
+    assert project.config.read_bytes() == before
+    with pytest.raises(UserError, match=r'a config: end it in \.py'):
+        convert(deploy_cfg=convert.dst, force=True)
 
 
 def broken_merge(model):
@@ -134,14 +142,6 @@ def test_checkpoints_that_are_not_usable(convert, project, tmp_path, change,
     assert not convert.dst.exists()
 
 
-def test_another_image_size_is_recognised(convert):
-    with pytest.raises(
-            CheckpointError,
-            match='another image size, for '
-            'partitions of 8x8, the model has 16x16'):
-        convert(cfg_options={'model.backbone.img_size': 64})
-
-
 def test_a_converted_file_is_recognised(convert, project):
     with pytest.raises(CheckpointError, match='is already converted'):
         convert(src=project.merged)
@@ -151,6 +151,8 @@ def test_a_converted_file_is_recognised(convert, project):
     (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
     (dict(config='no.py'), 'does not exist'),
     (dict(src='no.pth'), 'does not exist'),
+    (dict(cfg_options={'model.backbone.img_size': 64}),
+     'another image size, for partitions of 8x8, the model has 16x16'),
     (dict(cfg_options={'model.backbone': None}), 'no model.backbone'),
     (dict(cfg_options={'model.backbone.norm_cfg': dict(type='LN2d')}),
      'cannot be merged|does not fit'),

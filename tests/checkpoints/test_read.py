@@ -15,11 +15,6 @@ def test_missing_file():
         read_checkpoint('no.pth')
 
 
-def test_folder(tmp_path):
-    with pytest.raises(CheckpointError, match='does not exist'):
-        read_checkpoint(tmp_path)
-
-
 @pytest.mark.parametrize('damage', [
     lambda data: data[:len(data) // 2], lambda data: b'', lambda data: b'x',
     lambda data: b'PK' + data[2:50] + bytes(1000),

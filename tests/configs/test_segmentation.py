@@ -6,7 +6,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 from mmcls_repmlp import RepMLPNet
-from tests.helpers import ROOT, TINY_CFG, assert_same, random_model
+from tests.helpers import ROOT, shapes
 
 FOLDER = ROOT / 'configs' / 'repmlp' / 'segmentation'
 CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
@@ -32,10 +32,6 @@ def cfg(request):
 
 def heads(cfg):
     return [cfg.model.decode_head, cfg.model.auxiliary_head]
-
-
-def shapes(model):
-    return {key: value.shape for key, value in model.state_dict().items()}
 
 
 def test_there_is_one_config_for_either_paper():
@@ -107,28 +103,6 @@ def test_upernet_takes_our_backbone_through_mmcls(mmseg_models):
         for m in backbone.modules() if 'Norm' in type(m).__name__
     }
     assert norms == {'SyncBatchNorm'}
-
-
-def test_backbone_starts_from_a_classifier(mmseg_models, tmp_path):
-    # As docs/dense_prediction.md says it: by init_cfg, at the same img_size.
-    trained = random_model(RepMLPNet, seed=3, **TINY_CFG).float()
-    weights = {f'backbone.{k}': v for k, v in trained.state_dict().items()}
-    file = str(tmp_path / 'classifier.pth')
-    torch.save(
-        dict(state_dict={
-            **weights, 'head.fc.bias': torch.ones(2)
-        }), file)
-    backbone = mmseg_models.build(
-        dict(
-            TINY_CFG,
-            type='mmcls.RepMLPNet',
-            out_indices=(0, 1, 2),
-            pad_to_multiple=True,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=file, prefix='backbone.')))
-    backbone.init_weights()
-    assert_same([*backbone.state_dict().values()],
-                [*trained.state_dict().values()], 0)
 
 
 @pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore`` is False')

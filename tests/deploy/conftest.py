@@ -55,11 +55,3 @@ def rezip(tmp_path):
         return target
 
     return copy
-
-
-@pytest.fixture
-def marker(tmp_path):
-    """A file that only hostile code would make."""
-    path = tmp_path / 'ran'
-    yield path
-    assert not path.exists(), 'code out of the file was run'

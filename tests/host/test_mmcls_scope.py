@@ -1,7 +1,5 @@
 """The scope mmcls, where mmpretrain is installed and mmcls is not."""
 import pickle
-import subprocess
-import sys
 from importlib import import_module
 
 import numpy as np
@@ -13,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.host import DATASETS, MODELS, TRANSFORMS
 from mmcls_repmlp.host.mmcls_scope import open_mmcls_scope
+from tests.programs import run_python
 
 
 def test_names_with_the_scope_find_ours_from_any_registry():
@@ -36,9 +35,7 @@ def test_the_other_names_of_the_host_are_found_too():
 
 
 def test_there_is_still_no_mmcls():
-    done = subprocess.run([sys.executable, '-c', 'import mmcls_repmlp, mmcls'],
-                          capture_output=True,
-                          text=True)
+    done = run_python('-c', 'import mmcls_repmlp, mmcls')
     assert "No module named 'mmcls'" in done.stderr
 
 

@@ -1,11 +1,10 @@
 import re
-import subprocess
-import sys
 import warnings
 
 import pytest
 
 from mmcls_repmlp.host import NAME, without_import_noise
+from tests.programs import run_python
 
 
 def test_noise_is_silenced_and_nothing_else(capsys):
@@ -21,9 +20,7 @@ def test_noise_is_silenced_and_nothing_else(capsys):
 
 
 def test_importing_the_package_prints_nothing():
-    done = subprocess.run([sys.executable, '-c', 'import mmcls_repmlp'],
-                          capture_output=True,
-                          text=True)
+    done = run_python('-c', 'import mmcls_repmlp')
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
@@ -33,8 +30,6 @@ def test_what_mmengine_warns_of_as_it_runs_is_not_shown():
             'warnings.simplefilter("default", append=True); '
             f'get_installed_path({NAME!r}); dl_utils.mmcv_full_available(); '
             'warnings.warn("other", DeprecationWarning)')
-    done = subprocess.run([sys.executable, '-c', code],
-                          capture_output=True,
-                          text=True)
+    done = run_python('-c', code)
     assert re.findall(r'\w+Warning: .*',
                       done.stderr) == ['DeprecationWarning: other']

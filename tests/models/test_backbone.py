@@ -1,16 +1,20 @@
 """The contract that every backbone keeps."""
 import copy
 import itertools
+import pickle
 
 import pytest
 import torch
+from mmcv.cnn.bricks import DropPath
+from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp.errors import CheckpointError, InputError
+from mmcls_repmlp.errors import InputError
+from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
 from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
-                           assert_same, randn, random_model)
+                           assert_refused, assert_same, randn, random_model)
 
 BACKBONES = {
     'RepMLPNet': (RepMLPNet, TINY_CFG),
@@ -26,9 +30,22 @@ BACKBONES = {
     'RepMLPResNet, base': (RepMLPResNet, {
         **TINY_RESNET_CFG, 'block': 'base'
     }),
+    'RepMLPResNet, face': (RepMLPResNet, {
+        **TINY_RESNET_CFG, 'depth': (2, 2),
+        'img_size': 32,
+        'block': 'bottleneck',
+        'repmlp_stages': (0, 1),
+        'expansion': 1,
+        'out_indices': (1, )
+    }),
     'RepMLPCifarNet': (RepMLPCifarNet, TINY_CIFAR_CFG),
 }
 every_backbone = pytest.mark.parametrize('name', BACKBONES)
+LOADERS = dict(
+    strictly=lambda model, weights: model.load_state_dict(weights),
+    leniently=lambda model, weights: model.load_state_dict(
+        weights, strict=False),
+    mmengine=load_state_dict)
 
 
 def net(name, **cfg):
@@ -38,6 +55,55 @@ def net(name, **cfg):
 
 def images(model, n=2):
     return randn(n, 3, *model.img_size)
+
+
+@every_backbone
+def test_is_a_backbone_of_the_host(name):
+    kind, cfg = BACKBONES[name]
+    assert issubclass(kind, BaseBackbone)
+    built = build_backbone(dict(cfg, type=kind.__name__))
+    assert type(built) is kind and built.train() is built
+
+
+@every_backbone
+def test_copies_and_pickles(name):
+    model = net(name)
+    x = images(model)
+    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
+
+
+@every_backbone
+def test_in_channels_and_init_cfg(name):
+    model = net(
+        name,
+        in_channels=1,
+        init_cfg=dict(type='Constant', layer='Conv2d', val=0.5))
+    assert len(model(randn(1, 1, *model.img_size))[0]) == 1
+    model.init_weights()
+    convs = [
+        module for part in model.mergeable_parts()
+        for module in part.children() if isinstance(module, nn.Conv2d)
+    ]
+    assert convs and all((conv.weight == 0.5).all() for conv in convs)
+
+
+@every_backbone
+def test_a_training_step_reaches_every_parameter(name):
+    model = net(name).train()
+    for module in model.modules():
+        if isinstance(module, DropPath):
+            module.drop_prob = 0.
+    model(images(model, 4))[0].square().mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    'name',
+    [name for name, (_, cfg) in BACKBONES.items() if 'drop_path_rate' in cfg])
+def test_drop_path_rates_grow_over_the_blocks(name):
+    rates = [b.drop_path.drop_prob for s in net(name).stages for b in s]
+    last = len(rates) - 1
+    assert rates == pytest.approx([0.5 * i / last for i in range(last + 1)])
 
 
 @every_backbone
@@ -68,6 +134,39 @@ def test_walks_through_the_stages_in_their_order(name):
         assert_same(out, map_, 0)
     for i, j in itertools.combinations(range(everything.num_stages), 2):
         assert_same(net(name, out_indices=(i, j))(x), (outs[i], outs[j]), 0)
+
+
+# What has no forward; the stages in them are called one by one.
+CONTAINERS = {'stages', 'downsample_layers'}
+
+
+@every_backbone
+@pytest.mark.parametrize('form', ['train', 'eval', 'deploy'])
+@pytest.mark.parametrize('grad', [True, False])
+def test_every_module_is_called_as_one(name, form, grad):
+    # Hooks of feature extractors, profilers and the like see all of them.
+    model = net(name).train(form == 'train')
+    if form == 'deploy':
+        model.switch_to_deploy()
+    x, called = images(model), set()
+    expected = copy.deepcopy(model)(x)
+    for path, module in model.named_modules():
+        module.register_forward_hook(lambda *_, path=path: called.add(path))
+    with torch.set_grad_enabled(grad):
+        outs = model(x)
+    assert {path for path, _ in model.named_modules()} - called <= CONTAINERS
+    if form != 'train':  # paths are dropped there
+        assert_same(outs, expected, 1e-12)
+
+
+@every_backbone
+def test_hooks_change_what_they_are_called_with(name):
+    # A stage is no mere list of blocks: what a hook on it returns goes on.
+    model = net(name)
+    model.stages[-1].register_forward_hook(lambda *args: args[-1] * 0)
+    assert_same(
+        model(images(model))[-1],
+        model.finish(torch.zeros_like(net(name)(images(model))[-1])), 0)
 
 
 @every_backbone
@@ -199,6 +298,7 @@ def test_all_parts_are_merged_or_none(name):
                                     for part in model.mergeable_parts())
         assert_same(model(x), expected, 1e-11)
     built = net(name, deploy=True)
+    built.switch_to_deploy()
     built.load_state_dict(model.state_dict())
     assert_same(built(x), expected, 1e-11)
 
@@ -229,6 +329,19 @@ def test_checkpointing_changes_no_result(name):
 
 
 @every_backbone
+@pytest.mark.parametrize('load', LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize(('deploy', 'message'), [(True, 'training form'),
+                                                 (False, 'already converted')])
+def test_the_other_form_is_refused_and_nothing_is_loaded(
+        name, load, deploy, message):
+    model, other = (nn.ModuleDict(
+        dict(backbone=net(name, seed=i, deploy=form)))
+                    for i, form in enumerate((deploy, not deploy)))
+    assert_refused(model, other.state_dict(),
+                   f'{message}.*reparameterize_model.py', load)
+
+
+@every_backbone
 def test_nothing_is_loaded_if_a_later_stage_does_not_fit(name):
     model = nn.ModuleDict(dict(backbone=net(name)))
     weights = {key: value + 1 for key, value in model.state_dict().items()}
@@ -239,10 +352,7 @@ def test_nothing_is_loaded_if_a_later_stage_does_not_fit(name):
             'conv.weight' in key or 'fc3.weight' in key)
     ][-1]
     weights[key] = torch.ones(1)
-    before = copy.deepcopy(model.state_dict())
-    with pytest.raises(CheckpointError, match=key.split('.', 1)[1]):
-        model.load_state_dict(weights, strict=False)
-    assert_same([*model.state_dict().values()], [*before.values()], 0)
+    assert_refused(model, weights, key.split('.', 1)[1], LOADERS['leniently'])
 
 
 @every_backbone

@@ -10,9 +10,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp import RepMLPNet, RepMLPResNet, reparameterize
+from mmcls_repmlp import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.host import NAME
-from tests.helpers import TINY, TINY_RESNET_CFG, assert_same, randomize
+from tests.helpers import TINY, TINY_RESNET_CFG, randomize
 
 # What mmengine calls the scope is what other projects' configs write.
 SCOPES = sorted({'mmcls', NAME})
@@ -68,15 +68,6 @@ def build(net, scope=NAME, **options):
         dict(type='Detector', backbone=backbone, channels=channels))
     model.init_weights()  # or the runner would, after what is done here
     return randomize(model)
-
-
-def images_for(model):
-    return torch.randn(
-        2,
-        3,
-        *model.backbone.img_size,
-        dtype=torch.float64,
-        generator=torch.Generator().manual_seed(1))
 
 
 def batches(size, count=3):
@@ -136,24 +127,3 @@ def test_trains_in_the_scope_of_another_project(net, scope, tmp_path):
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and name in moved
     } == {'backbone', 'lateral', 'score'}
-
-
-@pytest.mark.parametrize('net', NETS, ids=lambda net: net[0].__name__)
-def test_checkpointing_changes_no_gradient(net):
-    gradients = []
-    for with_cp in (False, True):
-        model = build(net, with_cp=with_cp).double().train()
-        model(images_for(model), mode='loss')['loss'].backward()
-        gradients.append([p.grad for p in model.parameters()])
-    for plain, checkpointed in zip(*gradients):
-        assert_same(checkpointed, plain, 1e-9)
-
-
-@pytest.mark.parametrize('net', NETS, ids=lambda net: net[0].__name__)
-def test_a_detector_is_merged_as_a_whole(net):
-    model = build(net).double().eval()
-    merged = reparameterize(model)
-    assert merged.backbone.deploy and not model.backbone.deploy
-    images = images_for(model)
-    for before, after in zip(model(images), merged(images)):
-        assert_same(after, before, 1e-9)

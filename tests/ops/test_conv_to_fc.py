@@ -31,18 +31,6 @@ def test_matrix_equals_the_convolution(size, kernel_size, channels):
     assert_same(x.flatten(1) @ matrix.t(), expected.flatten(1))
 
 
-def test_every_entry_of_the_matrix_by_plain_loops():
-    h, w, k = 3, 4, 3
-    kernel = randn(1, 1, k, k)
-    matrix = conv_to_fc(kernel, (h, w))
-    for row in range(h * w):
-        for col in range(h * w):
-            dy, dx = col // w - row // w + 1, col % w - row % w + 1
-            inside = 0 <= dy < k and 0 <= dx < k
-            expected = kernel[0, 0, dy, dx] if inside else 0
-            assert matrix[row, col] == expected
-
-
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('kernels', [(), (3, ), (1, 3), (1, 3, 5)])
 def test_merged_layer_equals_the_sum_of_its_branches(size, kernels):

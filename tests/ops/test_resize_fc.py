@@ -84,20 +84,6 @@ def test_equal_sizes_change_nothing(dtype):
     assert torch.equal(resize_fc_bias(bias, (3, 5), (3, 5)), bias)
 
 
-@pytest.mark.parametrize(('old', 'new'), SIZES)
-def test_a_constant_is_mapped_to_what_it_was_mapped_to(old, new):
-    # A uniform layer gives the mean of its input, at every size.
-    count = old[0] * old[1]
-    weight = torch.full((count, count), 1 / count, dtype=torch.float64)
-    resized = resize_fc(weight, old, new)
-    assert_same(resized.sum(1), torch.ones(new[0] * new[1]).double())
-    # And any layer gives what it gave, resampled like a bias.
-    weight = randn(count, count)
-    assert_same(
-        resize_fc(weight, old, new).sum(1),
-        resize_fc_bias(weight.sum(1), old, new))
-
-
 def test_weights_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r'\(8, 4\) is not for .* 3x3'):
         resize_fc(torch.ones(8, 4), (3, 3), (2, 2))

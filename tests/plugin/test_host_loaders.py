@@ -19,14 +19,6 @@ from tests.helpers import (TINY_CFG, assert_same, code_making, making,
 NAME = '/weights.pth'
 
 
-@pytest.fixture
-def marker(tmp_path):
-    """A file that is there once code of a checkpoint has run."""
-    path = tmp_path / 'ran'
-    yield path
-    assert not path.exists()
-
-
 def weights(seed=0):
     return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
 

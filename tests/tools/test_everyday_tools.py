@@ -4,15 +4,17 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tests.helpers import ROOT
-from tests.tools.test_tools import call
+from tests.programs import call
+from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE
 
 PRINT, BROWSE = 'misc/print_config.py', 'visualizations/browse_dataset.py'
+FLOPS = 'analysis_tools/get_flops.py'
 LOGS = 'analysis_tools/analyze_logs.py'
 MATRIX = 'analysis_tools/confusion_matrix.py'
 PUBLISH = 'convert_models/publish_model.py'
 DEMO = '../demo/image_demo.py'
 LOCALITY = 'visualizations/vis_locality.py'
+CAM = 'visualizations/vis_cam.py'
 
 
 def test_print_config(project, tmp_path, capsys):
@@ -91,16 +93,49 @@ def test_vis_locality(project, tmp_path, capsys):
     assert (tmp_path / 'a.png').exists()
 
 
+@pytest.mark.parametrize('config', [True, False])
+def test_vis_cam(project, tmp_path, capsys, config):
+    images = [next(project.data.glob(f'val/{i}/*.png')) for i in (7, 3)]
+    assert call(CAM, *images, *[project.config] * config, '--method',
+                'scorecam', '--layer', 'stages.1', '--target', 3, '--out',
+                tmp_path / 'a.png', project.trained) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(': ')[0] for line in lines[:2]] == [*map(str, images)]
+    assert lines[2:] == [f'drawn to {tmp_path / "a.png"}']
+    assert (tmp_path / 'a.png').exists()
+
+
+def test_vis_cam_without_an_image(project, capsys):
+    with pytest.raises(SystemExit):
+        call(CAM, project.config, project.trained, '--out', 'a.png')
+    assert 'name an image before' in capsys.readouterr().err
+
+
+def test_vis_cam_without_its_library(project, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('mmcls_repmlp.apis._shared.activation_map.find_spec',
+                        lambda _: None)
+    assert call(CAM, tmp_path, project.trained, '--out', 'a.png') == 2
+    error = capsys.readouterr().err
+    assert 'pip install "mmcls_repmlp[cam]"' in error
+
+
 @pytest.mark.parametrize(('tool', 'argv', 'message'), [
+    ('train.py', ['no.py'], "config 'no.py' does not exist"),
+    ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
+    (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
+    (OFFICIAL, ['TRAINED', 'WORK/x.pth'
+                ], 'has the names of OpenMMLab already'),
+    (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
+    (FLOPS, ['CONFIG', '--shape', '40'], 'images of 40x40 do not fit'),
     (PRINT, ['no.py'], "config 'no.py' does not exist"),
-    (BROWSE, ['no.py', 'WORK'], "config 'no.py' does not exist"),
     (BROWSE, ['CONFIG', 'CONFIG'], 'is a file: name a folder'),
     (LOGS, ['CONFIG'], 'is no log of mmengine'),
-    (LOGS, ['no.json'], "log 'no.json' cannot be read"),
     (MATRIX, ['CONFIG', 'pred.pkl'], 'a pickle of predictions can run code'),
     (PUBLISH, ['no.pth', 'WORK/a.pth'], "'no.pth' does not exist"),
     (DEMO, ['no.png', 'CONFIG', 'TRAINED'], "'no.png' does not exist"),
     (LOCALITY, ['CONFIG', 'MERGED', 'WORK/a.png'], 'cannot be told apart'),
+    (CAM, ['no.png', 'TRAINED', '--out', 'WORK/a.png'], "'no.png' does not"),
+    (CAM, ['CONFIG.png', '--out', 'a.txt', 'TRAINED'], 'does not exist'),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         project, tmp_path, capsys, tool, argv, message):
@@ -117,13 +152,10 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
                          [(BROWSE, ['a', 'b', '--phase', 'none']),
                           (BROWSE, ['a', 'b', '-n', 'x']),
                           (LOCALITY, ['a', 'b', 'c', '--position', '1']),
-                          (LOGS, [])])
+                          (LOGS, []), (CAM, ['a', 'b']),
+                          (CAM, ['a', 'b', '--out', 'c', '--method', 'no'])])
 def test_wrong_options_are_refused_by_the_parser(capsys, tool, argv):
     with pytest.raises(SystemExit) as exit_:
         call(tool, *argv)
     assert exit_.value.code == 2
     assert 'usage: ' in capsys.readouterr().err
-
-
-def test_the_picture_of_the_docs_is_there():
-    assert 10_000 < (ROOT / 'docs/locality.png').stat().st_size < 150_000

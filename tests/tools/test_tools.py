@@ -1,13 +1,9 @@
 """The tools as programs: arguments, exit codes, several processes."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pickle
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,41 +11,14 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import pred_scores
-from tests.helpers import ROOT, Pickled, assert_same
+from tests.helpers import Pickled, assert_same
 from tests.host_parts import host
+from tests.programs import TOOLS, call, free_port, run, run_python
 
-TOOLS = ROOT / 'tools'
 CONVERT = 'convert_models/reparameterize_model.py'
 OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
 RESIZE = 'convert_models/resize_partitions.py'
 STOCK = Path(host.__file__).parent / '.mim' / 'tools'
-
-
-def call(name, *argv):
-    """Call a tool's main in this process."""
-    spec = importlib.util.spec_from_file_location('tool', TOOLS / name)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.main([str(arg) for arg in argv])
-
-
-def run(*command, **env):
-    """Run a command in a process of its own, somewhere else."""
-    return subprocess.run([str(word) for word in command],
-                          capture_output=True,
-                          text=True,
-                          env={
-                              **os.environ, 'PYTHON': sys.executable,
-                              'OMP_NUM_THREADS': '1',
-                              **env
-                          },
-                          cwd=env.get('TMP', '/'))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
 
 
 def metrics(path):
@@ -113,57 +82,6 @@ def test_resize(project, tmp_path, capsys):
                                                                  12 * 16, 1, 1)
 
 
-@pytest.mark.parametrize(('tool', 'argv', 'message'), [
-    ('train.py', ['no.py'], "config 'no.py' does not exist"),
-    ('train.py', ['CONFIG', '--resume', 'no.pth'], "'no.pth' does not exist"),
-    ('train.py', [
-        'CONFIG', '--work-dir', 'WORK', '--cfg-options',
-        'train_dataloader.dataset.data_root=/nowhere'
-    ], "train data set in '/nowhere' cannot be read"),
-    ('test.py', ['no.py', 'TRAINED'], "config 'no.py' does not exist"),
-    ('test.py', ['CONFIG', 'no.pth'], "'no.pth' does not exist"),
-    ('test.py', [
-        'CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
-        'test_dataloader.dataset.data_root=/nowhere'
-    ], "test data set in '/nowhere' cannot be read"),
-    ('test.py', ['CONFIG', 'MERGED', '--work-dir', 'WORK'
-                 ], 'already converted'),
-    ('test.py', [
-        'CONFIG', 'TRAINED', '--work-dir', 'WORK', '--cfg-options',
-        'test_dataloader.dataset.pipeline.1.scale=40'
-    ], 'images of 40x40 do not fit img_size=32x32: use 32x32 or any multiple'),
-    (CONVERT, ['no.py', 'TRAINED', 'WORK/x.pth'], "'no.py' does not exist"),
-    (CONVERT, ['CONFIG', 'no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
-    (CONVERT, ['CONFIG', 'MERGED', 'WORK/x.pth'], 'already converted'),
-    (CONVERT, ['CONFIG', 'TRAINED', 'MERGED'], '--force'),
-    (OFFICIAL, ['no.pth', 'WORK/x.pth'], "'no.pth' does not exist"),
-    (OFFICIAL, ['TRAINED', 'WORK/x.pth'
-                ], 'has the names of OpenMMLab already'),
-    (OFFICIAL, ['TRAINED', 'MERGED', '--to-official'], '--force'),
-    ('analysis_tools/get_flops.py', ['CONFIG', '--shape', '40'],
-     'images of 40x40 do not fit img_size=32x32'),
-    (RESIZE, ['CONFIG', 'TRAINED', 'MERGED', '--to', '48'], '--force'),
-    (RESIZE, ['CONFIG', 'TRAINED', 'WORK/x.pth', '--to', '32', '32'
-              ], 'nothing to resize'),
-    (CONVERT, [
-        'CONFIG', 'TRAINED', 'WORK/x.pth', '--cfg-options',
-        'model.backbone.img_size=48'
-    ], 'resize_partitions.py'),
-])
-def test_what_the_user_must_mend_is_one_sentence_and_code_2(
-        project, work_dir, capsys, tool, argv, message):
-    paths = dict(
-        CONFIG=project.config,
-        TRAINED=project.trained,
-        MERGED=project.merged,
-        WORK=work_dir)
-    argv = [str(paths.get(a, a)).replace('WORK', work_dir) for a in argv]
-    assert call(tool, *argv) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f'{Path(tool).name}: error: ') or 'error: ' in last
-    assert message in last
-
-
 @pytest.mark.parametrize(('tool', 'argv'), [
     ('train.py', ['CONFIG', '--work-dir', 'WORK', '--resume', 'HOSTILE']),
     ('train.py',
@@ -178,6 +96,8 @@ def test_what_the_user_must_mend_is_one_sentence_and_code_2(
     ('analysis_tools/confusion_matrix.py', ['CONFIG', 'HOSTILE']),
     ('analysis_tools/verify_pairs.py', ['CONFIG', 'HOSTILE']),
     ('visualizations/vis_locality.py', ['CONFIG', 'HOSTILE', 'OUT.png']),
+    ('visualizations/vis_cam.py',
+     ['IMAGE', 'CONFIG', 'HOSTILE', '--out', 'OUT.png']),
     ('../demo/image_demo.py', ['IMAGE', 'CONFIG', 'HOSTILE']),
 ])
 def test_no_tool_runs_code_from_a_checkpoint(project, tmp_path, work_dir,
@@ -214,12 +134,9 @@ def test_wrong_arguments_of_test(capsys, argv, message):
 # ------------------------------------------------ in processes of their own
 
 
-def test_exit_code_reaches_the_shell(project, tmp_path):
-    done = run(sys.executable, TOOLS / CONVERT, project.config,
-               project.trained, tmp_path / 'a.pth')
-    assert done.returncode == 0, done.stderr
-    refused = run(sys.executable, TOOLS / CONVERT, project.config,
-                  project.trained, tmp_path / 'a.pth')
+def test_exit_code_reaches_the_shell(project):
+    refused = run_python(TOOLS / CONVERT, project.config, project.trained,
+                         project.merged)
     assert refused.returncode == 2
     assert 'Traceback' not in refused.stderr
 
@@ -311,26 +228,27 @@ def test_scripts_say_how_they_are_used(script):
 
 @pytest.mark.slow
 def test_tools_of_mmcls_train_resume_and_test(project, tmp_path):
-    trained = run(sys.executable, STOCK / 'train.py', project.config,
-                  '--work-dir', tmp_path, '--resume',
-                  project.work_dir / 'epoch_1.pth', '--no-persistent-workers')
+    trained = run_python(STOCK / 'train.py', project.config, '--work-dir',
+                         tmp_path, '--resume',
+                         project.work_dir / 'epoch_1.pth',
+                         '--no-persistent-workers')
     assert trained.returncode == 0, trained.stderr
-    tested = run(sys.executable, STOCK / 'test.py', project.config,
-                 tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)
+    tested = run_python(STOCK / 'test.py', project.config,
+                        tmp_path / 'epoch_2.pth', '--work-dir', tmp_path)
     assert tested.returncode == 0, tested.stderr
     assert 'accuracy/top1' in tested.stdout + tested.stderr
 
 
 def test_tools_of_mmcls_refuse_the_wrong_form(project, tmp_path):
-    refused = run(sys.executable, STOCK / 'test.py', project.deploy_config,
-                  project.trained, '--work-dir', tmp_path)
+    refused = run_python(STOCK / 'test.py', project.deploy_config,
+                         project.trained, '--work-dir', tmp_path)
     assert refused.returncode == 1
     assert 'reparameterize_model.py' in refused.stderr
     assert 'accuracy/top1' not in refused.stdout
 
 
 def test_the_config_may_be_left_out(project, tmp_path, capsys):
-    merged, model = tmp_path / 'merged.pth', tmp_path / 'model.pt2'
+    merged, model = tmp_path / 'merged.pth', tmp_path / 'model.pt'
     assert call(CONVERT, project.work_dir, '--force', merged) == 0
     assert call('test.py', '--work-dir', tmp_path, merged, '--metrics',
                 'accuracy') == 0

@@ -10,7 +10,10 @@ from mmcls_repmlp_cli import add_force, add_key, new_parser, run_tool
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(__doc__)
-    parser.add_argument('src', help='checkpoint, a file or URL')
+    parser.add_argument(
+        'src',
+        help='checkpoint, a file or URL, or the work folder of a training for '
+        'its newest one')
     parser.add_argument(
         'dst',
         help='NAME.pth; NAME-0123abcd.pth is written, with the first '

@@ -7,10 +7,19 @@ from typing import Any
 from mmengine.config import Config
 
 from mmcls_repmlp.apis._shared.progress import say
-from mmcls_repmlp.errors import ConfigError, UserError, some
+from mmcls_repmlp.errors import ConfigError, UserError, option, some
 from mmcls_repmlp.image_files import is_hidden
 
 _TRAIN, _VAL, _TEST = 'train', 'val', 'test'
+_SPELLED = {
+    'train': _TRAIN,
+    'training': _TRAIN,
+    'val': _VAL,
+    'valid': _VAL,
+    'validation': _VAL,
+    'test': _TEST,
+    'testing': _TEST
+}
 _SHARE = 0.2
 
 
@@ -19,14 +28,16 @@ def use_folder(cfg: Config, folder: str | Path | None) -> None:
 
     Args:
         cfg: The config; its data sets, and the number of classes of its head,
-            are changed.
+            are changed. Its work folder is set.
         folder: With ``train``, and perhaps ``val`` and ``test``, of one
-            subfolder for each class; or with these subfolders themselves.
-            Without ``val``, a fifth of every class is held out for it. None
-            leaves the config's data.
+            subfolder for each class, also spelled ``Train`` or
+            ``validation``; or with these subfolders themselves. Without
+            ``val``, a fifth of every class is held out for it. None leaves
+            the config's data.
 
     Raises:
-        UserError: If the folder is none of that.
+        UserError: If the folder is none of that, or the work folder lies
+            among its classes.
         ConfigError: If the config does not train on image files.
     """
     if folder is None:
@@ -35,33 +46,61 @@ def use_folder(cfg: Config, folder: str | Path | None) -> None:
     if not folder.is_dir():
         raise UserError(f'{str(folder)!r} is no folder: give one with a '
                         'subfolder of photos for each class')
-    names = _subfolders(folder)
-    train = folder / _TRAIN if _TRAIN in names else folder
+    parts = _parts(folder)
+    held = parts.get(_TRAIN, '')
+    train = folder / held
     classes = _subfolders(train)
     if len(classes) < 2:
         raise UserError(
-            f'folder {str(train)!r} has {len(classes)} subfolders '
+            f'folder {str(train)!r} has no two subfolders '
             f'({some(classes) or "none"}): put the photos of each class, of '
             'two or more, into a subfolder of its own')
-    split = train == folder or _VAL not in names
-    held = _TRAIN if train != folder else ''
+    _check_apart(cfg, train)
+    split = _VAL not in parts
     places = {
-        _TRAIN: (held, _TRAIN) if split else (_TRAIN, None),
-        _VAL: (held, _VAL) if split else (_VAL, None),
+        _TRAIN: (held, _TRAIN if split else None),
+        _VAL: (held, _VAL) if split else (parts[_VAL], None),
     }
-    places[_TEST] = ((_TEST, None)
-                     if train != folder and _TEST in names else places[_VAL])
+    places[_TEST] = (parts[_TEST], None) if _TEST in parts else places[_VAL]
     for phase, (prefix, part) in places.items():
         _point(cfg, phase, folder, prefix, part)
     _count_classes(cfg, len(classes))
     how = (f'a fifth of each class of {str(train)!r} is held out to validate'
-           if split else f'{str(folder / _VAL)!r} is used to validate')
+           if split else f'{str(folder / parts[_VAL])!r} is used to validate')
     say(f'{len(classes)} classes ({some(classes)}); {how}')
+
+
+def _parts(folder: Path) -> dict[str, str]:
+    """Find the subfolders that stand for phases, by the phase.
+
+    Where there are others, and those called so hold no subfolders, they are
+    classes like these: a train is a vehicle, too.
+    """
+    names = _subfolders(folder)
+    named = [name for name in names if name.casefold() in _SPELLED]
+    if len(named) < len(names) and not any(
+            _subfolders(folder / name) for name in named):
+        return {}
+    found = {_SPELLED[name.casefold()]: name for name in named}
+    if named and (_TRAIN not in found or len(found) < len(named)):
+        raise UserError(
+            f'folder {str(folder)!r} has the subfolders {some(named)}: name '
+            'them train, val and test, of which train is needed')
+    return found
 
 
 def _subfolders(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()
                   if path.is_dir() and not is_hidden(path.name))
+
+
+def _check_apart(cfg: Config, train: Path) -> None:
+    work_dir = Path(cfg.work_dir)
+    if work_dir.resolve().is_relative_to(train.resolve()):
+        raise UserError(
+            f'the work folder {str(work_dir)!r} would become a class of '
+            f'{str(train)!r}: choose one elsewhere with '
+            f'{option("work_dir", ...)}')
 
 
 def _point(cfg: Config, phase: str, folder: Path, prefix: str,

@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from .choices import LAUNCHERS
 from .literals import holds_dictionary, read_literal
+
+_CONFIGS = ('.py', '.yml', '.yaml', '.json')
 
 
 def new_parser(description: str | None,
@@ -65,6 +68,30 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
         help='checkpoint that fits it, a file or URL, or the work folder of a '
         'training for its newest one')
     add_key(parser)
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add ``images``; config and checkpoint come after them."""
+    parser.add_argument(
+        'images',
+        nargs='+',
+        metavar='image',
+        help='image, folder of images with all below it, or quoted pattern')
+
+
+def parse_with_images(parser: argparse.ArgumentParser,
+                      argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read arguments that begin with :func:`add_images`.
+
+    Images take all but the checkpoint, and a config with them, which is given
+    back.
+    """
+    args = parser.parse_intermixed_args(argv)
+    if args.images[-1].endswith(_CONFIGS):
+        args.config = args.images.pop()
+    if not args.images:
+        parser.error('name an image before the config and the checkpoint')
+    return args
 
 
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:

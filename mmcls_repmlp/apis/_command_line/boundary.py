@@ -1,6 +1,7 @@
 """Where errors become a sentence and an exit code; nothing heavy is needed."""
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,9 @@ def outcome(name: str,
         after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output any
         more.
     """
+    # Libraries write to the screen what is wrong with an image: the sentence
+    # says so, and names it.
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     with stoppable():
         return _outcome(name, job, describe)
 

@@ -2,6 +2,13 @@
 
 # Names of RepMLPNet's variants, as models.ARCH_ZOO has them.
 ARCHS = ('t', 'tiny', 'b', 'base', 'd', 'deep', 'l', 'large')
+# Class activation maps, by their names in TorchCAM. Not Grad-CAM++: TorchCAM
+# 0.5 computes its weights in another way than the paper.
+CAM_METHODS = {
+    'gradcam': 'GradCAM',
+    'layercam': 'LayerCAM',
+    'scorecam': 'ScoreCAM'
+}
 LATEST = 'auto'  # the newest whole checkpoint of a work folder
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pkgutil import resolve_name
 from typing import Any
 
-from mmcls_repmlp.errors import JobFailedError
+from mmcls_repmlp.errors import JobFailedError, UserError
 
 from .boundary import outcome
 from .failures import describe, keep_traceback
@@ -41,11 +41,20 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
     if 'local_rank' in arguments:
         rank = arguments.pop('local_rank')
         os.environ.setdefault('LOCAL_RANK', str(rank or 0))
-    code = outcome(parser.prog, lambda: _imported(job)(**arguments), _failure)
+    code = outcome(parser.prog, lambda: _call(job, arguments), _failure)
     dist = sys.modules.get('torch.distributed')
     if dist and dist.is_available() and dist.is_initialized():
         _end_process(code)
     return code
+
+
+def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        if value == '' or (isinstance(value, list) and '' in value):
+            # As a path it would be the folder that one is in.
+            raise UserError(f'argument {name!r} is empty: give it a value (a '
+                            'variable of the shell may not be set)')
+    _imported(job)(**arguments)
 
 
 def _imported(job: str | Callable[..., object]) -> Callable[..., object]:

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.options import check_options
 from mmcls_repmlp.errors import ConfigError, UserError, option
+from mmcls_repmlp.files import check_writable
 from mmcls_repmlp.host import DATASETS, NAME, without_import_noise
 
 from .config_files import explain, refuse_circle
@@ -98,11 +99,15 @@ def set_work_dir(config: Config, path: str | Path,
 
     An argument goes before the config's own, and that before a folder named
     after the config file.
+
+    Raises:
+        UserError: If it cannot be made, or written to.
     """
     config.work_dir = str(
         work_dir or config.get('work_dir')
         or os.path.join('work_dirs',
                         Path(path).stem))
+    check_writable(Path(config.work_dir, 'log'), force=True)
 
 
 def set_loader_defaults(config: Config) -> None:

@@ -9,8 +9,9 @@ from mmengine.dataset import BaseDataset
 
 from mmcls_repmlp.errors import ConfigError
 
-# Kinds of files that mmengine reads by running what they say.
-_RUN_CODE = ('.pkl', '.pickle', '.yaml', '.yml')
+# Kinds of files that mmengine reads by running what they say. It takes for
+# the kind what follows the last dot, or all of a name without any.
+_RUN_CODE = ('pkl', 'pickle', 'yaml', 'yml')
 
 
 def parts(dataset: BaseDataset) -> Iterator[BaseDataset]:
@@ -61,16 +62,19 @@ def check_annotation_files(dataset: Any) -> None:
         dataset: The settings of a data set, with others within.
 
     Raises:
-        ConfigError: If one names a pickle or YAML file as ``ann_file``.
+        ConfigError: If one names a pickle or YAML file as ``ann_file``, or
+            under another key that ends so.
     """
     if isinstance(dataset, Mapping):
-        path = dataset.get('ann_file')
-        if isinstance(
-                path,
-            (str, PurePath)) and PurePath(path).suffix.lower() in _RUN_CODE:
-            raise ConfigError(
-                f'ann_file {str(path)!r} is not read, because a file of that '
-                'kind can run code: write the annotations as .json or .txt')
+        for key, path in dataset.items():
+            if str(key).endswith('_file') and isinstance(
+                    path,
+                (str,
+                 PurePath)) and str(path).split('.')[-1].lower() in _RUN_CODE:
+                raise ConfigError(
+                    f'{key} {str(path)!r} is not read, because a file of that '
+                    'kind can run code: write the annotations as .json or '
+                    '.txt')
         dataset = list(dataset.values())
     if isinstance(dataset, Sequence) and not isinstance(dataset, str):
         for value in dataset:

@@ -1,8 +1,9 @@
 """Pictures for people: of a readable size, side by side, with names."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -12,6 +13,29 @@ from mmcls_repmlp.files import check_writable
 
 READABLE = 224  # pixels that an image with text on it should have
 _GAP = 8
+
+
+def picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
+    """Show what a pipeline has made of an image so far.
+
+    Normalisation is undone, so that colours look as in the file.
+
+    Args:
+        data: What the pipeline carries, with ``img`` of shape (H, W, C) or
+            (H, W), any dtype.
+        bgr: Whether its channels are in that order, else RGB.
+
+    Returns:
+        RGB of shape (H, W, 3), uint8.
+    """
+    image, norm = np.array(data['img']), data.get('img_norm_cfg')
+    if norm is not None:
+        image = mmcv.imdenormalize(
+            image, norm['mean'], norm['std'], to_bgr=norm['to_rgb'])
+    image = np.clip(np.round(image), 0, 255).astype(np.uint8)
+    if image.ndim == 2 or image.shape[2] == 1:
+        return mmcv.gray2rgb(image.reshape(image.shape[:2]))
+    return mmcv.bgr2rgb(image) if bgr else image
 
 
 def readable(image: np.ndarray) -> np.ndarray:

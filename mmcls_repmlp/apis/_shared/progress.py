@@ -21,9 +21,9 @@ _active: list[Progress] = []  # the innermost is the last one
 class Progress:
     """Show how far a job is, on stderr.
 
-    On a terminal as a bar, elsewhere as a line every 45 seconds. Only the
-    first of several processes shows anything. To be used in a ``with``, or
-    closed by :meth:`close`.
+    On a terminal as a bar, elsewhere as a line whenever 45 seconds have passed
+    without one. Only the first of several processes shows anything. To be used
+    in a ``with``, or closed by :meth:`close`.
 
     Args:
         what: The job, such as 'testing'.
@@ -38,7 +38,7 @@ class Progress:
         self.what, self.total, self.unit = what, total, unit
         self.steps = self.before = self.items = 0
         self.note = ''
-        self.start = time.monotonic()
+        self.start = self.heard = time.monotonic()
         self.bar: Any = None
         self.task: Any = None
         self.over = threading.Event()
@@ -68,6 +68,10 @@ class Progress:
         self.note = note
         if self.bar is not None:
             self.bar.update(self.task, completed=self.steps)
+
+    def is_due(self) -> bool:
+        """Whether nothing was heard for so long that a line should come."""
+        return time.monotonic() - self.heard >= PERIOD
 
     def close(self) -> None:
         """Show no more. Closing twice does no harm."""
@@ -106,7 +110,10 @@ class Progress:
 
     def _tick(self) -> None:
         # In a thread, so that a long step is no silence.
-        while not self.over.wait(PERIOD):
+        while not self.over.wait(self.heard + PERIOD - time.monotonic()):
+            if not self.is_due():
+                continue
+            self.heard = time.monotonic()
             with suppress(OSError, ValueError):  # nobody reads any more
                 print(
                     f'{self.what}: {self.said()}', file=sys.stderr, flush=True)
@@ -144,6 +151,8 @@ def say(text: str) -> None:
     A reader that went away ends no job.
     """
     bar = _active[0].bar if _active else None
+    for progress in _active:
+        progress.heard = time.monotonic()
     with suppress(OSError):
         if bar is not None and sys.stdout.isatty():
             bar.console.print(

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -10,11 +11,11 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.registry import root as mmengine_registries
 
-from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
+from mmcls_repmlp.checkpoints import (meta_of, newest_checkpoint,
+                                      read_checkpoint)
 from mmcls_repmlp.checkpoints.download import WEB
-from mmcls_repmlp.errors import CheckpointError, ConfigError, shortened
-from mmcls_repmlp.host import DEFAULT_SCOPE, MODELS, NAME
-from mmcls_repmlp.training.hooks import numbered_checkpoints
+from mmcls_repmlp.errors import ConfigError, shortened
+from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
 
 from .config import change_config, read_config
 
@@ -29,12 +30,19 @@ _OURS = 'mmcls_repmlp.'
 _PARTS = ('datasets', 'evaluation', 'models.backbones', 'models.classifiers',
           'models.heads', 'models.losses', 'models.necks', 'models.tta',
           'models.utils')
-_OTHERS = (*(f'{NAME}.{part}' for part in _PARTS), 'mmcv.cnn',
-           'mmcv.transforms', 'mmengine.dataset', 'mmengine.evaluator',
-           'mmengine.model', 'mmengine.runner', 'torch.nn')
-# These load what a name on the web stands for.
+_OTHERS = (*(f'{NAME}.{part}'
+             for part in _PARTS), 'mmcv.cnn.bricks', 'mmcv.transforms',
+           'mmengine.dataset', 'mmengine.evaluator.evaluator',
+           'mmengine.model', 'mmengine.runner.loops', 'torch.nn')
+# mmengine imports what a scope names, whatever it is.
 _SCOPES = dict.fromkeys(('mmengine', NAME, DEFAULT_SCOPE))
-_NEVER = ('TimmClassifier', 'HuggingFaceClassifier')
+# These load what a name stands for, on the web or in a file of any kind.
+_NEVER = ('TimmClassifier', 'HuggingFaceClassifier', 'TIMMBackbone', 'RefCOCO')
+# How files are read: from the disk, and by nothing that has to be imported.
+_READERS = ('backend_args', 'file_client_args')
+_DISK: tuple[Any, ...] = (None, {}, {'backend': 'disk'}, {'backend': 'local'})
+_ADDRESS = '://'
+_LOADERS = ('test_dataloader', 'val_dataloader')
 _LONGEST = 1_000_000
 _SHOWN = 60
 
@@ -68,25 +76,16 @@ def config_for(config: str | Path | None,
             no part of a RepMLP classifier.
         CheckpointError: If there is no checkpoint.
     """
-    checkpoint = _newest(checkpoint)
+    checkpoint = newest_checkpoint(checkpoint)
     if config is not None:
         return Named(read_config(config, options), checkpoint, config)
     cfg = recorded_config(meta_of(read_checkpoint(checkpoint)), checkpoint)
-    if not str(checkpoint).startswith(WEB):
-        cfg.work_dir = str(Path(checkpoint).parent)
+    folder = Path(checkpoint).parent
+    # Where models are shared, it may be closed.
+    if not str(checkpoint).startswith(WEB) and os.access(folder, os.W_OK):
+        cfg.work_dir = str(folder)
     return Named(
         change_config(cfg, checkpoint, options), checkpoint, checkpoint)
-
-
-def _newest(checkpoint: str | Path) -> str | Path:
-    if str(checkpoint).startswith(WEB) or not Path(checkpoint).is_dir():
-        return checkpoint
-    found = numbered_checkpoints(checkpoint)
-    if not found:
-        raise CheckpointError(
-            f'folder {str(checkpoint)!r} holds no epoch_N.pth or iter_N.pth: '
-            'name the checkpoint itself')
-    return found[0][1]
 
 
 def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
@@ -115,9 +114,12 @@ def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
             for key, value in _settings(text).items() if key in _KEPT
         }
         _check_backbone(settings)
-        for name in _types(settings):
-            _check_type(name)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        for key, value in _pairs(settings):
+            _check_value(key, value)
+        for loader in _LOADERS:
+            _check_local(settings.get(loader))
+    except (SyntaxError, ValueError, TypeError, RecursionError,
+            MemoryError) as error:
         reason = shortened(str(error) or type(error).__name__, _SHOWN * 2)
         raise ConfigError(
             f'the config that checkpoint {str(source)!r} carries is not used '
@@ -176,22 +178,37 @@ def _check_backbone(settings: Mapping[str, Any]) -> None:
         raise ValueError('its backbone is none of this package')
 
 
-def _types(settings: Any) -> Iterator[Any]:
-    """Yield every ``type``, wherever it stands."""
+def _pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every key with its value, and values of lists, at any depth."""
     if isinstance(settings, Mapping):
-        if 'type' in settings:
-            yield settings['type']
-        for value in settings.values():
-            yield from _types(value)
+        items: Iterable[tuple[Any, Any]] = settings.items()
     elif isinstance(settings, (list, tuple)):
-        for value in settings:
-            yield from _types(value)
+        items = ((None, value) for value in settings)
+    else:
+        return
+    for key, value in items:
+        yield key, value
+        yield from _pairs(value)
 
 
-def _check_type(name: Any) -> None:
-    if str(name).endswith(_NEVER) or not _is_of(name, (_OURS, *_OTHERS)):
-        raise ValueError(f'it names {shortened(repr(name), _SHOWN)}, which is '
-                         'no part of such a classifier')
+def _check_value(key: Any, value: Any) -> None:
+    if key == 'type' and (str(value).endswith(_NEVER)
+                          or not _is_of(value, (_OURS, *_OTHERS))):
+        fault = 'it names {}, which is no part of such a classifier'
+    elif key in ('default_scope', '_scope_') and value not in _SCOPES:
+        fault = 'it is for the scope {}, which is none of such a classifier'
+    elif key in _READERS and value not in _DISK:
+        fault = 'it reads files by {}, not from the disk'
+    else:
+        return
+    raise ValueError(fault.format(shortened(repr(value), _SHOWN)))
+
+
+def _check_local(loader: Any) -> None:
+    for _, value in _pairs(loader):
+        if isinstance(value, str) and _ADDRESS in value:
+            raise ValueError(f'its data are at {shortened(value, _SHOWN)!r}, '
+                             'not on the disk')
 
 
 def _is_of(name: Any, packages: tuple[str, ...]) -> bool:
@@ -222,3 +239,4 @@ def _registries() -> Iterator[Registry]:
         yield root
         for scope in {*root.children} & {*_SCOPES}:
             yield root.children[scope]
+    yield BATCH_AUGMENTS  # the host's alone

@@ -13,15 +13,23 @@ from .classified import Classified
 SUFFIXES = ('.csv', '.json')
 
 
-def check_results(path: str | Path, force: bool = False) -> None:
+def check_results(path: str | Path,
+                  force: bool = False,
+                  *sources: str | Path | None) -> None:
     """Make sure that a table can be written before the work begins.
+
+    Args:
+        path: The table.
+        force: Whether an existing file is replaced. Defaults to False.
+        *sources: What is read for it, as of
+            :func:`~mmcls_repmlp.files.check_writable`.
 
     Raises:
         UserError: If its suffix is none of :data:`SUFFIXES`, or it exists and
             ``force`` is not set.
     """
     check_suffix(path, SUFFIXES, 'a table of images')
-    check_writable(path, force)
+    check_writable(path, force, *sources)
 
 
 def write_results(found: Sequence[Classified],

@@ -14,6 +14,7 @@ class SeparateRunner(Runner):
     second would go on with what the first has.
     """
 
+    _timestamp: str
     _taken: ClassVar[set[str]] = set()
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:

@@ -36,7 +36,10 @@ def shown(runner: Runner, summary: Callable[[Runner], str]) -> Iterator[None]:
 
 
 class ShowProgress(Hook):
-    """Shows a summary, a bar, a line for every validation, and the result.
+    """Shows a summary, a bar, the scores of validations, and the result.
+
+    Not every validation has a line, as a small data set has many in a minute:
+    the newest has one when it is due, and the last.
 
     After all other hooks, so that what is shown has happened. To be closed by
     :meth:`close`, however the run ends.
@@ -51,7 +54,7 @@ class ShowProgress(Hook):
         self.summary = summary
         self.progress: Progress | None = None
         self.start = 0.
-        self.loss = self.note = ''
+        self.loss = self.note = self.score = self.unsaid = ''
 
     def close(self) -> None:
         """Show no more."""
@@ -80,7 +83,7 @@ class ShowProgress(Hook):
         if 'train/loss' in hub.log_scalars:
             self.loss = f'loss {self._mean(runner, "train/loss"):.4f}'
             notes.append(self.loss)
-        self.note = ', '.join(notes)
+        self.note = ', '.join(notes + [self.score] * bool(self.score))
         if self.progress is not None:
             self.progress.advance(0, self.note)
 
@@ -98,18 +101,21 @@ class ShowProgress(Hook):
     def after_val_epoch(self,
                         runner: Runner,
                         metrics: dict[str, float] | None = None) -> None:
-        """Say in a line what a validation gave."""
+        """Show what a validation gave, in a line of its own if it is due."""
         if self.progress is None:  # a validation alone
             return
         place = _place(runner)
         self.progress.note = self.note
-        _say(', '.join(
-            filter(None,
-                   [place, self.loss, scores(metrics or {})])))
+        self.score = scores(metrics or {})
+        self.unsaid = ', '.join(filter(None, [place, self.loss, self.score]))
+        if self.progress.is_due():
+            self._say_score()
 
     def after_train(self, runner: Runner) -> None:
         """Close the bar and say how long it took."""
         self.close()
+        if self.unsaid:
+            self._say_score()
         early = getattr(runner.train_loop, 'stop_training', False)
         _say(f'trained in {self._clock()}' +
              f', stopped early after {_place(runner)}' * early)
@@ -135,6 +141,10 @@ class ShowProgress(Hook):
         count = len(runner.test_dataloader.dataset)
         _say(f'tested {count} images in {self._clock()}: '
              f'{scores(metrics or {}) or "no score"}')
+
+    def _say_score(self) -> None:
+        _say(self.unsaid)
+        self.unsaid = ''
 
     def _open(self, runner: Runner, what: str, total: int) -> None:
         self.start = time.monotonic()

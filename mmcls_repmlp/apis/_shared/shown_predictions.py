@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,16 @@ from mmengine.runner import Runner
 from mmcls_repmlp.host import DataSample, Visualizer, draw
 
 from .dataset_parts import parts
+from .picture_names import PictureNames
 from .pictures import READABLE
-
-_LONGEST = 200  # bytes of a name, of which file systems take 255
 
 
 class ShowPredictions(Hook):
     """Draws every image that is tested, with its classes.
 
     The host's hook names pictures by their files alone, so that images of one
-    name in two folders replace each other. Here their names are the whole
-    paths below the folder of the data, with ``_`` between; images without a
-    file are named by their place in the data set.
+    name in two folders replace each other. Here :class:`PictureNames` names
+    them; images without a file are named by their place in the data set.
 
     Args:
         folder: Where the pictures go.
@@ -35,12 +33,11 @@ class ShowPredictions(Hook):
     def __init__(self, folder: str | Path, side: int) -> None:
         self.folder = Path(folder)
         self.scale = max(1., READABLE / side)
-        self.drawn: set[str] = set()
         self.visualizer = Visualizer()
 
     def before_test(self, runner: Runner) -> None:
         """Find the folder that all images are in, and their classes."""
-        self.root = _root(runner.test_loop.dataloader.dataset)
+        self.names = PictureNames(_root(runner.test_loop.dataloader.dataset))
         self.visualizer.dataset_meta = runner.visualizer.dataset_meta
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
@@ -61,12 +58,7 @@ class ShowPredictions(Hook):
         place, path = sample.get('sample_idx', 0), sample.get('img_path')
         if not path:
             return f'{place:06}.png'
-        name = '_'.join(PurePath(os.path.relpath(path, self.root)).parts)
-        name = name.encode()[-_LONGEST:].decode(errors='ignore')
-        if name in self.drawn:  # a/b_c and a_b/c, or one image twice
-            name = f'{name}_{place:06}'
-        self.drawn.add(name)
-        return f'{name}.png'
+        return self.names.of(path, place)
 
 
 def _root(dataset: BaseDataset) -> str:

@@ -10,9 +10,9 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
 from mmcls_repmlp import host
-from mmcls_repmlp.errors import ConfigError, some
+from mmcls_repmlp.errors import ConfigError, option, some
 from mmcls_repmlp.host import DATASETS, expanduser
-from mmcls_repmlp.image_files import is_hidden
+from mmcls_repmlp.image_files import files_below, is_hidden
 
 from .annotations import read_annotations, read_lines
 from .held_out import PARTS, held_out
@@ -82,6 +82,11 @@ class FoldersOfImages:
                 sample for sample, is_held in zip(samples, held)
                 if is_held is (self.part == 'val')
             ]
+            if not samples:
+                raise ConfigError(
+                    f'no class of {self.img_prefix!r} has two images, so that '
+                    'none can be held out to validate: add images, or a '
+                    f'folder val, or pass {option("no_validate")}')
         backend = get_file_backend(self.img_prefix, enable_singleton=True)
         return [
             dict(
@@ -122,10 +127,7 @@ class FoldersOfImages:
         # mmengine passes over links to what is not there; those are images
         # that cannot be read.
         top = backend.join_path(self.img_prefix, folder)
-        return _shown(
-            os.path.relpath(os.path.join(place, file), top)
-            for place, _, files in os.walk(top, followlinks=True)
-            for file in files)
+        return sorted(os.path.relpath(path, top) for path in files_below(top))
 
     def _labels(self, names: Sequence[str]) -> dict[str, int]:
         classes = [str(name) for name in self.CLASSES or ()]

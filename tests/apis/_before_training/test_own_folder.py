@@ -31,6 +31,12 @@ def photos(tmp_path):
     return tmp_path / 'photos'
 
 
+def made(work_dir='work_dirs/a', path=CUSTOM[-1]):
+    cfg = read_config(path)
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
 def parts(cfg):
     found = {}
     for phase in ('train', 'val', 'test'):
@@ -47,7 +53,7 @@ def test_classes_are_counted_and_a_fifth_is_held_out(photos, path,
                                                      monkeypatch):
     said = []
     monkeypatch.setattr(own_folder, 'say', said.append)
-    cfg = read_config(path)
+    cfg = made(path=path)
     use_folder(cfg, photos)
     assert cfg.model.head.num_classes == 3
     found = parts(cfg)
@@ -67,7 +73,7 @@ def test_there_is_a_config_for_every_size():
 def test_folders_for_each_purpose_are_used_as_they_are(photos, tmp_path):
     for split in ('train', 'val', 'test'):
         shutil.copytree(photos, tmp_path / 'all' / split)
-    cfg = read_config(CUSTOM[-1])
+    cfg = made()
     use_folder(cfg, tmp_path / 'all')
     for phase, paths in parts(cfg).items():
         assert len(paths) == 15
@@ -76,24 +82,78 @@ def test_folders_for_each_purpose_are_used_as_they_are(photos, tmp_path):
 
 def test_without_val_a_part_of_train_is_held_out(photos, tmp_path):
     shutil.copytree(photos, tmp_path / 'all' / 'train')
-    cfg = read_config(CUSTOM[-1])
+    cfg = made()
     use_folder(cfg, tmp_path / 'all')
     found = parts(cfg)
     assert len(found['train']) == 12 and len(found['val']) == 3
     assert {path.split('/')[-3] for path in found['val']} == {'train'}
 
 
+@pytest.mark.parametrize('names', [('Train', 'Val', 'Test'),
+                                   ('training', 'validation', 'testing'),
+                                   ('TRAIN', 'valid', 'test')])
+def test_phases_may_be_spelled_otherwise(photos, tmp_path, names):
+    for name in names:
+        shutil.copytree(photos, tmp_path / 'all' / name)
+    cfg = made()
+    use_folder(cfg, tmp_path / 'all')
+    assert cfg.model.head.num_classes == 3
+    for paths, name in zip(parts(cfg).values(), names):
+        assert len(paths) == 15
+        assert {path.split('/')[-3] for path in paths} == {name}
+
+
+@pytest.mark.parametrize('names', [('val', 'test'), ('validation', ),
+                                   ('train', 'val', 'valid')])
+def test_phases_that_are_missing_or_twofold_are_refused(
+        photos, tmp_path, names):
+    for name in names:
+        shutil.copytree(photos, tmp_path / 'all' / name)
+    with pytest.raises(UserError, match=f'has the subfolders .*{names[-1]}'):
+        use_folder(made(), tmp_path / 'all')
+
+
+def test_a_train_may_be_a_class(photos):
+    (photos / 'bird').rename(photos / 'train')
+    (photos / 'cat').rename(photos / 'test')
+    cfg = made()
+    use_folder(cfg, photos)
+    assert cfg.model.head.num_classes == 3
+    assert build_dataset(
+        cfg.val_dataloader.dataset).metainfo['classes'] == ('dog', 'test',
+                                                            'train')
+
+
+@pytest.mark.parametrize('work_dir', ['photos', 'photos/work/a'])
+def test_the_work_folder_becomes_no_class(photos, tmp_path, work_dir):
+    with pytest.raises(UserError, match='would become a class of.*work_dir'):
+        use_folder(made(tmp_path / work_dir), photos)
+    shutil.copytree(photos, tmp_path / 'all' / 'train')
+    use_folder(made(tmp_path / 'all' / 'work'), tmp_path / 'all')
+
+
+def test_no_class_with_an_image_to_hold_out_is_said(photos):
+    for path in photos.glob('*/[1-9].png'):
+        path.unlink()
+    cfg = made()
+    use_folder(cfg, photos)
+    assert len(build_dataset(cfg.train_dataloader.dataset)) == 3
+    with pytest.raises(ConfigError, match='has two images.*no_validate'):
+        build_dataset(cfg.val_dataloader.dataset)
+
+
 def test_what_is_no_such_folder_is_said(photos, tmp_path):
-    cfg = read_config(CUSTOM[-1])
+    cfg = made()
     with pytest.raises(UserError, match='is no folder: give one'):
         use_folder(cfg, photos / 'bird' / '0.png')
-    with pytest.raises(UserError, match='has 0 subfolders .none.: put the'):
+    with pytest.raises(
+            UserError, match='has no two subfolders .none.: put the'):
         use_folder(cfg, photos / 'bird')
     (tmp_path / 'one' / 'a').mkdir(parents=True)
     (tmp_path / 'one' / '.hidden').mkdir()
-    with pytest.raises(UserError, match=r'has 1 subfolders .a.: put the'):
+    with pytest.raises(UserError, match=r'has no two subfolders .a.: put the'):
         use_folder(cfg, tmp_path / 'one')
-    cifar = read_config(CONFIGS / 'repmlp-cifar_1xb128_cifar10.py')
+    cifar = made(path=CONFIGS / 'repmlp-cifar_1xb128_cifar10.py')
     with pytest.raises(ConfigError, match='train data of the config are no'):
         use_folder(cifar, photos)
 

@@ -163,13 +163,6 @@ def test_training_runs_no_code_from_what_it_starts_from(
     assert not (tmp_path / 'work').exists()
 
 
-def test_the_hostile_file_would_run_in_mmengine(tmp_path, monkeypatch):
-    # What the test above guards against, as long as it needs guarding.
-    torch.save(dict(state_dict=making(tmp_path / 'ran')), tmp_path / 'bad.pth')
-    torch.load(tmp_path / 'bad.pth', weights_only=False)
-    assert (tmp_path / 'ran').exists()
-
-
 def test_training_refuses_what_is_missing_or_of_another_size(
         project, tmp_path):
     work = str(tmp_path / 'work')

@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from mmcls_repmlp.apis._command_line.boundary import outcome
 from mmcls_repmlp.errors import JobFailedError, UserError, option
+from tests.helpers import ROOT
 
 
 def raising(error):
@@ -28,6 +33,31 @@ def test_whatever_happens_is_a_sentence_and_a_code(capsys, error, code,
 def test_done_is_silent(capsys):
     assert outcome('tool', lambda: 'anything') == 0
     assert capsys.readouterr() == ('', '')
+
+
+# Reads a PNG that is cut off, of which OpenCV has its own to say.
+READER = """
+from mmcls_repmlp_cli import outcome
+
+def job():
+    import cv2
+    import numpy as np
+    content = cv2.imencode('.png', np.zeros((50, 50), np.uint8))[1]
+    assert cv2.imdecode(content[:60], cv2.IMREAD_COLOR) is None
+
+assert outcome('tool', job) == 0
+"""
+
+
+def test_libraries_say_nothing_of_an_image_beside_the_sentence():
+    env = {k: v for k, v in os.environ.items() if k != 'OPENCV_LOG_LEVEL'}
+    said = subprocess.run([sys.executable, '-W', 'ignore', '-c', READER],
+                          env=env,
+                          cwd=ROOT,
+                          check=True,
+                          capture_output=True,
+                          text=True)
+    assert said.stderr == ''
 
 
 def test_a_long_message_is_cut(capsys):

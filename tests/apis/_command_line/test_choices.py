@@ -1,4 +1,5 @@
 import torch
+from torchcam import methods
 
 from mmcls_repmlp.apis._command_line import choices
 from mmcls_repmlp.models import ARCH_ZOO
@@ -6,6 +7,10 @@ from mmcls_repmlp.models import ARCH_ZOO
 
 def test_the_variants_are_all_there_are():
     assert choices.ARCHS == tuple(ARCH_ZOO)
+
+
+def test_methods_are_those_of_torchcam():
+    assert {*choices.CAM_METHODS.values()} <= {*vars(methods)}
 
 
 def test_precisions_are_those_of_torch():

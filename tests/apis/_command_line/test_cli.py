@@ -37,6 +37,13 @@ def test_exit_codes_and_messages(capsys):
     ]
 
 
+@pytest.mark.parametrize('value', ['', ['a', '']])
+def test_empty_arguments_are_refused(capsys, value):
+    assert run(lambda data: None, data=value) == 2
+    assert "'data' is empty" in capsys.readouterr().err
+    assert run(lambda data: None, data=['a']) == 0
+
+
 @pytest.mark.parametrize(
     ('error', 'words'),
     [(ZeroDivisionError(), 'ZeroDivisionError'),
@@ -96,7 +103,8 @@ def test_a_closed_pipe_ends_in_no_traceback(project, tmp_path, tool):
                               stderr=subprocess.PIPE,
                               text=True,
                               env={
-                                  **os.environ, 'PYTHONPATH': str(ROOT)
+                                  **os.environ, 'PYTHONPATH': str(ROOT),
+                                  'OMP_NUM_THREADS': '1'
                               })
     assert 'Traceback' not in done.stderr and 'Error' not in done.stderr
     if tool == 'train.py':  # it goes on

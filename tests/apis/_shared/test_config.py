@@ -10,7 +10,7 @@ from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               data_errors, loader_config,
                                               read_config, set_loader_defaults,
                                               set_work_dir)
-from mmcls_repmlp.errors import ConfigError
+from mmcls_repmlp.errors import ConfigError, UserError
 from mmcls_repmlp.host import NAME
 
 
@@ -54,6 +54,13 @@ def test_work_dir():
         cfg = Config(dict(work_dir=own))
         set_work_dir(cfg, 'configs/name.py', argument)
         assert cfg.work_dir == expected
+
+
+@pytest.mark.parametrize('place', ['file', 'file/more'])
+def test_a_work_dir_that_cannot_be_is_refused(tmp_path, place):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='no folder that you may write to'):
+        set_work_dir(Config(), 'a.py', str(tmp_path / place))
 
 
 def test_loaders_are_completed_but_not_overruled():

@@ -1,12 +1,10 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from mmcls_repmlp.apis._shared.config import loader_config, read_config
 from mmcls_repmlp.apis._shared.data import batches, open_loader
 from mmcls_repmlp.errors import ConfigError
+from tests.programs import run_python
 
 
 def test_all_samples_once_with_a_bar(project, terminal):
@@ -69,9 +67,7 @@ def test_what_a_machine_lacks_is_no_warning(project):
             'init_default_scope(cfg.default_scope); '
             'loader = open_loader(cfg, "test"); '
             'assert loader.num_workers == 999')
-    done = subprocess.run([sys.executable, '-c', code],
-                          capture_output=True,
-                          text=True)
+    done = run_python('-c', code)
     assert done.returncode == 0, done.stderr
     assert 'DataLoader' not in done.stderr
 

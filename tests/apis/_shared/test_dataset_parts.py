@@ -1,5 +1,8 @@
+import pickle
+from pathlib import Path
 from types import SimpleNamespace as Namespace
 
+import mmengine
 import pytest
 
 from mmcls_repmlp.apis._shared.dataset_parts import (check_annotation_files,
@@ -25,16 +28,28 @@ def test_no_sample():
         check_samples(Part(), 'the data')
 
 
-@pytest.mark.parametrize('name', ['a.pkl', 'a.PICKLE', 'b/a.yaml', 'a.yml'])
-def test_annotations_that_could_run_code(name):
-    inner = dict(type='BaseDataset', ann_file=name)
+@pytest.mark.parametrize(
+    'name',
+    ['a.pkl', 'a.PICKLE', 'b/a.yaml', 'a.yml', 'b/.pkl', '.yaml', 'pkl'])
+@pytest.mark.parametrize('key', ['ann_file', 'question_file'])
+def test_annotations_that_could_run_code(key, name):
+    inner = dict(type='BaseDataset', **{key: name})
     for dataset in (inner, dict(dataset=inner), dict(datasets=[{}, inner])):
-        with pytest.raises(ConfigError, match=f"'{name}' is not read"):
+        with pytest.raises(ConfigError, match=f"{key} '{name}' is not read"):
             check_annotation_files(dataset)
 
 
+@pytest.mark.parametrize('name', ['.pkl', 'pkl', '.yaml', 'yml'])
+def test_names_that_are_all_kind_would_run(name, tmp_path, monkeypatch):
+    # Why they are refused: what mmengine takes for the kind of a file.
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b'!!python/tuple []' if 'y' in
+                           name else pickle.dumps(set()))
+    assert mmengine.load(name) in (set(), ())
+
+
 def test_others():
-    for name in ('a.json', 'a.txt', '', 'pkl'):
+    for name in ('a.json', 'a.txt', '', 'b/pkl', 'a.pkl.json'):
         check_annotation_files(dict(ann_file=name, pipeline=[dict(a='.pkl')]))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmcls_repmlp.apis._shared.pictures import (READABLE, readable,
+from mmcls_repmlp.apis._shared.pictures import (READABLE, picture, readable,
                                                 side_by_side, white)
 
 
@@ -36,6 +36,27 @@ def test_one_image_is_no_row():
     row, starts = side_by_side([image])
     np.testing.assert_array_equal(row, image)
     assert starts == [0]
+
+
+@pytest.mark.parametrize('bgr', [True, False])
+@pytest.mark.parametrize('norm', [True, False])
+def test_a_pipelines_image_looks_as_its_file(bgr, norm):
+    rgb = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 9
+    image = rgb[..., ::-1] if bgr else rgb
+    data = dict(img=image)
+    if norm:
+        mean, std = np.array([9., 8., 7.]), np.array([3., 5., 2.])
+        data = dict(
+            img=((image - mean) / std).astype(np.float32),
+            img_norm_cfg=dict(mean=mean, std=std, to_rgb=False))
+    np.testing.assert_array_equal(picture(data, bgr), rgb)
+
+
+@pytest.mark.parametrize('shape', [(2, 3), (2, 3, 1)])
+def test_a_grey_image_has_three_equal_channels(shape):
+    image = np.arange(6, dtype=np.uint8).reshape(shape)
+    shown = picture(dict(img=image), bgr=True)
+    np.testing.assert_array_equal(shown, image.reshape(2, 3, 1).repeat(3, 2))
 
 
 def test_white():

@@ -41,6 +41,19 @@ def test_a_log_hears_something_every_minute_and_no_more_than_two_lines():
     assert 30 <= module.PERIOD <= 60
 
 
+def test_a_line_is_due_a_while_after_the_last_one(monkeypatch, capsys):
+    now = [0.]
+    monkeypatch.setattr(time, 'monotonic', lambda: now[0])
+    seen = []
+    with Progress('training') as progress:
+        for now[0] in (44., 45., 46.):
+            seen.append(progress.is_due())
+        say('a line')
+        for now[0] in (90., 91.):
+            seen.append(progress.is_due())
+    assert seen == [False, True, True, False, True]
+
+
 def test_a_job_without_an_end_in_sight(hasty, capsys):
     with Progress('verifying'):
         line = wait_for_lines(capsys, 1)[0]
@@ -48,13 +61,14 @@ def test_a_job_without_an_end_in_sight(hasty, capsys):
 
 
 def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
-    clock = iter([0., 10.])
-    monkeypatch.setattr(time, 'monotonic', lambda: next(clock))
+    now = 0.
+    monkeypatch.setattr(time, 'monotonic', lambda: now)
     progress = Progress('training', 100)
     progress.close()
     progress.begin(50)
     for _ in range(5):
         progress.advance(4)
+    now = 10.
     # Five steps took ten seconds, 45 are left.
     assert progress.said() == '55/100, 2 images/s, 0:01:30 left'
 

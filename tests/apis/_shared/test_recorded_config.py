@@ -10,10 +10,16 @@ from mmcls_repmlp.apis._shared.recorded_config import (config_for,
                                                        recorded_config)
 from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, ConfigError
-from tests.helpers import code_making
+from tests.helpers import ROOT, code_making
 
 MODEL = ("model = dict(type='ImageClassifier', backbone=dict("
          "type='RepMLPNet', arch='T'{}))\n")
+
+
+def loading(option):
+    return MODEL.format('') + ("test_dataloader = dict(dataset=dict("
+                               f"type='CustomDataset', pipeline=[dict("
+                               f"type='LoadImageFromFile', {option})]))")
 
 
 def text_of(path):
@@ -31,6 +37,23 @@ def test_the_trainings_own_config_is_read_again(project):
         assert cfg[key] == named[key], key
     assert cfg.work_dir == str(project.work_dir)
     assert not {'default_hooks', 'custom_hooks', 'load_from'} & {*cfg}
+
+
+@pytest.mark.parametrize(
+    'path',
+    sorted((ROOT / 'configs/repmlp').glob('*.py')),
+    ids=lambda path: path.stem)
+def test_what_every_config_would_record_is_read(path):
+    settings = Config.fromfile(path).to_dict()
+    text = ''.join(f'{key} = {value!r}\n' for key, value in settings.items())
+    assert recorded_config(dict(cfg=text),
+                           'a.pth').model.to_dict() == settings['model']
+
+
+def test_what_is_written_goes_elsewhere_where_the_folder_is_closed(
+        project, monkeypatch):
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    assert 'work_dir' not in config_for(None, project.trained).cfg
 
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
@@ -69,33 +92,61 @@ def test_every_kind_of_value_is_read_as_it_was_written():
     assert read.model.to_dict() == written.model.to_dict()
 
 
-@pytest.mark.parametrize(('text', 'reason'), [
-    ('import os', 'sets no single name'),
-    ('a = b = 1', 'sets no single name'),
-    ('model[0] = 1', 'sets no single name'),
-    (f'{MODEL.format("")}x = __import__("os")', 'malformed'),
-    (f'{MODEL.format("")}x = [a for a in (1, )]', 'malformed'),
-    (MODEL.format(', x=open("/etc/passwd")'), 'malformed'),
-    (MODEL.format(', **dict(x=1)')[:-2], 'was never closed'),
-    ('model = dict(', 'was never closed'),
-    ('(' * 500 + ')' * 500, 'nested'),
-    ('model = 1', 'its backbone is none of this package'),
-    ("model = dict(backbone=dict(type='ResNet'))", 'its backbone is none'),
-    ("model = dict(backbone=dict(type=['RepMLPNet']))", 'its backbone is'),
-    (MODEL.format(", x=dict(type='os.system')"), "it names 'os.system'"),
-    (MODEL.format(", x=[dict(type='antigravity')]"), "names 'antigravity'"),
-    (MODEL.format(", x=dict(type='subprocess.Popen', args='true')"),
-     "it names 'subprocess.Popen', which is no part of such a classifier"),
-    (MODEL.format(", x=dict(type='CheckpointHook')"), 'CheckpointHook'),
-    (MODEL.format(", x=dict(type='TimmClassifier')"), 'TimmClassifier'),
-    (MODEL.format(', x=dict(type=1)'), 'it names 1'),
-    ('x = 1\n' * 200_000, 'longer than 1,000,000 characters'),
-])
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('import os', 'sets no single name'),
+        ('a = b = 1', 'sets no single name'),
+        ('model[0] = 1', 'sets no single name'),
+        (f'{MODEL.format("")}x = __import__("os")', 'malformed'),
+        (f'{MODEL.format("")}x = [a for a in (1, )]', 'malformed'),
+        (MODEL.format(', x=open("/etc/passwd")'), 'malformed'),
+        (MODEL.format(', **dict(x=1)')[:-2], 'was never closed'),
+        ('model = dict(', 'was never closed'),
+        ('(' * 500 + ')' * 500, 'nested'),
+        ('model = 1', 'its backbone is none of this package'),
+        ("model = dict(backbone=dict(type='ResNet'))", 'its backbone is none'),
+        ("model = dict(backbone=dict(type=['RepMLPNet']))", 'its backbone is'),
+        (MODEL.format(", x=dict(type='os.system')"), "it names 'os.system'"),
+        (MODEL.format(", x=[dict(type='antigravity')]"),
+         "names 'antigravity'"),
+        (MODEL.format(", x=dict(type='subprocess.Popen', args='true')"),
+         "it names 'subprocess.Popen', which is no part of such a classifier"),
+        (MODEL.format(", x=dict(type='CheckpointHook')"), 'CheckpointHook'),
+        (MODEL.format(", x=dict(type='TimmClassifier')"), 'TimmClassifier'),
+        (MODEL.format(', x=dict(type=1)'), 'it names 1'),
+        (MODEL.format(', x={[1]: 2}'), 'unhashable'),
+        (MODEL.format(', x={[1]}'), 'unhashable'),
+        # Would load a file of any kind, or write one.
+        (MODEL.format(", x=dict(type='TIMMBackbone')"), 'TIMMBackbone'),
+        (f"{MODEL.format('')}val_evaluator = dict(type='DumpResults')",
+         "it names 'DumpResults'"),
+        # Would import what is spelled.
+        (f"{MODEL.format('')}default_scope = 'antigravity'", "'antigravity'"),
+        (MODEL.format(", x=[dict(_scope_='antigravity')]"), "'antigravity'"),
+        (loading(
+            "file_client_args=dict(backend='memcached', sys_path='/tmp')"),
+         "reads files by {'backend': 'memcached', 'sys_path': '/tmp'}"),
+        (loading("backend_args=dict(backend='petrel')"), "'petrel'"),
+        (loading("ann_file='http://127.0.0.1/a.txt'"),
+         "its data are at 'http://127.0.0.1/a.txt', not on the disk"),
+        (loading("data_root='s3://photos'"), "its data are at 's3://photos'"),
+        ('x = 1\n' * 200_000, 'longer than 1,000,000 characters'),
+    ])
 def test_what_is_not_plain_data_of_ours_is_refused(text, reason):
     with pytest.raises(ConfigError, match='name a config before it$') as error:
         recorded_config(dict(cfg=text), 'a.pth')
     assert reason in str(error.value)
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize('option', [
+    'file_client_args=None', "backend_args=dict(backend='local')",
+    "file_client_args=dict(backend='disk')", "data_root='a:b//c'"
+])
+def test_data_on_the_disk_are_read(option):
+    read = recorded_config(dict(cfg=loading(option)), 'a.pth')
+    assert read.test_dataloader.dataset.type == 'CustomDataset'
 
 
 @pytest.mark.parametrize('meta', [{}, dict(cfg=None), dict(cfg=b'x = 1')])

@@ -4,13 +4,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmcls_repmlp.apis._shared.progress import Progress
 from mmcls_repmlp.apis._shared.show_progress import scores
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from tests.tools.test_tools import call
 
 
-def test_a_training_is_told_in_lines(project, work_dir, capsys):
+@pytest.fixture
+def slow(monkeypatch):
+    """As if a minute passed between any two lines."""
+    monkeypatch.setattr(Progress, 'is_due', lambda progress: True)
+
+
+def test_a_training_is_told_in_lines(project, work_dir, capsys, slow):
     train(project.config, work_dir, seed=0, verbose=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
@@ -27,6 +34,13 @@ def test_a_training_is_told_in_lines(project, work_dir, capsys):
         assert part in log
 
 
+def test_of_many_validations_in_a_minute_the_last_has_a_line(
+        project, work_dir, capsys):
+    train(project.config, work_dir, seed=0, verbose=False)
+    said = capsys.readouterr().out
+    assert re.findall(r'^epoch (\d/\d), loss', said, re.MULTILINE) == ['2/2']
+
+
 def test_a_bar_with_loss_speed_and_time_left(project, work_dir, terminal):
     train(
         project.config,
@@ -39,7 +53,7 @@ def test_a_bar_with_loss_speed_and_time_left(project, work_dir, terminal):
 
 
 def test_iterations_are_counted_where_there_are_no_epochs(
-        project, work_dir, capsys):
+        project, work_dir, capsys, slow):
     train(
         project.config,
         work_dir,

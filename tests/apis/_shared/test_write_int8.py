@@ -28,19 +28,29 @@ def export(project, out, **kwargs):
 
 
 @pytest.mark.slow
-def test_accuracy_is_reported_before_and_after(project, tmp_path, monkeypatch):
+def test_accuracy_is_reported_before_and_after(project, data, tmp_path,
+                                               monkeypatch):
     # The quick model guesses, so that a point lost tells nothing.
     monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
-    before = set()
+    matrix = confusion_matrix(
+        project.config, project.trained, report=lambda _: None)
+    matrix = matrix.clone()  # made in inference mode
+    # Labels stay those of the checkpoint where a class is missing.
+    shutil.rmtree(data / 'val' / '3')
+    matrix[3] = 0
+    top1 = 100 * int(matrix.trace()) / int(matrix.sum())
+    folder = tmp_path / 'out'
     for raw in (False, True):
-        out = tmp_path / f'{raw}.onnx'
-        report = export(project, out, with_preprocess=raw)
+        report = export(
+            project,
+            folder / f'{raw}.onnx',
+            with_preprocess=raw,
+            cfg_options={'test_dataloader.dataset.data_root': str(data)})
+        assert f' {top1:.2f} % in float32' in report
         assert '% in int8, the same on every processor' in report
-        before.add(report.split('test data: ')[1].split(' % in float32')[0])
-        assert callable(load_exported(out))
-    assert len(before) == 1
+        assert callable(load_exported(folder / f'{raw}.onnx'))
     assert {p.name
-            for p in tmp_path.iterdir()} == {
+            for p in folder.iterdir()} == {
                 'False.onnx', 'False.onnx.json', 'True.onnx', 'True.onnx.json'
             }
 
@@ -105,21 +115,10 @@ def test_wrong_arguments(project, tmp_path, kwargs, message):
     assert not any(tmp_path.iterdir())
 
 
-def test_labels_are_those_of_the_checkpoint(project, data, tmp_path,
-                                            monkeypatch):
-    monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
-    shutil.rmtree(data / 'val' / '3')
-    options = {'test_dataloader.dataset.data_root': str(data)}
-    matrix = confusion_matrix(
-        project.config, project.trained, report=lambda _: None)
-    matrix = matrix.clone()  # made in inference mode
-    matrix[3] = 0
-    top1 = 100 * int(matrix.trace()) / int(matrix.sum())
-    assert f' {top1:.2f} % in float32' in export(
-        project, tmp_path / 'a.onnx', cfg_options=options)
-
-
-def test_an_image_that_cannot_be_read(project, tmp_path):
+def test_an_image_that_cannot_be_read(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, 'export_model', lambda *_: None)
+    monkeypatch.setattr(quantize, 'quantize_onnx',
+                        lambda exact, small, batches: [*batches])
     (tmp_path / 'data' / 'a').mkdir(parents=True)
     (tmp_path / 'data' / 'a' / 'b.png').write_text('no image')
     with pytest.raises(JobFailedError, match="^image '.*/a/b.png' cannot be"):

@@ -1,6 +1,4 @@
 import functools
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -13,6 +11,7 @@ from mmcls_repmlp.apis._shared.geometry import recorded_pipeline
 from mmcls_repmlp.deploy.exported.pixels import check_pipeline, read_pixels
 from mmcls_repmlp.errors import JobFailedError
 from tests.helpers import ROOT
+from tests.programs import run_python
 
 CONFIGS = ROOT / 'configs' / 'repmlp'
 # A config of every kind of test pipeline that there is.
@@ -241,11 +240,7 @@ def test_opencv_is_needed_only_where_the_pipeline_says_so(tmp_path):
             'print(read_pixels(sys.argv[1], steps).shape)')
     for backend, message in (('pillow', '(47, 61, 3)'),
                              ('cv2', 'pip install opencv-python')):
-        done = subprocess.run(
-            [sys.executable, '-c', _WITHOUT_MMCLS + code, path, backend],
-            capture_output=True,
-            text=True,
-            cwd=ROOT)
+        done = run_python('-c', _WITHOUT_MMCLS + code, path, backend, cwd=ROOT)
         assert message in done.stdout + done.stderr
 
 

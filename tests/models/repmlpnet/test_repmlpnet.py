@@ -1,19 +1,14 @@
 import copy
-import pickle
 
 import pytest
 import torch
-from mmengine.model import revert_sync_batchnorm
-from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import convert_to_mmcls
-from mmcls_repmlp.errors import CheckpointError
-from mmcls_repmlp.host import BaseBackbone
-from tests.helpers import (DATA, TINY, TINY_CFG, assert_same, randn,
-                           random_model, randomize)
+from tests.helpers import (DATA, TINY, TINY_CFG, assert_refused, assert_same,
+                           randn, random_model, randomize, shapes)
 from tests.host_parts import HostRepMLPNet
 
 
@@ -34,10 +29,6 @@ def mmcls_net(**cfg):
                 reparam_conv_kernels=(1, 3)),
             **cfg
         })
-
-
-def shapes(model):
-    return {key: value.shape for key, value in model.state_dict().items()}
 
 
 @pytest.mark.parametrize('deploy', [False, True])
@@ -86,12 +77,16 @@ def test_formulations_for_inference_equal_mmcls_in_float32(batch):
         assert_same(ours(x), theirs(x), 2e-5)
 
 
-@pytest.mark.slow
-def test_b224_equals_mmcls_in_both_forms():
-    # At the real size other formulations are chosen. The residual branches
-    # are damped, or activations explode and float32 says nothing.
-    ours = randomize(RepMLPNet('b')).eval()
-    theirs = HostRepMLPNet('b', reparam_conv_kernels=(1, 3)).eval()
+def test_at_the_size_of_b224_both_forms_equal_mmcls():
+    # There other formulations are chosen; one block of each stage is enough.
+    # The residual branches are damped, or activations explode and float32
+    # says nothing.
+    arch = dict(
+        channels=[96, 192, 384, 768],
+        depths=[1, 1, 1, 1],
+        sharesets_nums=[1, 4, 32, 128])
+    ours = randomize(RepMLPNet(arch)).eval()
+    theirs = HostRepMLPNet(arch, reparam_conv_kernels=(1, 3)).eval()
     with torch.no_grad():
         for name, module in ours.named_modules():
             if name.endswith(
@@ -107,9 +102,10 @@ def test_b224_equals_mmcls_in_both_forms():
         assert_same(ours(x), theirs(x), 2e-5)
 
 
-@pytest.mark.parametrize('training', [True, False])
-def test_compiled_graph_gives_the_same(training):
-    model, x = net().float().train(training), randn(4, 3, 32, 32).float()
+def test_compiled_graph_gives_the_same():
+    arch = dict(channels=(8, 16), depths=(1, 1), sharesets_nums=(1, 4))
+    model = net(arch=arch, out_indices=1).float().train()
+    x = randn(4, 3, 32, 32).float()
     results = []
     for run in (copy.deepcopy(model),
                 torch.compile(copy.deepcopy(model), backend='aot_eager')):
@@ -131,9 +127,7 @@ def test_deploy_form_equals_mmcls_own_conversion_in_float32():
         assert_same(a.double(), b.double(), 2e-5), name
 
 
-@pytest.mark.parametrize(
-    'cfg', [{}, dict(with_cp=True),
-            dict(out_indices=(0, 1, 2))])
+@pytest.mark.parametrize('cfg', [{}, dict(out_indices=(0, 1, 2))])
 def test_training_step_equals_mmcls(cfg):
     ours = net(out_after_downsample=True, **cfg)
     theirs = mmcls_net(out_indices=cfg.get('out_indices', (2, )))
@@ -187,19 +181,10 @@ def test_equals_the_official_code(name, deploy):
 # --------------------------------------------------------------- any size
 
 
-def test_list_valued_and_rectangular_sizes():
-    # Config files give lists, which never match in mmcls.
-    model = net(img_size=[32, 16], patch_size=[4, 4])
-    merged = copy.deepcopy(model)
-    merged.switch_to_deploy()
-    x = randn(2, 3, 32, 16)
-    assert model(x)[0].shape == (2, 32, 2, 1)
-    assert_same(merged(x), model(x))
-
-
 @pytest.mark.parametrize('size', [(32, 16), (64, 16), (32, 48), (96, 32)])
 def test_multiples_of_the_training_size(size):
-    model = net(img_size=(32, 16), out_indices=(0, 1, 2))
+    # Config files give lists, which never match in mmcls.
+    model = net(img_size=[32, 16], patch_size=[4, 4], out_indices=(0, 1, 2))
     merged = copy.deepcopy(model)
     merged.switch_to_deploy()
     x = randn(2, 3, *size)
@@ -207,30 +192,6 @@ def test_multiples_of_the_training_size(size):
     assert [out.shape[2:] for out in outs] == [(size[0] >> i, size[1] >> i)
                                                for i in (2, 3, 4)]
     assert_same(merged(x), outs)
-
-
-def test_swapping_the_halves_of_an_image_swaps_those_of_the_features():
-    model, x = net(out_indices=(0, 1, 2)), randn(1, 3, 32, 64)
-    swapped = torch.cat([x[..., 32:], x[..., :32]], dim=3)
-    for out, expected in zip(model(swapped), model(x)):
-        half = expected.shape[3] // 2
-        assert_same(
-            out, torch.cat([expected[..., half:], expected[..., :half]],
-                           dim=3))
-
-
-@pytest.mark.parametrize(('size', 'nearest'), [((40, 32), '32x32'),
-                                               ((32, 60), '32x64'),
-                                               ((16, 16), '32x32'),
-                                               ((90, 33), '96x32')])
-def test_other_sizes_are_refused_with_one_that_works(size, nearest):
-    model = net()
-    with pytest.raises(
-            ValueError,
-            match=f'{size[0]}x{size[1]} do not fit '
-            f'img_size=32x32: .* nearest being {nearest}'):
-        model(randn(1, 3, *size))
-    model(randn(1, 3, *map(int, nearest.split('x'))))
 
 
 def test_size_that_the_strides_do_not_divide_works_as_in_mmcls():
@@ -242,20 +203,7 @@ def test_size_that_the_strides_do_not_divide_works_as_in_mmcls():
         ours(randn(1, 3, 76, 76))
 
 
-def test_size_too_small_for_the_stages_is_refused():
-    with pytest.raises(ValueError, match='too small for 3 stages'):
-        net(img_size=8)
-
-
 # ----------------------------------------------------------------- outputs
-
-
-def test_layout_of_mmcls_on_request():
-    ours = net(out_indices=(0, 1, 2), out_after_downsample=True)
-    theirs = mmcls_net(out_indices=(0, 1, 2))
-    theirs.load_state_dict(ours.state_dict())
-    x = randn(1, 3, 32, 32)
-    assert_same(ours(x), theirs(x))
 
 
 def test_without_final_norm():
@@ -286,16 +234,6 @@ def test_patch_cfg_goes_before_the_defaults():
     assert model(randn(1, 3, 32, 32))[0].shape == (1, 32, 2, 2)
 
 
-def test_in_channels():
-    assert net(in_channels=1)(randn(1, 1, 32, 32))[0].shape[1] == 32
-
-
-def test_weights_of_convolutions_are_initialised_by_init_cfg():
-    model = net(init_cfg=dict(type='Constant', layer='Conv2d', val=0.5))
-    model.init_weights()
-    assert (model.stages[0][0].repmlp_block.fc3.weight == 0.5).all()
-
-
 @pytest.mark.parametrize('wrong', [
     dict(arch='x'),
     dict(img_size=(1, 2, 3)),
@@ -312,17 +250,6 @@ def test_wrong_arguments_are_refused(wrong):
 
 
 # ------------------------------------------------------- training features
-
-
-def test_is_a_backbone_of_mmcls():
-    assert issubclass(RepMLPNet, BaseBackbone)
-    assert net().train().training  # train() returns the module
-
-
-def test_drop_path_rate_grows_over_the_blocks():
-    model = net(drop_path_rate=0.3)
-    rates = [u.drop_path.drop_prob for s in model.stages for u in s]
-    assert rates == pytest.approx([0., 0.1, 0.2, 0.3])
 
 
 def test_layer_depth():
@@ -359,72 +286,14 @@ def test_autocast(deploy):
     assert all(p.grad.dtype is torch.float32 for p in model.parameters())
 
 
-def test_sync_bn_on_one_process():
-    model = revert_sync_batchnorm(net(norm_cfg=dict(type='SyncBN')))
-    assert_same(model(randn(1, 3, 32, 32)), net()(randn(1, 3, 32, 32)))
-
-
-def test_copies_and_pickles():
-    model, x = net(), randn(1, 3, 32, 32)
-    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
-
-
-# ------------------------------------------------------------------ deploy
-
-
-def test_switching_is_idempotent_and_read_from_the_structure():
-    model, x = net(), randn(1, 3, 32, 32)
-    assert not model.deploy
-    expected = model(x)
-    model.switch_to_deploy()
-    model.switch_to_deploy()
-    assert model.deploy
-    assert_same(model(x), expected)
-    built = net(deploy=True)
-    built.switch_to_deploy()
-    assert shapes(built) == shapes(model)
-
-
 # -------------------------------------------------------- loading weights
 
 
-@pytest.mark.parametrize('load', [
-    lambda model, weights: model.load_state_dict(weights),
-    lambda model, weights: model.load_state_dict(weights, strict=False),
-    lambda model, weights: load_state_dict(model, weights)
-])
 @pytest.mark.parametrize(('wanted', 'given', 'message'), [
-    (dict(deploy=True), {}, 'training form.*reparameterize_model.py'),
-    ({}, dict(deploy=True), 'already converted.*reparameterize_model.py'),
     ({}, dict(img_size=64), 'another image size.*of 16x16'),
     ({}, dict(arch=dict(TINY, depths=(1, 3, 1))), 'architecture.*1.2'),
     (dict(arch=dict(TINY, depths=(1, 3, 1))), {}, 'architecture.*1.2'),
-])  # yapf: disable
+])
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded(
-        load, wanted, given, message):
-    model = nn.ModuleDict(dict(backbone=net(**wanted)))
-    weights = {
-        f'backbone.{key}': value + 1
-        for key, value in net(**given).state_dict().items()
-    }
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    with pytest.raises(CheckpointError, match=message):
-        load(model, weights)
-    assert_same([*model.state_dict().values()], [*before.values()], 0)
-
-
-def test_a_classifier_may_load_its_head_alone():
-    model = nn.ModuleDict(dict(backbone=net(), head=nn.Linear(2, 2)))
-    weights = {'head.weight': torch.ones(2, 2), 'head.bias': torch.ones(2)}
-    model.load_state_dict(weights, strict=False)
-    assert (model['head'].weight == 1).all()
-
-
-def test_counters_of_batch_norm_may_be_absent():
-    model = net()
-    weights = {
-        key: value
-        for key, value in model.state_dict().items()
-        if not key.endswith('num_batches_tracked')
-    }
-    load_state_dict(model, weights)
+        wanted, given, message):
+    assert_refused(net(**wanted), net(seed=1, **given).state_dict(), message)

@@ -58,6 +58,15 @@ def test_hidden_folders_are_no_classes(tmp_path, said):
     assert not said
 
 
+def test_links_lead_into_no_folder_twice(tmp_path, said):
+    make(tmp_path, 'a/1.png', 'b/2.png')
+    (tmp_path / 'a' / 'up').symlink_to('.')
+    (tmp_path / 'b' / 'a').symlink_to('../a')
+    assert found(build(tmp_path)) == [('a/1.png', 0), ('b/2.png', 1),
+                                      ('b/a/1.png', 1)]
+    assert not said
+
+
 def test_what_is_left_out_is_counted_and_named(tmp_path, said):
     data = build(
         make(tmp_path, 'a/1.png', 'a/n.txt', 'b/x/y.heic', 'z.png', 'b/1',

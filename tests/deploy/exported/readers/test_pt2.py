@@ -8,19 +8,11 @@ import torch
 
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
+from tests.helpers import making
 
 MODEL = 'models/model.json'
 WEIGHTS = 'data/weights/model_weights_config.json'
 CONSTANTS = 'data/constants/model_constants_config.json'
-
-
-class Hostile:
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return open, (str(self.marker), 'w')
 
 
 def edited(change):
@@ -53,7 +45,7 @@ def test_computes_what_torch_computes(exported, batch):
 def test_a_pickle_that_nothing_needs_is_not_read(exported, rezip, marker):
     path = rezip(
         exported.folder / 'm.pt2', {
-            'data/sample_inputs/model.pt': pickle.dumps(Hostile(marker)),
+            'data/sample_inputs/model.pt': pickle.dumps(making(marker)),
             'data/aotinductor/model/model.so': b'never loaded'
         })
     np.testing.assert_allclose(
@@ -78,7 +70,7 @@ def test_pickles_that_are_needed_are_refused(exported, rezip, marker, member,
                                              change, payload):
     path = rezip(exported.folder / 'm.pt2', {
         member: edited(change),
-        f'data/{payload}': pickle.dumps(Hostile(marker))
+        f'data/{payload}': pickle.dumps(making(marker))
     })
     with pytest.raises(UserError, match='to unpickle it would run code'):
         load_exported(path)
@@ -138,7 +130,7 @@ def test_an_older_format_is_named(tmp_path, exported, rezip, marker):
     with zipfile.ZipFile(path, 'w') as file:
         file.writestr('m/version', '8.8')
         file.writestr('m/serialized_state_dict.pt',
-                      pickle.dumps(Hostile(marker)))
+                      pickle.dumps(making(marker)))
     with pytest.raises(UserError, match='export it again with torch'):
         load_exported(path)
 

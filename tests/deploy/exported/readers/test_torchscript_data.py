@@ -5,12 +5,9 @@ import pytest
 
 from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import UserError
+from tests.helpers import Pickled
 
-
-class Hostile:
-
-    def __reduce__(self):
-        return print, ('ran', )
+HOSTILE = Pickled(print, ('ran', ))
 
 
 def more_items(data):
@@ -41,8 +38,8 @@ def other_class(data):
     (other_class, "names '__torch__.torch.classes.rnn.Cell'"),
     (lambda data: data.replace(b'\ncpu', b'\ncuda').replace(b'cpu', b'gpu'),
      "on 'gpu'"),
-    (pickle.dumps(Hostile(), 2), "names '(__builtin__|builtins).print'"),
-    (pickle.dumps(Hostile(), 4), 'holds SHORT_BINUNICODE|holds FRAME'),
+    (pickle.dumps(HOSTILE, 2), "names '(__builtin__|builtins).print'"),
+    (pickle.dumps(HOSTILE, 4), 'holds SHORT_BINUNICODE|holds FRAME'),
     (b'\x80\x02)r\xff\xff\xff\xff.', 'holds LONG_BINPUT'),
 ])
 def test_only_what_is_there_is_believed(exported, rezip, change, message):

@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from mmcls_repmlp.checkpoints import newest_checkpoint, read_checkpoint
+from mmcls_repmlp.errors import CheckpointError
+
+
+def test_a_folder_stands_for_its_newest(tmp_path):
+    for name in ('epoch_9.pth', 'epoch_10.pth', 'best_epoch_11.pth'):
+        torch.save({'a': name}, tmp_path / name)
+    assert newest_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+    assert read_checkpoint(tmp_path) == {'a': 'epoch_10.pth'}
+
+
+@pytest.mark.parametrize('source',
+                         ['a.pth', 'https://example.com/', 'no/such/folder'])
+def test_all_else_is_what_it_is(source):
+    assert newest_checkpoint(source) == source
+
+
+def test_a_folder_without_any(tmp_path):
+    for job in (newest_checkpoint, read_checkpoint):
+        with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
+            job(tmp_path)

@@ -1,0 +1,50 @@
+"""Programs as tests run them: tools in this process, others beside it."""
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.helpers import ROOT
+
+TOOLS = ROOT / 'tools'
+
+
+def call(name: str, *argv: Any) -> int:
+    """Call a tool's main in this process."""
+    spec = importlib.util.spec_from_file_location('tool', TOOLS / name)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.main([str(arg) for arg in argv])
+
+
+def run(*command: Any,
+        cwd: Path | str = '/',
+        **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, somewhere else, on one core."""
+    return subprocess.run([str(word) for word in command],
+                          capture_output=True,
+                          text=True,
+                          env={
+                              **os.environ, 'PYTHON': sys.executable,
+                              'OMP_NUM_THREADS': '1',
+                              **env
+                          },
+                          cwd=cwd)
+
+
+def run_python(*arguments: Any,
+               **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python as :func:`run` runs a command."""
+    return run(sys.executable, *arguments, **options)
+
+
+def free_port() -> str:
+    """Find a port that no program listens at."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
