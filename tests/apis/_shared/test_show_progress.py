@@ -72,6 +72,33 @@ def test_iterations_are_counted_where_there_are_no_epochs(
                       re.MULTILINE) == ['1/2', '2/2']
 
 
+def test_an_early_stop_is_told_and_can_be_resumed(project, work_dir, capsys):
+    epochs = {'train_cfg.max_epochs': 3}
+    hook = dict(
+        type='EarlyStoppingHook',
+        monitor='accuracy/top1',
+        patience=1,
+        min_delta=101)
+    train(
+        project.config,
+        work_dir,
+        cfg_options={
+            **epochs, 'custom_hooks': [hook]
+        },
+        verbose=False)
+    said = capsys.readouterr().out
+    assert re.search(r'^trained in [\d:]+, stopped early after epoch 2/3$',
+                     said, re.MULTILINE)
+    train(
+        project.config,
+        work_dir,
+        resume='auto',
+        cfg_options=epochs,
+        verbose=False)
+    said = capsys.readouterr().out
+    assert 'epoch 3/3, loss' in said and 'stopped early' not in said
+
+
 def test_a_test_is_told_in_lines(project, work_dir, capsys, terminal):
     results = run_test(
         project.config, project.trained, work_dir=work_dir, verbose=False)
