@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -17,6 +18,7 @@ from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.errors import ConfigError, shortened
 from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
 
+from .claimed_size import check_claimed_size, pairs
 from .config import change_config, read_config
 
 # What testing, merging, exporting and drawing read. Hooks, folders to write
@@ -80,13 +82,16 @@ def config_for(config: str | Path | None,
     checkpoint = newest_checkpoint(checkpoint)
     if config is not None:
         return Named(read_config(config, options), checkpoint, config)
-    cfg = recorded_config(meta_of(read_checkpoint(checkpoint)), checkpoint)
+    content = read_checkpoint(checkpoint)
+    cfg = recorded_config(meta_of(content), checkpoint)
     folder = Path(checkpoint).parent
     # Where models are shared, it may be closed.
     if not str(checkpoint).startswith(WEB) and os.access(folder, os.W_OK):
         cfg.work_dir = str(folder)
-    return Named(
-        change_config(cfg, checkpoint, options), checkpoint, checkpoint)
+    change_config(cfg, checkpoint, options)
+    with _refused(checkpoint):
+        check_claimed_size(cfg, content)
+    return Named(cfg, checkpoint, checkpoint)
 
 
 def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
@@ -107,7 +112,7 @@ def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
     if not isinstance(text, str):
         raise ConfigError(f'checkpoint {str(source)!r} carries no config: '
                           'name one before it')
-    try:
+    with _refused(source):
         if len(text) > _LONGEST:
             raise ValueError(f'it is longer than {_LONGEST:,} characters')
         settings = {
@@ -115,17 +120,24 @@ def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
             for key, value in _settings(text).items() if key in _KEPT
         }
         _check_backbone(settings)
-        for key, value in _pairs(settings):
+        for key, value in pairs(settings):
             _check_value(key, value)
         for loader in _LOADERS:
             _check_local(settings.get(loader))
-    except (SyntaxError, ValueError, TypeError, RecursionError,
+    return Config(settings)
+
+
+@contextmanager
+def _refused(source: str | Path) -> Iterator[None]:
+    """Say of which checkpoint a config is no use, and what to do."""
+    try:
+        yield
+    except (SyntaxError, ValueError, TypeError, RuntimeError, OverflowError,
             MemoryError) as error:
         reason = shortened(str(error) or type(error).__name__, _SHOWN * 2)
         raise ConfigError(
             f'the config that checkpoint {str(source)!r} carries is not used '
             f'({reason}): name a config before it') from error
-    return Config(settings)
 
 
 def _settings(text: str) -> dict[str, Any]:
@@ -179,19 +191,6 @@ def _check_backbone(settings: Mapping[str, Any]) -> None:
         raise ValueError('its backbone is none of this package')
 
 
-def _pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every key with its value, and values of lists, at any depth."""
-    if isinstance(settings, Mapping):
-        items: Iterable[tuple[Any, Any]] = settings.items()
-    elif isinstance(settings, (list, tuple)):
-        items = ((None, value) for value in settings)
-    else:
-        return
-    for key, value in items:
-        yield key, value
-        yield from _pairs(value)
-
-
 def _check_value(key: Any, value: Any) -> None:
     if key == 'type' and (str(value).endswith(_NEVER)
                           or not _is_of(value, (_OURS, *_OTHERS))):
@@ -208,7 +207,7 @@ def _check_value(key: Any, value: Any) -> None:
 
 
 def _check_local(loader: Any) -> None:
-    for _, value in _pairs(loader):
+    for _, value in pairs(loader):
         if isinstance(value, str) and _ADDRESS in value:
             raise ValueError(f'its data are at {shortened(value, _SHOWN)!r}, '
                              'not on the disk')

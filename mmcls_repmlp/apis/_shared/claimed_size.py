@@ -1,0 +1,65 @@
+"""How large a model a checkpoint's own config claims, before it is built."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from torch import Tensor
+
+from .model import build_on_meta
+
+# Settings that count blocks, as no shape of a weight does.
+_COUNTS = ('depth', 'depths')
+# Either form of a model has fewer than twice the values of the other.
+_MOST = 2
+
+
+def check_claimed_size(cfg: Config, content: Any) -> None:
+    """Refuse a model much larger than the checkpoint that its config is from.
+
+    Before it takes memory: the config is a few letters, the model that it
+    describes may be of any size.
+
+    Args:
+        cfg: The config.
+        content: What the checkpoint holds, weights included.
+
+    Raises:
+        ValueError: If the model is larger, or cannot be built.
+    """
+    sizes = [
+        value.numel() for _, value in pairs(content)
+        if isinstance(value, Tensor)
+    ]
+    for key, value in pairs(cfg.model):
+        count = (
+            _sum(value) if key in _COUNTS else
+            len(value) if isinstance(value, (list, tuple)) else 0)
+        if count > len(sizes):
+            raise ValueError(f'its model has {count:,} parts, the file '
+                             f'{len(sizes):,} weights')
+    claimed = sum(weight.numel()
+                  for weight in build_on_meta(cfg).state_dict().values())
+    if claimed > _MOST * sum(sizes):
+        raise ValueError(f'its model has {claimed:,} values, the file '
+                         f'{sum(sizes):,}')
+
+
+def pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every key with its value, and values of lists, at any depth."""
+    if isinstance(settings, Mapping):
+        yield from _each(settings.items())
+    elif isinstance(settings, (list, tuple)):
+        yield from _each((None, value) for value in settings)
+
+
+def _each(items: Any) -> Iterator[tuple[Any, Any]]:
+    for key, value in items:
+        yield key, value
+        yield from pairs(value)
+
+
+def _sum(value: Any) -> int:
+    values = value if isinstance(value, (list, tuple)) else (value, )
+    return sum(number for number in values if isinstance(number, int))
