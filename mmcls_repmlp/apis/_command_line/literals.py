@@ -1,4 +1,4 @@
-"""Dictionaries on the command line, which mmengine does not read."""
+"""Values written as in a config, read and never run."""
 from __future__ import annotations
 
 import ast
@@ -6,7 +6,10 @@ from typing import Any
 
 
 def holds_dictionary(text: str) -> bool:
-    """Say whether a value is a dictionary, or a list that begins with one."""
+    """Say whether a value is a dictionary, or a list that begins with one.
+
+    mmengine reads all others on the command line, and none of these.
+    """
     return text.lstrip('\'"[( ').startswith(('dict(', '{'))
 
 
@@ -24,21 +27,38 @@ def read_literal(text: str) -> Any:
         ValueError: If it is anything else.
     """
     try:
-        tree = ast.parse(text.strip('\'" '), mode='eval')
-        return ast.literal_eval(_DictCalls().visit(tree))
+        return literal(ast.parse(text.strip('\'" '), mode='eval').body)
     except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(str(error)) from error
 
 
+def literal(node: ast.expr) -> Any:
+    """Compute what literals and calls of ``dict`` stand for, only.
+
+    Raises:
+        ValueError: If there is anything else.
+    """
+    return ast.literal_eval(_DictCalls().visit(node))
+
+
 class _DictCalls(ast.NodeTransformer):
-    """Writes ``dict(key=value)`` as a literal."""
+    """Writes ``dict({'a-b': 1}, key=value)`` as a literal."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Replace a call, if it is such a one."""
         self.generic_visit(node)
-        names = [keyword.arg for keyword in node.keywords]
+        keys: list[ast.expr | None] = []
+        values: list[ast.expr] = []
+        for part in node.args:
+            if not isinstance(part, ast.Dict):
+                return node
+            keys += part.keys
+            values += part.values
+        for keyword in node.keywords:
+            name = keyword.arg
+            keys.append(None if name is None else ast.Constant(name))
+            values.append(keyword.value)
         if (not isinstance(node.func, ast.Name) or node.func.id != 'dict'
-                or node.args or None in names):
+                or None in keys):
             return node
-        return ast.Dict([ast.Constant(name) for name in names],
-                        [keyword.value for keyword in node.keywords])
+        return ast.Dict(keys, values)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.registry import root as mmengine_registries
 
+from mmcls_repmlp.apis._command_line.literals import literal
 from mmcls_repmlp.checkpoints import (meta_of, newest_checkpoint,
                                       read_checkpoint)
 from mmcls_repmlp.checkpoints.download import WEB
@@ -146,41 +147,8 @@ def _settings(text: str) -> dict[str, Any]:
         if not (isinstance(statement, ast.Assign) and len(statement.targets)
                 == 1 and isinstance(statement.targets[0], ast.Name)):
             raise ValueError(f'line {statement.lineno} sets no single name')
-        found[statement.targets[0].id] = _value(statement.value)
+        found[statement.targets[0].id] = literal(statement.value)
     return found
-
-
-def _value(node: ast.expr) -> Any:
-    """Compute what literals and calls of ``dict`` stand for, only."""
-    if _calls_dict(node):
-        return {
-            **{
-                key: value
-                for part in node.args
-                for key, value in _value(part).items()
-            },
-            **{
-                keyword.arg: _value(keyword.value)
-                for keyword in node.keywords
-            }
-        }
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            ast.literal_eval(key): _value(value)
-            for key, value in zip(node.keys, node.values) if key is not None
-        }
-    if isinstance(node, (ast.List, ast.Tuple)):
-        values = map(_value, node.elts)
-        return [*values] if isinstance(node, ast.List) else tuple(values)
-    return ast.literal_eval(node)
-
-
-def _calls_dict(node: ast.expr) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call) and isinstance(
-        node.func, ast.Name) and node.func.id == 'dict' and all(
-            isinstance(part, ast.Dict)
-            for part in node.args) and all(keyword.arg is not None
-                                           for keyword in node.keywords)
 
 
 def _check_backbone(settings: Mapping[str, Any]) -> None:
