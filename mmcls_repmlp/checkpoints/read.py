@@ -85,7 +85,7 @@ def _explained(error: Exception, source: str | Path) -> CheckpointError:
             f"its entry 'model' ({shortened(foreign[0], 40)})")
     if Path(source).suffix in _CONFIGS:
         return CheckpointError(f'{shown(source)} is a config and no '
-                               'checkpoint: name the checkpoint after it')
+                               'checkpoint: name a .pth file')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])
     return CheckpointError(

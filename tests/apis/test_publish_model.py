@@ -132,7 +132,7 @@ def test_what_does_not_read_back_is_not_kept(project, tmp_path, monkeypatch):
     [('no.pth', 'a.pth', "'no.pth' does not exist"),
      (None, 'a.onnx', 'wrong suffix.*.pth or .pt'),
      (None, 'file/a.pth', 'no folder that you may write to'),
-     ('config', 'a.pth', 'cannot be read, it is none')])
+     ('config', 'a.pth', 'is a config and no checkpoint')])
 def test_wrong_arguments(project, tmp_path, src, dst, message):
     (tmp_path / 'file').write_text('')
     src = {None: project.trained, 'config': project.config}.get(src, src)
