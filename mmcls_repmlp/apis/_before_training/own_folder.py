@@ -12,6 +12,8 @@ from mmcls_repmlp.apis._shared.progress import say
 from mmcls_repmlp.errors import ConfigError, UserError, option, some
 from mmcls_repmlp.image_files import is_hidden
 
+from .head_width import fit_head
+
 _TRAIN, _VAL, _TEST = 'train', 'val', 'test'
 _SPELLED = {
     'train': _TRAIN,
@@ -33,8 +35,8 @@ def use_folder(cfg: Config,
     """Let a config train on a folder of photos, and count its classes.
 
     Args:
-        cfg: The config; its data sets, and the number of classes of its head,
-            are changed. Its work folder is set.
+        cfg: The config; its data sets, and the number of classes and the
+            width of its head, are changed. Its work folder is set.
         folder: With ``train``, and perhaps ``val`` and ``test``, of one
             subfolder for each class, also spelled ``Train`` or
             ``validation``; or with these subfolders themselves. Without
@@ -79,6 +81,7 @@ def use_folder(cfg: Config,
     for phase, (prefix, part) in places.items():
         _point(cfg, phase, folder, prefix, part)
     _count_classes(cfg, len(classes))
+    fit_head(cfg, options or ())
     how = (f'a fifth of each class of {str(train)!r} is held out to validate'
            if split else f'{str(folder / parts[_VAL])!r} is used to validate')
     say(f'{len(classes)} classes ({some(classes)}); {how}')

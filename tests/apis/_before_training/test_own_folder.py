@@ -188,7 +188,6 @@ def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, tmp_path):
                 img_size=32,
                 out_indices=(2, ),
                 _delete_=True),
-            'model.head.in_channels': 32,
             'train_dataloader.num_workers': 0,
             'val_dataloader.num_workers': 0,
             'test_dataloader.num_workers': 0,
