@@ -265,7 +265,10 @@ def test_ctrl_c_ends_with_130(model_file, image):
     time.sleep(.1)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, 'predict.py: stopped\n')
+    assert process.returncode == 130
+    # From 2.14 on, torch warns of .pt files before.
+    assert error.endswith('predict.py: stopped\n')
+    assert 'Traceback' not in error
 
 
 def test_the_module_needs_nothing_heavy():
