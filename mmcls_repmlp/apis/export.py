@@ -88,18 +88,7 @@ def export_checkpoint(config: str | Path | None,
     check_export(out, force)
     checkpoint = newest_checkpoint(checkpoint)
     check_writable(out, force, checkpoint)
-    reason = _WITHOUT.get((Path(out).suffix, precision))
-    if reason:
-        raise UserError(f'{Path(out).suffix} cannot be written in '
-                        f'{precision}: {reason}')
-    if (precision == INT8) != (calibrate is not None):
-        raise UserError(f'{option("precision", INT8)} and '
-                        f'{option("calibrate", "FOLDER")} go together: '
-                        'give both or none')
-    _check_opset(Path(out).suffix, precision, opset)
-    if calibrate is not None and not Path(calibrate).is_dir():
-        raise UserError(f'{option("calibrate", calibrate)} is no folder: name '
-                        'one of images, in subfolders')
+    _check_request(Path(out).suffix, precision, calibrate, opset)
     cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
     report(f'[1/3] reading {checkpoint}')
     model, raw = fill_model(cfg, checkpoint, either_form=True, key=key)
@@ -123,6 +112,22 @@ def export_checkpoint(config: str | Path | None,
             }, force, report)
     return _write_float(wrapper, model, cfg, out, input_shape, precision, card,
                         force, report, opset)
+
+
+def _check_request(suffix: str, precision: str, calibrate: str | Path | None,
+                   opset: int | None) -> None:
+    """Refuse what does not go together, before anything is read."""
+    reason = _WITHOUT.get((suffix, precision))
+    if reason:
+        raise UserError(f'{suffix} cannot be written in {precision}: {reason}')
+    if (precision == INT8) != (calibrate is not None):
+        raise UserError(f'{option("precision", INT8)} and '
+                        f'{option("calibrate", "FOLDER")} go together: '
+                        'give both or none')
+    _check_opset(suffix, precision, opset)
+    if calibrate is not None and not Path(calibrate).is_dir():
+        raise UserError(f'{option("calibrate", calibrate)} is no folder: name '
+                        'one of images, in subfolders')
 
 
 def _check_opset(suffix: str, precision: str, opset: int | None) -> None:

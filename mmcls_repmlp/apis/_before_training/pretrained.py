@@ -12,6 +12,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmcls_repmlp.apis._shared.settings import pairs
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
 from mmcls_repmlp.errors import CheckpointError, ConfigError
@@ -80,15 +81,10 @@ def check_pretrained(model: BaseModel,
 
 def _pretrained(cfg: Any) -> Iterator[Any]:
     """Find every Pretrained in a config, however deep it lies."""
-    if isinstance(cfg, Mapping):
-        if str(cfg.get('type')).split('.')[-1] == 'Pretrained':
-            yield cfg
-            return
-        cfg = cfg.values()
-    elif not isinstance(cfg, (list, tuple)):
-        return
-    for value in cfg:
-        yield from _pretrained(value)
+    for _, value in pairs([cfg]):
+        if isinstance(value, Mapping) and str(
+                value.get('type')).split('.')[-1] == 'Pretrained':
+            yield value
 
 
 def _below(prefix: str | None,

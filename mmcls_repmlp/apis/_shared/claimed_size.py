@@ -1,13 +1,13 @@
 """How large a model a checkpoint's own config claims, before it is built."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor
 
 from .model import build_on_meta
+from .settings import pairs
 
 # Settings that count blocks, as no shape of a weight does.
 _COUNTS = ('depth', 'depths')
@@ -44,20 +44,6 @@ def check_claimed_size(cfg: Config, content: Any) -> None:
     if claimed > _MOST * sum(sizes):
         raise ValueError(f'its model has {claimed:,} values, the file '
                          f'{sum(sizes):,}')
-
-
-def pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every key with its value, and values of lists, at any depth."""
-    if isinstance(settings, Mapping):
-        yield from _each(settings.items())
-    elif isinstance(settings, (list, tuple)):
-        yield from _each((None, value) for value in settings)
-
-
-def _each(items: Any) -> Iterator[tuple[Any, Any]]:
-    for key, value in items:
-        yield key, value
-        yield from pairs(value)
 
 
 def _sum(value: Any) -> int:

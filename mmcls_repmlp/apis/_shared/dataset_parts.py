@@ -1,13 +1,15 @@
 """Data sets: what they are made of, and what is not read."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
 from mmcls_repmlp.errors import ConfigError
+
+from .settings import pairs
 
 # Kinds of files that mmengine reads by running what they say. It takes for
 # the kind what follows the last dot, or all of a name without any.
@@ -65,17 +67,13 @@ def check_annotation_files(dataset: Any) -> None:
         ConfigError: If one names a pickle or YAML file as ``ann_file``, or
             under another key that ends so.
     """
-    if isinstance(dataset, Mapping):
-        for key, path in dataset.items():
-            if str(key).endswith('_file') and isinstance(
-                    path,
-                (str,
-                 PurePath)) and str(path).split('.')[-1].lower() in _RUN_CODE:
-                raise ConfigError(
-                    f'{key} {str(path)!r} is not read, because a file of that '
-                    'kind can run code: write the annotations as .json or '
-                    '.txt')
-        dataset = list(dataset.values())
-    if isinstance(dataset, Sequence) and not isinstance(dataset, str):
-        for value in dataset:
-            check_annotation_files(value)
+    for key, path in pairs(dataset):
+        if str(key).endswith('_file') and isinstance(
+                path, (str, PurePath)) and _kind(path) in _RUN_CODE:
+            raise ConfigError(
+                f'{key} {str(path)!r} is not read, because a file of that '
+                'kind can run code: write the annotations as .json or .txt')
+
+
+def _kind(path: str | PurePath) -> str:
+    return str(path).split('.')[-1].lower()

@@ -19,8 +19,9 @@ from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.errors import ConfigError, shortened
 from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
 
-from .claimed_size import check_claimed_size, pairs
+from .claimed_size import check_claimed_size
 from .config import change_config, read_config
+from .settings import pairs
 
 # What testing, merging, exporting and drawing read. Hooks, folders to write
 # to and the like are for the training that is over.
@@ -45,7 +46,12 @@ _NEVER = ('TimmClassifier', 'HuggingFaceClassifier', 'TIMMBackbone', 'RefCOCO')
 _READERS = ('backend_args', 'file_client_args')
 _DISK: tuple[Any, ...] = (None, {}, {'backend': 'disk'}, {'backend': 'local'})
 _ADDRESS = '://'
-_LOADERS = ('test_dataloader', 'val_dataloader')
+# All but the model, whose size its weights tell.
+_OF_DATA = tuple(key for key in _KEPT if key not in ('default_scope', 'model'))
+# No image, batch or repetition needs more; seeds are no size, and classes are
+# as many as there are.
+_LARGEST = 16_384
+_LIMITS = {'seed': float('inf'), 'num_classes': 1_000_000}
 _LONGEST = 1_000_000
 _MOST_WORKERS = 256
 _SHOWN = 60
@@ -123,8 +129,8 @@ def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
         _check_backbone(settings)
         for key, value in pairs(settings):
             _check_value(key, value)
-        for loader in _LOADERS:
-            _check_local(settings.get(loader))
+        for name in _OF_DATA:
+            _check_data(settings.get(name))
     return Config(settings)
 
 
@@ -174,11 +180,16 @@ def _check_value(key: Any, value: Any) -> None:
     raise ValueError(fault.format(shortened(repr(value), _SHOWN)))
 
 
-def _check_local(loader: Any) -> None:
-    for _, value in pairs(loader):
+def _check_data(settings: Any) -> None:
+    """Refuse data from elsewhere, and what would take all memory or time."""
+    for key, value in pairs(settings):
         if isinstance(value, str) and _ADDRESS in value:
             raise ValueError(f'its data are at {shortened(value, _SHOWN)!r}, '
                              'not on the disk')
+        limit = _LIMITS.get(key, _LARGEST)
+        if isinstance(value, (int, float)) and abs(value) > limit:
+            raise ValueError(f'its data ask for {value:,}, which is more than '
+                             f'{limit:,}')
 
 
 def _is_of(name: Any, packages: tuple[str, ...]) -> bool:

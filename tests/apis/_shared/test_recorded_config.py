@@ -133,6 +133,15 @@ def test_every_kind_of_value_is_read_as_it_was_written():
         (loading("data_root='s3://photos'"), "its data are at 's3://photos'"),
         (f"{MODEL.format('')}val_dataloader = dict(num_workers=10000)",
          'it loads data by 10000 processes'),
+        # Would take all memory or time.
+        (f"{MODEL.format('')}test_dataloader = dict(dataset=dict("
+         "type='RepeatDataset', times=1000000000))",
+         'its data ask for 1,000,000,000, which is more than 16,384'),
+        (loading('scale=(16, 1e9)'), 'its data ask for 1,000,000,000.0'),
+        (f"{MODEL.format('')}data_preprocessor = dict("
+         'pad_size_divisor=16385)', 'its data ask for 16,385'),
+        (f"{MODEL.format('')}data_preprocessor = dict(num_classes=1000001)",
+         'its data ask for 1,000,001, which is more than 1,000,000'),
         ('x = 1\n' * 200_000, 'longer than 1,000,000 characters'),
     ])
 def test_what_is_not_plain_data_of_ours_is_refused(text, reason):
@@ -144,7 +153,8 @@ def test_what_is_not_plain_data_of_ours_is_refused(text, reason):
 
 @pytest.mark.parametrize('option', [
     'file_client_args=None', "backend_args=dict(backend='local')",
-    "file_client_args=dict(backend='disk')", "data_root='a:b//c'"
+    "file_client_args=dict(backend='disk')", "data_root='a:b//c'",
+    'scale=16384', f'seed={2**40}', 'num_classes=21843'
 ])
 def test_data_on_the_disk_are_read(option):
     read = recorded_config(dict(cfg=loading(option)), 'a.pth')
