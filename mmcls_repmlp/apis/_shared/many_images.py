@@ -5,19 +5,19 @@ Programs without the host use this too, so that nothing heavy is imported.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 from mmcls_repmlp.errors import JobFailedError, UserError, option
 
 from .classified import Classified
+from .progress import Progress, warn
 
 T = TypeVar('T')
 BATCH_SIZE, TOP = 16, 5
 _NAMED = 3
-_PAUSE = 30.  # seconds between lines where no bar can be drawn
 
 # What a batch gives: for each image its classes, or why there are none.
 Outcome = list[tuple[str, float]] | JobFailedError
@@ -66,18 +66,20 @@ def classify_many(images: Sequence[Path],
     done: list[Classified] = []
     skipped: list[tuple[Path, JobFailedError]] = []
     # Lines of results on a terminal are a sign of life themselves.
-    show = _Count(len(images), out is not None or not sys.stdout.isatty())
-    for image, outcome in _outcomes(images, prepare, run, batch_size):
-        if isinstance(outcome, JobFailedError):
-            skipped.append((image, outcome))
-            if len(images) > 1:
-                show.say(f'skipped: {outcome}')
-        elif out is None:
-            report(f'{printable(str(image))}: {in_words(outcome)}')
-        else:
-            done.append(Classified(image, outcome))
-        show.count()
-    show.end()
+    shown = out is not None or not sys.stdout.isatty()
+    with (Progress('classifying', len(images))
+          if shown else nullcontext()) as progress:
+        for image, outcome in _outcomes(images, prepare, run, batch_size):
+            if isinstance(outcome, JobFailedError):
+                skipped.append((image, outcome))
+                if len(images) > 1:
+                    warn(printable(f'skipped: {outcome}'))
+            elif out is None:
+                report(f'{printable(str(image))}: {in_words(outcome)}')
+            else:
+                done.append(Classified(image, outcome))
+            if progress is not None:
+                progress.advance()
     if out is not None and done:
         # Here alone: what it needs is not everywhere where files are run.
         from .results import write_results
@@ -124,30 +126,3 @@ def _failure(skipped: Sequence[tuple[Path, JobFailedError]],
     return JobFailedError(
         f'{len(skipped)} of {count} images were skipped, as each line above '
         f'says why: {names}' + (f' and {more} more' if more > 0 else ''))
-
-
-class _Count:
-    """How many of the images are done, on stderr."""
-
-    def __init__(self, total: int, shown: bool) -> None:
-        self.total, self.done = total, 0
-        self.drawn = shown and total > 1 and sys.stderr.isatty()
-        self.due = time.monotonic() + _PAUSE if shown else float('inf')
-
-    def count(self) -> None:
-        self.done += 1
-        text = f'{self.done} of {self.total} images'
-        if self.drawn:
-            print(f'\r{text}', end='', file=sys.stderr, flush=True)
-        elif time.monotonic() >= self.due:
-            self.due = time.monotonic() + _PAUSE
-            print(text, file=sys.stderr, flush=True)
-
-    def say(self, line: str) -> None:
-        print(
-            ('\r\033[K' if self.drawn else '') + printable(line),
-            file=sys.stderr)
-
-    def end(self) -> None:
-        if self.drawn:
-            print(file=sys.stderr)

@@ -1,4 +1,7 @@
-"""How far a job is: a bar on a terminal, elsewhere a line now and then."""
+"""How far a job is: a bar on a terminal, elsewhere a line now and then.
+
+Programs without the host use this too, so that nothing heavy is imported.
+"""
 from __future__ import annotations
 
 import sys
@@ -7,9 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
-
-from mmengine.dist import is_main_process
+from typing import Any, TextIO, TypeVar
 
 _T = TypeVar('_T')
 # Between two lines; who waits should hear something every minute, and a log
@@ -42,7 +43,7 @@ class Progress:
         self.bar: Any = None
         self.task: Any = None
         self.over = threading.Event()
-        if is_main_process():
+        if _is_first():
             self._show()
 
     def __enter__(self) -> Progress:
@@ -150,15 +151,31 @@ def say(text: str) -> None:
 
     A reader that went away ends no job.
     """
+    _print(text, sys.stdout)
+
+
+def warn(text: str) -> None:
+    """Print a line on stderr, as :func:`say` does on stdout."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
     bar = _active[0].bar if _active else None
     for progress in _active:
         progress.heard = time.monotonic()
     with suppress(OSError):
-        if bar is not None and sys.stdout.isatty():
+        if bar is not None and stream.isatty():
             bar.console.print(
                 text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, flush=True)
+            print(text, file=stream, flush=True)
+
+
+def _is_first() -> bool:
+    """Say whether this is the first, or only, process of a job."""
+    dist: Any = sys.modules.get('torch.distributed')
+    return (dist is None or not dist.is_available()
+            or not dist.is_initialized() or dist.get_rank() == 0)
 
 
 def _clock(seconds: float) -> str:

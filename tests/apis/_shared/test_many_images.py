@@ -1,4 +1,3 @@
-import io
 import json
 import sys
 from pathlib import Path
@@ -75,30 +74,18 @@ def test_no_table_of_nothing(run, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-class Screen(io.StringIO):
-
-    def isatty(self):
-        return True
-
-
-def test_a_terminal_shows_how_far_it_is(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, 'stderr', Screen())
-    classify_many(IMAGES[:2], prepare, run, out=tmp_path / 'a.csv')
-    assert sys.stderr.getvalue() == '\r1 of 2 images\r2 of 2 images\n'
-    # Where lines of results are on the screen already, nothing runs in.
-    monkeypatch.setattr(sys, 'stdout', Screen())
-    monkeypatch.setattr(sys, 'stderr', Screen())
-    classify_many(IMAGES[:2], prepare, run)
-    assert not sys.stderr.getvalue()
+def test_a_terminal_shows_how_far_it_is(run, tmp_path, terminal):
+    with pytest.raises(JobFailedError):
+        classify_many(IMAGES, prepare, run, out=tmp_path / 'a.csv')
+    drawn = terminal.getvalue()
+    assert '7/7, ' in drawn and ' images/s' in drawn
+    assert drawn.index('skipped: 2.png') < drawn.rindex('classifying')
 
 
-def test_elsewhere_lines_come_by_time(run, tmp_path, monkeypatch, capsys):
-    clock = iter(range(0, 1000, 11))  # a second image at 22 s, a third at 33
-    monkeypatch.setattr('time.monotonic', lambda: next(clock))
-    classify_many(IMAGES[4:5] * 7, prepare, run, out=tmp_path / 'a.csv')
-    assert capsys.readouterr().err.splitlines() == [
-        '3 of 7 images', '6 of 7 images'
-    ]
+def test_nothing_is_drawn_between_lines_of_results(run, terminal, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', terminal)
+    classify_many(IMAGES[:2], prepare, run, report=lambda line: None)
+    assert not terminal.getvalue()
 
 
 @pytest.mark.parametrize('numbers', [(0, 5), (16, 0), (-1, 5)])

@@ -107,7 +107,8 @@ def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):
 
 
 def test_other_processes_are_silent(hasty, monkeypatch, capsys, terminal):
-    monkeypatch.setattr(module, 'is_main_process', lambda: False)
+    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
+    monkeypatch.setattr('torch.distributed.get_rank', lambda: 1)
     with Progress('testing', 2) as progress:
         progress.advance()
         time.sleep(0.2)
