@@ -71,9 +71,9 @@ def confusion_matrix(config: str | Path | None,
     if out is not None:
         check_suffix(out, _SUFFIXES, 'a matrix')
         check_writable(out, force)
-    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
+    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
     loader_config(cfg, 'test')
-    model = fill_model(cfg, checkpoint, device, key=key)[0]
+    model = fill_model(cfg, checkpoint, device, key=key, content=content)[0]
     loader = open_loader(cfg, 'test')
     match_classes(loader.dataset, model.class_names, model)
     matrix = _count(model, loader)

@@ -89,9 +89,10 @@ def export_checkpoint(config: str | Path | None,
     checkpoint = newest_checkpoint(checkpoint)
     check_writable(out, force, checkpoint)
     _check_request(Path(out).suffix, precision, calibrate, opset)
-    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
+    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
     report(f'[1/3] reading {checkpoint}')
-    model, raw = fill_model(cfg, checkpoint, either_form=True, key=key)
+    model, raw = fill_model(
+        cfg, checkpoint, either_form=True, key=key, content=content)
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
     report('[2/3] folding everything that folds')

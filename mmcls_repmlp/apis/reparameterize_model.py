@@ -73,10 +73,10 @@ def reparameterize_checkpoint(
     """
     src = newest_checkpoint(src)
     _check_targets(config, src, dst, deploy_cfg, force)
-    cfg, src, name = config_for(config, src, cfg_options)
+    cfg, src, name, checkpoint = config_for(config, src, cfg_options)
     _check_training_form(cfg, name)
     report(f'[1/5] reading {src}')
-    checkpoint = read_checkpoint(src)
+    checkpoint = checkpoint or read_checkpoint(src)
     state_dict = state_dict_of(checkpoint, src, key)
     report('[2/5] building the model and loading the checkpoint strictly')
     model = build_model(cfg)

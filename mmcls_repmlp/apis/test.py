@@ -92,7 +92,8 @@ def test(config: str | Path | None,
             usable.
         ImageError: If an image cannot be read.
     """
-    cfg, checkpoint, config = config_for(config, checkpoint, cfg_options)
+    cfg, checkpoint, config, content = config_for(config, checkpoint,
+                                                  cfg_options)
     if cfg.get('test_dataloader') is None:
         raise UserError(f'config {str(config)!r} has no test_dataloader')
     if out is not None:
@@ -106,7 +107,7 @@ def test(config: str | Path | None,
         cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
         cfg.visualizer.setdefault('vis_backends',
                                   [dict(type='LocalVisBackend')])
-    content = read_checkpoint(checkpoint)
+    content = content or read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint, key)
     set_work_dir(cfg, config, work_dir)
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly

@@ -59,14 +59,14 @@ def verify_pairs(config: str | Path | None,
     if out is not None:
         check_suffix(out, ('.png', ), 'the curve')
         check_writable(out, force)
-    cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
+    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
     loader = loader_config(cfg, 'test')
     if folder is not None:
         loader.dataset = dict(
             type='CustomDataset',
             data_root=str(folder),
             pipeline=loader.dataset.pipeline)
-    model = fill_model(cfg, checkpoint, device, key=key)[0]
+    model = fill_model(cfg, checkpoint, device, key=key, content=content)[0]
     found = verify(*_embed(model, cfg), max_pairs)
     report(_describe(found))
     if out is not None:

@@ -62,9 +62,11 @@ class Classifier:
                  device: str = 'cpu',
                  key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None) -> None:
-        cfg, checkpoint, _ = config_for(config, checkpoint, cfg_options)
+        cfg, checkpoint, _, content = config_for(config, checkpoint,
+                                                 cfg_options)
         dataset = loader_config(cfg, 'test').dataset
-        self.model, content = fill_model(cfg, checkpoint, device, key=key)
+        self.model, content = fill_model(
+            cfg, checkpoint, device, key=key, content=content)
         self.names = class_names(content) or _classes_of(dataset)
         # Data sets that hold pixels, such as CIFAR10, hold RGB.
         self.reads_file = (

@@ -94,7 +94,8 @@ def fill_model(cfg: Config,
                checkpoint: str | Path,
                device: str = 'cpu',
                either_form: bool = False,
-               key: str | None = None) -> tuple[BaseModel, Any]:
+               key: str | None = None,
+               content: Any = None) -> tuple[BaseModel, Any]:
     """Build the model of a config that has been read, and fill it.
 
     Args:
@@ -105,6 +106,7 @@ def fill_model(cfg: Config,
             training or deploy, whatever the config says. Defaults to False.
         key: Entry of the checkpoint that holds the weights. Defaults to the
             only one.
+        content: What the checkpoint holds. Defaults to None: it is read.
 
     Returns:
         The model in eval mode, with the ``class_names`` that the checkpoint
@@ -113,7 +115,7 @@ def fill_model(cfg: Config,
     Raises:
         UserError: If something is not usable, or does not fit.
     """
-    content = read_checkpoint(checkpoint)
+    content = content or read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint, key)
     if either_form and isinstance(cfg.model.get('backbone'), Mapping):
         cfg.model.backbone.deploy = is_merged(weights)

@@ -64,10 +64,13 @@ class Named(NamedTuple):
         cfg: The config.
         checkpoint: Path or URL of the checkpoint.
         name: What the config is called by: its path, or the checkpoint's.
+        content: What the checkpoint holds, if it was read for its config; or
+            None.
     """
     cfg: Config
     checkpoint: str | Path
     name: str | Path
+    content: Any = None
 
 
 def config_for(config: str | Path | None,
@@ -98,7 +101,7 @@ def config_for(config: str | Path | None,
     change_config(cfg, checkpoint, options)
     with _refused(checkpoint):
         check_claimed_size(cfg, content)
-    return Named(cfg, checkpoint, checkpoint)
+    return Named(cfg, checkpoint, checkpoint, content)
 
 
 def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:

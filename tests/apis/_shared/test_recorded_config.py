@@ -5,9 +5,17 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmcls_repmlp.apis import reparameterize_model as reparameterize_job
+from mmcls_repmlp.apis import test as test_job
+from mmcls_repmlp.apis._shared import model
+from mmcls_repmlp.apis._shared import recorded_config as recorded
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.recorded_config import (config_for,
                                                        recorded_config)
+from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
+from mmcls_repmlp.apis.export import export_checkpoint
+from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.checkpoints import meta_of, read_checkpoint
 from mmcls_repmlp.errors import CheckpointError, ConfigError
 from tests.helpers import ROOT, code_making
@@ -27,7 +35,7 @@ def text_of(path):
 
 
 def test_the_trainings_own_config_is_read_again(project):
-    cfg, checkpoint, name = config_for(None, project.trained)
+    cfg, checkpoint, name, content = config_for(None, project.trained)
     named = read_config(project.config)
     assert checkpoint == name == project.trained
     for key in ('model', 'data_preprocessor', 'test_dataloader',
@@ -36,6 +44,7 @@ def test_the_trainings_own_config_is_read_again(project):
             cfg[key].pop('pin_memory')
         assert cfg[key] == named[key], key
     assert cfg.work_dir == str(project.work_dir)
+    assert content['meta'] and config_for(project.config, name).content is None
     assert not {'default_hooks', 'custom_hooks', 'load_from'} & {*cfg}
 
 
@@ -189,3 +198,26 @@ def test_what_merging_writes_carries_its_own_form(project, tmp_path):
     trained = copy.deepcopy(config_for(None, project.trained).cfg.model)
     trained.backbone.deploy = True
     assert cfg.model == trained
+
+
+@pytest.mark.parametrize(
+    'job', [
+        lambda source, out: run_test(None, source, work_dir=out),
+        lambda source, out: confusion_matrix(None, source, report=str),
+        lambda source, out: export_checkpoint(
+            None, source, f'{out}.pt', report=str),
+        lambda source, out: reparameterize_checkpoint(
+            None, source, f'{out}.pth', report=str),
+    ],
+    ids=['test', 'confusion_matrix', 'export', 'reparameterize'])
+def test_a_checkpoint_is_read_once(project, tmp_path, monkeypatch, job):
+    opened = []
+
+    def read(source):
+        opened.append(source)
+        return read_checkpoint(source)
+
+    for module in (recorded, model, test_job, reparameterize_job):
+        monkeypatch.setattr(module, 'read_checkpoint', read)
+    job(project.trained, tmp_path / 'a')
+    assert opened == [project.trained]
