@@ -1,6 +1,7 @@
 import errno
 import hashlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -10,15 +11,11 @@ from mmcls_repmlp.checkpoints.download import cached_path, fetch
 from mmcls_repmlp.errors import CheckpointError
 
 
-def hashed(content):
-    return f'/net-{hashlib.sha256(content).hexdigest()[:8]}.pth'
-
-
-def test_a_file_is_fetched_once(web):
-    address = web.put('/a.pth', b'weights')
-    for _ in range(2):
-        path = local_file(address)
-        assert path.name == 'a.pth' and path.read_bytes() == b'weights'
+def test_of_those_who_ask_together_one_fetches(web):
+    address = web.put('/a.pth', bytes(10**6))
+    with ThreadPoolExecutor() as threads:
+        path, = {*threads.map(local_file, [address] * 4)}
+    assert path.name == 'a.pth' and path.read_bytes() == bytes(10**6)
     assert web.asked == ['/a.pth']
 
 
@@ -33,9 +30,7 @@ def test_addresses_that_end_alike_are_kept_apart(web):
 def test_a_download_that_breaks_off_is_not_kept(web):
     address = web.put('/a.pth', b'0123456789')
     web.cut_off.add('/a.pth')
-    with pytest.raises(
-            CheckpointError, match='cut off after 5 of 10 bytes|'
-            'IncompleteRead'):
+    with pytest.raises(CheckpointError, match='after 5 of 10|IncompleteRead'):
         fetch(address)
     assert not cached_path(address).exists()
     web.cut_off.clear()
@@ -43,17 +38,17 @@ def test_a_download_that_breaks_off_is_not_kept(web):
 
 
 def test_a_hash_in_the_name_is_held_against_the_file(web):
-    good, name = b'good', hashed(b'good')
+    name = f'/net-{hashlib.sha256(b"good").hexdigest()[:8]}.pth'
     address = web.put(name, b'evil')
     with pytest.raises(CheckpointError, match='another hash than its name'):
         fetch(address)
     assert not cached_path(address).exists()
-    web.put(name, good)
+    web.put(name, b'good')
     path = fetch(address)
     # Where other programs keep it too; what they left is not believed.
     assert path.parent.name == 'checkpoints'
     path.write_bytes(b'evil')
-    assert fetch(address).read_bytes() == good
+    assert fetch(address).read_bytes() == b'good'
     assert web.asked == [name] * 3
 
 
@@ -64,11 +59,8 @@ def test_a_date_in_the_name_is_no_hash(web, date):
 
 
 def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
-
-    def full(source, file):
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    monkeypatch.setattr('shutil.copyfileobj', full)
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr('shutil.copyfileobj', Mock(side_effect=full))
     address = web.put('/a.pth', b'x')
     with pytest.raises(OSError, match='No space left'):
         fetch(address)
@@ -79,32 +71,15 @@ def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
     'address',
     ['{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth'])
 def test_what_cannot_be_fetched(web, address):
-    address = address.format(web=web.address)
     with pytest.raises(
-            CheckpointError, match='cannot be fetched .*: check the '
-            'address') as error:
-        read_checkpoint(address)
+            CheckpointError, match='not be fetched .*: check the a') as error:
+        read_checkpoint(address.format(web=web.address))
     assert len(str(error.value)) < 300
-
-
-def test_processes_that_start_together_fetch_once(web):
-    address = web.put('/a.pth', bytes(10**6))
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(fetch(address)))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and web.asked == ['/a.pth']
 
 
 def test_names_that_are_none(web):
     web.put('/%C3%BC%20b.pth?download=1', b'x')
     for path in ('/', '/..%2f..%2fa.pth', '/ü%20b.pth?download=1'):
-        address = web.put(path, b'x')
-        path = fetch(address)
+        path = fetch(web.put(path, b'x'))
         assert path.read_bytes() == b'x'
         assert str(path).startswith(torch.hub.get_dir())

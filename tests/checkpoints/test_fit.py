@@ -20,7 +20,6 @@ def test_strict_loading_fills_the_model():
     (lambda w: w.update(new=torch.ones(1)), '1 unexpected: new'),
     (lambda w: w.update({'final_norm.weight': torch.ones(3)}),
      r'1 mis-shaped: final_norm.weight \(model \(32,\), checkpoint \(3,\)\)'),
-    (lambda w: w.clear() or w.update(x=torch.ones(1)), 'another architecture'),
     (lambda w: w.update({'final_norm.weight': torch.ones(32).long()}),
      r'integers where .*1 not floating-point: final_norm.weight'),
 ])
@@ -35,7 +34,6 @@ def test_strict_loading_is_all_or_nothing(change, message):
 def test_a_message_stays_short_whatever_the_names_are():
     model = random_model(RepMLPNet, **TINY_CFG)
     weights = {f'{i}' * 10_000: torch.ones(1) for i in range(9)}
-    with pytest.raises(CheckpointError) as error:
+    with pytest.raises(CheckpointError, match='check arch') as error:
         check_fit(model, weights, 'folder/' * 50 + 'a.pth')
     assert len(str(error.value)) <= 300
-    assert 'another architecture: check arch' in str(error.value)

@@ -5,25 +5,21 @@ from mmcls_repmlp.checkpoints import class_names, classes_meta, meta_of
 
 
 @pytest.mark.parametrize('meta', [
-    dict(dataset_meta=dict(classes=('a', 'b'))),
-    dict(dataset_meta=dict(classes=['a', 'b']), CLASSES=('x', )),
-    dict(classes=['a', 'b'], dataset_meta={}),
-    dict(CLASSES=('a', 'b'))
+    dict(dataset_meta=dict(classes=('1', '0.5'))),
+    dict(dataset_meta=dict(classes=['1', '0.5']), CLASSES=('x', )),
+    dict(classes=[1, 0.5], dataset_meta={}),
+    dict(CLASSES=('1', '0.5'))
 ])
 def test_classes_are_found_wherever_they_stand(meta):
-    assert class_names(dict(meta=meta)) == ('a', 'b')
+    assert class_names(dict(meta=meta)) == ('1', '0.5')
 
 
-def test_classes_may_be_numbers():
-    assert class_names(dict(meta=dict(classes=[1, 0.5]))) == ('1', '0.5')
-
-
-@pytest.mark.parametrize('checkpoint', [{},
-                                        dict(weight=torch.ones(1)),
-                                        dict(meta=None),
-                                        dict(meta={}),
-                                        dict(meta=dict(dataset_meta=None)),
-                                        torch.ones(1)])
+@pytest.mark.parametrize('checkpoint', [
+    torch.ones(1), {},
+    dict(weight=torch.ones(1)),
+    *(dict(meta=meta) for meta in (None, {}, dict(dataset_meta=None),
+                                   dict(classes='ab'), dict(classes=[None])))
+])
 def test_checkpoints_that_do_not_say(checkpoint):
     assert class_names(checkpoint) == ()
     assert classes_meta(checkpoint) == {}

@@ -9,13 +9,13 @@ from mmcls_repmlp.models import ARCH_ZOO, resolve_arch
 from tests.helpers import DATA, TINY, classifier_cfg
 
 
-def weights_of(deploy=False, num_classes=7, **backbone):
+def weights_of(arch=TINY, img_size=32, **backbone):
     """State dict of a classifier, on the meta device."""
-    arch = resolve_arch(backbone['arch'])
-    cfg = dict(type='RepMLPNet', out_indices=-1, deploy=deploy, **backbone)
+    cfg = dict(type='RepMLPNet', arch=arch, img_size=img_size, out_indices=-1)
+    cfg.update(backbone)
+    channels = resolve_arch(arch).channels[-1]
     with torch.device('meta'):
-        return MODELS.build(
-            classifier_cfg(cfg, num_classes, arch.channels[-1])).state_dict()
+        return MODELS.build(classifier_cfg(cfg, 7, channels)).state_dict()
 
 
 @pytest.mark.parametrize('deploy', [False, True])
@@ -25,7 +25,7 @@ def weights_of(deploy=False, num_classes=7, **backbone):
                                                     ('l', 256, 'L256'),
                                                     (TINY, 32, 'custom 32')])
 def test_arch_and_size_follow_from_shapes(arch, size, name, deploy):
-    found = recognize(weights_of(deploy, arch=arch, img_size=size))
+    found = recognize(weights_of(arch, size, deploy=deploy))
     assert found.name == name
     assert found.arch == resolve_arch(arch)
     assert found.img_size == (size, size)
@@ -35,33 +35,28 @@ def test_arch_and_size_follow_from_shapes(arch, size, name, deploy):
     assert found.kernels == (() if deploy else (1, 3))
 
 
-def test_the_config_builds_what_the_weights_fill():
-    cfg = dict(
-        arch=TINY,
+@pytest.mark.parametrize('deploy', [False, True])
+def test_the_config_builds_what_the_weights_fill(deploy):
+    weights = weights_of(
         img_size=(32, 48),
         in_channels=5,
         patch_size=2,
-        reparam_conv_kernels=(3, 5))
-    for deploy in (False, True):
-        weights = weights_of(deploy, **cfg)
-        found = recognize(weights, (32, 48))
-        with torch.device('meta'):
-            check_fit(MODELS.build(found.classifier()), weights, 'weights')
+        reparam_conv_kernels=(3, 5),
+        deploy=deploy)
+    found = recognize(weights, (32, 48))
+    with torch.device('meta'):
+        check_fit(MODELS.build(found.classifier()), weights, 'weights')
 
 
 def test_patches_that_are_not_square():
-    found = recognize(
-        weights_of(arch=TINY, img_size=(16, 32), patch_size=(2, 4)))
+    found = recognize(weights_of(img_size=(16, 32), patch_size=(2, 4)))
     assert found.img_size == (16, 32) and found.patch_size == (2, 4)
     assert found.name == 'custom 16x32'
 
 
 def test_a_model_without_head():
-    weights = {
-        key: value
-        for key, value in weights_of(arch=TINY, img_size=32).items()
-        if not key.startswith('head.')
-    }
+    weights = weights_of()
+    del weights['head.fc.weight'], weights['head.fc.bias']
     found = recognize(weights)
     assert found.num_classes is None
     assert 'head' not in found.classifier()
@@ -81,34 +76,30 @@ def test_the_official_oracles(name, size):
     assert found.num_classes == cfg['num_class']
 
 
-@pytest.mark.parametrize(
-    ('damage', 'size', 'message'),
-    [(lambda w: w.clear(), None, "fc3.weight' is missing"),
-     (lambda w: w.pop('backbone.stages.1.0.norm1.weight'), None,
-      "'backbone.stages.1.0.norm1.weight' is missing"),
-     (lambda w: w.pop('backbone.patch_embed.projection.weight'), None,
-      "projection.weight' is missing"),
-     (lambda w: w.update({
-         'backbone.stages.1.0.repmlp_block.gp.conv1.conv.'
-         'weight': torch.ones(5, 16, 1, 1)
-     }), None, r'gates of \[8, 5, 8\] units for \[8, 16, 32\] channels'),
-     (lambda w: w.update({
-         'backbone.stages.0.0.repmlp_block.fc3.weight': torch
-         .ones(1, device='meta').expand(32, 32, 1, 1)
-     }), None,
-      'partitions of 32 positions are not square: pass option `img_size='),
-     (lambda w: None, (48, 48), 'partitions of 64 positions, images of 48x48 '
-      'give 144'),
-     (lambda w: w.update({'backbone.stages.1.0.norm1.weight': torch.ones(3)}),
-      None, '4 sharesets do not divide'),
-     (lambda w:
-      w.update({'backbone.stages.1.0.repmlp_block.fc3.weight': torch.ones(
-          ())}), None, 'those of no RepMLPNet')])
-def test_what_contradicts_itself_is_refused(damage, size, message):
-    weights = dict(weights_of(arch=TINY, img_size=32))
-    damage(weights)
+@pytest.mark.parametrize(('name', 'shape', 'message'), [
+    ('stages.1.0.norm1.weight', None, r'stages\.1.*norm1.weight. is missing'),
+    ('patch_embed.projection.weight', None, "projection.weight' is missing"),
+    ('stages.1.0.repmlp_block.gp.conv1.conv.weight',
+     (5, 16, 1, 1), r'gates of \[8, 5, 8\] units for \[8, 16, 32\] channels'),
+    ('stages.0.0.repmlp_block.fc3.weight', (32, 32, 1, 1),
+     'partitions of 32 positions are not square: pass option `img_size='),
+    ('stages.1.0.norm1.weight', (3, ), '4 sharesets do not divide'),
+    ('stages.1.0.repmlp_block.fc3.weight', (), 'those of no RepMLPNet'),
+])
+def test_what_contradicts_itself_is_refused(name, shape, message):
+    weights = weights_of()
+    del weights[f'backbone.{name}']
+    if shape is not None:
+        weights[f'backbone.{name}'] = torch.empty(shape, device='meta')
     with pytest.raises(CheckpointError, match=message):
-        recognize(weights, size)
+        recognize(weights)
+
+
+def test_no_weights_and_another_size_are_refused():
+    with pytest.raises(CheckpointError, match="fc3.weight' is missing"):
+        recognize({})
+    with pytest.raises(CheckpointError, match='of 64 .* of 48x48 give 144'):
+        recognize(weights_of(), (48, 48))
 
 
 def test_published_variants_differ():

@@ -12,18 +12,14 @@ WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
 
 def test_written_checkpoint_is_read_back_and_nothing_else_is_left(tmp_path):
     path = tmp_path / 'new' / 'folder' / 'a.pth'
-    write_checkpoint(dict(state_dict=WEIGHTS), path)
-    assert read_checkpoint(path)['state_dict'].keys() == WEIGHTS.keys()
-    assert os.listdir(path.parent) == ['a.pth']
-
-
-def test_written_file_has_usual_permissions(tmp_path):
     umask = os.umask(0o022)
     try:
-        write_checkpoint(WEIGHTS, tmp_path / 'a.pth')
+        write_checkpoint(WEIGHTS, path)
     finally:
         os.umask(umask)
-    assert stat.S_IMODE((tmp_path / 'a.pth').stat().st_mode) == 0o644
+    assert read_checkpoint(path).keys() == WEIGHTS.keys()
+    assert os.listdir(path.parent) == ['a.pth']
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_files_are_replaced_only_by_force(tmp_path):
@@ -34,8 +30,5 @@ def test_files_are_replaced_only_by_force(tmp_path):
     assert path.read_text() == 'precious'
     write_checkpoint(WEIGHTS, path, force=True)
     assert read_checkpoint(path).keys() == WEIGHTS.keys()
-
-
-def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(UserError, match='is a folder'):
         write_checkpoint(WEIGHTS, tmp_path, force=True)
