@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 import torch
 
@@ -6,16 +8,13 @@ from mmcls_repmlp.deploy.locality import locality, repmlp_blocks
 from tests.helpers import TINY_CFG, assert_same, random_model
 
 H, W, S = 5, 4, 2
-BLOCK = dict(channels=4, path_h=H, path_w=W, num_sharesets=S)
-EVERYWHERE = [(y, x) for y in range(H) for x in range(W)]
+EVERYWHERE = [*product(range(H), range(W))]
 
 
 def block(kernels=(1, 3), **cfg):
+    sizes = dict(channels=4, path_h=H, path_w=W, num_sharesets=S)
     return random_model(
-        RepMLPBlock, reparam_conv_kernels=kernels, **{
-            **BLOCK,
-            **cfg
-        })
+        RepMLPBlock, reparam_conv_kernels=kernels, **sizes, **cfg)
 
 
 def scale(norm, shareset):
@@ -25,24 +24,16 @@ def scale(norm, shareset):
 
 
 def by_loops(model, position, shareset):
-    """The maps before and after, entry by entry."""
-    fc3 = model.fc3.weight.view(S, H, W, H, W)[shareset]
-    before = torch.zeros(H, W, dtype=torch.double)
-    after = torch.zeros(H, W, dtype=torch.double)
-    for y in range(H):
-        for x in range(W):
-            before[y,
-                   x] = fc3[(*position, y, x)] * scale(model.fc3_bn, shareset)
-            after[y, x] = before[y, x]
-            for k, branch in zip(model.reparam_conv_kernels,
-                                 model.local_branches):
-                row = y - position[0] + k // 2
-                column = x - position[1] + k // 2
-                if 0 <= row < k and 0 <= column < k:
-                    after[y,
-                          x] += branch.conv.weight[shareset, 0, row,
-                                                   column] * scale(
-                                                       branch.norm, shareset)
+    """The maps before and after, the latter entry by entry."""
+    fc3 = model.fc3.weight.view(S, H, W, H, W)[(shareset, *position)]
+    before = fc3 * scale(model.fc3_bn, shareset)
+    after = before.clone()
+    for (y, x), branch in product(EVERYWHERE, model.local_branches):
+        kernel = branch.conv.weight[shareset, 0]
+        k = len(kernel)
+        row, column = y - position[0] + k // 2, x - position[1] + k // 2
+        if 0 <= row < k and 0 <= column < k:
+            after[y, x] += kernel[row, column] * scale(branch.norm, shareset)
     return before, after
 
 
@@ -55,7 +46,6 @@ def test_after_is_before_with_the_kernels_placed_on_the_output(
     for position in EVERYWHERE:
         found = locality(model, position, shareset)
         before, after = by_loops(model, position, shareset)
-        assert found.before.dtype == torch.double
         assert_same(found.before, before)
         assert_same(found.after, after)
         # All that changes lies in the window, and all of that does change.
@@ -69,25 +59,12 @@ def test_after_is_what_the_deploy_form_computes_with():
     found = locality(model, (1, 2), 1)
     assert not model.deploy
     model.switch_to_deploy()
-    row = model.fc3.weight.view(S, H, W, H, W)[1, 1, 2]
-    assert_same(found.after, row)
+    assert_same(found.after, model.fc3.weight.view(S, H, W, H, W)[1, 1, 2])
 
 
-def test_float32_is_read_in_float64():
+def test_the_centre_of_the_first_shareset_in_float64_is_the_default():
     found = locality(block().float())
     assert found.before.dtype == found.after.dtype == torch.double
-
-
-def test_windows_are_cut_at_the_edges():
-    model = block((3, ))
-    assert locality(model, (0, 0)).window == (slice(0, 2), slice(0, 2))
-    assert locality(model, (2, 2)).window == (slice(1, 4), slice(1, 4))
-    assert locality(model, (4, 3)).window == (slice(3, 5), slice(2, 4))
-    assert locality(block((9, ))).window == (slice(0, 5), slice(0, 4))
-
-
-def test_the_centre_of_the_first_shareset_is_the_default():
-    found = locality(block())
     assert (found.position, found.shareset) == ((2, 2), 0)
     assert found.kernel_size == 3
 
