@@ -1,5 +1,6 @@
 """A tiny model in every format, for readers to be attacked with."""
 import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,14 +10,20 @@ from torch import nn
 
 from mmcls_repmlp.deploy.exported.export_model import export_model
 from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
+from mmcls_repmlp.deploy.exported.load_exported import load_exported
 
 SHAPE = (3, 8, 8)
 
 
 class Exported(NamedTuple):
-    folder: object
+    folder: Path
     images: np.ndarray
     expected: np.ndarray
+
+    def check(self, path, **how):
+        """Load a file and hold what it computes against the model."""
+        actual = load_exported(path, **how)(self.images)
+        np.testing.assert_allclose(actual, self.expected, atol=1e-5)
 
 
 @pytest.fixture(scope='session')
@@ -36,22 +43,21 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture
-def rezip(tmp_path):
-    """Copy an archive with members replaced, changed or added."""
+def rezip(exported, tmp_path):
+    """Copy one of these with members replaced, changed or added."""
 
-    def copy(source, changes):
-        target = tmp_path / source.name
-        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target,
-                                                             'w') as new:
+    def copy(name, changes):
+        with zipfile.ZipFile(exported.folder / name) as old:
             members = {
-                name.partition('/')[2]: old.read(name)
-                for name in old.namelist()
+                member.partition('/')[2]: old.read(member)
+                for member in old.namelist()
             }
-            for name, change in changes.items():
-                members[name] = change(
-                    members[name]) if callable(change) else change
-            for name, data in members.items():
-                new.writestr(f'm/{name}', data)
-        return target
+        for member, change in changes.items():
+            members[member] = change(
+                members[member]) if callable(change) else change
+        with zipfile.ZipFile(tmp_path / name, 'w') as new:
+            for member, data in members.items():
+                new.writestr(f'm/{member}', data)
+        return tmp_path / name
 
     return copy

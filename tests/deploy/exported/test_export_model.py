@@ -1,8 +1,6 @@
 import copy
-import shutil
-import subprocess
-import sys
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import onnx
@@ -12,13 +10,16 @@ from torch import nn
 
 from mmcls_repmlp import fuse_for_inference
 from mmcls_repmlp.deploy.exported import export_model as export
-from mmcls_repmlp.deploy.exported.export_model import export_model
+from mmcls_repmlp.deploy.exported.card import check_parts
+from mmcls_repmlp.deploy.exported.export_model import (export_model,
+                                                       put_in_place)
 from mmcls_repmlp.deploy.exported.export_wrapper import ExportWrapper
 from mmcls_repmlp.deploy.exported.load_exported import RUNTIMES, load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.files import move_into_place
 from mmcls_repmlp.host import build_classifier
-from tests.helpers import TINY_CFG, classifier_cfg, random_model
+from tests.helpers import (TINY_CFG, TINY_RESNET_CFG, classifier_cfg,
+                           random_model)
 
 SMALL = (3, 8, 8)
 CARD = dict(
@@ -32,12 +33,6 @@ CARD = dict(
     pipeline='none')
 
 
-def build(**cfg):
-    backbone = dict(TINY_CFG, type='RepMLPNet', **cfg)
-    model = random_model(lambda: build_classifier(classifier_cfg(backbone)))
-    return ExportWrapper(fuse_for_inference(model).float())
-
-
 def small(seed=0, scale=1.):
     """A model that is written in no time."""
     torch.manual_seed(seed)
@@ -48,109 +43,91 @@ def small(seed=0, scale=1.):
     return ExportWrapper(model.requires_grad_(False))
 
 
-@pytest.fixture(scope='module')
-def pairs(tmp_path_factory):
-    """Two small models of two parts each, ``0.xml`` and ``1.xml``."""
-    folder = tmp_path_factory.mktemp('pairs')
-    for seed in (0, 1):
-        export_model(small(seed), folder / f'{seed}.xml', SMALL)
-    return folder
+def fused(channels=32, **backbone):
+    cfg = classifier_cfg(backbone, in_channels=channels)
+    model = random_model(lambda: build_classifier(cfg))
+    return ExportWrapper(fuse_for_inference(model).float())
 
 
-def files(folder):
-    return {path.name for path in folder.iterdir()}
+def raw():
+    return ExportWrapper(small().model, [100.] * 3, [50.] * 3), SMALL
 
 
-@pytest.mark.parametrize('suffix', RUNTIMES)
-@pytest.mark.parametrize('raw', [False, True])
-def test_written_file_computes_the_same_on_any_batch(tmp_path, suffix, raw):
-    wrapper, shape = (small(), SMALL) if raw else (build(), (3, 32, 32))
-    if raw:
-        wrapper = ExportWrapper(wrapper.model, [100.] * 3, [50.] * 3)
-    path = tmp_path / f'model{suffix}'
-    assert export_model(wrapper, path, shape) < 1e-4
-    run = load_exported(path, exact=True)
-    images = torch.randint(256, (7, *shape), dtype=torch.uint8)
-    images = images if raw else images.float() / 128 - 1
-    expected = wrapper(images).numpy()
-    np.testing.assert_allclose(
-        run(images.numpy()), expected, atol=1e-4 * np.abs(expected).max())
-    assert files(tmp_path) == {path.name} | ({'model.bin'}
-                                             if suffix == '.xml' else set())
+def net():
+    return fused(type='RepMLPNet', **TINY_CFG), (3, 32, 32)
 
 
-@pytest.mark.parametrize('suffix', ['.onnx', '.pt'])
-def test_padding_is_part_of_the_file(tmp_path, suffix):
-    shape = (3, 40, 50)
+def padded():
     arch = dict(channels=(8, 32), depths=(1, 1), sharesets_nums=(1, 4))
-    wrapper = build(arch=arch, out_indices=1, pad_to_multiple=True)
+    backbone = dict(TINY_CFG, arch=arch, out_indices=1, pad_to_multiple=True)
+    return fused(type='RepMLPNet', **backbone), (3, 40, 50)
+
+
+def resnet():
+    return fused(64, type='RepMLPResNet', **TINY_RESNET_CFG), (3, 64, 64)
+
+
+@pytest.mark.parametrize(('suffix', 'build'), [
+    *product(RUNTIMES, (raw, net)), ('.onnx', padded), ('.pt', padded),
+    ('.onnx', resnet)
+])
+def test_written_file_computes_the_same_on_any_batch(tmp_path, suffix, build):
+    wrapper, shape = build()
     path = tmp_path / f'model{suffix}'
     assert export_model(wrapper, path, shape) < 1e-4
-    images = torch.rand(3, *shape)
+    images = torch.randint(256, (7, *shape), dtype=torch.uint8)
+    images = images if wrapper.raw else images.float() / 128 - 1
     expected = wrapper(images).numpy()
     np.testing.assert_allclose(
         load_exported(path, exact=True)(images.numpy()),
         expected,
         atol=1e-4 * np.abs(expected).max())
+    assert {*tmp_path.iterdir()} - {path.with_suffix('.bin')} == {path}
 
 
-@pytest.mark.parametrize('suffix', ['.xml', '.pt'])  # of two parts and one
-def test_a_file_that_differs_is_not_left(tmp_path, suffix, monkeypatch):
-    write = export.WRITERS[suffix]
-    monkeypatch.setitem(
-        export.WRITERS, suffix,
-        lambda model, path, shape: write(small(1), path, shape))
+def test_a_file_that_differs_is_not_left(tmp_path, monkeypatch):
+    write = export.WRITERS['.pt']
+    monkeypatch.setitem(export.WRITERS, '.pt',
+                        lambda model, *to: write(small(1), *to))
     with pytest.raises(JobFailedError, match='differs .* nothing was written'):
-        export_model(small(), tmp_path / f'model{suffix}', SMALL)
-    assert files(tmp_path) == set()
+        export_model(small(), tmp_path / 'a.pt', SMALL)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_undefined_outputs_are_no_agreement(tmp_path):
-    model = small()
-    with torch.no_grad():
-        model.model[-1].weight[0, 0] = float('nan')
+    model = small(scale=float('nan'))
     with pytest.raises(JobFailedError, match='the model itself gives NaN'):
-        export_model(model, tmp_path / 'model.pt', SMALL)
-    assert files(tmp_path) == set()
+        export_model(model, tmp_path / 'a.pt', SMALL)
+    assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize(('name', 'there'), [('a.pt', 'a.pt'),
-                                             ('a.xml', 'a.xml'),
-                                             ('a.xml', 'a.bin'),
-                                             ('a.onnx', 'a.onnx.data'),
-                                             ('a.pt2', 'a.pt2.json')])
-def test_files_are_replaced_only_by_force(tmp_path, name, there):
-    (tmp_path / there).write_text('precious')
+@pytest.mark.parametrize('there', ['a.xml', 'a.bin', 'a.xml.json'])
+def test_files_are_replaced_only_by_force(tmp_path, there):
+    path = tmp_path / there
+    path.write_text('precious')
     with pytest.raises(UserError, match=f"{there}' exists.*force=True"):
-        export_model(small(), tmp_path / name, SMALL)
-    assert (tmp_path / there).read_text() == 'precious'
-    assert files(tmp_path) == {there}
+        export_model(small(), tmp_path / 'a.xml', SMALL)
+    assert path.read_text() == 'precious' and [*tmp_path.iterdir()] == [path]
 
 
 def test_force_replaces_what_is_there(tmp_path):
-    parts = {'a.bin', 'a.xml', 'a.xml.json'}
+    parts = {tmp_path / name for name in ('a.bin', 'a.xml', 'a.xml.json')}
     for part in parts:
-        (tmp_path / part).write_text('precious')
+        part.write_text('precious')
     export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=CARD)
-    assert files(tmp_path) == parts
+    assert {*tmp_path.iterdir()} == parts
     load_exported(tmp_path / 'a.xml')
 
 
 @pytest.mark.parametrize('moved', range(4))
-def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, pairs,
-                                             moved):
+def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
+    old, new = tmp_path / 'old' / 'a.xml', tmp_path / 'new' / 'a.xml'
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_text(f'{path}')
+        path.with_suffix('.bin').write_text(f'weights of {path}')
     path = tmp_path / 'a.xml'
-    images = np.ones((1, *SMALL), np.float32)
-    written = iter((0, 1))
-
-    def write(model, path, shape):
-        seed = next(written)
-        for part in (path, path.with_suffix('.bin')):
-            shutil.copy(pairs / f'{seed}{part.suffix}', part)
-
-    monkeypatch.setitem(export.WRITERS, '.xml', write)
-    export_model(small(0), path, SMALL, card=CARD)
-    before = load_exported(path, exact=True)(images)
+    put_in_place(old, path, CARD)
     left = iter(range(moved))
 
     def move(source, target):
@@ -160,70 +137,59 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, pairs,
 
     monkeypatch.setattr(export, 'move_into_place', move)
     with suppress(KeyboardInterrupt):
-        export_model(small(1), path, SMALL, force=True, card=CARD)
+        put_in_place(new, path, CARD, force=True)
     if moved in (1, 2):
         with pytest.raises(UserError, match='is not what the card'):
-            load_exported(path)
+            check_parts(path)
     else:
-        after = load_exported(path, exact=True)(images)
-        assert (after == before).all() == (moved == 0)
+        check_parts(path)
+        assert path.read_text() == f'{new if moved else old}'
 
 
-def test_what_a_kill_leaves_goes_with_the_next_export(tmp_path):
-    code = ('import os, signal\n'
-            'from mmcls_repmlp.files import scratch_folder\n'
-            f'with scratch_folder({str(tmp_path)!r}):\n'
-            '    os.kill(os.getpid(), signal.SIGKILL)')
-    subprocess.run([sys.executable, '-c', code], cwd=tmp_path)
-    assert len(files(tmp_path)) == 1
-    export_model(small(), tmp_path / 'a.pt', SMALL)
-    assert files(tmp_path) == {'a.pt'}
-
-
-def test_dimensions_have_names(tmp_path):
-    export_model(small(), tmp_path / 'a.onnx', SMALL)
-    graph = onnx.load(tmp_path / 'a.onnx').graph
+def test_dimensions_have_names(exported):
+    graph = onnx.load(exported.folder / 'm.onnx').graph
     sizes = [[
         size.dim_param or size.dim_value
         for size in value.type.tensor_type.shape.dim
     ] for value in (*graph.input, *graph.output)]
-    assert sizes == [['batch', *SMALL], ['batch', 4]]
+    assert sizes == [['batch', *SMALL], ['batch', 5]]
 
 
 def test_an_opset_that_torch_cannot_write_is_none(tmp_path):
     with pytest.raises(JobFailedError, match='in opset 13, only in 18'):
         export_model(small(), tmp_path / 'a.onnx', SMALL, opset=13)
-    assert not files(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2', '.pt'])
 def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
-    model = small(scale=30.)
+    model, path = small(scale=30.), tmp_path / f'a{suffix}'
     half = ExportWrapper(copy.deepcopy(model.model).half())
-    export_model(half, tmp_path / f'a{suffix}', SMALL, reference=model)
     real = [
-        np.ones((3, *SMALL), np.float32),
-        np.full((2, *SMALL), 1e4, np.float32)
+        np.full((size, *SMALL), x, np.float32)
+        for size, x in ((3, 1), (2, 1e4))
     ]
     with pytest.raises(
             JobFailedError,
-            match='2 of 13 images give NaN or '
-            'infinity in fp16 .* overflow, as fp16 ends at 65504, '
-            'so export with option `precision=bf16` or fp32'):
-        export_model(
-            half, tmp_path / f'b{suffix}', SMALL, images=real, reference=model)
-    assert files(tmp_path) == {f'a{suffix}'}
-    out = load_exported(tmp_path / f'a{suffix}')(real[0])
-    assert out.dtype == np.float32
+            match='2 of 13 images give NaN or infinity in fp16 .* overflow, '
+            'as fp16 ends at 65504, so export with option `precision=bf16`'):
+        export_model(half, path, SMALL, images=real, reference=model)
+    assert not [*tmp_path.iterdir()]
+    export_model(half, path, SMALL, reference=model)
+    assert load_exported(path)(real[0]).dtype == np.float32
 
 
 def test_half_precision_is_held_against_the_float_model(tmp_path):
+    half = ExportWrapper(small(0).model.half())
     with pytest.raises(JobFailedError, match='differs from the model'):
-        export_model(
-            ExportWrapper(small(0).model.half()),
-            tmp_path / 'a.pt',
-            SMALL,
-            reference=small(1))
+        export_model(half, tmp_path / 'a.pt', SMALL, reference=small(1))
+
+
+def test_bfloat16_is_written_where_there_is_any(tmp_path):
+    path = tmp_path / 'a.pt2'
+    export_model(ExportWrapper(small().model.bfloat16()), path, SMALL)
+    out = load_exported(path)(np.ones((2, *SMALL), np.float32))
+    assert out.dtype == np.float32
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
@@ -234,13 +200,6 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(export.WRITERS, '.pt', write)
     with pytest.raises(JobFailedError, match=r'as .pt: .* \(first second\)'):
         export_model(small(), tmp_path / 'a.pt', SMALL)
-
-
-def test_bfloat16_is_written_where_there_is_any(tmp_path):
-    half = ExportWrapper(small().model.bfloat16())
-    export_model(half, tmp_path / 'a.pt2', SMALL)
-    out = load_exported(tmp_path / 'a.pt2')(np.ones((2, *SMALL), np.float32))
-    assert out.dtype == np.float32
 
 
 def test_unknown_formats_are_refused(tmp_path):

@@ -11,49 +11,48 @@ def external(location):
     return tensor
 
 
-def facts(model):
-    return sorted((kind, bytes(value).decode())
-                  for kind, value in walk(model.SerializeToString()))
+def constant(location):
+    return helper.make_node('Constant', [], ['c'], value=external(location))
+
+
+def graph(*nodes, **tensors):
+    return helper.make_graph(nodes, 'g', [], [], **tensors)
+
+
+def facts(data):
+    return [(kind, bytes(value).decode()) for kind, value in walk(data)]
 
 
 def test_references_are_found_wherever_they_can_stand():
-
-    def constant(name):
-        return helper.make_node('Constant', [], ['c'], value=external(name))
-
-    inner = helper.make_graph([constant('branch')], 'g', [], [])
+    branch = graph(constant('branch'))
+    node = helper.make_node(
+        'If', ['x'], ['y'], 'n', '', 'odd', then_branch=branch)
     sparse = onnx.SparseTensorProto(
         values=external('values'), indices=external('indices'))
-    graph = helper.make_graph([
-        helper.make_node('If', ['x'], ['y'], then_branch=inner, domain='odd')
-    ],
-                              'g', [], [],
-                              initializer=[external('initializer')],
-                              sparse_initializer=[sparse])
+    function = helper.make_function('f', 'f', [], ['c'],
+                                    [constant('function')], [])
     model = helper.make_model(
-        graph,
-        functions=[
-            helper.make_function('f', 'f', [], ['c'], [constant('function')],
-                                 [])
-        ])
+        graph(
+            node,
+            initializer=[external('initializer')],
+            sparse_initializer=[sparse]),
+        functions=[function])
     model.training_info.add().initialization.CopyFrom(
-        helper.make_graph([], 'g', [], [], [external('training')]))
-    assert facts(model) == [(
-        'domain', 'odd'
-    ), *(('location', name) for name in sorted(
-        ['branch', 'values', 'indices', 'initializer', 'function', 'training'])
-         )]
+        graph(initializer=[external('training')]))
+    assert sorted(facts(model.SerializeToString())) == [
+        ('domain', 'odd'), *(('location', name)
+                             for name in ('branch', 'function', 'indices',
+                                          'initializer', 'training', 'values'))
+    ]
 
 
 def test_both_of_two_graphs_are_visited():
     # A parser merges them.
-    models = [
+    one, other = (
         helper.make_model(
-            helper.make_graph([], 'g', [], [], [external(name)]))
-        for name in 'ab'
-    ]
-    data = b''.join(m.SerializeToString() for m in models)
-    assert [bytes(value) for _, value in walk(data)] == [b'a', b'b']
+            graph(initializer=[external(name)])).SerializeToString()
+        for name in 'ab')
+    assert facts(one + other) == [('location', 'a'), ('location', 'b')]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,6 @@ def other_class(data):
     (pickle.dumps(HOSTILE, 4), 'holds SHORT_BINUNICODE|holds FRAME'),
     (b'\x80\x02)r\xff\xff\xff\xff.', 'holds LONG_BINPUT'),
 ])
-def test_only_what_is_there_is_believed(exported, rezip, change, message):
-    path = rezip(exported.folder / 'm.pt', {'data.pkl': change})
+def test_only_what_is_there_is_believed(rezip, change, message):
     with pytest.raises(UserError, match=message):
-        load_exported(path)
+        load_exported(rezip('m.pt', {'data.pkl': change}))
