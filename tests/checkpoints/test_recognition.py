@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -18,62 +20,40 @@ def weights_of(arch=TINY, img_size=32, **backbone):
         return MODELS.build(classifier_cfg(cfg, 7, channels)).state_dict()
 
 
-@pytest.mark.parametrize('deploy', [False, True])
-@pytest.mark.parametrize(('arch', 'size', 'name'), [('t', 224, 'T224'),
-                                                    ('b', 256, 'B256'),
-                                                    ('d', 256, 'D256'),
-                                                    ('l', 256, 'L256'),
-                                                    (TINY, 32, 'custom 32')])
-def test_arch_and_size_follow_from_shapes(arch, size, name, deploy):
-    found = recognize(weights_of(arch, size, deploy=deploy))
+def official(name):
+    oracle = torch.load(DATA / f'repmlpnet_{name}.pt', weights_only=True)
+    return convert_to_mmcls(oracle['state_dict'])
+
+
+def headless():
+    return {k: v for k, v in weights_of().items() if not k.startswith('head')}
+
+
+ODD = dict(in_channels=5, patch_size=2, reparam_conv_kernels=(3, 5))
+
+
+@pytest.mark.parametrize(('weights', 'size', 'name'), [
+    *((partial(weights_of, arch, size, deploy=deploy), None, name)
+      for deploy in (False, True)
+      for arch, size, name in (('t', 224, 'T224'), ('b', 256, 'B256'),
+                               ('d', 256, 'D256'), ('l', 256, 'L256'),
+                               (TINY, 32, 'custom 32'))),
+    *((partial(weights_of, TINY,
+               (32, 48), deploy=deploy, **ODD), (32, 48), 'custom 32x48')
+      for deploy in (False, True)),
+    (partial(weights_of, TINY,
+             (16, 32), patch_size=(2, 4)), None, 'custom 16x32'),
+    (headless, None, 'custom 32'),
+    (partial(official, 'square'), None, 'custom 32'),
+    (partial(official, 'rectangular'), (32, 16), 'custom 32x16'),
+])
+def test_the_config_builds_what_the_weights_fill(weights, size, name):
+    weights = weights()
+    found = recognize(weights, size)
     assert found.name == name
-    assert found.arch == resolve_arch(arch)
-    assert found.img_size == (size, size)
-    assert found.deploy is deploy
-    assert found.num_classes == 7
-    # Merged weights do not tell what was merged into them.
-    assert found.kernels == (() if deploy else (1, 3))
-
-
-@pytest.mark.parametrize('deploy', [False, True])
-def test_the_config_builds_what_the_weights_fill(deploy):
-    weights = weights_of(
-        img_size=(32, 48),
-        in_channels=5,
-        patch_size=2,
-        reparam_conv_kernels=(3, 5),
-        deploy=deploy)
-    found = recognize(weights, (32, 48))
+    # Names and shapes tell all that there is: the arch, the form, the head.
     with torch.device('meta'):
         check_fit(MODELS.build(found.classifier()), weights, 'weights')
-
-
-def test_patches_that_are_not_square():
-    found = recognize(weights_of(img_size=(16, 32), patch_size=(2, 4)))
-    assert found.img_size == (16, 32) and found.patch_size == (2, 4)
-    assert found.name == 'custom 16x32'
-
-
-def test_a_model_without_head():
-    weights = weights_of()
-    del weights['head.fc.weight'], weights['head.fc.bias']
-    found = recognize(weights)
-    assert found.num_classes is None
-    assert 'head' not in found.classifier()
-
-
-@pytest.mark.parametrize(('name', 'size'), [('square', None),
-                                            ('rectangular', (32, 16))])
-def test_the_official_oracles(name, size):
-    oracle = torch.load(DATA / f'repmlpnet_{name}.pt', weights_only=True)
-    cfg = oracle['config']
-    found = recognize(convert_to_mmcls(oracle['state_dict']), size)
-    assert list(found.arch.channels) == cfg['channels']
-    assert list(found.arch.depths) == cfg['num_blocks']
-    assert list(found.arch.sharesets_nums) == cfg['sharesets_nums']
-    assert found.img_size == (4 * cfg['hs'][0], 4 * cfg['ws'][0])
-    assert list(found.kernels) == cfg['reparam_conv_k']
-    assert found.num_classes == cfg['num_class']
 
 
 @pytest.mark.parametrize(('name', 'shape', 'message'), [

@@ -61,3 +61,17 @@ def rezip(exported, tmp_path):
         return tmp_path / name
 
     return copy
+
+
+@pytest.fixture
+def card():
+    """What a good card says, beside its digests."""
+    return dict(
+        input_shape=list(SHAPE),
+        input='float32, normalised',
+        mean=[0.],
+        std=[1.],
+        channels='RGB',
+        output='logits',
+        classes=['a', 'b'],
+        pipeline='none')

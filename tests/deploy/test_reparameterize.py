@@ -6,7 +6,7 @@ from mmengine.model import MMDistributedDataParallel
 from torch import nn
 from torch.nn.utils import prune
 
-from mmcls_repmlp import RepMLPBlock, RepMLPNet, reparameterize
+from mmcls_repmlp import RepMLPNet, reparameterize
 from mmcls_repmlp.deploy import largest_difference
 from mmcls_repmlp.host import build_backbone
 from tests.helpers import TINY_CFG, assert_same, randn, random_model
@@ -37,11 +37,6 @@ def test_returns_a_copy_unless_inplace(model, inplace):
     assert model.backbone.deploy is inplace
     assert merged.backbone.deploy
     assert_same(merged(X), expected)
-
-
-def test_a_switchable_module_itself_is_taken():
-    block = random_model(RepMLPBlock, channels=4, path_h=2, path_w=2)
-    assert reparameterize(block).deploy
 
 
 @pytest.mark.parametrize(('kind', 'arch'), [('RepVGG', 'A0'),

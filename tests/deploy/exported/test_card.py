@@ -8,16 +8,6 @@ from mmcls_repmlp.deploy.exported.load_exported import load_exported
 from mmcls_repmlp.errors import JobFailedError, UserError
 
 DIGEST = 'a' * 64
-GOOD = dict(
-    input_shape=[3, 32, 32],
-    input='uint8 RGB',
-    mean=[1.],
-    std=[2.],
-    channels='RGB',
-    output='logits',
-    classes=['a', 'b'],
-    pipeline='none',
-    files={'.pt': DIGEST})
 BAD = dict(
     input_shape=[
         '332', [3, 32], [3, -32, 32], [3, 10**30, 32], [3., 32, 32],
@@ -28,20 +18,18 @@ BAD = dict(
     std=[[0], [float('nan')]],
     channels=['GBR'],
     output=[None],
-    classes=['ab', [1, 2], {
-        '0': 'a'
-    }],
+    classes=['ab', [1, 2], dict(a='a')],
     pipeline=[None, ['Resize']],
-    files=[{}, [], {
-        '.pt': 'A' * 64
-    }, {
-        '.pt': 1
-    }, {
-        '.xml': DIGEST
-    }, {
-        '.pt': DIGEST,
-        '/../../etc/passwd': DIGEST
-    }])
+    files=[{}, [],
+           dict.fromkeys(['.pt'], 'A' * 64),
+           dict.fromkeys(['.pt'], 1),
+           dict.fromkeys(['.xml'], DIGEST),
+           dict.fromkeys(['.pt', '/../../etc/passwd'], DIGEST)])
+
+
+@pytest.fixture
+def good(card):
+    return dict(card, files={'.pt': DIGEST})
 
 
 @pytest.fixture
@@ -57,9 +45,9 @@ def write(tmp_path):
     return write
 
 
-def test_a_good_card_is_read(write):
-    card = dict(GOOD, more=1)
-    assert read_card(write(card)) == card
+def test_a_good_card_is_read(write, good):
+    good['more'] = 1
+    assert read_card(write(good)) == good
 
 
 def test_a_missing_card_is_named(tmp_path):
@@ -68,12 +56,14 @@ def test_a_missing_card_is_named(tmp_path):
 
 
 @pytest.mark.parametrize('content', [
-    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}', b'9' *
-    10**4, b'{"input_shape": [3, 1e999, NaN]}', *(dict(GOOD, **{name: value})
-                                                  for name in BAD
-                                                  for value in BAD[name])
+    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
+    b'9' * 10**4, b'{"input_shape": [3, 1e999, NaN]}', *({
+        name: value
+    } for name in BAD for value in BAD[name])
 ])
-def test_other_contents_are_a_sentence(write, content):
+def test_other_contents_are_a_sentence(write, good, content):
+    if isinstance(content, dict):
+        content = good | content
     with pytest.raises(JobFailedError, match='no card of') as error:
         read_card(write(content))
     assert len(str(error.value)) < 500
@@ -96,11 +86,11 @@ def test_weights_go_first_and_the_named_file_last(name, parts):
 
 
 @pytest.mark.parametrize('part', ['m.xml', 'm.bin'])
-def test_parts_of_another_export_are_refused(tmp_path, write, part):
+def test_parts_of_another_export_are_refused(tmp_path, write, card, part):
     path = tmp_path / 'm.xml'
     for name in ('m.xml', 'm.bin'):
         (tmp_path / name).write_text(name)
-    check_parts(write(dict(GOOD, files=digests(path)), 'm.xml'))
+    check_parts(write(dict(card, files=digests(path)), 'm.xml'))
     (tmp_path / part).write_text('another')
     for use in (check_parts, load_exported):
         with pytest.raises(UserError, match=f"{part}' is not what the card"):

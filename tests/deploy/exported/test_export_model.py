@@ -22,15 +22,6 @@ from tests.helpers import (TINY_CFG, TINY_RESNET_CFG, classifier_cfg,
                            random_model)
 
 SMALL = (3, 8, 8)
-CARD = dict(
-    input_shape=SMALL,
-    input='float32, normalised',
-    mean=[0.],
-    std=[1.],
-    channels='RGB',
-    output='logits',
-    classes=[],
-    pipeline='none')
 
 
 def small(seed=0, scale=1.):
@@ -110,24 +101,24 @@ def test_files_are_replaced_only_by_force(tmp_path, there):
     assert path.read_text() == 'precious' and [*tmp_path.iterdir()] == [path]
 
 
-def test_force_replaces_what_is_there(tmp_path):
+def test_force_replaces_what_is_there(tmp_path, card):
     parts = {tmp_path / name for name in ('a.bin', 'a.xml', 'a.xml.json')}
     for part in parts:
         part.write_text('precious')
-    export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=CARD)
+    export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=card)
     assert {*tmp_path.iterdir()} == parts
     load_exported(tmp_path / 'a.xml')
 
 
 @pytest.mark.parametrize('moved', range(4))
-def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
+def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, card, moved):
     old, new = tmp_path / 'old' / 'a.xml', tmp_path / 'new' / 'a.xml'
     for path in (old, new):
         path.parent.mkdir()
         path.write_text(f'{path}')
         path.with_suffix('.bin').write_text(f'weights of {path}')
     path = tmp_path / 'a.xml'
-    put_in_place(old, path, CARD)
+    put_in_place(old, path, card)
     left = iter(range(moved))
 
     def move(source, target):
@@ -137,7 +128,7 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, moved):
 
     monkeypatch.setattr(export, 'move_into_place', move)
     with suppress(KeyboardInterrupt):
-        put_in_place(new, path, CARD, force=True)
+        put_in_place(new, path, card, force=True)
     if moved in (1, 2):
         with pytest.raises(UserError, match='is not what the card'):
             check_parts(path)

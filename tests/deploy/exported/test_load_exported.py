@@ -57,18 +57,15 @@ def run_of(compute=lambda images: images):
     return ExportedModel(Loaded(compute, (3, 8, 8), 'float32'), 'm.pt')
 
 
-@pytest.mark.parametrize('images', [
-    np.zeros((2, 3, 16, 16), np.float32),
-    np.zeros((2, 1, 8, 8), np.float32),
-    np.zeros((3, 8, 8), np.float32),
-    np.zeros((2, 3, 8, 8), np.uint8),
-    np.zeros((2, 3, 8, 8)),
-    np.float32(1)
-])
-def test_images_it_was_not_made_for_are_refused(images):
+@pytest.mark.parametrize(('shape', 'dtype'), [((2, 3, 16, 16), 'f4'),
+                                              ((2, 1, 8, 8), 'f4'),
+                                              ((3, 8, 8), 'f4'), ((), 'f4'),
+                                              ((2, 3, 8, 8), 'u1'),
+                                              ((2, 3, 8, 8), 'f8')])
+def test_images_it_was_not_made_for_are_refused(shape, dtype):
     message = r'takes float32 images of shape \(N, 3, 8, 8\), found'
     with pytest.raises(InputError, match=message):
-        run_of()(images)
+        run_of()(np.zeros(shape, dtype))
 
 
 def test_any_batch_and_memory_layout_is_taken():
