@@ -74,9 +74,8 @@ def merge_convs_into_fc(fc: Affine, convs: Sequence[Affine],
     weight, bias = fc
     if not convs:
         return weight, bias
-    largest = (max(k.shape[-2]
-                   for k, _ in convs), max(k.shape[-1] for k, _ in convs))
-    kernel = torch.stack([pad_kernel(k, largest) for k, _ in convs]).sum(0)
-    conv_bias = torch.stack([b for _, b in convs]).sum(0)
-    return (weight + conv_to_fc(kernel, size),
-            bias + conv_bias.repeat_interleave(size[0] * size[1]))
+    kernels, biases = zip(*convs)
+    h, w = (max(kernel.shape[i] for kernel in kernels) for i in (-2, -1))
+    kernel = torch.stack([pad_kernel(k, (h, w)) for k in kernels]).sum(0)
+    conv_bias = torch.stack(biases).sum(0).repeat_interleave(size[0] * size[1])
+    return weight + conv_to_fc(kernel, size), bias + conv_bias

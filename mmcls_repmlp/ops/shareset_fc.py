@@ -85,14 +85,13 @@ def by_matrix_products(x: Tensor, weight: Tensor,
     if s == 1:
         # The gradient of weight then comes in the layout of weight.
         return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
+    matrices = weight.view(s, -1, q)  # (S, R, Q)
     if _weight_gradient_rules(x, weight):
-        return _weights_first(x, weight, bias)
+        # The gradient of weight comes in the layout of weight.
+        out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
+        return out.permute(2, 0, 1)  # (M, S, R)
     rows = x.transpose(0, 1)  # (S, M, Q)
-    matrices = weight.view(s, -1, q).transpose(1, 2)  # (S, Q, R)
-    if bias is None:
-        out = torch.bmm(rows, matrices)  # (S, M, R)
-    else:
-        out = torch.baddbmm(bias.view(s, 1, -1), rows, matrices)  # (S, M, R)
+    out = _products(rows, matrices.transpose(1, 2), bias, (s, 1, -1))
     return out.transpose(0, 1)  # (M, S, R)
 
 
@@ -102,16 +101,11 @@ def _weight_gradient_rules(x: Tensor, weight: Tensor) -> bool:
             and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q)
 
 
-def _weights_first(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    # The gradient of weight comes in the layout of weight.
-    _, s, q = x.shape
-    columns = x.permute(1, 2, 0)  # (S, Q, M)
-    matrices = weight.view(s, -1, q)  # (S, R, Q)
+def _products(a: Tensor, b: Tensor, bias: Tensor | None,
+              shape: tuple[int, int, int]) -> Tensor:
     if bias is None:
-        out = torch.bmm(matrices, columns)  # (S, R, M)
-    else:
-        out = torch.baddbmm(bias.view(s, -1, 1), matrices, columns)
-    return out.permute(2, 0, 1)  # (M, S, R)
+        return torch.bmm(a, b)
+    return torch.baddbmm(bias.view(shape), a, b)
 
 
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

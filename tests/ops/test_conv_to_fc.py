@@ -17,17 +17,11 @@ def test_padding_and_cutting_a_kernel():
 
 
 @pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize('kernel_size', [1, 3, 5, (1, 3), (5, 3)])
-@pytest.mark.parametrize('channels', [(3, 1), (2, 4)])
-def test_matrix_equals_the_convolution(size, kernel_size, channels):
-    kh, kw = (kernel_size,
-              kernel_size) if isinstance(kernel_size, int) else kernel_size
-    (o, i), (h, w) = channels, size
-    kernel = randn(o, i, kh, kw)
-    matrix = conv_to_fc(kernel, size)
-    assert matrix.shape == (o * h * w, i * h * w)
-    x = randn(2, i, h, w, seed=1)
-    expected = F.conv2d(x, kernel, padding=(kh // 2, kw // 2))
+@pytest.mark.parametrize('kernel', [(1, 1), (3, 3), (5, 5), (1, 3), (5, 3)])
+def test_matrix_equals_the_convolution(size, kernel):
+    weight, x = randn(2, 4, *kernel), randn(2, 4, *size, seed=1)
+    matrix = conv_to_fc(weight, size)
+    expected = F.conv2d(x, weight, padding=[k // 2 for k in kernel])
     assert_same(x.flatten(1) @ matrix.t(), expected.flatten(1))
 
 
@@ -35,18 +29,16 @@ def test_matrix_equals_the_convolution(size, kernel_size, channels):
 @pytest.mark.parametrize('kernels', [(), (3, ), (1, 3), (1, 3, 5)])
 def test_merged_layer_equals_the_sum_of_its_branches(size, kernels):
     s, q = 3, size[0] * size[1]
-    fc = (randn(s * q, q), randn(s * q, seed=1))
+    fc = randn(s * q, q), randn(s * q, seed=1)
     convs = [(randn(s, 1, k, k, seed=k), randn(s, seed=10 + k))
              for k in kernels]
-    weight, bias = merge_convs_into_fc(fc, convs, size)
     x = randn(2, s, *size, seed=2)
 
-    def fully_connected(weight, bias):
+    def layer(weight, bias):
         rows = torch.einsum('nsq,spq->nsp', x.flatten(2), weight.view(s, q, q))
-        return rows + bias.view(s, q)
+        return (rows + bias.view(s, q)).view_as(x)
 
-    expected = fully_connected(*fc)
-    for (kernel, conv_bias), k in zip(convs, kernels):
-        branch = F.conv2d(x, kernel, conv_bias, padding=k // 2, groups=s)
-        expected = expected + branch.flatten(2)
-    assert_same(fully_connected(weight, bias), expected)
+    expected = layer(*fc)
+    for conv, k in zip(convs, kernels):
+        expected = expected + F.conv2d(x, *conv, padding=k // 2, groups=s)
+    assert_same(layer(*merge_convs_into_fc(fc, convs, size)), expected)

@@ -16,15 +16,11 @@ def test_is_true_in_eager_mode_on_a_cpu_only():
     assert Probe()(torch.ones(1)) == 2
 
 
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
 def test_is_false_while_a_graph_is_made():
     x = torch.ones(1)
     assert torch.export.export(Probe(), (x, )).module()(x) == 3
     assert torch.compile(Probe(), backend='eager')(x) == 3
-
-
-@pytest.mark.filterwarnings('ignore::DeprecationWarning')
-def test_is_false_while_a_graph_is_traced():
-    x = torch.ones(1)
     assert torch.jit.trace(Probe(), x, check_trace=False)(x) == 3
 
 

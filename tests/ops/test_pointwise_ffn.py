@@ -5,21 +5,25 @@ import torch.nn.functional as F  # noqa: N812
 from mmcls_repmlp.ops import pointwise_ffn
 from tests.helpers import assert_same, randn
 
-
-def operands(c=6, d=12):
-    return (randn(d, c, 1, 1,
-                  seed=1), randn(d, seed=2)), (randn(c, d, 1, 1,
-                                                     seed=3), randn(c, seed=4))
+FIRST = randn(12, 6, 1, 1, seed=1), randn(12, seed=2)
+SECOND = randn(6, 12, 1, 1, seed=3), randn(6, seed=4)
 
 
-def expected(x, first, second):
+def plain(x, first, second):
     return F.conv2d(F.gelu(F.conv2d(x, *first)), *second)
 
 
 @pytest.mark.parametrize('shape', [(1, 6, 2, 2), (5, 6, 8, 8), (3, 6, 1, 1)])
-def test_equals_its_formula(shape):
-    x = randn(*shape)
-    assert_same(pointwise_ffn(x, *operands()), expected(x, *operands()))
+def test_equals_its_formula_and_gradients_and_leaves_its_input_alone(shape):
+    results, x = [], randn(*shape)
+    for compute in (pointwise_ffn, plain):
+        leaf = x.clone().requires_grad_()
+        out = compute(leaf, FIRST, SECOND)
+        out.sum().backward()
+        results.append([out, leaf.grad])
+    assert_same(*results)
+    assert_same(pointwise_ffn(x, FIRST, SECOND), results[1][0])
+    assert torch.equal(x, randn(*shape))
 
 
 @pytest.mark.parametrize('images', [1, 2, 5, 6])
@@ -27,21 +31,9 @@ def test_a_few_images_at_a_time_give_the_same(images, monkeypatch):
     monkeypatch.setitem(pointwise_ffn.__globals__, '_HIDDEN_BYTES',
                         images * 12 * 64 * 8)
     x = randn(5, 6, 8, 8)
-    assert_same(pointwise_ffn(x, *operands()), expected(x, *operands()))
-
-
-def test_input_is_left_alone_and_gradients_are_right():
-    x = randn(2, 6, 4, 4)
-    kept = x.clone()
-    pointwise_ffn(x, *operands())
-    assert torch.equal(x, kept)
-    grads = []
-    for compute in (pointwise_ffn, expected):
-        leaf = x.clone().requires_grad_()
-        compute(leaf, *operands()).sum().backward()
-        grads.append(leaf.grad)
-    assert_same(*grads)
+    assert_same(pointwise_ffn(x, FIRST, SECOND), plain(x, FIRST, SECOND))
 
 
 def test_no_images():
-    assert pointwise_ffn(randn(0, 6, 2, 2), *operands()).shape == (0, 6, 2, 2)
+    assert pointwise_ffn(randn(0, 6, 2, 2), FIRST,
+                         SECOND).shape == (0, 6, 2, 2)

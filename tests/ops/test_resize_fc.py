@@ -1,15 +1,9 @@
-import itertools
-
 import pytest
 import torch
 
 from mmcls_repmlp.ops.resize_fc import (resampling_matrix, resize_fc,
                                         resize_fc_bias)
 from tests.helpers import assert_same, randn
-
-SIZES = [((2, 2), (3, 3)), ((3, 3), (2, 2)), ((3, 2), (2, 4)),
-         ((1, 4), (3, 1)), ((2, 2), (1, 1))]
-SHARESETS = [1, 3]
 
 
 def cubic(x, a=-0.5):
@@ -27,54 +21,34 @@ def plain_matrix(old, new):
         centre = (j + 0.5) * old / new
         row = [cubic((i + 0.5 - centre) / spread) for i in range(old)]
         rows.append([value / sum(row) for value in row])
-    return rows
+    return torch.tensor(rows, dtype=torch.float64)
 
 
-def plain_resize(weight, old, new):
-    """The same in loops over every output and input position."""
-    up, down = ([plain_matrix(*pair) for pair in zip(*sizes)]
-                for sizes in ((old, new), (new, old)))
-    sets = weight.reshape(-1, *old, *old)
-    out = torch.zeros(len(sets), *new, *new, dtype=torch.float64)
-    ranges = [range(n) for n in (*new, *new, *old, *old)]
-    for i, j, k, m, a, b, c, d in itertools.product(*ranges):
-        factor = up[0][i][a] * up[1][j][b] * down[0][c][k] * down[1][d][m]
-        out[:, i, j, k, m] += factor * sets[:, a, b, c, d]
-    q = new[0] * new[1]
-    return out.reshape(-1, q)
+def plain_maps(old, new):
+    """The same for flattened maps, both axes at once: (Q, Q')."""
+    return torch.kron(*map(plain_matrix, old, new))
 
 
 @pytest.mark.parametrize(('old', 'new'), [(4, 6), (6, 4), (7, 3), (3, 8),
                                           (1, 3), (5, 1), (56, 64)])
 def test_the_matrix_against_the_formula(old, new):
-    expected = torch.tensor(plain_matrix(old, new), dtype=torch.float64)
-    assert_same(resampling_matrix(old, new), expected)
+    assert_same(resampling_matrix(old, new), plain_matrix(old, new))
 
 
 @pytest.mark.parametrize('shape', [(), (1, 1)])
-@pytest.mark.parametrize('s', SHARESETS)
-@pytest.mark.parametrize(('old', 'new'), SIZES)
-def test_the_weight_against_plain_loops(old, new, s, shape):
-    count = old[0] * old[1]
-    weight = randn(s * count, count, *shape)
-    resized = resize_fc(weight, old, new)
-    q = new[0] * new[1]
-    assert resized.shape == (s * q, q, *shape)
-    assert_same(resized.reshape(-1, q), plain_resize(weight, old, new))
-
-
-@pytest.mark.parametrize('s', SHARESETS)
-@pytest.mark.parametrize(('old', 'new'), SIZES)
-def test_the_bias_against_plain_loops(old, new, s):
-    bias, (up_h, up_w) = randn(s * old[0] * old[1]), (
-        plain_matrix(*pair) for pair in zip(old, new))
-    sets = bias.reshape(s, *old)
-    expected = torch.tensor([
-        sum(up_h[i][a] * up_w[j][b] * sets[n, a, b] for a in range(old[0])
-            for b in range(old[1])) for n in range(s) for i in range(new[0])
-        for j in range(new[1])
-    ])
-    assert_same(resize_fc_bias(bias, old, new), expected.double(), 1e-6)
+@pytest.mark.parametrize('s', [1, 3])
+@pytest.mark.parametrize(('old', 'new'), [((2, 2), (3, 3)), ((3, 3), (2, 2)),
+                                          ((3, 2), (2, 4)), ((1, 4), (3, 1)),
+                                          ((2, 2), (1, 1))])
+def test_the_layer_against_products_of_whole_matrices(old, new, s, shape):
+    q_old, q = old[0] * old[1], new[0] * new[1]
+    weight, bias = randn(s * q_old, q_old, *shape), randn(s * q_old, seed=1)
+    up, down = plain_maps(old, new), plain_maps(new, old)
+    expected = up @ weight.view(s, q_old, q_old) @ down
+    assert_same(resize_fc(weight, old, new), expected.view(s * q, q, *shape))
+    assert_same(
+        resize_fc_bias(bias, old, new),
+        (bias.view(s, q_old) @ up.t()).view(-1))
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.float32])

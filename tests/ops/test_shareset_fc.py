@@ -10,62 +10,49 @@ from mmcls_repmlp.ops.shareset_fc import (by_convolution, by_matrix_products,
 from tests.helpers import assert_same, randn
 
 FORMULATIONS = [shareset_fc, by_convolution, by_matrix_products]
-SHAPES = [(3, 1, 4), (2, 5, 6), (1, 8, 1), (7, 2, 9)]
 
 
-def operands(m, s, q):
-    return randn(m, s, q), randn(s * q, q, 1, 1, seed=1), randn(s * q, seed=2)
+def operands(m, s, q, r=None):
+    r = r or q
+    return randn(m, s, q), randn(s * r, q, 1, 1, seed=1), randn(s * r, seed=2)
 
 
+# Also with other numbers of outputs than inputs, as in the first paper's
+# block, whose groups are what sharesets are here; and with large matrices.
 @pytest.mark.parametrize('formulation', FORMULATIONS)
-@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(('m', 's', 'q', 'r'), [(3, 1, 4, 4), (1, 8, 1, 1),
+                                                (7, 2, 9, 9), (3, 1, 4, 6),
+                                                (2, 5, 6, 3), (64, 4, 2, 5),
+                                                (5, 2, 256, 130)])
 @pytest.mark.parametrize('with_bias', [True, False])
 def test_equals_the_grouped_convolution_and_its_gradients(
-        formulation, shape, with_bias):
-    m, s, q = shape
-    grads = []
-    for compute in (formulation, lambda x, w, b: F.conv2d(
-            x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, q)):
-        leaves = [t.requires_grad_() for t in operands(*shape)[:2 + with_bias]]
+        formulation, m, s, q, r, with_bias):
+
+    def plain(x, weight, bias):
+        x = x.reshape(m, s * q, 1, 1)
+        return F.conv2d(x, weight, bias, groups=s).view(m, s, r)
+
+    results = []
+    for compute in (formulation, plain):
+        leaves = [
+            leaf.requires_grad_()
+            for leaf in operands(m, s, q, r)[:2 + with_bias]
+        ]
         out = compute(*leaves, *[None] * (not with_bias))
-        out.backward(randn(m, s, q, seed=3))
-        grads.append([out, *(leaf.grad for leaf in leaves)])
-    assert_same(*grads)
-
-
-@pytest.mark.parametrize('formulation', FORMULATIONS)
-@pytest.mark.parametrize(('m', 's', 'q', 'r'), [(3, 1, 4, 6), (2, 5, 6, 3),
-                                                (64, 4, 2, 5)])
-def test_outputs_may_differ_in_number_from_inputs(formulation, m, s, q, r):
-    # As in the first paper's block, whose groups are what sharesets are here.
-    x, weight = randn(m, s, q), randn(s * r, q, 1, 1, seed=1)
-    bias = randn(s * r, seed=2)
-    expected = F.conv2d(x.reshape(m, s * q, 1, 1), weight, bias, groups=s)
-    assert_same(formulation(x, weight, bias), expected.view(m, s, r))
-
-
-@pytest.mark.parametrize('with_bias', [True, False])
-def test_weights_of_large_matrices_get_their_gradient_without_a_copy(
-        with_bias):
-    m, s, q, r = 5, 2, 256, 130
-    grads = []
-    for compute in (shareset_fc, lambda x, w, b: F.conv2d(
-            x.reshape(m, s * q, 1, 1), w, b, groups=s).view(m, s, r)):
-        leaves = [randn(m, s, q), randn(s * r, q, 1, 1, seed=1)]
-        leaves += [randn(s * r, seed=2)] if with_bias else []
-        leaves = [leaf.requires_grad_() for leaf in leaves]
-        out = compute(*leaves, *([] if with_bias else [None]))
         out.backward(randn(m, s, r, seed=3))
-        grads.append([out, *(leaf.grad for leaf in leaves)])
-    assert_same(*grads)
+        results.append([out, *(leaf.grad for leaf in leaves)])
+    assert_same(*results)
+
+
+def test_weights_of_large_matrices_get_their_gradient_without_a_copy():
+    x, weight, _ = operands(5, 2, 256, 130)
     with torch.profiler.profile(record_shapes=True) as profile:
-        x, w = randn(m, s, q), randn(s * r, q, 1, 1).requires_grad_()
-        shareset_fc(x, w).sum().backward()
+        shareset_fc(x, weight.requires_grad_()).sum().backward()
     copied = [
         prod(event.input_shapes[0]) for event in profile.events()
         if event.name in ('aten::copy_', 'aten::clone')
     ]
-    assert copied and w.numel() not in copied
+    assert copied and weight.numel() not in copied
 
 
 @pytest.mark.parametrize('compute', FORMULATIONS)
@@ -125,11 +112,10 @@ def test_is_not_a_convolution_of_single_pixels():
 
 @pytest.mark.parametrize('wrong', ['weight', 'bias'])
 def test_refuses_shapes_that_do_not_belong_together(wrong):
-    x, weight, bias = operands(2, 3, 4)
-    weight, bias = (weight[1:], bias) if wrong == 'weight' else (weight,
-                                                                 bias[1:])
+    given = dict(zip(('x', 'weight', 'bias'), operands(2, 3, 4)))
+    given[wrong] = given[wrong][1:]
     with pytest.raises(ValueError, match=f'{wrong} of shape'):
-        shareset_fc(x, weight, bias)
+        shareset_fc(**given)
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])

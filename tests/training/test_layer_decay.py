@@ -6,7 +6,6 @@ from mmengine.registry import init_default_scope
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.errors import ConfigError
 from mmcls_repmlp.host import build_classifier
-from mmcls_repmlp.training import LearningRateDecayOptimWrapperConstructor
 from tests.helpers import TINY_CFG, classifier_cfg
 
 LR, DECAY, RATE = 0.1, 0.05, 0.5
@@ -25,30 +24,28 @@ DEPTHS = {
 }
 
 
-def classifier(backbone=None, **options):
-    return build_classifier(
-        classifier_cfg(
-            backbone or dict(type='RepMLPNet', **TINY_CFG, **options)))
+def classifier(type='RepMLPNet', **options):
+    return build_classifier(classifier_cfg(dict(type=type, **options)))
 
 
-def optimizer(model, lr=LR, **paramwise):
+def tiny(**options):
+    return classifier(**TINY_CFG, **options)
+
+
+def groups(model, rate=RATE, adam=dict(lr=LR), **paramwise):
     init_default_scope('mmcls')
-    return build_optim_wrapper(
-        model,
-        dict(
-            constructor='LearningRateDecayOptimWrapperConstructor',
-            optimizer=dict(
-                type='AdamW',
-                weight_decay=DECAY,
-                **(dict(lr=lr) if lr else {})),
-            paramwise_cfg=paramwise)).optimizer
+    cfg = dict(
+        constructor='LearningRateDecayOptimWrapperConstructor',
+        optimizer=dict(type='AdamW', weight_decay=DECAY, **adam),
+        paramwise_cfg=dict(layer_decay_rate=rate, **paramwise))
+    return build_optim_wrapper(model, cfg).optimizer.param_groups
 
 
 def settings(model, **paramwise):
     """Learning rate and weight decay of every parameter, by its name."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     found = {}
-    for group in optimizer(model, **paramwise).param_groups:
+    for group in groups(model, **paramwise):
         for parameter in group['params']:
             assert names[parameter] not in found
             found[names[parameter]] = group['lr'], group['weight_decay']
@@ -56,15 +53,14 @@ def settings(model, **paramwise):
 
 
 def expected_lr(name):
-    depth, = (depth for start, depth in DEPTHS.items()
-              if name.startswith(start))
+    depth, = (DEPTHS[start] for start in DEPTHS if name.startswith(start))
     return LR * RATE**(5 - depth)
 
 
 @pytest.mark.parametrize('deploy', [False, True])
 def test_every_parameter_against_plain_arithmetic(deploy):
-    model = classifier(deploy=deploy)
-    found = settings(model, layer_decay_rate=RATE, **NO_DECAY)
+    model = tiny(deploy=deploy)
+    found = settings(model, **NO_DECAY)
     assert found.keys() == dict(model.named_parameters()).keys()
     for name, parameter in model.named_parameters():
         lr, decay = found[name]
@@ -74,24 +70,21 @@ def test_every_parameter_against_plain_arithmetic(deploy):
 
 
 def test_few_groups():
-    groups = optimizer(
-        classifier(), layer_decay_rate=RATE, **NO_DECAY).param_groups
-    assert len(groups) == 6 * 2  # six depths, with and without weight decay
-    assert len(optimizer(classifier(), layer_decay_rate=1.).param_groups) == 1
+    # Six depths, with and without weight decay.
+    assert len(groups(tiny(), **NO_DECAY)) == 6 * 2
+    assert len(groups(tiny(), rate=1.)) == 1
 
 
 def test_custom_keys_are_multiplied():
-    found = settings(
-        classifier(),
-        layer_decay_rate=RATE,
-        custom_keys={'.gp.': dict(lr_mult=3., decay_mult=2.)})
+    twice = {'.gp.': dict(lr_mult=3., decay_mult=2.)}
+    found = settings(tiny(), custom_keys=twice)
     name = 'backbone.stages.0.0.repmlp_block.gp.conv1.conv.weight'
     assert found[name] == pytest.approx((3 * LR * RATE**4, 2 * DECAY))
     assert found['head.fc.weight'] == pytest.approx((LR, DECAY))
 
 
 def test_frozen_parameters_are_left_out():
-    found = settings(classifier(frozen_stages=1), layer_decay_rate=RATE)
+    found = settings(tiny(frozen_stages=1))
     assert {name.rsplit('.', 2)[0]
             for name in found if 'stages' not in name
             } == {'backbone.downsample_layers.1', 'backbone', 'head'}
@@ -112,36 +105,23 @@ def test_a_model_that_tells_depths_itself_is_asked():
         def get_layer_depth(self, param_name, prefix=''):
             return (1 if param_name.startswith('near') else 0), 2
 
-    assert {
-        name: lr
-        for name, (lr, _) in settings(Whole(), layer_decay_rate=RATE).items()
-    } == {
-        'near.weight': LR,
-        'near.bias': LR,
-        'far.weight': LR * RATE,
-        'far.bias': LR * RATE
+    assert settings(Whole()) == {
+        f'{part}.{kind}': (lr, DECAY)
+        for part, lr in (('near', LR), ('far', LR * RATE))
+        for kind in ('weight', 'bias')
     }
-    assert settings(
-        RepMLPNet(**TINY_CFG), layer_decay_rate=RATE
-    )['patch_embed.projection.weight'][0] == LR * RATE**5
+    alone = settings(RepMLPNet(**TINY_CFG))
+    assert alone['patch_embed.projection.weight'][0] == LR * RATE**5
 
 
 @pytest.mark.parametrize('rate', [0, -0.5, 1.01, 'half', None, float('nan')])
 def test_rates_out_of_range(rate):
     with pytest.raises(ConfigError, match='layer_decay_rate must be a number'):
-        optimizer(classifier(), layer_decay_rate=rate)
+        groups(tiny(), rate)
 
 
 def test_backbones_without_depths_and_optimizers_without_lr():
-    resnet = dict(type='ResNet', depth=18)
     with pytest.raises(ConfigError, match='and ResNet does not'):
-        optimizer(classifier(resnet), layer_decay_rate=RATE)
+        groups(classifier('ResNet', depth=18))
     with pytest.raises(ConfigError, match='optimizer.lr'):
-        optimizer(classifier(), lr=None, layer_decay_rate=RATE)
-
-
-def test_it_is_registered_under_the_name_of_mmpretrain():
-    from mmcls_repmlp.host import OPTIM_WRAPPER_CONSTRUCTORS
-    assert OPTIM_WRAPPER_CONSTRUCTORS.get(
-        'LearningRateDecayOptimWrapperConstructor'
-    ) is LearningRateDecayOptimWrapperConstructor
+        groups(tiny(), adam={})

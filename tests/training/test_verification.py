@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 import torch
 from sklearn.metrics import auc
@@ -26,9 +24,8 @@ def test_pairs_are_balanced_different_and_reproducible():
     assert len(same) == 200 and int(same.sum()) == 100
     assert torch.equal(LABELS[first] == LABELS[second], same)
     assert (first != second).all()
-    assert len(
-        {*map(tuple,
-              torch.stack([first, second], 1).sort(1).values.tolist())}) == 200
+    pairs = torch.stack([first, second], 1).sort(1).values
+    assert len(pairs.unique(dim=0)) == 200
     again = sample_pairs(LABELS, 200, seed=3)
     assert all(map(torch.equal, again, (first, second, same)))
     assert not torch.equal(sample_pairs(LABELS, 200, seed=4)[0], first)
@@ -66,19 +63,6 @@ def test_a_pair_at_the_threshold_is_accepted():
     ])
     labels = torch.tensor([0, 0, *torch.arange(1, 5).repeat_interleave(4)])
     assert verify(embeddings, labels).accuracy == 1
-
-
-def test_noise_is_told_apart_by_chance():
-    found = verify(randn(60, 8), LABELS)
-    assert 0.35 < found.accuracy < 0.65
-    assert 0.35 < found.roc.area < 0.65
-
-
-def test_length_of_embeddings_does_not_matter():
-    plain = verify(clusters(0.5), LABELS)
-    longer = verify(clusters(0.5) * torch.arange(1, 61)[:, None], LABELS)
-    assert plain.accuracy == longer.accuracy
-    assert_same(longer.roc.true_rate, plain.roc.true_rate)
 
 
 @pytest.mark.parametrize('digits', [1, 15])
@@ -120,17 +104,18 @@ def test_each_fold_is_judged_by_the_others():
     first, second, same = sample_pairs(LABELS, 400)
     unit = torch.nn.functional.normalize(clusters(0.6))
     cosine = (unit[first] * unit[second]).sum(1)
-    right = []
+    right, cuts = [], []
     for fold in range(10):
-        kept = [i for i in range(400) if i % 10 != fold]
-        cut = best_threshold(cosine[kept], same[kept])
-        right.append([
-            bool(cosine[i] >= cut) == bool(same[i])
-            for i in range(fold, 400, 10)
-        ])
-    mean = sum(itertools.chain(*right)) / 400
-    assert found.accuracy == pytest.approx(mean)
-    assert found.deviation > 0 and found.pairs == 400
+        kept = torch.arange(400) % 10 != fold
+        cuts.append(best_threshold(cosine[kept], same[kept]))
+        right.append((cosine[~kept] >= cuts[-1]) == same[~kept])
+    shares = torch.stack(right).double().mean(1)
+    assert_same(
+        torch.tensor(found[:3], dtype=torch.float64),
+        torch.stack([shares.mean(),
+                     shares.std(),
+                     torch.stack(cuts).mean()]))
+    assert found.pairs == 400
 
 
 def labelled(i, **fields):
@@ -140,16 +125,17 @@ def labelled(i, **fields):
 
 def test_the_metric():
     metric = METRICS.build(dict(type='PairVerification', max_pairs=400))
-    embeddings = clusters(0.6)
-    for i in range(0, 60, 20):
-        metric.process(
-            None,
-            [labelled(j, embedding=embeddings[j]) for j in range(i, i + 20)])
-    scores = metric.evaluate(60)
-    found = verify(embeddings, LABELS, max_pairs=400)
-    assert scores['verification/accuracy'] == 100 * found.accuracy
-    assert scores['verification/roc_area'] == 100 * found.roc.area
-    assert scores['verification/true_rate_at_0.01'] == (
-        100 * found.roc.true_rate_at(0.01))
+    samples = [labelled(i, embedding=e) for i, e in enumerate(clusters(0.6))]
+    metric.process(None, samples[:20])
+    metric.process(None, samples[20:])
+    found = verify(clusters(0.6), LABELS, max_pairs=400)
+    assert metric.evaluate(60) == {
+        'verification/accuracy': 100 * found.accuracy,
+        'verification/roc_area': 100 * found.roc.area,
+        **{
+            f'verification/true_rate_at_{rate}': 100 * found.roc.true_rate_at(rate)
+            for rate in (0.001, 0.01, 0.1)
+        }
+    }
     with pytest.raises(InputError, match='AMSoftmaxClsHead'):
         metric.process(None, [labelled(0)])

@@ -5,22 +5,13 @@ from PIL import Image
 from mmcls_repmlp.training.datasets.suffixes import readable_suffixes
 from mmcls_repmlp.training.transforms import LoadImageFromFile
 
-PILLOW = {
-    **dict.fromkeys(['.jpg', '.jpeg', '.jpe', '.jfif'], 'JPEG'),
-    **dict.fromkeys(['.ppm', '.pgm', '.pbm', '.pnm'], 'PPM'),
-    **dict.fromkeys(['.tif', '.tiff'], 'TIFF'),
-    **dict.fromkeys(['.bmp', '.dib'], 'BMP'), '.png': 'PNG',
-    '.webp': 'WEBP',
-    '.gif': 'GIF',
-    '.jp2': 'JPEG2000',
-    '.avif': 'AVIF'
-}
-
 
 @pytest.mark.parametrize('suffix', readable_suffixes())
 def test_what_is_called_readable_is_read(tmp_path, suffix):
     path = tmp_path / f'a{suffix}'
-    Image.new('RGB', (40, 30), (200, 100, 50)).save(path, PILLOW[suffix])
+    # Of a .dib, Pillow would leave out the header.
+    kind = 'BMP' if suffix == '.dib' else None
+    Image.new('RGB', (40, 30), (200, 100, 50)).save(path, kind)
     image = LoadImageFromFile()(dict(img_path=str(path)))['img']
     assert image.shape == (30, 40, 3)
     assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4

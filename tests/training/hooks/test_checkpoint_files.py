@@ -13,14 +13,12 @@ def test_checkpoints_come_by_number_not_by_name_or_date(tmp_path):
                  'best_acc_epoch_11.pth', 'epoch_12.pth.tmp', 'epoch_-1.pth'):
         (tmp_path / name).touch()
     (tmp_path / 'epoch_13.pth').mkdir()
-    names = [(number, path.name)
-             for number, path in numbered_checkpoints(tmp_path)]
-    assert names == [(10, 'epoch_10.pth'), (9, 'epoch_9.pth'),
-                     (700, 'iter_700.pth')]
-    (tmp_path / 'a[1]_3.pth').touch()
-    assert numbered_checkpoints(tmp_path,
-                                'a[1]_{}.pth')[0] == (3,
-                                                      tmp_path / 'a[1]_3.pth')
+    paths = [(10, tmp_path / 'epoch_10.pth'), (9, tmp_path / 'epoch_9.pth'),
+             (700, tmp_path / 'iter_700.pth')]
+    assert numbered_checkpoints(tmp_path) == paths
+    own = tmp_path / 'a[1]_3.pth'
+    own.touch()
+    assert numbered_checkpoints(tmp_path, 'a[1]_{}.pth') == [(3, own), *paths]
     assert numbered_checkpoints(tmp_path / 'none') == []
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
@@ -10,8 +11,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.errors import JobFailedError
-from mmcls_repmlp.host import HOOKS
-from mmcls_repmlp.training.hooks import CheckpointHook
+
+pytestmark = pytest.mark.filterwarnings('ignore')
 
 
 class Line(BaseModel):
@@ -34,33 +35,28 @@ class Scores(Hook):
     priority = 'HIGHEST'
 
     def __init__(self, scores):
-        self.scores = iter(scores)
+        self.scores = iter(scores or ())
 
     def after_val_epoch(self, runner, metrics):
         metrics['acc'] = next(self.scores)
 
 
-def evaluator():
-    from mmengine.evaluator import BaseMetric
+class Nothing(BaseMetric):
 
-    class Nothing(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results.append(1)
 
-        def process(self, data_batch, data_samples):
-            self.results.append(1)
-
-        def compute_metrics(self, results):
-            return dict(other=1)
-
-    return [Nothing()]
+    def compute_metrics(self, results):
+        return dict(other=1)
 
 
-def runner(work_dir, epochs=3, scores=None, hooks=(), **options):
+def train(work_dir, epochs=3, scores=None, hooks=(), resume=None, **options):
     init_default_scope('mmcls')
     samples = [dict(x=torch.ones(3))] * 4
     data = torch.utils.data.DataLoader(samples, batch_size=2)
     val = dict() if scores is None else dict(
-        val_dataloader=data, val_cfg=dict(), val_evaluator=evaluator())
-    return Runner(
+        val_dataloader=data, val_cfg=dict(), val_evaluator=[Nothing()])
+    runner = Runner(
         Line(),
         str(work_dir),
         data,
@@ -68,10 +64,13 @@ def runner(work_dir, epochs=3, scores=None, hooks=(), **options):
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(
             checkpoint=dict(type='CheckpointHook', interval=1, **options)),
-        custom_hooks=[*hooks, *([] if scores is None else [Scores(scores)])],
+        custom_hooks=[*hooks, Scores(scores)],
         default_scope='mmcls',
         experiment_name=f'{work_dir}'.replace('/', '_'),
         **val)
+    if resume:
+        runner.resume(str(resume))
+    runner.train()
 
 
 def names(folder):
@@ -99,21 +98,13 @@ def touched(monkeypatch, tmp_path):
     return events
 
 
-def test_it_has_the_hosts_name():
-    assert HOOKS.get('CheckpointHook') is CheckpointHook
-
-
-@pytest.mark.filterwarnings('ignore')
 def test_the_old_one_goes_when_the_new_one_is_whole(tmp_path, touched):
-    runner(tmp_path / 'work', max_keep_ckpts=1).train()
-    assert [event[:2] for event in touched] == [('replace', 'epoch_1.pth'),
-                                                ('replace', 'last_checkpoint'),
-                                                ('replace', 'epoch_2.pth'),
-                                                ('replace', 'last_checkpoint'),
-                                                ('remove', 'epoch_1.pth'),
-                                                ('replace', 'epoch_3.pth'),
-                                                ('replace', 'last_checkpoint'),
-                                                ('remove', 'epoch_2.pth')]
+    train(tmp_path / 'work', max_keep_ckpts=1)
+    assert [f'{what} {name}' for what, name, _ in touched] == [
+        'replace epoch_1.pth', 'replace last_checkpoint',
+        'replace epoch_2.pth', 'replace last_checkpoint', 'remove epoch_1.pth',
+        'replace epoch_3.pth', 'replace last_checkpoint', 'remove epoch_2.pth'
+    ]
     assert all(there for _, _, there in touched[1:])
     assert names(tmp_path / 'work') == ['epoch_3.pth']
     last = (tmp_path / 'work' / 'last_checkpoint').read_text()
@@ -122,25 +113,20 @@ def test_the_old_one_goes_when_the_new_one_is_whole(tmp_path, touched):
     assert kept == [2, 3]  # 2 went later
 
 
-@pytest.mark.filterwarnings('ignore')
 def test_the_best_goes_when_the_better_is_whole(tmp_path, touched):
-    runner(
-        tmp_path / 'work', epochs=4, scores=[1, 3, 2, 4],
-        save_best='acc').train()
+    train(tmp_path / 'work', 4, scores=[1, 3, 2, 4], save_best='acc')
     best = [event for event in touched if event[1].startswith('best_')]
-    assert [event[:2]
-            for event in best] == [('replace', 'best_acc_epoch_1.pth'),
-                                   ('replace', 'best_acc_epoch_2.pth'),
-                                   ('remove', 'best_acc_epoch_1.pth'),
-                                   ('replace', 'best_acc_epoch_4.pth'),
-                                   ('remove', 'best_acc_epoch_2.pth')]
+    assert [f'{what} {name}' for what, name, _ in best] == [
+        'replace best_acc_epoch_1.pth', 'replace best_acc_epoch_2.pth',
+        'remove best_acc_epoch_1.pth', 'replace best_acc_epoch_4.pth',
+        'remove best_acc_epoch_2.pth'
+    ]
     for event, _, there in best:
         if event == 'remove':
             assert sum(other.startswith('best_') for other in there) == 2
     assert names(tmp_path / 'work')[0] == 'best_acc_epoch_4.pth'
 
 
-@pytest.mark.filterwarnings('ignore')
 def test_several_best(tmp_path):
 
     class More(Scores):
@@ -148,34 +134,23 @@ def test_several_best(tmp_path):
         def after_val_epoch(self, runner, metrics):
             metrics['top'], metrics['acc'] = next(self.scores)
 
-    hook = More([(1, 9), (2, 8), (1, 7)])
-    runner(
-        tmp_path / 'work',
-        hooks=[hook],
-        scores=[9, 8, 7],
-        save_best=['acc', 'top']).train()
-    assert [name for name in names(tmp_path / 'work') if 'best' in name
-            ] == ['best_acc_epoch_1.pth', 'best_top_epoch_2.pth']
+    hooks = [More([(1, 9), (2, 8), (1, 7)])]
+    best = ['acc', 'top']
+    train(tmp_path / 'work', hooks=hooks, scores=[9, 8, 7], save_best=best)
+    assert names(tmp_path / 'work')[:2] == [
+        'best_acc_epoch_1.pth', 'best_top_epoch_2.pth'
+    ]
 
 
-@pytest.mark.filterwarnings('ignore')
 def test_a_copied_folder_keeps_its_hands_off_the_first(tmp_path):
-    first = tmp_path / 'first'
-    runner(first, epochs=1, scores=[1], save_best='acc').train()
-    resumed = runner(
-        tmp_path / 'second',
-        epochs=2,
-        scores=[2],
-        save_best='acc',
-        max_keep_ckpts=1)
-    resumed.resume(str(first / 'epoch_1.pth'))
-    resumed.train()
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    options = dict(save_best='acc', max_keep_ckpts=1)
+    train(first, 1, scores=[1], **options)
+    train(second, 2, scores=[2], resume=first / 'epoch_1.pth', **options)
     assert names(first) == ['best_acc_epoch_1.pth', 'epoch_1.pth']
-    assert names(tmp_path /
-                 'second') == ['best_acc_epoch_2.pth', 'epoch_2.pth']
+    assert names(second) == ['best_acc_epoch_2.pth', 'epoch_2.pth']
 
 
-@pytest.mark.filterwarnings('ignore')
 def test_weights_that_are_lost_are_not_saved(tmp_path):
 
     class Lose(Hook):
@@ -188,17 +163,13 @@ def test_weights_that_are_lost_are_not_saved(tmp_path):
             JobFailedError,
             match='1 of the weights are not finite '
             'any more, weight first'):
-        runner(tmp_path / 'work', hooks=[Lose()], max_keep_ckpts=1).train()
+        train(tmp_path / 'work', hooks=[Lose()], max_keep_ckpts=1)
     assert names(tmp_path / 'work') == ['epoch_1.pth']
     saved = torch.load(tmp_path / 'work' / 'epoch_1.pth')['state_dict']
     assert saved['weight'].isfinite().all()
 
 
-@pytest.mark.filterwarnings('ignore')
 def test_older_ways_to_name_the_local_disk(tmp_path, touched):
-    runner(
-        tmp_path / 'work',
-        epochs=2,
-        max_keep_ckpts=1,
-        file_client_args=dict(backend='disk')).train()
+    disk = dict(backend='disk')
+    train(tmp_path / 'work', 2, max_keep_ckpts=1, file_client_args=disk)
     assert [event[0] for event in touched] == ['replace'] * 4 + ['remove']

@@ -45,9 +45,8 @@ def pixels():
 
 
 def result(pixels, name, magnitude, **more):
-    return np.asarray(
-        apply(Image.fromarray(pixels), Draw(name, magnitude,
-                                            **more))).astype(int)
+    out = apply(Image.fromarray(pixels), Draw(name, magnitude, **more))
+    return np.asarray(out).astype(int)
 
 
 def test_the_table_holds_the_sixteen_operations():
@@ -57,19 +56,13 @@ def test_the_table_holds_the_sixteen_operations():
 
 @pytest.mark.parametrize('name', MAGNITUDES)
 def test_values_of_magnitudes(name):
-    scale = OPERATIONS[name][1]
-    values = [scale.value(Draw(name, m)) for m in range(15)]
-    if name in ('Posterize', 'Solarize', 'SolarizeAdd', 'Cutout'):
-        assert all(type(value) is int for value in values)
-        # 110 * 0.7 is a little below 77 in floating point, as in the source.
-        expected = [int(m / 10 * 110) for m in range(15)
-                    ] if (name == 'SolarizeAdd') else MAGNITUDES[name]
-        assert values == expected
-        assert np.allclose(expected, MAGNITUDES[name], atol=1)
-    assert np.allclose(
-        values, MAGNITUDES[name], atol=1 if (name == 'SolarizeAdd') else 1e-12)
-    backwards = [scale.value(Draw(name, m, sign=-1)) for m in range(15)]
-    assert backwards == ([-v for v in values] if name in SIGNED else values)
+    forth, back = ([
+        OPERATIONS[name][1].value(Draw(name, m, sign=sign)) for m in range(15)
+    ] for sign in (1, -1))
+    whole = name in ('Posterize', 'Solarize', 'SolarizeAdd', 'Cutout')
+    assert all(isinstance(value, int) == whole for value in forth)
+    assert np.allclose(forth, MAGNITUDES[name], rtol=0, atol=1e-12)
+    assert back == ([-v for v in forth] if name in SIGNED else forth)
 
 
 @pytest.mark.parametrize('name', PLAIN)
@@ -98,25 +91,19 @@ def test_equalize(pixels):
         assert (out[..., c] == table[pixels[..., c]]).all()
 
 
-def test_posterize_keeps_the_highest_bits_down_to_none(pixels):
-    for magnitude, bits in enumerate(MAGNITUDES['Posterize']):
-        step = 2**(8 - bits)
-        assert (result(pixels, 'Posterize',
-                       magnitude) == pixels.astype(int) // step * step).all()
-
-
-@pytest.mark.parametrize('magnitude', range(0, 15, 2))
-def test_solarize(pixels, magnitude):
+@pytest.mark.parametrize('magnitude', range(15))
+def test_operations_on_the_values_of_pixels(pixels, magnitude):
     image = pixels.astype(int)
-    threshold = MAGNITUDES['Solarize'][magnitude]
-    assert (result(pixels, 'Solarize',
-                   magnitude) == np.where(image < threshold, image,
-                                          255 - image)).all()
-    add = int(magnitude / 10 * 110)
-    assert (result(pixels, 'SolarizeAdd',
-                   magnitude) == np.where(image < 128,
-                                          np.minimum(image + add, 255),
-                                          image)).all()
+    value = {name: values[magnitude] for name, values in MAGNITUDES.items()}
+    step = 2**(8 - value['Posterize'])  # the highest bits stay, or none
+    added = np.minimum(image + value['SolarizeAdd'], 255)
+    for name, expected in {
+            'Posterize': image // step * step,
+            'Solarize': np.where(image < value['Solarize'], image,
+                                 255 - image),
+            'SolarizeAdd': np.where(image < 128, added, image)
+    }.items():
+        assert (result(pixels, name, magnitude) == expected).all(), name
 
 
 def grey(image):
@@ -148,8 +135,8 @@ def test_enhancers_blend_with_what_they_take_away(name, pixels, magnitude):
     zero = ZEROS[name](pixels.astype(float))
     expected = np.clip(zero + factor * (pixels - zero), 0, 255)
     # Pillow rounds what is taken away, and cuts off the result.
-    assert np.abs(result(pixels, name, magnitude) -
-                  expected).max() <= 1 + abs(1 - factor)
+    error = np.abs(result(pixels, name, magnitude) - expected)
+    assert error.max() <= 1 + abs(1 - factor)
 
 
 def triangle(d):
@@ -209,17 +196,17 @@ def test_moves_fetch_pixels_from_where_they_should(name, sign, resample,
         assert far.mean() < 0.01, (magnitude, far.sum())
 
 
-@pytest.mark.parametrize('name', SOURCES)
-def test_moves_fill_with_grey(name, pixels):
-    for sign, corner in ((1, (-1, -1)), (-1, (0, 0))):
+# A corner where nothing is left after a move either way.
+@pytest.mark.parametrize(('name', 'forth', 'back'),
+                         [('ShearX', [-1, -1], [-1, 0]),
+                          ('ShearY', [-1, -1], [0, -1]),
+                          ('TranslateX', [-1, -1], [0, 0]),
+                          ('TranslateY', [-1, -1], [0, 0]),
+                          ('Rotate', [0, 0], [0, 0])])
+def test_moves_fill_with_grey(name, forth, back, pixels):
+    for sign, (y, x) in ((1, forth), (-1, back)):
         out = result(0 * pixels, name, 14, sign=sign)
-        if name == 'Rotate':
-            corner = (0, 0)
-        elif name.startswith('Shear'):  # at the far end of the slope
-            corner = (-1, -1) if sign == 1 else ((-1,
-                                                  0) if name == 'ShearX' else
-                                                 (0, -1))
-        assert out[corner].tolist() == [128, 128, 128]
+        assert out[y, x].tolist() == [128, 128, 128]
 
 
 def test_cutout_is_a_square_cut_off_at_the_border(pixels):
@@ -229,8 +216,8 @@ def test_cutout_is_a_square_cut_off_at_the_border(pixels):
             expected[max(y - half, 0):y + half,
                      max(x - half, 0):x + half] = (125, 122, 113)
             centre = ((x + 0.5) / W, (y + 0.5) / H)
-            assert (result(pixels, 'Cutout', magnitude,
-                           centre=centre) == expected).all()
+            out = result(pixels, 'Cutout', magnitude, centre=centre)
+            assert (out == expected).all()
 
 
 @pytest.mark.parametrize('name', OPERATIONS)
