@@ -11,46 +11,58 @@ from mmcls_repmlp.apis.test import METRICS
 from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError
 from mmcls_repmlp.host import pred_labels, pred_scores
 from tests.helpers import assert_same
 
+ROOT = 'test_dataloader.dataset.data_root'
 
-def test_all_metrics_to_a_file(project, work_dir, tmp_path):
+
+@pytest.fixture
+def score(project, work_dir):
+    """Test the trained model, with settings changed in the config."""
+
+    def run(options=None,
+            config=project.config,
+            checkpoint=project.trained,
+            **arguments):
+        return run_test(
+            config,
+            checkpoint,
+            work_dir=work_dir,
+            cfg_options=options,
+            **arguments)
+
+    return run
+
+
+@pytest.fixture
+def predicted(score, tmp_path):
+    """Test, and give the predictions that are written."""
+
+    def run(*args, **arguments):
+        out = tmp_path / 'predictions.pkl'
+        score(*args, out=out, force=True, **arguments)
+        return pickle.loads(out.read_bytes())
+
+    return run
+
+
+@pytest.mark.parametrize('tta', [False, True])
+def test_all_metrics_to_a_file(score, tmp_path, tta):
     out = tmp_path / 'metrics.json'
-    results = run_test(
-        project.config,
-        project.trained,
-        METRICS,
-        dict(topk=[1, 5]),
+    results = score(
+        metrics=METRICS,
+        metric_options=dict(topk=[1, 5]),
         out=out,
         out_item='metrics',
-        work_dir=work_dir)
+        tta=tta)
     assert json.loads(out.read_text()) == pytest.approx(results)
     assert results.keys() == {
         'accuracy/top1', 'accuracy/top5', 'single-label/precision',
         'single-label/recall', 'single-label/f1-score', 'single-label/support'
     }
     assert results['single-label/support'] == 20
-
-
-def test_predictions_to_a_file(project, work_dir, tmp_path):
-    out = tmp_path / 'predictions.pkl'
-    run_test(project.config, project.trained, out=out, work_dir=work_dir)
-    predictions = pickle.loads(out.read_bytes())
-    assert len(predictions) == 20
-    assert pred_scores(predictions[0]).shape == (10, )
-    assert [path.name for path in tmp_path.iterdir()
-            if path.is_file()] == ['predictions.pkl']
-
-
-def test_averaging_over_flips(project, work_dir):
-    results = run_test(
-        project.config,
-        project.trained, ['accuracy'],
-        tta=True,
-        work_dir=work_dir)
-    assert 'accuracy/top1' in results
 
 
 def test_flips_are_added_before_packing(project, seen):
@@ -65,7 +77,6 @@ def test_flips_are_added_before_packing(project, seen):
 
 
 @pytest.mark.parametrize(('metrics', 'options', 'expected'), [
-    (['accuracy'], {}, [dict(type='Accuracy')]),
     ([], dict(topk=1), [dict(type='Accuracy', topk=1)]),
     (['recall', 'f1_score'], dict(average=None), [
         dict(
@@ -88,173 +99,86 @@ def test_metrics_become_evaluators_of_mmcls(project, seen, metrics, options,
     (dict(metrics=['mAP']), "'mAP' is unknown: choose from accuracy, "),
     (dict(metrics=['accuracy'], metric_options=dict(average='micro')),
      "'average' is none of accuracy: choose from thrs, topk"),
+    (dict(metrics=['accuracy', 'recall'],
+          metric_options=dict(topk=[1, 11])), 'topk=11 is no'),
     (dict(out='a.txt'), r"'a.txt'` cannot hold pred: .* .pkl, .pickle"),
     (dict(out='a.csv', out_item='metrics'), r'cannot hold metrics: .*.json'),
+    (dict(out='there.pkl'), 'force=True'),
     (dict(tta=True, show_dir='x'), 'choose one'),
-    (dict(cfg_options=dict(test_dataloader=None)), 'has no test_dataloader'),
+    (dict(launcher='pytorch'), 'torchrun'),
+    (dict(options=dict(test_dataloader=None)), 'has no test_dataloader'),
+    (dict(options={'test_dataloader.dataset.pipeline.1.scale': 40}),
+     'images of 40x40 do not fit img_size'),
+    (dict(checkpoint='MERGED'), 'already converted'),
 ])
-def test_wrong_arguments_are_refused_in_words(project, arguments, message):
+def test_what_cannot_be_tested(score, project, tmp_path, monkeypatch,
+                               arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there.pkl').write_text('precious')
+    if 'checkpoint' in arguments:
+        arguments = dict(checkpoint=project.merged)
     with pytest.raises(UserError, match=message):
-        run_test(project.config, project.trained, **arguments)
+        score(**arguments)
+    assert (tmp_path / 'there.pkl').read_text() == 'precious'
 
 
-def test_averaged_weights_are_tested_in_both_forms(project, tmp_path):
+def test_metrics_are_tried_before_the_first_batch(score, monkeypatch):
+    monkeypatch.setattr(Runner, 'test', None)
+    with pytest.raises(UserError, match='Invalid `average`'):
+        score(metrics=['recall'], metric_options=dict(average='weighted'))
+
+
+def test_averaged_weights_are_tested_in_both_forms(project, predicted,
+                                                   tmp_path):
     # What EMA leaves in a deploy file makes mmcls' hook crash later.
-    ema = dict(
-        cfg_options={
-            'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
-            'train_cfg.max_epochs': 1
-        })
-    train(project.config, work_dir=str(tmp_path / 'work'), seed=0, **ema)
-    trained, merged = tmp_path / 'work' / 'epoch_1.pth', tmp_path / 'm.pth'
+    ema = {
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+        'train_cfg.max_epochs': 1
+    }
+    train(project.config, str(tmp_path / 'ema'), seed=0, cfg_options=ema)
+    trained, merged = tmp_path / 'ema' / 'epoch_1.pth', tmp_path / 'm.pth'
     averaged = read_checkpoint(trained)
     key = 'backbone.stages.0.0.repmlp_block.fc3.weight'
     assert not averaged['state_dict'][key].equal(
         averaged['ema_state_dict'][f'module.{key}'])
     reparameterize_checkpoint(project.config, trained, merged)
-    outs = [tmp_path / f'{i}.pkl' for i in range(2)]
-    for out, config, checkpoint in zip(outs,
-                                       (project.config, project.deploy_config),
-                                       (trained, merged)):
-        run_test(config, checkpoint, out=out, work_dir=str(tmp_path), **ema)
     scores = [
-        torch.stack([pred_scores(p) for p in pickle.loads(out.read_bytes())])
-        for out in outs
+        torch.stack([pred_scores(p) for p in predicted(ema, *pair)])
+        for pair in ((project.config, trained), (project.deploy_config,
+                                                 merged))
     ]
     assert_same(*scores, 2e-5)
 
 
-def test_files_are_not_overwritten(project, tmp_path):
-    out = tmp_path / 'a.pkl'
-    out.write_text('precious')
-    with pytest.raises(UserError, match='force=True'):
-        run_test(project.config, project.trained, out=out)
-    assert out.read_text() == 'precious'
-
-
-def test_checkpoints_that_do_not_fit_are_refused(project, work_dir, tmp_path):
-    for config, checkpoint, message in ((project.deploy_config,
-                                         project.trained, 'training form'),
-                                        (project.config, project.merged,
-                                         'already converted')):
-        with pytest.raises(CheckpointError, match=message):
-            run_test(config, checkpoint, work_dir=work_dir)
-    with pytest.raises(CheckpointError, match='another number of classes'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            cfg_options={'model.head.num_classes': 7})
-    with pytest.raises(UserError, match='images of 40x40 do not fit img_size'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40})
-
-
-@pytest.fixture
-def nine(data):
-    """The digits to test on without 3, and options that name them."""
+def test_a_missing_class_does_not_move_the_others(score, predicted, data):
     shutil.rmtree(data / 'val' / '3')
-    return data / 'val', {'test_dataloader.dataset.data_root': str(data)}
-
-
-def test_a_missing_class_does_not_move_the_others(project, work_dir, tmp_path,
-                                                  nine):
-    out = tmp_path / 'all.pkl'
-    run_test(project.config, project.trained, out=out, work_dir=work_dir)
-    kept = [
-        sample for sample in pickle.loads(out.read_bytes())
-        if '/3/' not in sample['img_path']
-    ]
     right = [
         int(pred_labels(sample)[0]) == int(sample['img_path'].split('/')[-2])
-        for sample in kept
+        for sample in predicted() if '/3/' not in sample['img_path']
     ]
-    results = run_test(
-        project.config,
-        project.trained,
-        work_dir=work_dir,
-        cfg_options=nine[1])
     assert len(right) == 18
-    assert results['accuracy/top1'] == pytest.approx(
+    assert score({ROOT: str(data)})['accuracy/top1'] == pytest.approx(
         100 * sum(right) / 18, abs=1e-4)
 
 
-def test_a_class_that_nobody_learnt(project, work_dir, nine):
-    images, options = nine
-    (images / '4').rename(images / 'cat')
-    with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            cfg_options=options)
-
-
 @pytest.mark.parametrize('workers', [0, 1])
-def test_an_image_that_cannot_be_read(project, work_dir, nine, workers):
-    images, options = nine
-    (images / '5' / 'a.png').write_bytes(b'')
+def test_an_image_that_cannot_be_read(score, data, workers):
+    (data / 'val' / '5' / 'a.png').write_bytes(b'')
     with pytest.raises(
             JobFailedError,
-            match=r"^image '.*/5/a.png' cannot be "
-            'read: the file is empty$'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            cfg_options={
-                **options, 'test_dataloader.num_workers': workers
-            })
+            match="^image '.*/5/a.png' cannot be read: the file is empty$"):
+        score({ROOT: str(data), 'test_dataloader.num_workers': workers})
 
 
-def test_pictures_of_images_of_one_name(project, work_dir, tmp_path):
-    for label in range(2):
-        folder = tmp_path / 'data' / 'val' / str(label)
-        (folder / 'more of it').mkdir(parents=True)
-        images = sorted((project.data / 'val' / str(label)).iterdir())
-        shutil.copy(images[0], folder / 'a.png')
-        shutil.copy(images[1], folder / 'more of it' / 'a.png')
+def test_pictures_of_every_image(score, data, tmp_path):
+    for label in range(2, 10):
+        shutil.rmtree(data / 'val' / str(label))
     shown = tmp_path / 'shown'
-    arguments = dict(
-        work_dir=work_dir,
-        show_dir=str(shown),
-        cfg_options={
-            'test_dataloader.dataset.data_root': str(tmp_path / 'data')
-        })
-    run_test(project.config, project.trained, **arguments)
+    arguments = dict(show_dir=str(shown), options={ROOT: str(data)})
+    score(**arguments)
     names = sorted(path.name for path in shown.iterdir())
-    assert names == [
-        '0_a.png.png', '0_more of it_a.png.png', '1_a.png.png',
-        '1_more of it_a.png.png'
-    ]
+    assert [name[:2] for name in names] == ['0_', '0_', '1_', '1_']
     with pytest.raises(UserError, match='is not empty: .*force=True'):
-        run_test(project.config, project.trained, **arguments)
-    run_test(project.config, project.trained, **arguments, force=True)
+        score(**arguments)
+    score(**arguments, force=True)
     assert sorted(path.name for path in shown.iterdir()) == names
-
-
-@pytest.mark.parametrize(
-    'options',
-    [dict(topk=[1, 11]), dict(average='weighted')])
-def test_metrics_are_tried_before_the_first_batch(project, work_dir,
-                                                  monkeypatch, options):
-    monkeypatch.setattr(Runner, 'test', None)
-    with pytest.raises(UserError, match='topk=11 is no|Invalid `average`'):
-        run_test(
-            project.config,
-            project.trained, ['accuracy', 'recall'],
-            options,
-            work_dir=work_dir)
-
-
-def test_processes_must_be_started(project, work_dir, monkeypatch):
-    monkeypatch.delenv('RANK', raising=False)
-    with pytest.raises(UserError, match='torchrun'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            launcher='pytorch')
