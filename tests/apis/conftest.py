@@ -55,3 +55,14 @@ def terminal(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
     monkeypatch.setattr(progress, 'sys', System())
     return System.stderr
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """A file where a test runs, which stays as it is and the only picture."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'old.png'
+    path.write_text('precious')
+    yield path
+    assert path.read_text() == 'precious'
+    assert [*tmp_path.rglob('*.png')] == [path]

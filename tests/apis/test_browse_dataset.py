@@ -14,15 +14,23 @@ from tests.host_parts import BaseDataset
 COLOURS = np.array(
     [[[250, 20, 30], [10, 240, 60]], [[40, 50, 230], [0, 90, 255]]],
     np.uint8)  # RGB
+LOAD = dict(type='LoadImageFromFile')
+FLIP = dict(type='RandomFlip', prob=1.)
+NORMALIZE = dict(
+    type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.], to_rgb=True)
+PACK = dict(type='PackClsInputs')
 
 
 @pytest.fixture
 def coloured(tmp_path):
-    folder = tmp_path / 'coloured'
+    """A data set of two classes with an image each, of all colours."""
     for label in ('cat', 'dog'):
-        (folder / label).mkdir(parents=True)
-        Image.fromarray(COLOURS).save(folder / label / 'colours.png')
-    return dict(type='CustomDataset', data_root=str(folder))
+        (tmp_path / 'coloured' / label).mkdir(parents=True)
+        Image.fromarray(COLOURS).save(tmp_path / 'coloured' / label / 'a.png')
+    return dict(
+        type='CustomDataset',
+        data_root=str(tmp_path / 'coloured'),
+        pipeline=[LOAD, FLIP, NORMALIZE, PACK])
 
 
 @DATASETS.register_module()
@@ -47,142 +55,80 @@ def browse(project, tmp_path, monkeypatch):
     monkeypatch.setattr(Axes, 'text',
                         lambda self, x, y, text, **_: texts.append(text))
 
-    def run(dataset, *transforms, mode='transformed', load=True):
-        inner = dataset
-        while 'dataset' in inner:
-            inner = inner['dataset']
-        steps = [dict(type='LoadImageFromFile')] * load
-        for part in inner.get('datasets', [inner]):
-            part['pipeline'] = [
-                *steps, *transforms,
-                dict(type='PackClsInputs')
-            ]
+    def run(dataset, mode='transformed'):
+        options = {'train_dataloader.dataset': dict(dataset, _delete_=True)}
         written = browse_dataset(
-            project.config,
-            tmp_path / 'out',
-            mode=mode,
-            cfg_options={
-                'train_dataloader.dataset': dict(dataset, _delete_=True)
-            })
+            project.config, tmp_path / 'out', mode=mode, cfg_options=options)
         # Pixels are drawn as squares, several pictures in a row.
-        pictures = [
+        rows = [
             mmcv.imread(str(path), channel_order='rgb')[56::112]
             for path in written
         ]
         return [[
-            picture[:, x + 56:x + 224:112]
-            for x in range(0, picture.shape[1], 232)
-        ] for picture in pictures], texts
+            row[:, x + 56:x + 224:112] for x in range(0, row.shape[1], 232)
+        ] for row in rows], texts
 
     return run
 
 
-NORMALIZE = dict(type='Normalize', mean=[10., 20., 30.], std=[4., 5., 6.])
+@pytest.mark.parametrize(('mode', 'steps'), [('original', [0]),
+                                             ('transformed', [2]),
+                                             ('concat', [0, 2]),
+                                             ('pipeline', [0, 1, 2])])
+def test_colours_look_as_in_the_file(coloured, browse, mode, steps):
+    shown, texts = browse(coloured, mode)
+    names = ['LoadImageFromFile', 'RandomFlip', 'Normalize']
+    captions = [names[i] for i in steps] if len(steps) > 1 else []
+    assert texts == [
+        *captions, 'Ground truth: 0 (cat)', *captions, 'Ground truth: 1 (dog)'
+    ]
+    pictures = [COLOURS, COLOURS[:, ::-1], COLOURS[:, ::-1]]
+    np.testing.assert_array_equal(shown, [[pictures[i] for i in steps]] * 2)
+
+
+def test_data_sets_that_hold_others(coloured, browse):
+    folds = dict(
+        type='KFoldDataset', dataset=coloured, num_splits=2, test_mode=True)
+    both = dict(type='ConcatDataset', datasets=[coloured, folds])
+    shown, texts = browse(both)
+    assert texts == [f'Ground truth: {i}' for i in ('0 (cat)', '1 (dog)')
+                     ] + ['Ground truth: 0 (cat)']
+    np.testing.assert_array_equal(shown, [[COLOURS[:, ::-1]]] * 3)
 
 
 @pytest.mark.parametrize(
-    'transforms',
-    [[], [dict(**NORMALIZE, to_rgb=True)], [dict(**NORMALIZE, to_rgb=False)]])
-def test_colours_look_as_in_the_file(coloured, browse, transforms):
-    pictures, texts = browse(coloured, *transforms, mode='pipeline')
-    assert len(pictures) == 2
-    names = ['LoadImageFromFile', *(step['type'] for step in transforms)]
-    assert texts[:len(names)] == [*names] or not transforms
-    for row in pictures:
-        assert len(row) == len(names)
-        for picture in row:
-            np.testing.assert_array_equal(picture, COLOURS)
-
-
-@pytest.mark.parametrize('wrapper', [
-    lambda inner: dict(type='RepeatDataset', dataset=inner, times=2),
-    lambda inner: dict(
-        type='KFoldDataset', dataset=inner, num_splits=2, test_mode=True),
-    lambda inner: dict(type='ConcatDataset', datasets=[inner,
-                                                       dict(inner)])
-])
-def test_data_sets_that_hold_others(coloured, browse, wrapper):
-    pictures, texts = browse(wrapper(coloured))
-    labels = ['Ground truth: 0 (cat)', 'Ground truth: 1 (dog)'] * 2
-    assert texts == labels[:len(pictures)]
-    for row in pictures:
-        np.testing.assert_array_equal(row[0], COLOURS)
-
-
-@pytest.mark.parametrize(('pixels', 'expected'),
-                         [(COLOURS, COLOURS),
-                          (COLOURS[..., 0], COLOURS[..., :1].repeat(3, -1))])
-def test_data_sets_that_hold_pixels_hold_rgb_or_grey(browse, pixels, expected):
-    dataset = dict(type='Pixels', pixels=pixels, gt_label=1)
-    step = dict(type='RandomFlip', prob=0.)
-    (row, ), texts = browse(dataset, step, mode='pipeline', load=False)
-    assert texts == ['data set', 'RandomFlip', 'Ground truth: 1 (dog)']
-    for picture in row:
-        np.testing.assert_array_equal(picture, expected)
-
-
-def test_no_class_is_named_without_a_label(browse):
-    _, texts = browse(dict(type='Pixels', pixels=COLOURS), load=False)
-    assert texts == ['']
-
-
-@pytest.mark.parametrize(('mode', 'panels'), [('transformed', 1),
-                                              ('original', 1), ('concat', 2),
-                                              ('pipeline', 4)])
-def test_modes(project, tmp_path, mode, panels):
-    written = browse_dataset(
-        project.config, tmp_path / 'out', number=2, mode=mode)
-    assert len(written) == 2
-    for path in written:
-        assert mmcv.imread(str(path)).shape == (224, 232 * panels - 8, 3)
-
-
-def test_original_and_transformed_are_what_they_say(project, tmp_path):
-    shown = {}
-    for mode in ('original', 'transformed'):
-        path, = browse_dataset(project.config, tmp_path / mode, 'val', 1, mode)
-        shown[mode] = mmcv.imread(str(path), flag='grayscale')
-    first = sorted(project.data.glob('val/0/*.png'))[0]
-    pixels = mmcv.imread(str(first), flag='grayscale')
-    # Below the text, as sharp as they are.
-    np.testing.assert_array_equal(shown['original'][56:],
-                                  pixels.repeat(28, 0).repeat(28, 1)[56:])
-    resized = mmcv.imresize(pixels, (32, 32), interpolation='bicubic')
-    np.testing.assert_array_equal(shown['transformed'][56:],
-                                  resized.repeat(7, 0).repeat(7, 1)[56:])
+    ('label', 'said'), [(dict(gt_label=1), 'Ground truth: 1 (dog)'), ({}, '')])
+def test_data_sets_that_hold_pixels_hold_rgb(browse, label, said):
+    shown, texts = browse(
+        dict(type='Pixels', pixels=COLOURS, pipeline=[FLIP, PACK], **label),
+        'pipeline')
+    assert texts == ['data set', 'RandomFlip', said]
+    np.testing.assert_array_equal(shown, [[COLOURS, COLOURS[:, ::-1]]])
 
 
 def test_samples_are_spread_over_the_classes(project, tmp_path, terminal):
-    written = browse_dataset(project.config, tmp_path / 'a', 'val', number=10)
+    written = browse_dataset(project.config, tmp_path / 'a', 'val', 10)
     assert [int(path.name[:6])
             for path in written] == [0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
     assert '10/10' in terminal.getvalue()
-    assert len(
-        browse_dataset(project.config, tmp_path / 'b', 'test',
-                       number=99)) == 20
+    everything = browse_dataset(project.config, tmp_path / 'b', 'test', 99)
+    assert len(everything) == 20
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(config='no.py'), 'does not exist'),
     (dict(number=0), '0 samples'),
-    (dict(phase='val', cfg_options=dict(val_dataloader=None)),
-     'no val_dataloader, only train_dataloader and test_dataloader'),
+    (dict(cfg_options=dict(train_dataloader=None)), 'no train_dataloader'),
     (dict(cfg_options={'train_dataloader.dataset.data_root': '/nowhere'}),
      "train data set in '/nowhere' cannot be read"),
     (dict(cfg_options={'train_dataloader.dataset.type': 'NoSuchSet'}),
      'NoSuchSet'),
-    (dict(out_dir='full'), 'not empty.*force=True'),
-    (dict(out_dir='full/file'), 'is a file: name a folder'),
-    (dict(out_dir='full/file/more'), 'no folder that you may write to'),
+    (dict(out_dir='.'), 'not empty.*force=True'),
+    (dict(out_dir='old.png'), 'is a file: name a folder'),
+    (dict(out_dir='old.png/more'), 'no folder that you may write to'),
 ])
-def test_wrong_arguments(project, tmp_path, arguments, message):
-    (tmp_path / 'full').mkdir()
-    (tmp_path / 'full' / 'file').write_text('precious')
-    arguments = {'config': project.config, **arguments}
-    out = tmp_path / arguments.pop('out_dir', 'out')
+def test_wrong_arguments(project, old, arguments, message):
     with pytest.raises(UserError, match=message):
-        browse_dataset(out_dir=out, **arguments)
-    assert not list(tmp_path.rglob('*.png'))
+        browse_dataset(project.config, **{'out_dir': 'out', **arguments})
 
 
 def test_pictures_are_replaced_by_force(project, tmp_path):
@@ -194,10 +140,7 @@ def test_pictures_are_replaced_by_force(project, tmp_path):
 
 def test_an_image_that_cannot_be_read(project, data, tmp_path):
     (data / 'val' / '3' / 'a.png').write_text('no image')
+    options = {'val_dataloader.dataset.data_root': str(data)}
     with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
         browse_dataset(
-            project.config,
-            tmp_path / 'out',
-            'val',
-            99,
-            cfg_options={'val_dataloader.dataset.data_root': str(data)})
+            project.config, tmp_path / 'out', 'val', 99, cfg_options=options)

@@ -33,27 +33,26 @@ CROP = (ROWS * SIDE, COLS * SIDE)
 SHRINK = 512 // CROP[0]
 WARMUP, STEPS = 10, 100
 STROKE = 255  # is ignored
-# The learning rate, and what makes a model narrow.
+WIDTHS = [16, 32, 64, 128]
+# What makes a model narrow, and how fast it learns then.
 NARROW = {
-    UPERNET: (4e-3,
-              dict(
-                  backbone=dict(
-                      arch=dict(
-                          channels=(16, 32, 64, 128),
-                          depths=(1, 1, 1, 1),
-                          sharesets_nums=(1, 4, 16, 32)),
-                      img_size=SIDE),
-                  decode_head=dict(in_channels=[16, 32, 64, 128], channels=16),
-                  auxiliary_head=dict(in_channels=64, channels=16))),
-    PSPNET: (1e-1,
-             dict(
-                 backbone=dict(
-                     depth=(1, 1, 1, 1),
-                     base_channels=8,
-                     img_size=CROP,
-                     partition_size=4),
-                 decode_head=dict(in_channels=256, channels=16),
-                 auxiliary_head=dict(in_channels=128, channels=16)))
+    UPERNET: {
+        'model.backbone.arch': dict(
+            channels=WIDTHS, depths=[1] * 4, sharesets_nums=[1, 4, 16, 32]),
+        'model.backbone.img_size': SIDE,
+        'model.decode_head.in_channels': WIDTHS,
+        'model.auxiliary_head.in_channels': 64,
+        'optim_wrapper.optimizer.lr': 4e-3
+    },
+    PSPNET: {
+        'model.backbone.depth': [1] * 4,
+        'model.backbone.base_channels': 8,
+        'model.backbone.img_size': CROP,
+        'model.backbone.partition_size': 4,
+        'model.decode_head.in_channels': 256,
+        'model.auxiliary_head.in_channels': 128,
+        'optim_wrapper.optimizer.lr': 1e-1
+    }
 }
 
 
@@ -72,35 +71,32 @@ def write_scenes(folder, split, count, seed):
             Image.fromarray(plane).save(city / f'{i}_{suffix}.png')
 
 
-def shrunk(sides):
-    return tuple(side // SHRINK for side in sides)
-
-
 def narrowed(name, data):
     """Read a config and change no more than size and speed ask for."""
     cfg = Config.fromfile(CONFIGS / 'segmentation' / name)
-    cfg.optim_wrapper.optimizer.lr, parts = NARROW[name]
-    for part, changes in parts.items():
-        cfg.model[part].update(changes)
-    cfg.model.data_preprocessor.size = CROP
-    for key in ('crop_size', 'stride'):
-        cfg.model.test_cfg[key] = shrunk(cfg.model.test_cfg[key])
+    cfg.merge_from_dict({
+        **NARROW[name], 'model.decode_head.channels': 16,
+        'model.auxiliary_head.channels': 16,
+        'model.data_preprocessor.size': CROP,
+        'train_cfg.max_iters': STEPS,
+        'train_cfg.val_interval': STEPS,
+        'default_hooks.checkpoint.interval': STEPS // 2,
+        'default_hooks.logger.interval': 10,
+        'randomness.seed': 0
+    })
+    sides = [cfg.model.test_cfg]
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.data_root = str(data)
-        for step in loader.dataset.pipeline:
-            for key in {'scale', 'crop_size'} & {*step}:
-                step[key] = shrunk(step[key])
+        sides += loader.dataset.pipeline
+    for each in sides:
+        for key in {'scale', 'crop_size', 'stride'} & {*each}:
+            each[key] = tuple(side // SHRINK for side in each[key])
     times = {0: 0, 1500: WARMUP, 80000: STEPS}
     for schedule in cfg.param_scheduler:
-        schedule.update(
-            {key: times[schedule[key]]
-             for key in ('begin', 'end')})
-    cfg.train_cfg.update(max_iters=STEPS, val_interval=STEPS)
-    cfg.default_hooks.checkpoint.interval = STEPS // 2
-    cfg.default_hooks.logger.interval = 10
-    cfg.randomness = dict(seed=0)
+        for key in ('begin', 'end'):
+            schedule[key] = times[schedule[key]]
     del cfg.visualizer.name  # by which all runs in a process would share one
     return cfg
 
@@ -127,18 +123,14 @@ def evaluate(config, checkpoint, work_dir):
     ]
 
 
-class Segmenter(NamedTuple):
-    """Files of a trained segmenter, and what its last run logged."""
+class Files(NamedTuple):
+    """A trained segmenter, and what the tool made of it, in float64."""
     config: Path
     checkpoint: Path
-    log: list[dict]
-
-
-class Merged(NamedTuple):
-    """Files that the tool read and wrote, all in float64."""
-    source: Path
-    checkpoint: Path
-    config: Path
+    log: list[dict]  # of the last run
+    double: Path  # the checkpoint, in float64
+    merged: Path
+    deploy_config: Path
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -156,52 +148,46 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module', params=NARROW)
-def trained(request, data, tmp_path_factory):
+def files(request, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained')
     cfg = narrowed(request.param, data)
-    config = folder / 'config.py'
+    config, *written = (
+        folder / name
+        for name in ('config.py', 'double.pth', 'merged.pth', 'deploy.py'))
     config.write_text(cfg.pretty_text)
     train(cfg, folder, **{'train_cfg.max_iters': STEPS // 2})
     log = train(cfg, folder, resume=True, **{'train_cfg.max_iters': STEPS})
-    return Segmenter(config, folder / f'iter_{STEPS}.pth', log)
-
-
-@pytest.fixture(scope='module')
-def merged(trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('merged')
-    files = Merged(*(folder / name
-                     for name in ('double.pth', 'merged.pth', 'deploy.py')))
-    content = read_checkpoint(trained.checkpoint)
+    files = Files(config, folder / f'iter_{STEPS}.pth', log, *written)
+    content = read_checkpoint(files.checkpoint)
     # So that outputs differ by more than the rounding of merged weights only
     # if these are wrong.
     content['state_dict'] = {
         key: value.double() if value.is_floating_point() else value
         for key, value in content['state_dict'].items()
     }
-    write_checkpoint(content, files.source)
-    reparameterize_checkpoint(trained.config, files.source, files.checkpoint,
-                              files.config)
+    write_checkpoint(content, files.double)
+    reparameterize_checkpoint(config, *written)
     return files
 
 
-def test_training_goes_on_and_teaches(trained):
-    assert all(line['step'] > STEPS // 2 for line in trained.log)
+def test_training_goes_on_and_teaches(files):
+    assert all(line['step'] > STEPS // 2 for line in files.log)
     # 49 to 76 with four seeds; all dark or all light would be 28 at most.
-    assert trained.log[-1]['mIoU'] > 40
+    assert files.log[-1]['mIoU'] > 40
 
 
-def test_the_deploy_form_scores_the_same(trained, merged, tmp_path):
-    score, logits = evaluate(trained.config, merged.source, tmp_path)
-    deployed, deploy_logits = evaluate(merged.config, merged.checkpoint,
+def test_the_deploy_form_scores_the_same(files, tmp_path):
+    score, logits = evaluate(files.config, files.double, tmp_path)
+    deployed, deploy_logits = evaluate(files.deploy_config, files.merged,
                                        tmp_path)
     assert deployed == score
     assert_same(deploy_logits, logits)
     # What was validated was in float32, where a pixel may fall otherwise.
-    assert score == pytest.approx(trained.log[-1]['mIoU'], abs=0.5)
+    assert score == pytest.approx(files.log[-1]['mIoU'], abs=0.5)
 
 
-def test_what_is_written_is_all_that_mmsegmentation_needs(merged):
-    before, after = map(read_checkpoint, (merged.source, merged.checkpoint))
+def test_what_is_written_is_all_that_mmsegmentation_needs(files):
+    before, after = map(read_checkpoint, (files.double, files.merged))
     assert after['meta']['dataset_meta'] == before['meta']['dataset_meta']
     assert {'classes', 'palette'} <= {*after['meta']['dataset_meta']}
     heads = [name for name in before['state_dict'] if 'head.' in name]
@@ -211,30 +197,31 @@ def test_what_is_written_is_all_that_mmsegmentation_needs(merged):
     assert len(after['state_dict']) < len(before['state_dict'])
 
 
-def test_mmsegmentation_does_not_mistake_the_forms(trained, merged, tmp_path):
+def test_mmsegmentation_does_not_mistake_the_forms(files, tmp_path):
     with pytest.raises(CheckpointError, match='already converted'):
-        evaluate(trained.config, merged.checkpoint, tmp_path)
+        evaluate(files.config, files.merged, tmp_path)
     with pytest.raises(CheckpointError, match='in training form'):
-        evaluate(merged.config, merged.source, tmp_path)
+        evaluate(files.deploy_config, files.double, tmp_path)
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda merged: dict(src=merged.checkpoint), 'already converted'),
-    (lambda merged: dict(config=merged.config), 'is a deploy config'),
-    (lambda merged: dict(config=CONFIGS / MINI), 'another architecture'),
-    (lambda merged: dict(cfg_options={
-        'model.decode_head.num_classes': 7,
-        'model.auxiliary_head.num_classes': 7
+    (lambda files: dict(src=files.merged), 'already converted'),
+    (lambda files: dict(config=files.deploy_config), 'is a deploy config'),
+    (lambda files: dict(config=CONFIGS / MINI), 'another architecture'),
+    (lambda files: dict(cfg_options={
+        f'model.{head}_head.num_classes': 7
+        for head in ('decode', 'auxiliary')
     }), 'another number of classes'),
-    (lambda merged: dict(cfg_options={'model.decode_head.type': 'NoHead'}),
+    (lambda files: dict(cfg_options={'model.decode_head.type': 'NoHead'}),
      'cannot be built.*NoHead'),
 ])
-def test_what_the_tool_refuses(trained, merged, tmp_path, change, message):
-    files = dict(config=trained.config, src=trained.checkpoint)
+def test_what_the_tool_refuses(files, tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         reparameterize_checkpoint(
-            dst=tmp_path / 'out.pth', **{
-                **files,
-                **change(merged)
+            dst=tmp_path / 'out.pth',
+            **{
+                'config': files.config,
+                'src': files.checkpoint,
+                **change(files)
             })
     assert not [*tmp_path.iterdir()]
