@@ -4,16 +4,14 @@ from mmcls_repmlp.apis._command_line.literals import (holds_dictionary,
                                                       read_literal)
 
 
-@pytest.mark.parametrize(
-    ('written', 'value'),
-    [("dict(type='A', sizes=(1, 2), on=True)",
-      dict(type='A', sizes=(1, 2), on=True)),
-     ("[dict(type='A'), dict(b=dict(c=-1.5))]",
-      [dict(type='A'), dict(b=dict(c=-1.5))]),
-     ('{"type": "A=B", "none": None}', {
-         'type': 'A=B',
-         'none': None
-     }), ('"[dict(type=\'A\')]"', [dict(type='A')])])
+@pytest.mark.parametrize(('written', 'value'), [
+    ("dict(type='A', sizes=(1, 2), on=True)",
+     dict(type='A', sizes=(1, 2), on=True)),
+    ("[dict(type='A'), dict(b=dict(c=-1.5))]",
+     [dict(type='A'), dict(b=dict(c=-1.5))]),
+    ('{"type": "A=B", "none": None}', dict(type='A=B', none=None)),
+    ('"[dict(type=\'A\')]"', [dict(type='A')]),
+])
 def test_dictionaries_are_read_as_in_a_config(written, value):
     assert holds_dictionary(written)
     assert read_literal(written) == value

@@ -43,15 +43,17 @@ def test_unlikely_keys_are_doubted(capsys, key, said):
     assert re.search(said, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(('key', 'value'),
-                         [('train_cfg.max_epochs', 5), ('work_dir', 'x'),
-                          ('resume', True), ('val_dataloader', None),
-                          ('model.backbone.arch', 'tiny'),
-                          ('pipeline.1.prob', 0.5),
-                          ('model.head.num_classes', 3),
-                          ('tta_model.type', 'x'),
-                          ('auto_scale_lr.enable', True),
-                          ('train_cfg', dict(by_epoch=True))])
+@pytest.mark.parametrize(('key', 'value'), [
+    ('train_cfg.max_epochs', 5),
+    ('work_dir', 'x'),
+    ('resume', True),
+    ('val_dataloader', None),
+    ('model.backbone.arch', 'tiny'),
+    ('pipeline.1.prob', 0.5),
+    ('model.head.num_classes', 3),
+    ('tta_model.type', 'x'),
+    ('train_cfg', dict(by_epoch=True)),
+])
 def test_likely_ones_are_not(capsys, key, value):
     check_options(CONFIG, {key: value})
     assert not capsys.readouterr().err

@@ -11,13 +11,12 @@ from mmcls_repmlp.apis._command_line.stops import (TerminatedError,
 
 
 def test_sigterm_is_an_exception_inside_and_nothing_is_left_behind():
-    before = signal.getsignal(signal.SIGTERM), logging.raiseExceptions
-    with pytest.raises(TerminatedError):
-        with stoppable():
-            assert not logging.raiseExceptions
-            os.kill(os.getpid(), signal.SIGTERM)
-    assert before == (signal.getsignal(signal.SIGTERM),
-                      logging.raiseExceptions)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(TerminatedError), stoppable():
+        assert not logging.raiseExceptions
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert logging.raiseExceptions
 
 
 def test_several_processes_are_left_to_their_launcher(monkeypatch):

@@ -8,16 +8,9 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               data_errors, loader_config,
-                                              read_config, set_loader_defaults,
-                                              set_work_dir)
+                                              read_config, set_work_dir)
 from mmcls_repmlp.errors import ConfigError, UserError
 from mmcls_repmlp.host import NAME
-
-
-def write(folder, text):
-    path = folder / 'config.py'
-    path.write_text(text)
-    return path
 
 
 def test_options_change_settings(project):
@@ -26,25 +19,21 @@ def test_options_change_settings(project):
 
 
 def test_the_host_is_the_default_scope(tmp_path):
-    path = write(tmp_path, 'model = dict(type="ImageClassifier")')
-    assert read_config(path).default_scope == NAME
+    (tmp_path / 'a.py').write_text('model = dict(type="ImageClassifier")')
+    assert read_config(tmp_path / 'a.py').default_scope == NAME
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('model = dict(', 'cannot be read'),
-    ('_base_ = "./none.py"', r'cannot be read.*none\.py'),
-    ('a = 1', 'has no model'),
-    ('custom_imports = dict(imports=["no_such_module"])',
-     'cannot be read.*no_such_module'),
+@pytest.mark.parametrize(('name', 'message'), [
+    ('no.py', "config '.*no.py' does not exist"),
+    ('', 'is a folder, name a file in it'),
+    ('a.py', 'has no model'),
+    ('b.py', 'default_scope is 3: it names a registry'),
 ])
-def test_broken_configs(tmp_path, text, message):
+def test_what_is_no_config(tmp_path, name, message):
+    (tmp_path / 'a.py').write_text('a = 1')
+    (tmp_path / 'b.py').write_text('model = {}\ndefault_scope = 3')
     with pytest.raises(ConfigError, match=message):
-        read_config(write(tmp_path, text))
-
-
-def test_missing_config():
-    with pytest.raises(ConfigError, match="config 'no.py' does not exist"):
-        read_config('no.py')
+        read_config(tmp_path / name)
 
 
 def test_work_dir():
@@ -63,17 +52,24 @@ def test_a_work_dir_that_cannot_be_is_refused(tmp_path, place):
         set_work_dir(Config(), 'a.py', str(tmp_path / place))
 
 
-def test_loaders_are_completed_but_not_overruled():
-    cfg = Config(
-        dict(
-            train_dataloader=dict(num_workers=2),
-            val_dataloader=dict(persistent_workers=False, num_workers=2),
-            test_dataloader=None))
-    set_loader_defaults(cfg)
-    assert cfg.train_dataloader.persistent_workers
-    assert cfg.train_dataloader.collate_fn.type == 'default_collate'
-    assert not cfg.val_dataloader.persistent_workers
+@pytest.mark.parametrize('gpu', [True, False])
+@pytest.mark.parametrize(('given', 'persistent'), [
+    (dict(num_workers=2, pin_memory=True), True),
+    (dict(num_workers=2, persistent_workers=False), False),
+    (dict(num_workers=0, persistent_workers=True), False),
+])
+def test_loaders_are_completed_but_not_overruled(monkeypatch, gpu, given,
+                                                 persistent):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
+    cfg = Config(dict(val_dataloader=given, test_dataloader=None))
+    assert loader_config(cfg, 'val') == dict(
+        given,
+        persistent_workers=persistent,
+        pin_memory=gpu,
+        collate_fn=dict(type='default_collate'))
     assert cfg.test_dataloader is None
+    off = Config(dict(val_dataloader=dict(pin_memory=False)))
+    assert not loader_config(off, 'val').pin_memory
 
 
 def test_a_model_that_cannot_be_built(project, work_dir):
@@ -88,30 +84,18 @@ def test_a_model_that_cannot_be_built(project, work_dir):
         build_runner(cfg)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    ({
-        'train_dataloader.dataset.data_root': 'nowhere'
-    }, r"train data set in 'nowhere' cannot be read \(.*nowhere/train.*"
+@pytest.mark.parametrize(('key', 'value', 'message'), [
+    ('data_root', 'nowhere',
+     r"train data set in 'nowhere' cannot be read \(.*nowhere/train.*"
      'train_dataloader.dataset.data_root=FOLDER'),
-    ({
-        'train_dataloader.dataset.pipeline.0.type': 'NoSuchTransform'
-    }, 'train loop of the config cannot be built.*NoSuchTransform'),
+    ('pipeline.0.type', 'NoSuchTransform',
+     'train loop of the config cannot be built.*NoSuchTransform'),
 ])
-def test_data_that_cannot_be_read(project, work_dir, options, message):
-    runner = build_runner(
-        read_config(project.config, {
-            **options, 'work_dir': work_dir
-        }))
+def test_data_that_cannot_be_read(project, work_dir, key, value, message):
+    options = {f'train_dataloader.dataset.{key}': value, 'work_dir': work_dir}
+    runner = build_runner(read_config(project.config, options))
     with pytest.raises(ConfigError, match=message):
         build_loop(runner, 'train')
-
-
-def test_the_loader_of_a_phase(project):
-    cfg = read_config(project.config, {'val_dataloader.collate_fn': None})
-    del cfg.val_dataloader['collate_fn']
-    loader = loader_config(cfg, 'val')
-    assert loader.collate_fn.type == 'default_collate'
-    assert loader.dataset.data_prefix == 'val'
 
 
 @pytest.mark.parametrize(
@@ -124,35 +108,28 @@ def test_a_loader_that_is_not_there(loaders, message):
         loader_config(Config(loaders), 'val')
 
 
-@pytest.mark.parametrize(
-    'error', [FileNotFoundError('a/b'),
-              RuntimeError('Found 0 files')])
-def test_missing_data_is_named_with_the_remedy(error):
-    cfg = Config(dict(val_dataloader=dict(dataset=dict(data_root='here'))))
-    with pytest.raises(
-            ConfigError,
-            match=rf"val data set in 'here'.*{error}.*"
-            'val_dataloader.dataset.data_root=FOLDER'):
-        with data_errors(cfg, 'val'):
-            raise error
+NO_ROUTE = URLError('no route to host')
 
 
-@pytest.mark.parametrize(('data', 'said'), [
-    (dict(type='CIFAR10', data_prefix='data/cifar10'),
+@pytest.mark.parametrize(('data', 'error', 'said'), [
+    (dict(data_root='here'), FileNotFoundError('a/b'),
+     r"train data set in 'here' .*\(a/b\).*dataset.data_root=FOLDER"),
+    (dict(data_root='here'), RuntimeError('Found 0'), r"in 'here'.*\(Found 0"),
+    (dict(type='CIFAR10', data_prefix='data/cifar10'), NO_ROUTE,
      "in 'data/cifar10' is not there, nor to be had .*no route.*: put https://"
      r'\S+cifar-10-python.tar.gz there, or .*dataset.data_prefix=FOLDER'),
-    (dict(type='CIFAR10', data_prefix='c', data_root='root'),
+    (dict(type='CIFAR10', data_prefix='c', data_root='root'), NO_ROUTE,
      "in 'root' is not there.*dataset.data_root=FOLDER"),
-    (dict(type='CustomDataset', data_prefix='train'),
+    (dict(type='CustomDataset', data_prefix='train'), NO_ROUTE,
      "in 'train' cannot be read .*: put it there, .*data_prefix=FOLDER"),
-    (dict(type='CustomDataset', data_prefix=dict(img_path='')),
+    (dict(type='CustomDataset', data_prefix=dict(img_path='')), NO_ROUTE,
      "in '' cannot be read .*: put it there, .*data_root=FOLDER"),
 ])
-def test_data_that_cannot_be_downloaded_has_a_place(data, said):
+def test_missing_data_are_named_with_the_remedy(data, error, said):
     cfg = Config(dict(train_dataloader=dict(dataset=data)))
     with pytest.raises(ConfigError, match=said):
         with data_errors(cfg, 'train'):
-            raise URLError('no route to host')
+            raise error
 
 
 @pytest.mark.parametrize(('code', 'kind'), [

@@ -16,68 +16,41 @@ def test_byte_order_marks_are_named(tmp_path, encoding, name):
             read_config(tmp_path / path)
 
 
-@pytest.mark.parametrize(
-    ('files', 'message'),
-    [({
-        'a.py': "_base_ = './a.py'"
-    }, 'includes itself .*: a.py -> a.py'),
-     ({
-         'a.py': "_base_ = './b.py'",
-         'b.py': "_base_ = ['./c.py']",
-         'c.py': "_base_ = './b.py'"
-     }, r'includes itself through _base_: b.py -> c.py -> b.py'),
-     ({
-         'a.py': "_base_ = './b.py'",
-         'b.py': "_base_ = './none.py'"
-     }, r"_base_ of '.*b.py' names '.*none.py', which is no file"),
-     ({
-         'a.py': f"_base_ = './b.py'\n{GOOD}",
-         'b.py': 'x = 1\ny = (3\n'
-     }, r"never closed in '.*b.py', line 2"),
-     ({
-         'a.py': GOOD + 'x = 1 / 0'
-     }, r'division by zero \(line 2\)'),
-     ({
-         'a.py': GOOD + 'x = [][1]'
-     }, r'index out of range \(line 2\)'),
-     ({
-         'a.py': GOOD + 'x = nothing'
-     }, r"'nothing' is not defined \(line 2\)"),
-     ({
-         'a.py': GOOD + 'raise SystemExit(3)'
-     }, r'cannot be read: 3 \(line 2\)'),
-     ({
-         'a.py': GOOD + 'raise RuntimeError'
-     }, 'RuntimeError'),
-     ({
-         'a.py': "_base_ = './b.py'\nx = {{_base_.none}}",
-         'b.py': GOOD
-     }, "'none' is defined nowhere"), ({
-         'a.py': '\x00\x01'
-     }, r"a.py'"), ({
-         'a.py': '_base_ = 3'
-     }, "a.py'"), ({
-         'a.json': '{"model": {'
-     }, "a.json': .*line 1"),
-     ({
-         'a.txt': GOOD
-     }, 'should be py, json, yaml or yml')])
-def test_the_file_at_fault_is_named(tmp_path, files, message):
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
+@pytest.mark.parametrize(('message', 'texts'), [
+    ('includes itself .*: a.py -> a.py', ["_base_ = './a.py'"]),
+    ('includes itself through _base_: b.py -> c.py -> b.py',
+     ["_base_ = './b.py'", "_base_ = ['./c.py']", "_base_ = './b.py'"]),
+    ("_base_ of '.*b.py' names '.*none.py', which is no file",
+     ["_base_ = './b.py'", "_base_ = './none.py'"]),
+    ("never closed in '.*b.py', line 2",
+     [f"_base_ = './b.py'\n{GOOD}", 'x = 1\ny = (3\n']),
+    (r'division by zero \(line 2\)', [GOOD + 'x = 1 / 0']),
+    (r"'nothing' is not defined \(line 2\)", [GOOD + 'x = nothing']),
+    (r'cannot be read: 3 \(line 2\)', [GOOD + 'raise SystemExit(3)']),
+    ('RuntimeError', [GOOD + 'raise RuntimeError']),
+    ('cannot be read.*no_such_module',
+     [GOOD + 'custom_imports = dict(imports=["no_such_module"])']),
+    ("'none' is defined nowhere",
+     ["_base_ = './b.py'\nx = {{_base_.none}}", GOOD]),
+    ("a.py'", ['\x00\x01']),
+    ("a.py'", ['_base_ = 3']),
+])
+def test_the_file_at_fault_is_named(tmp_path, message, texts):
+    for name, text in zip('abc', texts):
+        (tmp_path / f'{name}.py').write_text(text)
     with pytest.raises(ConfigError, match=message):
-        read_config(tmp_path / next(iter(files)))
-
-
-def test_what_is_no_text(tmp_path):
-    (tmp_path / 'a.py').write_bytes(b'\x80\x81\xff')
-    with pytest.raises(ConfigError, match="codec can't decode .*a.py'"):
         read_config(tmp_path / 'a.py')
 
 
-def test_a_folder(tmp_path):
-    with pytest.raises(ConfigError, match='is a folder, name a file in it'):
-        read_config(tmp_path)
+@pytest.mark.parametrize(('name', 'content', 'message'), [
+    ('a.json', b'{"model": {', "a.json': .*line 1"),
+    ('a.txt', b'', 'should be py, json, yaml or yml'),
+    ('a.py', b'\x80\x81\xff', "codec can't decode .*a.py'"),
+])
+def test_what_is_no_python(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / name)
 
 
 def test_memory_is_no_fault_of_a_config(tmp_path):

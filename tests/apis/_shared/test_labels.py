@@ -1,11 +1,10 @@
 import json
 import shutil
-from argparse import Namespace
+from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmcls_repmlp.apis._shared import labels
 from mmcls_repmlp.apis._shared.labels import (check_labels, match_classes,
@@ -33,32 +32,21 @@ def nine(data):
     return folder(data / 'val')
 
 
-def folder(root, **options):
-    return dict(
-        type='CustomDataset',
-        data_root=str(root),
-        pipeline=PIPELINE,
-        **options)
+def folder(root):
+    return dict(type='CustomDataset', data_root=str(root), pipeline=PIPELINE)
 
 
 def model(outputs=10):
-    made = nn.Module()
-    made.head = nn.Module()
-    made.head.num_classes = outputs
-    return made
-
-
-def true_names(dataset):
-    """The folder of every image, and the name of the label it has got."""
-    for i in range(len(dataset)):
-        sample = dataset[i]['data_samples']
-        yield (sample.img_path.split('/')[-2],
-               dataset.metainfo['classes'][int(gt_labels(sample))])
+    return Namespace(head=Namespace(num_classes=outputs))
 
 
 def assert_right(dataset, count):
-    found = list(true_names(dataset))
-    assert len(found) == count and all(a == b for a, b in found)
+    """The label of every image has the name of its folder."""
+    assert len(dataset) == count
+    for i in range(count):
+        sample = dataset[i]['data_samples']
+        name = dataset.metainfo['classes'][int(gt_labels(sample))]
+        assert name == sample.img_path.split('/')[-2]
 
 
 def test_the_same_classes(digits, said):
@@ -92,8 +80,8 @@ def test_a_checkpoint_without_names(digits, nine, said):
     for outputs in (8, 10):
         with pytest.raises(
                 ConfigError,
-                match='the data has 9 classes and the '
-                f'model {outputs} outputs, .* does not name'):
+                match=f'9 classes and the model '
+                f'{outputs} outputs, .* does not name'):
             match_classes(build_dataset(nine), (), model(outputs))
     named = build_dataset({**nine, 'classes': TEN})
     match_classes(named, (), model())
@@ -103,21 +91,11 @@ def test_a_checkpoint_without_names(digits, nine, said):
 
 
 def listed(tmp_path, *labels, **metainfo):
-    (tmp_path / 'a.json').write_text(
-        json.dumps(
-            dict(
-                metainfo=metainfo,
-                data_list=[
-                    dict(
-                        img_path='a.png',
-                        **({} if label is None else dict(gt_label=label)))
-                    for label in labels
-                ])))
+    samples = [dict(img_path='a.png', gt_label=label) for label in labels]
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(dict(metainfo=metainfo, data_list=samples)))
     return build_dataset(
-        dict(
-            type='BaseDataset',
-            ann_file=str(tmp_path / 'a.json'),
-            data_prefix=''))
+        dict(type='BaseDataset', ann_file=str(path), data_prefix=''))
 
 
 def test_lists_name_their_labels_themselves(tmp_path, said):
@@ -129,17 +107,17 @@ def test_lists_name_their_labels_themselves(tmp_path, said):
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(('label', 'message'),
-                         [(10, 'has the label 10, but there are 10 classes'),
-                          (-1, 'has the label -1'),
-                          ('cat', "has the label 'cat'"),
-                          (1.5, 'has the label 1.5'),
-                          ([1, 10], 'has the label 10'),
-                          (None, 'has no label')])
-@pytest.mark.parametrize('names', [(), TEN])
-def test_labels_without_a_class(tmp_path, label, message, names):
-    dataset = listed(tmp_path, 0, label,
-                     **(dict(classes=names) if names else {}))
+@pytest.mark.parametrize(('label', 'message'), [
+    (10, 'has the label 10, but there are 10 classes'),
+    (-1, 'has the label -1'),
+    ('cat', "has the label 'cat'"),
+    (1.5, 'has the label 1.5'),
+    ([1, 10], 'has the label 10'),
+    (None, 'has no label'),
+])
+@pytest.mark.parametrize('metainfo', [{}, dict(classes=TEN)])
+def test_labels_without_a_class(tmp_path, label, message, metainfo):
+    dataset = listed(tmp_path, 0, label, **metainfo)
     with pytest.raises(ConfigError, match=rf'sample 1 .*a.png\) {message}'):
         check_labels(dataset, 10)
 
@@ -151,26 +129,20 @@ def test_labels_of_a_model_that_does_not_count(tmp_path):
 
 def test_names_that_the_host_spells_otherwise_are_said(said):
     """A list of labels, as ImageNet's, counts as the checkpoint does."""
-
-    def listed(names):
-        return named(names, folder=False)
-
     own = tuple(f'name {i}' for i in range(20))
-    learnt = (*own[:-1], 'another spelling')
-    match_classes(listed(own), learnt, model(20))
+    alike, unlike = (*own[:-1], 'another spelling'), (*own[:-3], *'abc')
+    match_classes(named(own), alike, model(20))
     assert 'have other names in the checkpoint (name 19)' in said[0]
-    with pytest.raises(ConfigError, match='are not among the 20'):
-        match_classes(named(own, folder=True), learnt, model(20))
-    for learnt in (tuple('abcdefghijklmnopqrst'), (*own[:-3], *'abc')):
-        with pytest.raises(ConfigError, match='are not among the 20'):
-            match_classes(listed(own), learnt, model(20))
+    by_folder = named(own, folder_to_idx=dict.fromkeys(own))
+    for dataset, learnt in ((named(own), unlike), (by_folder, alike),
+                            (named(own), (*alike, 'x'))):
+        with pytest.raises(ConfigError, match='are not among the 2'):
+            match_classes(dataset, learnt, model(20))
 
 
-def named(names, folder):
-    made = Namespace(
+def named(names, **more):
+    return Namespace(
         metainfo=dict(classes=names),
         _metainfo={},
-        pipeline=Namespace(transforms=[]))
-    if folder:
-        made.folder_to_idx = dict.fromkeys(names)
-    return made
+        pipeline=Namespace(transforms=[]),
+        **more)

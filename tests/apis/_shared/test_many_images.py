@@ -19,17 +19,16 @@ def prepare(path):
 
 @pytest.fixture
 def run():
-    batches = []
 
     def run(paths, ready):
         assert [int(path.stem) for path in paths] == ready
-        batches.append(ready)
+        run.batches.append(ready)
         return [
             JobFailedError('5 is NaN') if i == 5 else [(f'c{i}', i / 8)]
             for i in ready
         ]
 
-    run.batches = batches
+    run.batches = []
     return run
 
 
@@ -47,10 +46,11 @@ def test_lines_are_in_order_and_batches_full(run, capsys):
     assert "'2.png', '3.png', '5.png'" in str(error.value)
 
 
-def test_only_some_of_many_are_named_at_the_end(run):
+def test_only_some_of_many_are_named_at_the_end_and_no_table_is_empty(
+        run, tmp_path):
     with pytest.raises(JobFailedError, match=r"'2.png' and 3 more$"):
-        classify_many([IMAGES[2]] * 6, prepare, run)
-    assert not run.batches
+        classify_many([IMAGES[2]] * 6, prepare, run, out=tmp_path / 'a.csv')
+    assert not run.batches and not [*tmp_path.iterdir()]
 
 
 def test_a_single_image_says_itself_what_is_wrong(run, capsys):
@@ -59,24 +59,14 @@ def test_a_single_image_says_itself_what_is_wrong(run, capsys):
     assert not capsys.readouterr().err
 
 
-def test_a_table_holds_what_was_read(run, tmp_path):
+def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
+        run, tmp_path, terminal):
     lines, out = [], tmp_path / 'a.json'
     with pytest.raises(JobFailedError, match='3 of 7'):
         classify_many(IMAGES, prepare, run, out=out, report=lines.append)
-    assert [row['image'] for row in json.loads(out.read_text())
-            ] == ['0.png', '1.png', '4.png', '6.png']
+    names = [row['image'] for row in json.loads(out.read_text())]
+    assert names == ['0.png', '1.png', '4.png', '6.png']
     assert lines == [f'4 of 7 images are in {out}']
-
-
-def test_no_table_of_nothing(run, tmp_path):
-    with pytest.raises(JobFailedError):
-        classify_many(IMAGES[2:4], prepare, run, out=tmp_path / 'a.csv')
-    assert not [*tmp_path.iterdir()]
-
-
-def test_a_terminal_shows_how_far_it_is(run, tmp_path, terminal):
-    with pytest.raises(JobFailedError):
-        classify_many(IMAGES, prepare, run, out=tmp_path / 'a.csv')
     drawn = terminal.getvalue()
     assert '7/7, ' in drawn and ' images/s' in drawn
     assert drawn.index('skipped: 2.png') < drawn.rindex('classifying')

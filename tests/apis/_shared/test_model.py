@@ -9,7 +9,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import (build_model, build_on_meta,
                                              fill_model, load_model)
 from mmcls_repmlp.errors import ConfigError, UserError
-from tests.helpers import assert_same, classifier_cfg, randn
+from tests.helpers import assert_same, classifier_cfg, randn, shapes
 
 
 def test_both_forms_are_loaded_and_equal(project):
@@ -21,21 +21,17 @@ def test_both_forms_are_loaded_and_equal(project):
     assert_same(merged(x), trained(x), 2e-5)
 
 
-def test_what_does_not_fit_is_refused(project):
-    with pytest.raises(UserError, match='training form'):
-        load_model(project.deploy_config, project.trained)
-
-
 def test_the_form_of_the_checkpoint_if_asked_for(project):
     for config in (project.config, project.deploy_config):
-        for checkpoint, deploy in ((project.trained, False), (project.merged,
-                                                              True)):
+        for checkpoint in (project.trained, project.merged):
             model, content = fill_model(
                 read_config(config), checkpoint, either_form=True)
-            assert model.backbone.deploy is deploy and not model.training
-            assert content['meta']['dataset_meta']
+            assert model.backbone.deploy is (checkpoint == project.merged)
+            assert content['meta']['dataset_meta'] and not model.training
     with pytest.raises(UserError, match='is already converted'):
-        fill_model(read_config(project.config), project.merged)
+        load_model(project.config, project.merged)
+    with pytest.raises(UserError, match='training form'):
+        load_model(project.deploy_config, project.trained)
 
 
 @pytest.mark.parametrize('device', ['toaster', 'cuda:77'])
@@ -48,8 +44,7 @@ def test_a_model_without_memory_has_the_same_shapes(project):
     cfg = read_config(project.config)
     built, full = build_on_meta(cfg), build_model(cfg)
     assert {p.device.type for p in built.parameters()} == {'meta'}
-    assert [(k, v.shape) for k, v in built.state_dict().items()
-            ] == [(k, v.shape) for k, v in full.state_dict().items()]
+    assert shapes(built) == shapes(full)
     assert not built.training
     cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
     assert build_on_meta(cfg).data_preprocessor.batch_augments is None
@@ -72,18 +67,17 @@ def test_a_scope_may_have_no_package(scope):
     assert type(built) is nn.Identity and not built.training
 
 
-@pytest.mark.parametrize(('missing', 'package'), [
-    ('mmseg', 'mmsegmentation'),
-    ('no_package', 'no_package'),
-])
+@pytest.mark.parametrize(('missing', 'package'),
+                         [('mmseg', 'mmsegmentation'),
+                          ('no_package', 'no_package')])
 def test_a_package_that_is_not_installed_is_named(scope, monkeypatch, missing,
                                                   package):
     monkeypatch.setitem(sys.modules, f'{missing}.registry', None)
     monkeypatch.delitem(MODELS.children, missing, raising=False)
     # mmcls would build this.
     cfg = Config(dict(default_scope=missing, model=classifier_cfg()))
-    with pytest.raises(
-            ConfigError,
-            match=rf"is for {package} \(default_scope '{missing}'\), which "
-            rf'cannot be imported \(.*\): run pip install {package}$'):
+    said = (
+        rf"is for {package} \(default_scope '{missing}'\), which cannot be "
+        rf'imported \(.*\): run pip install {package}$')
+    with pytest.raises(ConfigError, match=said):
         build_model(cfg)

@@ -3,13 +3,15 @@ from mmcls_repmlp.apis._shared.picture_names import PictureNames
 
 def test_folders_become_part_of_the_name():
     names = PictureNames('d')
-    assert [
-        names.of(path, i) for i, path in enumerate(
-            ['d/a/1.png', 'd/b/1.png', 'd/a_1.png', 'd/a/1.png'])
-    ] == [
-        'a_1.png.png', 'b_1.png.png', 'a_1.png_000002.png',
-        'a_1.png_000003.png'
-    ]
+    given = {
+        'd/a b/é.png': 'a b_é.png.png',
+        'd/b/1.png': 'b_1.png.png',
+        'd/b_1.png': 'b_1.png_000002.png',
+        '../d/e.png': '.._.._d_e.png.png',
+    }
+    assert [names.of(path, i)
+            for i, path in enumerate(given)] == [*given.values()]
+    assert names.of('d/b/1.png', 9) == 'b_1.png_000009.png'
 
 
 def test_names_fit_file_systems():

@@ -37,21 +37,16 @@ def test_lines_come_by_time_and_not_by_steps(hasty, capsys):
     assert not capsys.readouterr().err  # when it is over
 
 
-def test_a_log_hears_something_every_minute_and_no_more_than_two_lines():
-    assert 30 <= module.PERIOD <= 60
-
-
-def test_a_line_is_due_a_while_after_the_last_one(monkeypatch, capsys):
-    now = [0.]
+def test_a_line_is_due_every_minute_and_not_more_than_twice(monkeypatch):
+    now, due = [0.], []
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
-    seen = []
     with Progress('training') as progress:
         for now[0] in (44., 45., 46.):
-            seen.append(progress.is_due())
+            due.append(progress.is_due())
         say('a line')
         for now[0] in (90., 91.):
-            seen.append(progress.is_due())
-    assert seen == [False, True, True, False, True]
+            due.append(progress.is_due())
+    assert due == [False, True, True, False, True]
 
 
 def test_a_job_without_an_end_in_sight(hasty, capsys):
@@ -78,26 +73,14 @@ def test_a_short_job_in_a_log_says_nothing(capsys):
     assert capsys.readouterr() == ('', '')
 
 
-def test_a_bar_on_a_terminal(terminal):
-    assert [*tracked(['ab', 'cde'], 'testing', 2, len)] == ['ab', 'cde']
-    said = terminal.getvalue()
-    assert 'testing' in said and '━' in said and '2/2, ' in said
-
-
-def test_lines_are_said_above_the_bar(terminal, monkeypatch):
-    monkeypatch.setattr(sys, 'stdout', terminal)
-    with Progress('testing', 2):
-        say('a [line]')
+def test_a_bar_on_a_terminal_under_the_lines(terminal, monkeypatch, capsys):
+    for thing in tracked(['ab', 'cde'], 'testing', 2, len):
+        say(f'a [line] of {thing}')
+        monkeypatch.setattr(sys, 'stdout', terminal)
+    assert capsys.readouterr().out == 'a [line] of ab\n'  # it was a file then
     drawn = terminal.getvalue()
-    assert 'a [line]\n' in drawn
-    assert drawn.index('a [line]') < drawn.rindex('testing')
-
-
-def test_lines_go_to_stdout_where_it_is_a_file(terminal, capsys):
-    with Progress('testing', 2):
-        say('a line')
-    assert capsys.readouterr().out == 'a line\n'
-    assert 'a line' not in terminal.getvalue()
+    assert '━' in drawn and '2/2, ' in drawn and ' of ab' not in drawn
+    assert drawn.index('a [line] of cde\n') < drawn.rindex('testing')
 
 
 def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):

@@ -14,9 +14,8 @@ NAMES = sorted(
 
 
 def config(*names):
-    return Config(
-        dict(
-            visualizer=dict(vis_backends=[dict(type=name) for name in names])))
+    backends = [dict(type=name) for name in names]
+    return Config(dict(visualizer=dict(vis_backends=backends)))
 
 
 @pytest.fixture
@@ -30,10 +29,9 @@ def installed(monkeypatch):
 @pytest.mark.parametrize('name', NAMES)
 def test_a_package_that_is_missing_is_named(installed, name):
     package = name.removesuffix('VisBackend').lower()
-    with pytest.raises(
-            ConfigError,
-            match=f'^mmengine.{name} of the config needs {package}, which is '
-            f'not installed: pip install {package}$'):
+    said = (f'^mmengine.{name} of the config needs {package}, which is '
+            f'not installed: pip install {package}$')
+    with pytest.raises(ConfigError, match=said):
         check_vis_backends(config('LocalVisBackend', f'mmengine.{name}'))
     installed.add(package)
     check_vis_backends(config('LocalVisBackend', name))
@@ -44,11 +42,7 @@ def test_it_is_asked_for_before_anything_is_built(installed):
         build_runner(config('TensorboardVisBackend'))
 
 
-@pytest.mark.parametrize('visualizer', [
-    None,
-    dict(type='Visualizer'),
-    dict(vis_backends=None),
-    dict(vis_backends=[dict(type='OwnVisBackend'), 3])
-])
-def test_what_is_not_known_is_left_to_mmengine(installed, visualizer):
-    check_vis_backends(Config(dict(visualizer=visualizer)))
+def test_what_is_not_known_is_left_to_mmengine(installed):
+    for visualizer in (None, dict(type='Visualizer'), dict(vis_backends=None),
+                       dict(vis_backends=[dict(type='OwnVisBackend'), 3])):
+        check_vis_backends(Config(dict(visualizer=visualizer)))
