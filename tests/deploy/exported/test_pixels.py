@@ -84,29 +84,21 @@ TURNED = {f'turned {way}.jpg': dict(exif=turned(way)) for way in range(1, 9)}
 # Every way to write an image, by its name as a file.
 IMAGES = {
     '16 bit.png': picture(47, 61, dtype=np.uint16),
-    'rgb.png': RGB,
-    'grey.png': RGB.convert('L'),
-    'grey.jpg': RGB.convert('L'),
     'one bit.png': RGB.convert('1'),
-    'palette.png': RGB.convert('P'),
-    'clear palette.png': RGB.convert('P'),
-    'clear colour.png': RGB,
     'rgba.png': picture(47, 61, 4),
     'la.png': picture(47, 61, 2),
     'cmyk.jpg': RGB.convert('CMYK'),
-    'progressive.jpg': RGB,
-    'lossless.webp': RGB,
-    'lossy.webp': RGB,
-    'rgb.tiff': RGB,
-    'lzw.tiff': RGB,
-    'rgb.bmp': RGB,
-    'palette.gif': RGB.convert('P'),
-    **dict.fromkeys(TURNED, RGB),
+    **dict.fromkeys(['grey.png', 'grey.jpg'], RGB.convert('L')),
+    **dict.fromkeys(['palette.png', 'clear.png', 'palette.gif'],
+                    RGB.convert('P')),
+    **dict.fromkeys([
+        'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp', 'lossy.webp', 'rgb.tiff', 'lzw.tiff', 'rgb.bmp', *TURNED
+    ], RGB),
     **SIZES
 }
 OPTIONS = {
-    'clear palette.png': dict(transparency=3),
-    'clear colour.png': dict(transparency=(0, 0, 0)),
+    'clear.png': dict(transparency=3),
+    'no black.png': dict(transparency=(0, 0, 0)),
     'progressive.jpg': dict(progressive=True),
     'lossless.webp': dict(lossless=True),
     'lzw.tiff': dict(compression='tiff_lzw'),
