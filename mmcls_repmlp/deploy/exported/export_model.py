@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcls_repmlp.errors import JobFailedError, UserError, option
+from mmcls_repmlp.errors import JobFailedError, UserError, option, shortened
 from mmcls_repmlp.files import check_writable, move_into_place, scratch_folder
 
 from .card import card_of, digests, parts_of
@@ -94,7 +94,7 @@ def _verified(written: Path, model: ExportWrapper,
         # nothing overflows; elsewhere it does not.
         runs.append(lambda images: model(torch.from_numpy(images)).numpy())
     difference = max(
-        largest_difference_of(run, reference or model, batches, _SHORT[
+        _largest_difference(run, reference or model, batches, _SHORT[
             model.dtype]) for run in runs)
     allowed = _ALLOWED[model.dtype]
     if not difference <= allowed:
@@ -156,9 +156,9 @@ def _write(model: ExportWrapper, path: Path, input_shape: tuple[int, int, int],
     except (UserError, JobFailedError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters raise what they like
-        line = ' '.join(str(error).split())[:200]
-        raise JobFailedError(f'the model cannot be written as {path.suffix}: '
-                             f'choose another format ({line})') from error
+        raise JobFailedError(
+            f'the model cannot be written as {path.suffix}: '
+            f'choose another format ({shortened(str(error), 200)})') from error
 
 
 def _traced(model: ExportWrapper, input_shape: tuple[int, int,
@@ -229,24 +229,10 @@ WRITERS = {
 }
 
 
-def largest_difference_of(run: Compute, model: ExportWrapper,
-                          batches: Iterable[np.ndarray],
-                          precision: str) -> float:
-    """Run a file on batches and compare it with a model.
-
-    Args:
-        run: The file.
-        model: What it should compute.
-        batches: Images as both take them.
-        precision: What an error calls the file's precision.
-
-    Returns:
-        The largest difference of a logit, relative to the largest logit of
-        its batch.
-
-    Raises:
-        JobFailedError: If outputs are no numbers.
-    """
+def _largest_difference(run: Compute, model: ExportWrapper,
+                        batches: Iterable[np.ndarray],
+                        precision: str) -> float:
+    """Compare on batches, each relative to its largest logit."""
     largest, lost, count = 0., 0, 0
     for images in batches:
         with torch.no_grad():

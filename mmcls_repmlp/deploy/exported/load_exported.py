@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcls_repmlp.errors import InputError, JobFailedError, UserError, option
+from mmcls_repmlp.errors import (InputError, JobFailedError, UserError, option,
+                                 shortened)
 
 from .card import card_of, check_parts
 from .readers import Loaded
@@ -81,7 +82,7 @@ class ExportedModel:
             return self._compute(images)
         except Exception as error:
             raise JobFailedError(f'{str(self._path)!r} cannot be computed '
-                                 f'({_line(error)})') from error
+                                 f'({_said(error)})') from error
 
 
 def load_exported(path: str | Path,
@@ -123,10 +124,9 @@ def load_exported(path: str | Path,
     except Exception as error:  # runtimes raise what they like
         raise JobFailedError(
             f'{str(path)!r} cannot be read as {path.suffix}, it may be '
-            f'damaged or incomplete: export it again ({_line(error)})'
+            f'damaged or incomplete: export it again ({_said(error)})'
         ) from error
 
 
-def _line(error: Exception) -> str:
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else f'{text[:117]}...'
+def _said(error: Exception) -> str:
+    return shortened(str(error) or type(error).__name__, 120)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, shortened
 from mmcls_repmlp.jpeg import is_cut_off
 
 from .card import is_number, is_side
@@ -66,10 +66,10 @@ def read_pixels(path: str | Path,
     except UserError:
         raise
     except Exception as error:  # decoders raise what they like
-        line = ' '.join(str(error).split())[:120] or type(error).__name__
+        said = shortened(str(error) or type(error).__name__, 120)
         raise JobFailedError(f'{str(path)!r} cannot be read as an image, it '
                              'may be damaged or of another kind: replace it '
-                             f'or leave it out ({line})') from error
+                             f'or leave it out ({said})') from error
     return image if image.ndim == 3 else image[:, :, None]
 
 

@@ -18,7 +18,7 @@ import torch
 
 from mmcls_repmlp.errors import UserError, option
 
-from . import Loaded
+from . import Loaded, more_than_arithmetic
 from .torch_files import OPERATORS, compute_of
 from .zip_archive import Archive
 
@@ -152,10 +152,9 @@ def _step(node: Mapping[str, Any],
         if overload in packet.overloads():
             function = getattr(packet, overload)
     if function is None or len(_names(node['outputs'])) > 1:
-        raise UserError(f'{str(path)!r} was not loaded, because it calls '
-                        f'{target!r}, which is not known to be arithmetic '
-                        'alone: where you trust the file, pass '
-                        f'{option("trust")}')
+        raise more_than_arithmetic(
+            path,
+            f'it calls {target!r}, which is not known to be arithmetic alone')
     return function, node
 
 
