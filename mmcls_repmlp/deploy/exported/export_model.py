@@ -147,12 +147,10 @@ def put_in_place(written: Path,
 
 def _write(model: ExportWrapper, path: Path, input_shape: tuple[int, int, int],
            opset: int | None) -> None:
+    options = {} if opset is None else dict(opset=opset)
     try:
         with quietly():
-            if opset is None:
-                WRITERS[path.suffix](model, path, input_shape)
-            else:
-                _write_onnx(model, path, input_shape, opset)
+            WRITERS[path.suffix](model, path, input_shape, **options)
     except (UserError, JobFailedError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters raise what they like
@@ -221,7 +219,7 @@ def _write_torchscript(model: ExportWrapper, path: Path,
 
 
 # What writes each format: called with model, path and input shape.
-WRITERS = {
+WRITERS: Mapping[str, Callable[..., None]] = {
     '.onnx': _write_onnx,
     '.xml': _write_openvino,
     '.pt2': _write_exported_program,

@@ -38,11 +38,13 @@ _FIELDS = {
 }
 
 
-def walk(data: bytes) -> Iterator[tuple[str, memoryview]]:
+def walk(data: bytes | memoryview,
+         kind: str = 'model') -> Iterator[tuple[str, memoryview]]:
     """Report the operator domains and external files of an ONNX model.
 
     Args:
-        data: The whole file.
+        data: The whole file, or a message in it.
+        kind: Which message it is. Defaults to the whole file.
 
     Yields:
         'domain' with the domain of a node, or 'location' with the path that
@@ -51,17 +53,13 @@ def walk(data: bytes) -> Iterator[tuple[str, memoryview]]:
     Raises:
         ValueError: If it is no protobuf message.
     """
-    yield from _walk(memoryview(data), 'model')
-
-
-def _walk(data: memoryview, kind: str) -> Iterator[tuple[str, memoryview]]:
     entry = {}
-    for field, value in _fields(data):
+    for field, value in _fields(memoryview(data)):
         inner = _FIELDS.get((kind, field))
         if inner is None:
             continue
         if not inner.startswith('='):
-            yield from _walk(value, inner)
+            yield from walk(value, inner)
         elif kind == 'entry':
             entry[inner] = value
         else:
