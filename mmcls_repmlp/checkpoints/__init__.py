@@ -1,9 +1,9 @@
 """Weights in and out of files: read safely, fit strictly, rename, write."""
 from .fit import check_fit, load_strictly
+from .local_file import local_file, newest_checkpoint
 from .meta import class_names, classes_meta, meta_of
-from .newest import newest_checkpoint
 from .official import convert_to_mmcls, convert_to_official
-from .read import local_file, read_checkpoint
+from .read import read_checkpoint
 from .recognition import Recognized, recognize
 from .resize import resized_state_dict
 from .safe_globals import allow_mmengine_checkpoints

@@ -6,41 +6,19 @@ import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
 from mmcls_repmlp.errors import CheckpointError, shortened, shown
 
-from .checksums import check_archive
-from .download import WEB, fetch
-from .newest import newest_checkpoint
+from .local_file import local_file
 from .safe_globals import only_what_mmengine_writes
 
+_ZIP = b'PK\x03\x04'
 # How torch names what it would have to call to restore a file.
 _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
 _CONFIGS = ('.py', '.json', '.yaml', '.yml')
-
-
-def local_file(source: str | Path) -> Path:
-    """Find a checkpoint on this machine, downloading it if it is a URL.
-
-    Args:
-        source: A path, or a URL that starts with http:// or https://. The
-            work folder of a training stands for its newest checkpoint.
-
-    Returns:
-        Path of the file, see :func:`fetch` for downloads.
-
-    Raises:
-        CheckpointError: If there is no such file, or it cannot be fetched.
-    """
-    if str(source).startswith(WEB):
-        return fetch(str(source))
-    path = Path(newest_checkpoint(source)).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f'checkpoint {shown(source)} does not exist: '
-                              'check the path')
-    return path
 
 
 def read_checkpoint(source: str | Path) -> Any:
@@ -59,7 +37,7 @@ def read_checkpoint(source: str | Path) -> Any:
     """
     path = local_file(source)
     try:
-        check_archive(path)
+        _check_archive(path)
         with only_what_mmengine_writes(), warnings.catch_warnings():
             # Of what a strange file holds; what follows is checked.
             warnings.simplefilter('ignore')
@@ -72,6 +50,32 @@ def read_checkpoint(source: str | Path) -> Any:
             'other programs, or fetch it again if it is damaged') from error
     except Exception as error:  # torch raises any kind for a damaged file
         raise _explained(error, source) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Verify the checksums of an archive that ``torch.save`` made.
+
+    torch itself reads a tensor with a flipped bit without complaint. And as
+    it never compresses, an archive that claims to hold more bytes than its
+    file has would only fill the memory. Files of other formats, such as a
+    plain pickle of torch before 1.6, have no checksums.
+    """
+    with open(path, 'rb') as file:
+        if file.read(len(_ZIP)) != _ZIP:
+            return
+    with ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+        if claimed > path.stat().st_size:
+            raise CheckpointError(
+                f'checkpoint {shown(path)} was not loaded, because its '
+                f'{path.stat().st_size:,} bytes claim to hold {claimed:,}: '
+                'write it by torch.save, which does not compress')
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(
+            f'checkpoint {shown(path)} is damaged, the checksum of '
+            f'{shortened(damaged, 60)!r} in it is wrong: fetch or write it '
+            'again')
 
 
 def _explained(error: Exception, source: str | Path) -> CheckpointError:

@@ -57,9 +57,9 @@ class Recognized:
         size = f'{height}' if height == width else f'{height}x{width}'
         return f'{self.variant.upper() if self.variant else "custom "}{size}'
 
-    def backbone(self) -> dict[str, Any]:
-        """Config of the backbone that these weights fill."""
-        return dict(
+    def classifier(self) -> dict[str, Any]:
+        """Config of the model that these weights fill, perhaps headless."""
+        backbone = dict(
             type='RepMLPNet',
             arch=self.variant or asdict(self.arch),
             img_size=self.img_size,
@@ -68,13 +68,8 @@ class Recognized:
             out_indices=(self.arch.num_stages - 1, ),
             reparam_conv_kernels=self.kernels,
             deploy=self.deploy)
-
-    def classifier(self) -> dict[str, Any]:
-        """Config of the whole model; without head if there is none."""
-        model = dict(
-            type='ImageClassifier',
-            backbone=self.backbone(),
-            neck=dict(type='GlobalAveragePooling'))
+        neck = dict(type='GlobalAveragePooling')
+        model = dict(type='ImageClassifier', backbone=backbone, neck=neck)
         if self.num_classes is not None:
             model['head'] = dict(
                 type='LinearClsHead',

@@ -114,11 +114,10 @@ def _parts(model: nn.Module) -> tuple[MergeableBackbone, Affine | None, bool]:
     """Take a model apart: backbone, linear layer, whether it normalises."""
     if isinstance(model, MergeableBackbone):
         return model, None, False
-    backbone: Any
-    neck: Any
-    head: Any
-    backbone, neck, head = (
-        getattr(model, name, None) for name in ('backbone', 'neck', 'head'))
+    parts: list[Any] = [
+        getattr(model, name, None) for name in ('backbone', 'neck', 'head')
+    ]
+    backbone, neck, head = parts
     if isinstance(backbone, MergeableBackbone):
         if isinstance(neck, GlobalAveragePooling) and isinstance(
                 head, LinearClsHead):

@@ -54,14 +54,6 @@ def test_after_is_before_with_the_kernels_placed_on_the_output(
         assert (found.after != found.before).equal(changed)
 
 
-def test_after_is_what_the_deploy_form_computes_with():
-    model = block()
-    found = locality(model, (1, 2), 1)
-    assert not model.deploy
-    model.switch_to_deploy()
-    assert_same(found.after, model.fc3.weight.view(S, H, W, H, W)[1, 1, 2])
-
-
 def test_the_centre_of_the_first_shareset_in_float64_is_the_default():
     found = locality(block().float())
     assert found.before.dtype == found.after.dtype == torch.double

@@ -8,25 +8,20 @@ from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPNet, reparameterize
 from mmcls_repmlp.deploy import largest_difference
-from mmcls_repmlp.host import build_backbone
-from tests.helpers import TINY_CFG, assert_same, randn, random_model
+from mmcls_repmlp.host import build_backbone, build_classifier
+from tests.helpers import (TINY_CFG, assert_same, classifier_cfg, randn,
+                           random_model)
 
 X = randn(2, 3, 32, 32)
 
 
-class Classifier(nn.Module):
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = RepMLPNet(**TINY_CFG)
-
-    def forward(self, x):
-        return self.backbone(x)[-1].mean((2, 3))
+def classifier():
+    return random_model(lambda: build_classifier(classifier_cfg()))
 
 
 @pytest.fixture
 def model():
-    return random_model(Classifier)
+    return classifier()
 
 
 @pytest.mark.parametrize('inplace', [True, False])
@@ -125,7 +120,7 @@ def test_what_torch_cannot_copy_is_said(model):
 @pytest.mark.parametrize('built', [True, False])
 def test_merged_in_inference_mode_it_can_be_trained_and_loaded(inplace, built):
     with torch.inference_mode(built):
-        model = random_model(Classifier)
+        model = classifier()
     with torch.inference_mode():
         merged = reparameterize(model, inplace=inplace)
     merged.train()(X).sum().backward()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, shortened
 
 RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
 LOGITS, EMBEDDING = 'logits', 'embedding'
@@ -108,7 +108,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except (ValueError, RecursionError, OSError) as error:
         raise JobFailedError(
             f'{str(card_path)!r} is no card of an exported file: export again '
-            f'({" ".join(str(error).split())[:120]})') from error
+            f'({shortened(str(error), 120)})') from error
     return card
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcls_repmlp.errors import JobFailedError, UserError, option
+from mmcls_repmlp.errors import JobFailedError, UserError, option, shortened
 from mmcls_repmlp.files import check_writable, move_into_place, scratch_folder
 
 from .card import card_of, digests, parts_of
@@ -21,11 +21,16 @@ from .export_wrapper import ExportWrapper, sized_script
 from .load_exported import check_format, load_exported
 
 Compute = Callable[[np.ndarray], np.ndarray]
-BATCH_SIZES = (1, 2, 5)
+_BATCH_SIZES = (1, 2, 5)
 _SEED = 0
 # Difference allowed, of the largest logit. Half precisions round otherwise in
 # every runtime.
 _ALLOWED = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 2e-1}
+_DEFECT = 'the runtime computes otherwise, so choose another format'
+_REMEDIES = {
+    'fp16': 'activations overflow, as fp16 ends at 65504, so export '
+    f'with {option("precision", "bf16")} or fp32'
+}
 _SHORT = {torch.float32: 'fp32', torch.float16: 'fp16', torch.bfloat16: 'bf16'}
 
 
@@ -71,10 +76,11 @@ def export_model(model: ExportWrapper,
     check_export(path, force)
     with scratch_folder(path.parent) as folder:
         written = folder / path.name
-        write_model(model, written, input_shape, opset)
-        difference = _verified(
-            written, model, reference,
-            [*_random_batches(input_shape, model.raw), *images])
+        _write(model, written, input_shape, opset)
+        random = (
+            _batch(size, input_shape, model.raw).numpy()
+            for size in _BATCH_SIZES)
+        difference = _verified(written, model, reference, [*random, *images])
         put_in_place(written, path, card, force)
     return difference
 
@@ -88,7 +94,7 @@ def _verified(written: Path, model: ExportWrapper,
         # nothing overflows; elsewhere it does not.
         runs.append(lambda images: model(torch.from_numpy(images)).numpy())
     difference = max(
-        largest_difference_of(run, reference or model, batches, _SHORT[
+        _largest_difference(run, reference or model, batches, _SHORT[
             model.dtype]) for run in runs)
     allowed = _ALLOWED[model.dtype]
     if not difference <= allowed:
@@ -139,44 +145,25 @@ def put_in_place(written: Path,
             move_into_place(part, path.with_name(part.name))
 
 
-def write_model(model: ExportWrapper,
-                path: Path,
-                input_shape: tuple[int, int, int],
-                opset: int | None = None) -> None:
-    """Write a model in the format of a suffix, unchecked.
-
-    Args:
-        model: What is to be exported.
-        path: The file to write.
-        input_shape: Shape (C, H, W) of an image.
-        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
-            choice.
-
-    Raises:
-        JobFailedError: If it cannot be expressed in this format.
-    """
+def _write(model: ExportWrapper, path: Path, input_shape: tuple[int, int, int],
+           opset: int | None) -> None:
+    options = {} if opset is None else dict(opset=opset)
     try:
         with quietly():
-            if opset is None:
-                WRITERS[path.suffix](model, path, input_shape)
-            else:
-                _write_onnx(model, path, input_shape, opset)
+            WRITERS[path.suffix](model, path, input_shape, **options)
     except (UserError, JobFailedError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters raise what they like
-        line = ' '.join(str(error).split())[:200]
-        raise JobFailedError(f'the model cannot be written as {path.suffix}: '
-                             f'choose another format ({line})') from error
+        raise JobFailedError(
+            f'the model cannot be written as {path.suffix}: '
+            f'choose another format ({shortened(str(error), 200)})') from error
 
 
 def _traced(model: ExportWrapper, input_shape: tuple[int, int,
                                                      int]) -> dict[str, Any]:
-    batch = torch.export.Dim('batch')
-    return dict(
-        args=(_batch(2, input_shape, model.raw), ),
-        dynamic_shapes=({
-            0: batch
-        }, ))
+    batch = {0: torch.export.Dim('batch')}
+    images = _batch(2, input_shape, model.raw)
+    return dict(args=(images, ), dynamic_shapes=(batch, ))
 
 
 def _program(
@@ -232,7 +219,7 @@ def _write_torchscript(model: ExportWrapper, path: Path,
 
 
 # What writes each format: called with model, path and input shape.
-WRITERS = {
+WRITERS: Mapping[str, Callable[..., None]] = {
     '.onnx': _write_onnx,
     '.xml': _write_openvino,
     '.pt2': _write_exported_program,
@@ -240,24 +227,10 @@ WRITERS = {
 }
 
 
-def largest_difference_of(run: Compute, model: ExportWrapper,
-                          batches: Iterable[np.ndarray],
-                          precision: str) -> float:
-    """Run a file on batches and compare it with a model.
-
-    Args:
-        run: The file.
-        model: What it should compute.
-        batches: Images as both take them.
-        precision: What an error calls the file's precision.
-
-    Returns:
-        The largest difference of a logit, relative to the largest logit of
-        its batch.
-
-    Raises:
-        JobFailedError: If outputs are no numbers.
-    """
+def _largest_difference(run: Compute, model: ExportWrapper,
+                        batches: Iterable[np.ndarray],
+                        precision: str) -> float:
+    """Compare on batches, each relative to its largest logit."""
     largest, lost, count = 0., 0, 0
     for images in batches:
         with torch.no_grad():
@@ -283,18 +256,6 @@ def largest_difference_of(run: Compute, model: ExportWrapper,
             f'and not in the model: {_REMEDIES.get(precision, _DEFECT)}; '
             'nothing was written')
     return largest
-
-
-_DEFECT = 'the runtime computes otherwise, so choose another format'
-_REMEDIES = {
-    'fp16': 'activations overflow, as fp16 ends at 65504, so export '
-    f'with {option("precision", "bf16")} or fp32'
-}
-
-
-def _random_batches(input_shape: tuple[int, int, int],
-                    raw: bool) -> list[np.ndarray]:
-    return [_batch(size, input_shape, raw).numpy() for size in BATCH_SIZES]
 
 
 def _batch(size: int, input_shape: tuple[int, int, int], raw: bool) -> Tensor:

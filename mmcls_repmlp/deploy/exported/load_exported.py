@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcls_repmlp.errors import InputError, JobFailedError, UserError, option
+from mmcls_repmlp.errors import (InputError, JobFailedError, UserError, option,
+                                 shortened)
 
 from .card import card_of, check_parts
 from .readers import Loaded
@@ -19,31 +20,16 @@ RUNTIMES = {
     '.pt2': 'torch',
     '.pt': 'torch'
 }
-_READERS = {
-    '.onnx': 'onnx',
-    '.xml': 'openvino',
-    '.pt2': 'pt2',
-    '.pt': 'torchscript'
-}
+_READERS = dict(zip(RUNTIMES, ('onnx', 'openvino', 'pt2', 'torchscript')))
 _WRITERS = {'.onnx': ('onnx', 'onnxscript')}
-
-
-def missing_packages(suffix: str, to_write: bool = True) -> list[str]:
-    """Name the packages that a format needs and that are not installed.
-
-    Args:
-        suffix: One of :data:`RUNTIMES`.
-        to_write: Whether files are to be written, not only run. Defaults to
-            True.
-    """
-    needed = [
-        RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write else ())
-    ]
-    return [name for name in needed if find_spec(name) is None]
 
 
 def check_format(path: str | Path, to_write: bool = False) -> None:
     """Make sure that a path names a format, and its packages are installed.
+
+    Args:
+        path: The exported file.
+        to_write: Whether it is to be written, not only run. Defaults to False.
 
     Raises:
         UserError: If its suffix is unknown, or a package is missing.
@@ -52,7 +38,8 @@ def check_format(path: str | Path, to_write: bool = False) -> None:
     if suffix not in RUNTIMES:
         raise UserError(f'{str(path)!r} has no suffix of a format: expected '
                         f'one of {", ".join(RUNTIMES)}')
-    missing = missing_packages(suffix, to_write)
+    needed = RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write else ())
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         # Where files only run, an extra would bring more than is needed.
         what = '"mmcls_repmlp[export]"' if to_write else ' '.join(missing)
@@ -95,7 +82,7 @@ class ExportedModel:
             return self._compute(images)
         except Exception as error:
             raise JobFailedError(f'{str(self._path)!r} cannot be computed '
-                                 f'({_line(error)})') from error
+                                 f'({_said(error)})') from error
 
 
 def load_exported(path: str | Path,
@@ -137,10 +124,9 @@ def load_exported(path: str | Path,
     except Exception as error:  # runtimes raise what they like
         raise JobFailedError(
             f'{str(path)!r} cannot be read as {path.suffix}, it may be '
-            f'damaged or incomplete: export it again ({_line(error)})'
+            f'damaged or incomplete: export it again ({_said(error)})'
         ) from error
 
 
-def _line(error: Exception) -> str:
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else f'{text[:117]}...'
+def _said(error: Exception) -> str:
+    return shortened(str(error) or type(error).__name__, 120)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmcls_repmlp.errors import JobFailedError, UserError
+from mmcls_repmlp.errors import JobFailedError, UserError, shortened
 from mmcls_repmlp.jpeg import is_cut_off
 
 from .card import is_number, is_side
@@ -32,13 +32,11 @@ FILTERS = {
         bicubic='INTER_CUBIC',
         area='INTER_AREA',
         lanczos='INTER_LANCZOS4'),
-    _PILLOW: dict(
-        nearest='NEAREST',
-        bilinear='BILINEAR',
-        bicubic='BICUBIC',
-        box='BOX',
-        lanczos='LANCZOS',
-        hamming='HAMMING')
+    _PILLOW: {
+        name: name.upper()
+        for name in ('nearest', 'bilinear', 'bicubic', 'box', 'lanczos',
+                     'hamming')
+    }
 }
 EDGES = ('short', 'long', 'width', 'height')
 # Behind transparent grey images, as mmcv has it.
@@ -63,19 +61,20 @@ def read_pixels(path: str | Path,
     try:
         image: Any = Path(path).read_bytes()
         for step in pipeline:
-            settings = {
-                key: value
-                for key, value in step.items() if key != 'type'
-            }
-            image = _STEPS[step['type']](image, **settings)
+            follow, _ = _STEPS[step['type']]
+            image = follow(image, **_settings(step))
     except UserError:
         raise
     except Exception as error:  # decoders raise what they like
-        line = ' '.join(str(error).split())[:120] or type(error).__name__
+        said = shortened(str(error) or type(error).__name__, 120)
         raise JobFailedError(f'{str(path)!r} cannot be read as an image, it '
                              'may be damaged or of another kind: replace it '
-                             f'or leave it out ({line})') from error
+                             f'or leave it out ({said})') from error
     return image if image.ndim == 3 else image[:, :, None]
+
+
+def _settings(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in step.items() if key != 'type'}
 
 
 def _opencv() -> ModuleType:
@@ -155,9 +154,7 @@ def _scaled(size: Sequence[int], factors: Sequence[float]) -> Sequence[int]:
 def _resize_edge(image: np.ndarray, scale: int, edge: str, backend: str,
                  interpolation: str) -> np.ndarray:
     height, width = image.shape[:2]
-    if edge == 'width' or (edge == 'short'
-                           and width < height) or (edge == 'long'
-                                                   and width > height):
+    if edge in ('width', 'short' if width < height else 'long'):
         size = scale, int(scale * height / width)
     else:
         size = int(scale * width / height), scale
@@ -189,53 +186,49 @@ def _pad(image: np.ndarray, size: Sequence[int] | None,
     return padded
 
 
-_STEPS: Mapping[str, Callable[..., np.ndarray]] = {
-    'LoadImageFromFile': _decode,
-    'Resize': _resize,
-    'ResizeEdge': _resize_edge,
-    'CenterCrop': _center_crop,
-    'Pad': _pad
-}
-
-
 def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(
         map(is_side, value))
 
 
-def _is_resize(step: Mapping[str, Any]) -> bool:
-    factor = step['scale_factor']
-    return type(step['keep_ratio']) is bool and _is_filter(step) and (
-        _is_pair(step['scale']) or
-        (step['scale'] is None and isinstance(factor, list) and len(factor)
-         == 2 and all(is_number(f) and 0 < f < 2**16 for f in factor)))
+def _is_load(color_type: Any, imdecode_backend: Any) -> bool:
+    return color_type in COLORS and imdecode_backend in FILTERS
 
 
-def _is_filter(step: Mapping[str, Any]) -> bool:
-    return step['interpolation'] in FILTERS[step['backend']]
+def _is_resize(scale: Any, scale_factor: Any, keep_ratio: Any, backend: Any,
+               interpolation: Any) -> bool:
+    by_factor = scale is None and isinstance(
+        scale_factor, list) and (len(scale_factor) == 2) and all(
+            is_number(factor) and 0 < factor < 2**16
+            for factor in scale_factor)
+    return type(keep_ratio) is bool and interpolation in FILTERS[backend] and (
+        by_factor or _is_pair(scale))
 
 
-def _is_pad(step: Mapping[str, Any]) -> bool:
-    size, divisor, value = (
-        step[name] for name in ('size', 'size_divisor', 'pad_val'))
-    return type(step['pad_to_square']) is bool and (
-        type(value) is int and 0 <= value <= 255) and (
-            size is None or _is_pair(size)) and (divisor is None
-                                                 or is_side(divisor))
+def _is_edge(scale: Any, edge: Any, backend: Any, interpolation: Any) -> bool:
+    return is_side(scale) and edge in EDGES and (interpolation
+                                                 in FILTERS[backend])
 
 
-_CHECKS: Mapping[str, tuple[set[str], Callable[[Mapping], bool]]] = {
-    'LoadImageFromFile': ({'color_type',
-                           'imdecode_backend'}, lambda step: step['color_type']
-                          in COLORS and step['imdecode_backend'] in FILTERS),
-    'Resize': ({
-        'scale', 'scale_factor', 'keep_ratio', 'backend', 'interpolation'
-    }, _is_resize),
-    'ResizeEdge': ({'scale', 'edge', 'backend',
-                    'interpolation'}, lambda step: is_side(step['scale']) and
-                   step['edge'] in EDGES and _is_filter(step)),
-    'CenterCrop': ({'crop_size'}, lambda step: _is_pair(step['crop_size'])),
-    'Pad': ({'size', 'size_divisor', 'pad_to_square', 'pad_val'}, _is_pad),
+def _is_crop(crop_size: Any) -> bool:
+    return _is_pair(crop_size)
+
+
+def _is_pad(size: Any, size_divisor: Any, pad_to_square: Any,
+            pad_val: Any) -> bool:
+    return type(pad_to_square) is bool and type(pad_val) is int and (
+        0 <= pad_val <= 255) and (size is None or _is_pair(size)) and (
+            size_divisor is None or is_side(size_divisor))
+
+
+# What follows a step, and what tells whether its settings are of the right
+# kind.
+_STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Callable[..., bool]]] = {
+    'LoadImageFromFile': (_decode, _is_load),
+    'Resize': (_resize, _is_resize),
+    'ResizeEdge': (_resize_edge, _is_edge),
+    'CenterCrop': (_center_crop, _is_crop),
+    'Pad': (_pad, _is_pad),
 }
 
 
@@ -247,13 +240,13 @@ def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
     """
     for position, step in enumerate(pipeline):
         kind = step.get('type')
-        if not isinstance(kind, str) or kind not in _CHECKS or (
+        if not isinstance(kind, str) or kind not in _STEPS or (
             (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
-        names, is_right = _CHECKS[kind]
+        _, is_right = _STEPS[kind]
         try:
-            right = {*step} == names | {'type'} and is_right(step)
-        except (TypeError, KeyError):  # such as a list for a name
+            right = is_right(**_settings(step))
+        except (TypeError, KeyError):  # other names, or a list for a name
             right = False
         if not right:
             raise ValueError(f'{kind} cannot be {dict(step)!r:.80}')

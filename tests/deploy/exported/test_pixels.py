@@ -84,29 +84,21 @@ TURNED = {f'turned {way}.jpg': dict(exif=turned(way)) for way in range(1, 9)}
 # Every way to write an image, by its name as a file.
 IMAGES = {
     '16 bit.png': picture(47, 61, dtype=np.uint16),
-    'rgb.png': RGB,
-    'grey.png': RGB.convert('L'),
-    'grey.jpg': RGB.convert('L'),
     'one bit.png': RGB.convert('1'),
-    'palette.png': RGB.convert('P'),
-    'clear palette.png': RGB.convert('P'),
-    'clear colour.png': RGB,
     'rgba.png': picture(47, 61, 4),
     'la.png': picture(47, 61, 2),
     'cmyk.jpg': RGB.convert('CMYK'),
-    'progressive.jpg': RGB,
-    'lossless.webp': RGB,
-    'lossy.webp': RGB,
-    'rgb.tiff': RGB,
-    'lzw.tiff': RGB,
-    'rgb.bmp': RGB,
-    'palette.gif': RGB.convert('P'),
-    **dict.fromkeys(TURNED, RGB),
+    **dict.fromkeys(['grey.png', 'grey.jpg'], RGB.convert('L')),
+    **dict.fromkeys(['palette.png', 'clear.png', 'palette.gif'],
+                    RGB.convert('P')),
+    **dict.fromkeys([
+        'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp', 'lossy.webp', 'rgb.tiff', 'lzw.tiff', 'rgb.bmp', *TURNED
+    ], RGB),
     **SIZES
 }
 OPTIONS = {
-    'clear palette.png': dict(transparency=3),
-    'clear colour.png': dict(transparency=(0, 0, 0)),
+    'clear.png': dict(transparency=3),
+    'no black.png': dict(transparency=(0, 0, 0)),
     'progressive.jpg': dict(progressive=True),
     'lossless.webp': dict(lossless=True),
     'lzw.tiff': dict(compression='tiff_lzw'),
@@ -114,14 +106,9 @@ OPTIONS = {
 }
 
 
-@pytest.fixture
-def save(tmp_path):
-
-    def save(name):
-        IMAGES[name].save(tmp_path / name, **OPTIONS.get(name, {}))
-        return tmp_path / name
-
-    return save
+def save(folder, name):
+    IMAGES[name].save(folder / name, **OPTIONS.get(name, {}))
+    return folder / name
 
 
 def compare(path, pipeline, recorded):
@@ -163,22 +150,22 @@ def pipelines():
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('name', IMAGES)
-def test_the_pixels_of_every_config_and_every_way_to_read(save, name):
-    path = save(name)
+def test_the_pixels_of_every_config_and_every_way_to_read(tmp_path, name):
+    path = save(tmp_path, name)
     compared = [compare(path, *pipeline) for pipeline in pipelines()]
     assert sum(compared) >= 6  # by Pillow at least
 
 
 @pytest.mark.parametrize('steps', STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize('name', SIZES)
-def test_the_pixels_of_other_pipelines(save, steps, name):
+def test_the_pixels_of_other_pipelines(tmp_path, steps, name):
     cfg = config_with(*steps)
     recorded = recorded_pipeline(cfg, (0, 0))
     if isinstance(recorded, str):
         assert 'makes images of 20x16' in recorded
         recorded = recorded_pipeline(cfg, (20, 16))
     pipeline = cfg.test_dataloader.dataset.pipeline
-    assert compare(save(name), pipeline, recorded)
+    assert compare(save(tmp_path, name), pipeline, recorded)
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
@@ -192,8 +179,8 @@ def test_what_is_no_image_is_named(tmp_path, backend, data):
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
-def test_a_cut_off_jpeg_is_refused_whatever_the_decoder(save, backend):
-    path = save('progressive.jpg')
+def test_a_cut_off_jpeg_is_refused_whatever_the_decoder(tmp_path, backend):
+    path = save(tmp_path, 'progressive.jpg')
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(JobFailedError, match='it is cut off'):
         read_pixels(path, [dict(LOAD, imdecode_backend=backend)])
@@ -214,9 +201,10 @@ print(read_pixels(sys.argv[1], [step]).shape)
 @pytest.mark.parametrize(('backend', 'said'),
                          [('pillow', '(47, 61, 3)'),
                           ('cv2', 'pip install opencv-python')])
-def test_opencv_is_needed_only_where_the_pipeline_says_so(save, backend, said):
-    done = run_python(
-        '-c', WITHOUT_MMCLS_AND_OPENCV, save('rgb.png'), backend, cwd=ROOT)
+def test_opencv_is_needed_only_where_the_pipeline_says_so(
+        tmp_path, backend, said):
+    image = save(tmp_path, 'rgb.png')
+    done = run_python('-c', WITHOUT_MMCLS_AND_OPENCV, image, backend, cwd=ROOT)
     assert said in done.stdout + done.stderr
 
 

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from mmcls_repmlp.errors import UserError, option
 
 
 class Loaded(NamedTuple):
@@ -18,3 +21,10 @@ class Loaded(NamedTuple):
     compute: Callable[[np.ndarray], np.ndarray]
     shape: tuple[int | str, ...] | None
     dtype: str | None
+
+
+def more_than_arithmetic(path: Path, reason: str) -> UserError:
+    """Refuse a file that may do more than arithmetic; the reason says what."""
+    return UserError(
+        f'{str(path)!r} was not loaded, because {reason}: where you '
+        f'trust the file, pass {option("trust")}')

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from mmcls_repmlp.errors import UserError, option
-
-from . import Loaded
+from . import Loaded, more_than_arithmetic
 from .protobuf import walk
 
 _FATAL = 4  # ONNX Runtime's own lines go beside the one sentence otherwise
@@ -50,14 +48,11 @@ def _check(path: Path) -> None:
     for kind, data in walk(path.read_bytes()):
         value = bytes(data).decode()
         if kind == 'domain' and value not in _DOMAINS:
-            raise UserError(
-                f'{str(path)!r} was not loaded, because it calls operators of '
-                f'{value!r}, and only those of ONNX are known to be '
-                'arithmetic alone: where you trust the file, pass '
-                f'{option("trust")}')
+            raise more_than_arithmetic(
+                path,
+                f'it calls operators of {value!r}, and only those of ONNX '
+                'are known to be arithmetic alone')
         if kind == 'location' and value != f'{path.name}.data':
-            raise UserError(
-                f'{str(path)!r} was not loaded, because it reads weights out '
-                f'of {value!r}, and {path.name + ".data"!r} is all that '
-                'belongs to it: where you trust the file, pass '
-                f'{option("trust")}')
+            raise more_than_arithmetic(
+                path, f'it reads weights out of {value!r}, and '
+                f'{path.name + ".data"!r} is all that belongs to it')

@@ -12,9 +12,9 @@ from xml.parsers import expat
 import numpy as np
 import openvino
 
-from mmcls_repmlp.errors import UserError, option
+from mmcls_repmlp.errors import UserError
 
-from . import Loaded
+from . import Loaded, more_than_arithmetic
 
 _OPERATOR_SET = re.compile(r'opset\d+')
 _DTYPES = {'f32': 'float32', 'u8': 'uint8'}
@@ -63,11 +63,9 @@ def _check(path: Path) -> None:
                             f'with <{name}>')
         version = attributes.get('version', '')
         if name == 'layer' and not _OPERATOR_SET.fullmatch(version):
-            raise UserError(
-                f'{str(path)!r} was not loaded, because it calls operators of '
-                f"{version!r}, and only those of OpenVINO's own opsets are "
-                'known to be arithmetic alone: where you trust the file, pass '
-                f'{option("trust")}')
+            raise more_than_arithmetic(
+                path, f'it calls operators of {version!r}, and only those of '
+                "OpenVINO's own opsets are known to be arithmetic alone")
 
     def refuse(*declaration: object) -> None:
         raise UserError(f'{str(path)!r} was not loaded, because it defines a '

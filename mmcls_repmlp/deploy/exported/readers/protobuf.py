@@ -9,57 +9,42 @@ from collections.abc import Iterator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
-# Fields by number, from onnx.proto: a message to go into, or what to report.
-_MESSAGES: dict[str, dict[int, str]] = {
-    'model': {
-        7: 'graph',
-        20: 'training',
-        25: 'function'
-    },
-    'training': {
-        1: 'graph',
-        2: 'graph'
-    },
-    'function': {
-        7: 'node',
-        11: 'attribute'
-    },
-    'graph': {
-        1: 'node',
-        5: 'tensor',
-        15: 'sparse'
-    },
-    'node': {
-        5: 'attribute',
-        7: '=domain'
-    },
-    'attribute': {
-        5: 'tensor',
-        6: 'graph',
-        10: 'tensor',
-        11: 'graph',
-        22: 'sparse',
-        23: 'sparse'
-    },
-    'sparse': {
-        1: 'tensor',
-        2: 'tensor'
-    },
-    'tensor': {
-        13: 'entry'
-    },
-    'entry': {
-        1: '=key',
-        2: '=value'
-    },
+# Fields by message and number, from onnx.proto: a message to go into, or what
+# to report.
+_FIELDS = {
+    ('model', 7): 'graph',
+    ('model', 20): 'training',
+    ('model', 25): 'function',
+    ('training', 1): 'graph',
+    ('training', 2): 'graph',
+    ('function', 7): 'node',
+    ('function', 11): 'attribute',
+    ('graph', 1): 'node',
+    ('graph', 5): 'tensor',
+    ('graph', 15): 'sparse',
+    ('node', 5): 'attribute',
+    ('node', 7): '=domain',
+    ('attribute', 5): 'tensor',
+    ('attribute', 6): 'graph',
+    ('attribute', 10): 'tensor',
+    ('attribute', 11): 'graph',
+    ('attribute', 22): 'sparse',
+    ('attribute', 23): 'sparse',
+    ('sparse', 1): 'tensor',
+    ('sparse', 2): 'tensor',
+    ('tensor', 13): 'entry',
+    ('entry', 1): '=key',
+    ('entry', 2): '=value',
 }
 
 
-def walk(data: bytes) -> Iterator[tuple[str, memoryview]]:
+def walk(data: bytes | memoryview,
+         kind: str = 'model') -> Iterator[tuple[str, memoryview]]:
     """Report the operator domains and external files of an ONNX model.
 
     Args:
-        data: The whole file.
+        data: The whole file, or a message in it.
+        kind: Which message it is. Defaults to the whole file.
 
     Yields:
         'domain' with the domain of a node, or 'location' with the path that
@@ -68,17 +53,13 @@ def walk(data: bytes) -> Iterator[tuple[str, memoryview]]:
     Raises:
         ValueError: If it is no protobuf message.
     """
-    yield from _walk(memoryview(data), 'model')
-
-
-def _walk(data: memoryview, kind: str) -> Iterator[tuple[str, memoryview]]:
     entry = {}
-    for field, value in _fields(data):
-        inner = _MESSAGES[kind].get(field)
+    for field, value in _fields(memoryview(data)):
+        inner = _FIELDS.get((kind, field))
         if inner is None:
             continue
         if not inner.startswith('='):
-            yield from _walk(value, inner)
+            yield from walk(value, inner)
         elif kind == 'entry':
             entry[inner] = value
         else:

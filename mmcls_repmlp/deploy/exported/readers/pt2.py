@@ -18,30 +18,20 @@ import torch
 
 from mmcls_repmlp.errors import UserError, option
 
-from . import Loaded
+from . import Loaded, more_than_arithmetic
 from .torch_files import OPERATORS, compute_of
 from .zip_archive import Archive
 
 Env = dict[str, Any]
 # torch._export.serde.schema.ScalarType
-_DTYPES = {
-    1: 'uint8',
-    2: 'int8',
-    3: 'int16',
-    4: 'int32',
-    5: 'int64',
-    6: 'float16',
-    7: 'float32',
-    8: 'float64',
-    12: 'bool',
-    13: 'bfloat16'
-}
+_NAMES = 'uint8 int8 int16 int32 int64 float16 float32 float64 bool bfloat16'
+_DTYPES = dict(zip((1, 2, 3, 4, 5, 6, 7, 8, 12, 13), _NAMES.split()))
 _MEMORY_FORMATS = {
     1: torch.contiguous_format,
     2: torch.channels_last,
     4: torch.preserve_format
 }
-_STRIDED = 7
+_LAYOUTS = {7: torch.strided}
 _ATEN = 'torch.ops.aten.'
 _INTEGERS = {
     f'_operator.{name}': getattr(operator, name)
@@ -80,15 +70,14 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
 
 def _weights(archive: Archive) -> Env:
     weights = {}
-    for folder, kind in (('weights', 'weights'), ('constants', 'constants')):
-        config = json.loads(
-            archive.read(f'data/{folder}/model_{kind}_config.json'))['config']
-        for name, entry in config.items():
+    for kind in ('weights', 'constants'):
+        config = archive.read(f'data/{kind}/model_{kind}_config.json')
+        for name, entry in json.loads(config)['config'].items():
             if entry['use_pickle'] or entry['tensor_meta'] is None:
                 raise UserError(f'{name!r} is pickled, and to unpickle it '
                                 'would run code of the file')
             weights[name] = _tensor(
-                archive.read(f'data/{folder}/{entry["path_name"]}'),
+                archive.read(f'data/{kind}/{entry["path_name"]}'),
                 entry['tensor_meta'])
     return weights
 
@@ -136,17 +125,17 @@ class _Graph:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         env = {**self._weights, self._input: images}
         for i, (function, node) in enumerate(self._steps):
-            args = [
-                _value(a['arg'], env) for a in node['inputs']
-                if a['kind'] == _POSITIONAL
-            ]
-            kwargs = {
-                a['name']: _value(a['arg'], env)
-                for a in node['inputs'] if a['kind'] != _POSITIONAL
-            }
+            args: list[Any] = []
+            kwargs: Env = {}
+            for given in node['inputs']:
+                (kind, value), = given['arg'].items()
+                argument = _VALUES[kind](value, env)
+                if given['kind'] == _POSITIONAL:
+                    args.append(argument)
+                else:
+                    kwargs[given['name']] = argument
             result = function(*args, **kwargs)
-            for name in _names(node['outputs']):
-                env[name] = result
+            env |= dict.fromkeys(_names(node['outputs']), result)
             for name in _names(node['inputs']):
                 if self._last_use[name] == i and name != self._output:
                     env.pop(name, None)
@@ -163,10 +152,9 @@ def _step(node: Mapping[str, Any],
         if overload in packet.overloads():
             function = getattr(packet, overload)
     if function is None or len(_names(node['outputs'])) > 1:
-        raise UserError(f'{str(path)!r} was not loaded, because it calls '
-                        f'{target!r}, which is not known to be arithmetic '
-                        'alone: where you trust the file, pass '
-                        f'{option("trust")}')
+        raise more_than_arithmetic(
+            path,
+            f'it calls {target!r}, which is not known to be arithmetic alone')
     return function, node
 
 
@@ -184,11 +172,6 @@ def _names(arguments: list[Mapping[str, Any]]) -> list[str]:
                 if 'as_int' not in entry
             ]
     return found
-
-
-def _value(argument: Mapping[str, Any], env: Env) -> Any:
-    (kind, value), = argument.items()
-    return _VALUES[kind](value, env)
 
 
 def _integer(value: Mapping[str, Any], env: Env) -> int:
@@ -213,8 +196,6 @@ _VALUES: dict[str, Callable[[Any, Env], Any]] = {
     'as_sym_ints': lambda value, env: [_integer(v, env) for v in value],
     'as_scalar_type': lambda value, env: getattr(torch, _DTYPES[value]),
     'as_memory_format': lambda value, env: _MEMORY_FORMATS[value],
-    'as_layout': lambda value, env: {
-        _STRIDED: torch.strided
-    }[value],
+    'as_layout': lambda value, env: _LAYOUTS[value],
     'as_device': _cpu,
 }

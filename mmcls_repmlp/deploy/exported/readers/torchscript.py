@@ -16,9 +16,9 @@ from zipfile import ZipFile
 
 import torch
 
-from mmcls_repmlp.errors import UserError, option
+from mmcls_repmlp.errors import UserError, option, shortened
 
-from . import Loaded
+from . import Loaded, more_than_arithmetic
 from .torch_files import OPERATORS, compute_of
 from .torchscript_data import check_data
 from .zip_archive import Archive
@@ -94,11 +94,10 @@ def _checked_text(text: str, path: Path) -> ast.Module:
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if not isinstance(node, _NODES) or not _is_harmless(node):
-            raise UserError(
-                f'{str(path)!r} was not loaded, because its TorchScript holds '
-                f'{_shortened(node)!r}, which is not known to be arithmetic '
-                'alone: where you trust the file, pass '
-                f'{option("trust")}')
+            raise more_than_arithmetic(
+                path,
+                f'its TorchScript holds {shortened(ast.unparse(node), 60)!r}, '
+                'which is not known to be arithmetic alone')
     if not all(isinstance(part, ast.ClassDef) for part in tree.body):
         raise UserError(f'{str(path)!r} was not loaded, because its '
                         'TorchScript holds more than classes')
@@ -123,8 +122,3 @@ def _is_harmless(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return bool(_STRING.fullmatch(node.value))
     return True
-
-
-def _shortened(node: ast.AST) -> str:
-    text = ' '.join(ast.unparse(node).split())
-    return text if len(text) <= 60 else f'{text[:57]}...'

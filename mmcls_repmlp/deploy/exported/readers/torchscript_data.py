@@ -25,16 +25,10 @@ _OPCODES = frozenset("""
     BININT BININT1 BININT2 LONG1 BINFLOAT STOP
 """.split())
 _ITEM_SIZES = {
-    'Byte': 1,
-    'Char': 1,
-    'Bool': 1,
-    'Short': 2,
-    'Half': 2,
-    'BFloat16': 2,
-    'Int': 4,
-    'Float': 4,
-    'Long': 8,
-    'Double': 8
+    f'{kind}Storage': size
+    for size, kinds in ((1, 'Byte Char Bool'), (2, 'Short Half BFloat16'),
+                        (4, 'Int Float'), (8, 'Long Double'))
+    for kind in kinds.split()
 }
 
 
@@ -82,8 +76,8 @@ class _Checker(pickle._Unpickler):  # in Python: its memo is no array
         full = f'{module}.{name}'
         if full in self._classes:
             return _Object
-        if module == 'torch' and name.removesuffix('Storage') in _ITEM_SIZES:
-            return _ITEM_SIZES[name.removesuffix('Storage')]
+        if module == 'torch' and name in _ITEM_SIZES:
+            return _ITEM_SIZES[name]
         if full not in _KNOWN:
             raise UserError(f'{str(self._path)!r} was not loaded, because its '
                             f'pickle names {full!r}, which tensors and '

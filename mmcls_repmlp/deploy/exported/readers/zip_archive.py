@@ -1,7 +1,6 @@
 """The zip archives that torch writes, read with what they claim checked."""
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -32,11 +31,10 @@ class Archive:
         self._zip = ZipFile(path)
         infos = self._zip.infolist()
         names = [info.filename.partition('/') for info in infos]
-        counts = Counter(info.filename for info in infos)
-        if len({root
-                for root, _, _ in names}) != 1 or max(
-                    counts.values()) > 1 or not all(rest
-                                                    for _, _, rest in names):
+        self._infos = {rest: info for (_, _, rest), info in zip(names, infos)}
+        folders = {folder for folder, _, _ in names}
+        if len(folders) != 1 or '' in self._infos or (len(self._infos)
+                                                      < len(infos)):
             raise UserError(f'{str(path)!r} is no archive as torch writes it: '
                             'its members share names or have no folder')
         if any(info.flag_bits & _ENCRYPTED or info.compress_type not in (
@@ -48,8 +46,6 @@ class Archive:
         if claimed > allowed:
             raise UserError(f'{str(path)!r} claims to unpack to {claimed:,} '
                             f'bytes, allowed are {allowed:,}')
-        self.root = names[0][0]
-        self._infos = {rest: info for (_, _, rest), info in zip(names, infos)}
 
     def __enter__(self) -> Archive:
         return self

@@ -1,4 +1,4 @@
-"""The newest checkpoint of a training, by the name of its folder."""
+"""Find the file that a path, a folder or an address stands for."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,7 +6,29 @@ from pathlib import Path
 from mmcls_repmlp.errors import CheckpointError, shown
 from mmcls_repmlp.training.hooks import numbered_checkpoints
 
-from .download import WEB
+from .download import WEB, fetch
+
+
+def local_file(source: str | Path) -> Path:
+    """Find a checkpoint on this machine, downloading it if it is a URL.
+
+    Args:
+        source: A path, or a URL that starts with http:// or https://. The
+            work folder of a training stands for its newest checkpoint.
+
+    Returns:
+        Path of the file, see :func:`fetch` for downloads.
+
+    Raises:
+        CheckpointError: If there is no such file, or it cannot be fetched.
+    """
+    if str(source).startswith(WEB):
+        return fetch(str(source))
+    path = Path(newest_checkpoint(source)).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {shown(source)} does not exist: '
+                              'check the path')
+    return path
 
 
 def newest_checkpoint(source: str | Path) -> str | Path:

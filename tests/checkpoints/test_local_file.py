@@ -1,0 +1,40 @@
+import os
+
+import pytest
+import torch
+
+from mmcls_repmlp.checkpoints import (local_file, newest_checkpoint,
+                                      read_checkpoint)
+from mmcls_repmlp.errors import CheckpointError
+
+
+def test_a_folder_stands_for_its_newest(tmp_path):
+    for name in ('epoch_9.pth', 'epoch_10.pth', 'best_epoch_11.pth'):
+        torch.save({'a': name}, tmp_path / name)
+    assert newest_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+    assert read_checkpoint(tmp_path) == {'a': 'epoch_10.pth'}
+
+
+@pytest.mark.parametrize('source',
+                         ['a.pth', 'https://example.com/', 'no/such/folder'])
+def test_all_else_is_what_it_is(source):
+    assert newest_checkpoint(source) == source
+
+
+@pytest.mark.parametrize('job', [newest_checkpoint, read_checkpoint])
+def test_a_folder_without_any(tmp_path, job):
+    with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
+        job(tmp_path)
+
+
+def test_home_folders_are_found(tmp_path, monkeypatch):
+    (tmp_path / 'a.pth').touch()
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert local_file('~/a.pth') == tmp_path / 'a.pth'
+
+
+def test_nothing_pipes_and_devices_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for path in ('no.pth', tmp_path / 'pipe', '/dev/zero'):
+        with pytest.raises(CheckpointError, match="' does not exist: check"):
+            read_checkpoint(path)
