@@ -1,9 +1,8 @@
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.config import ConfigDict
 
+from mmcls_repmlp.apis._before_training import pretrained as module_under_test
 from mmcls_repmlp.apis._before_training.pretrained import (check_pretrained,
                                                            fetch_pretrained)
 from mmcls_repmlp.apis.train import train
@@ -15,9 +14,10 @@ from tests import helpers
 from tests.helpers import TINY_CFG, assert_same, making, randomize
 
 
-def classifier_cfg(init_cfg=None, num_classes=3, **backbone):
+def classifier_cfg(init_cfg=None, num_classes=3, whole=None, **backbone):
     backbone = dict(TINY_CFG, type='RepMLPNet', init_cfg=init_cfg, **backbone)
-    return ConfigDict(helpers.classifier_cfg(backbone, num_classes))
+    return ConfigDict(
+        helpers.classifier_cfg(backbone, num_classes, init_cfg=whole))
 
 
 def pretrained(checkpoint, prefix='backbone.'):
@@ -50,29 +50,16 @@ def test_the_backbone_is_filled_and_the_head_starts_anew(source, prefix):
 
 
 def test_every_place_of_a_config_is_found_and_read_once(source, monkeypatch):
-    from mmcls_repmlp.apis._before_training import \
-        pretrained as module_under_test
     read = []
     monkeypatch.setattr(
         module_under_test, 'read_checkpoint',
         lambda path: read.append(path) or read_checkpoint(path))
-    cfg = classifier_cfg(
-        [dict(type='Constant', val=0., layer='Linear'),
-         pretrained(source)])
-    cfg.init_cfg = dict(pretrained(source, None), type='mmengine.Pretrained')
-    assert fetch_pretrained(cfg).keys() == {str(source)}
+    constant = dict(type='Constant', val=0., layer='Linear')
+    whole = dict(pretrained(source, None), type='mmengine.Pretrained')
+    model = start(classifier_cfg([constant, pretrained(source)], whole=whole))
     assert read == [str(source)]
-    model = start(cfg)
     assert_same([*model.state_dict().values()],
                 [*read_checkpoint(source)['state_dict'].values()], 0)
-
-
-def test_the_short_form_of_mmcls(source):
-    cfg = classifier_cfg()
-    cfg.pretrained = str(source)
-    assert_same(
-        start(cfg).head.fc.weight,
-        read_checkpoint(source)['state_dict']['head.fc.weight'], 0)
 
 
 def test_urls_become_files(source, web):
@@ -108,32 +95,26 @@ def test_the_backbone_must_fit_exactly(source, change, options, message):
 
 
 def test_prefixes_that_do_not_fit(source):
-    with pytest.raises(CheckpointError, match="no weights below 'neck.'"):
-        start(classifier_cfg(pretrained(source, 'neck.')))
-    with pytest.raises(CheckpointError, match="give .* prefix='backbone.'"):
-        start(classifier_cfg(pretrained(source, None)))
-    cfg = classifier_cfg(num_classes=5)
-    cfg.init_cfg = pretrained(source, None)
-    with pytest.raises(CheckpointError, match='another number of classes'):
-        start(cfg)
+    whole = pretrained(source, None)
+    for cfg, words in ((classifier_cfg(pretrained(source, 'neck.')),
+                        "no weights below 'neck.'"),
+                       (classifier_cfg(whole), "give .* prefix='backbone.'"),
+                       (classifier_cfg(num_classes=5, whole=whole),
+                        'another number of classes')):
+        with pytest.raises(CheckpointError, match=words):
+            start(cfg)
 
 
-def test_weights_saved_by_a_wrapper(source):
+def test_weights_saved_by_a_wrapper_in_the_short_form_of_mmcls(source):
     weights = read_checkpoint(source)['state_dict']
-    write_checkpoint({
-        f'module.{k}': v
-        for k, v in weights.items()
-    },
-                     source,
-                     force=True)
+    wrapped = {f'module.{key}': value for key, value in weights.items()}
+    write_checkpoint(wrapped, source, force=True)
     cfg = classifier_cfg()
-    cfg.init_cfg = pretrained(source, None)
+    cfg.pretrained = str(source)
     assert_same(start(cfg).head.fc.weight, weights['head.fc.weight'], 0)
 
 
-@pytest.mark.parametrize(
-    'content',
-    [[1], torch.ones(2), {}, dict(state_dict=1)])
+@pytest.mark.parametrize('content', [[1], {}, dict(state_dict=1)])
 def test_files_without_weights(source, content):
     torch.save(content, source)
     with pytest.raises(CheckpointError, match='holds no state dict'):
@@ -146,45 +127,31 @@ def test_nothing_to_start_from():
         fetch_pretrained(classifier_cfg(dict(type='Pretrained')))
 
 
+@pytest.mark.parametrize('place',
+                         ['model.backbone.init_cfg', 'model.init_cfg'])
 @pytest.mark.parametrize('url', [False, True])
 def test_training_runs_no_code_from_what_it_starts_from(
-        project, tmp_path, web, url):
-    torch.save(dict(state_dict=making(tmp_path / 'ran')), tmp_path / 'bad.pth')
-    source = str(tmp_path / 'bad.pth')
+        project, tmp_path, web, marker, url, place):
+    torch.save(dict(state_dict=making(marker)), tmp_path / 'bad.pth')
+    source = tmp_path / 'bad.pth'
     if url:
-        source = web.put('/b.pth', (tmp_path / 'bad.pth').read_bytes())
-    for place in ('model.backbone.init_cfg', 'model.init_cfg'):
-        with pytest.raises(CheckpointError, match='could run code'):
-            train(
-                project.config,
-                str(tmp_path / 'work'),
-                cfg_options={place: pretrained(source, None)})
-    assert not (tmp_path / 'ran').exists()
+        source = web.put('/b.pth', source.read_bytes())
+    options = {place: pretrained(source, None)}
+    with pytest.raises(CheckpointError, match='could run code'):
+        train(project.config, f'{tmp_path}/work', cfg_options=options)
     assert not (tmp_path / 'work').exists()
 
 
 def test_training_refuses_what_is_missing_or_of_another_size(
         project, tmp_path):
-    work = str(tmp_path / 'work')
+    place = 'model.backbone.init_cfg'
+    options = {place: pretrained('no.pth')}
     with pytest.raises(UserError, match="'no.pth' does not exist"):
-        train(
-            project.config,
-            work,
-            cfg_options={'model.backbone.init_cfg': pretrained('no.pth')})
-    assert not Path(work).exists()
-    with pytest.raises(UserError, match='resize_partitions.py'):
-        train(
-            project.config,
-            work,
-            cfg_options={
-                'model.backbone.img_size': 64,
-                'model.backbone.init_cfg': pretrained(project.trained)
-            })
-    with pytest.raises(UserError, match='resize_partitions.py'):
-        train(
-            project.config,
-            work,
-            cfg_options={
-                'model.backbone.img_size': 64,
-                'load_from': str(project.trained)
-            })
+        train(project.config, f'{tmp_path}/work', cfg_options=options)
+    assert not (tmp_path / 'work').exists()
+    for start in ({
+            place: pretrained(project.trained)
+    }, dict(load_from=str(project.trained))):
+        options = {'model.backbone.img_size': 64, **start}
+        with pytest.raises(UserError, match='resize_partitions.py'):
+            train(project.config, f'{tmp_path}/work', cfg_options=options)

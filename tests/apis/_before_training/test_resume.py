@@ -17,14 +17,14 @@ STATE = dict(
 
 @pytest.fixture
 def config(tmp_path):
-    """Write checkpoints, whole ones or so many bytes of them."""
+    """Write checkpoints of epochs, whole ones or so many bytes of them."""
 
-    def make(files=(), **options):
-        for name, content in dict(files).items():
-            path = tmp_path / name
-            torch.save(
-                STATE if not isinstance(content, dict) else content, path)
-            if isinstance(content, int):
+    def make(*epochs, **options):
+        for number, content in dict(epochs).items():
+            path = tmp_path / f'epoch_{number}.pth'
+            whole = isinstance(content, dict)
+            torch.save(content if whole else STATE, path)
+            if not whole:
                 path.write_bytes(path.read_bytes()[:content])
         return Config(dict(work_dir=str(tmp_path), **options))
 
@@ -32,12 +32,7 @@ def config(tmp_path):
 
 
 def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
-    cfg = config({
-        'epoch_9.pth': None,
-        'epoch_10.pth': None,
-        'epoch_11.pth': 100,
-        'epoch_12.pth': 0
-    })
+    cfg = config((9, STATE), (10, STATE), (11, 100), (12, 0))
     # As after the folder was moved, or the writing was cut off.
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_12.pth')
     start = find_start(cfg, 'auto')
@@ -58,25 +53,22 @@ def test_nothing_to_resume_is_said_and_training_starts_anew(config):
 
 
 def test_if_none_is_whole_nothing_starts(config):
-    with pytest.raises(
-            CheckpointError,
-            match='none of the 2 checkpoints in .*'
-            'resume=FILE.*force=True.*resume=.*epoch_2.pth'):
-        find_start(config({'epoch_1.pth': 9, 'epoch_2.pth': 9}), 'auto')
+    words = ('none of the 2 checkpoints in .*resume=FILE.*force=True.*'
+             'resume=.*epoch_2.pth')
+    with pytest.raises(CheckpointError, match=words):
+        find_start(config((1, 9), (2, 9)), 'auto')
 
 
 @pytest.mark.parametrize('resume', ['auto', 'epoch_3.pth'])
 @pytest.mark.parametrize('lost', ['optimizer', 'message_hub', 'meta'])
 def test_a_whole_file_without_training_state_is_refused(
-        config, tmp_path, lost, resume):
+        config, tmp_path, monkeypatch, lost, resume):
     # Not passed over: who put it there should know.
+    monkeypatch.chdir(tmp_path)
     content = {key: value for key, value in STATE.items() if key != lost}
-    cfg = config({'epoch_2.pth': None, 'epoch_3.pth': content})
-    if resume != 'auto':
-        resume = str(tmp_path / resume)
-    with pytest.raises(
-            CheckpointError, match='epoch_3.pth.*no training state '
-            'to resume'):
+    cfg = config((2, STATE), (3, content))
+    words = 'epoch_3.pth.*no training state to resume'
+    with pytest.raises(CheckpointError, match=words):
         find_start(cfg, resume)
 
 
@@ -91,31 +83,26 @@ def test_a_whole_file_without_training_state_is_refused(
 def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
                              resumes, name):
     monkeypatch.chdir(tmp_path)
-    cfg = config({'epoch_1.pth': None, 'epoch_2.pth': None}, **options)
+    cfg = config((1, STATE), (2, STATE), **options)
     start = find_start(cfg, resume)
     assert cfg.resume == start.resumes == resumes
     assert name is None or cfg.load_from.endswith(name)
 
 
 def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
-    meta = dict(epoch=1, iter=10, seed=4)
-    start = find_start(
-        config({'epoch_1.pth': {
-            **STATE, 'meta': meta
-        }}), 'auto')
+    assert 'random' not in find_start(config((1, STATE)), 'auto').said
+    plain = dict(STATE, meta=dict(epoch=1, iter=10, seed=4))
+    start = find_start(config((1, plain)), 'auto')
     assert start.resumes and 'with other random numbers' in start.said
     assert 'epoch_1.pth, the newest whole checkpoint' in start.said
-    cfg = config({'epoch_1.pth': None})
-    assert 'random' not in find_start(cfg, 'auto').said
 
 
-@pytest.mark.parametrize(('done', 'over'), [(9, False), (10, True),
-                                            (11, True)])
-def test_a_finished_training(done, over):
+@pytest.mark.parametrize(('done', 'words'), [(9, ''),
+                                             (10, 'of 10 epochs where'),
+                                             (11, 'of 11 epochs where')])
+def test_a_finished_training(done, words):
     runner = SimpleNamespace(train_loop=SimpleNamespace(max_epochs=10))
     content = dict(meta=dict(epoch=done, iter=done * 7))
     said = finished(runner, Start('a.pth', content, resumes=True))
-    assert bool(said) == over
-    if over:
-        assert f'a.pth is a finished training, of {done} epochs where ' in said
+    assert words in said and bool(words) == bool(said)
     assert finished(runner, Start('a.pth', content)) == ''

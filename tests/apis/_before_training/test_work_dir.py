@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,11 @@ def config(tmp_path):
 
     def make(*names, **hook):
         work = tmp_path / 'work'
-        for name in names:
-            path = work / name
+        for path in [work / name for name in names]:
             path.parent.mkdir(exist_ok=True, parents=True)
             path.touch()
-        return Config(
-            dict(work_dir=str(work), default_hooks=dict(checkpoint=hook)))
+        hooks = dict(checkpoint=hook)
+        return Config(dict(work_dir=str(work), default_hooks=hooks))
 
     return make
 
@@ -49,13 +49,12 @@ def test_checkpoints_elsewhere(config, tmp_path):
 
 def test_nothing_is_replaced_unasked(config):
     cfg = config('epoch_1.pth', 'epoch_3.pth')
-    with pytest.raises(
-            UserError,
-            match='epoch_3.pth the newest, which this '
-            'one would replace: .*resume=.*work_dir=.*force=True'):
-        check_unused(cfg, None)
-    with pytest.raises(UserError, match='epoch_3.pth the newest'):
-        check_unused(cfg, 1)  # going back
+    words = (
+        'epoch_3.pth the newest, which this one would replace: .*resume=.*'
+        'work_dir=.*force=True')
+    for step in (None, 1):  # anew, or going back
+        with pytest.raises(UserError, match=words):
+            check_unused(cfg, step)
     check_unused(cfg, 3)
     check_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
 
@@ -73,6 +72,13 @@ def test_what_is_replaced_goes_and_nothing_else(config, step, left):
     remove_checkpoints(cfg, step)
 
 
+def free(work_dir):
+    """Whether another training may run there."""
+    with suppress(UserError), reserved(str(work_dir)):
+        return True
+    return False
+
+
 def test_one_training_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'PATIENCE', 0.1)
     work = str(tmp_path / 'work')
@@ -80,18 +86,12 @@ def test_one_training_at_a_time(tmp_path, monkeypatch):
         with pytest.raises(UserError, match='another training is running in'):
             with reserved(work):
                 pass
-        with reserved(work + '2'):
-            pass
-    with reserved(work):
-        pass
-
-
-def test_other_processes_of_one_training_do_not_keep_it_out(
-        tmp_path, monkeypatch):
-    with reserved(str(tmp_path)):
+        assert free(work + '2')
+        # Other processes of the same training are let in.
         monkeypatch.setenv('RANK', '1')
-        with reserved(str(tmp_path)):
-            pass
+        assert free(work)
+    monkeypatch.delenv('RANK')
+    assert free(work)
 
 
 def test_a_killed_training_keeps_nobody_out(tmp_path):
@@ -100,8 +100,7 @@ def test_a_killed_training_keeps_nobody_out(tmp_path):
             'os.getpid(), 9)')
     lock = tmp_path / module.LOCK
     assert subprocess.run([sys.executable, '-c', code, lock]).returncode == -9
-    with reserved(str(tmp_path)):
-        pass
+    assert free(tmp_path)
 
 
 def test_file_systems_without_locks(tmp_path, monkeypatch):
@@ -110,5 +109,4 @@ def test_file_systems_without_locks(tmp_path, monkeypatch):
         raise NotImplementedError
 
     monkeypatch.setattr(module.FileLock, 'acquire', acquire)
-    with reserved(str(tmp_path)):
-        pass
+    assert free(tmp_path)
