@@ -29,6 +29,24 @@ def by_hand(project, image, mean=(78., ) * 3, std=(96., ) * 3, rgb=True):
         return model(pixels.permute(2, 0, 1)[None])[0].softmax(0)
 
 
+@pytest.fixture
+def classify(project, image):
+    """Classify a digit by the trained model, or what else is named."""
+
+    def run(image=image, **arguments):
+        given = dict(config=project.config, checkpoint=project.trained)
+        return classify_image(image, **{**given, **arguments})
+
+    return run
+
+
+def rows_of(path):
+    return [(row['image'], {
+        one['class']: one['score']
+        for one in row['top']
+    }) for row in json.loads(path.read_text())]
+
+
 @pytest.mark.parametrize('form', ['trained', 'merged'])
 def test_both_forms_say_what_the_model_says(project, image, form):
     config = dict(trained=project.config, merged=project.deploy_config)[form]
@@ -61,21 +79,17 @@ def coloured(tmp_path):
 @pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [(True, True, True),
                                                       (True, False, False),
                                                       (False, False, True)])
-def test_channels_come_in_the_order_of_the_config(project, coloured, loads,
-                                                  to_rgb, rgb):
+def test_channels_come_in_the_order_of_the_config(classify, project, coloured,
+                                                  loads, to_rgb, rgb):
     norm = dict(mean=[10., 90., 170.], std=[20., 60., 90.])
     pipeline = [dict(type='LoadImageFromFile')] * loads + [
         dict(type='PackClsInputs')
     ]
-    top = classify_image(
-        coloured,
-        project.config,
-        project.trained,
-        cfg_options={
-            'data_preprocessor': dict(**norm, to_rgb=to_rgb),
-            'test_dataloader.dataset.pipeline': pipeline
-        },
-        report=lambda line: None)
+    options = {
+        'data_preprocessor': dict(**norm, to_rgb=to_rgb),
+        'test_dataloader.dataset.pipeline': pipeline
+    }
+    top = classify(coloured, cfg_options=options)
     expected, other = (
         by_hand(project, coloured, **norm, rgb=order).topk(5).values
         for order in (rgb, not rgb))
@@ -84,14 +98,9 @@ def test_channels_come_in_the_order_of_the_config(project, coloured, loads,
         expected.tolist(), abs=1e-5)
 
 
-def test_the_picture_holds_the_whole_image(project, coloured, tmp_path):
+def test_the_picture_holds_the_whole_image(classify, coloured, tmp_path):
     lines = []
-    classify_image(
-        coloured,
-        project.config,
-        project.trained,
-        tmp_path / 'a.png',
-        report=lines.append)
+    classify(coloured, out=tmp_path / 'a.png', report=lines.append)
     drawn, pixels = read(tmp_path / 'a.png'), read(coloured)
     np.testing.assert_array_equal(drawn[:, :224],
                                   pixels.repeat(7, 0).repeat(7, 1))
@@ -101,78 +110,40 @@ def test_the_picture_holds_the_whole_image(project, coloured, tmp_path):
     assert 'a.png' in lines[-1]
 
 
-def test_names_come_from_the_data_set_or_are_labels(project, image, tmp_path):
-    bare = tmp_path / 'bare.pth'
+def test_names_come_from_the_data_set_or_are_labels(classify, project,
+                                                    tmp_path):
+    bare, named = tmp_path / 'bare.pth', [f'digit {i}' for i in range(10)]
     torch.save(read_checkpoint(project.trained)['state_dict'], bare)
-    named = [f'digit {i}' for i in range(10)]
-    for options, start in (({
-            'test_dataloader.dataset.classes': named
-    }, 'digit '), ({
-            'test_dataloader.dataset.data_root': '/nowhere'
-    }, 'class ')):
-        top = classify_image(
-            image,
-            project.config,
-            bare,
-            tmp_path / 'a.png',
-            cfg_options=options,
-            force=True,
-            report=lambda line: None)
+    for setting, value, start in (('classes', named, 'digit '),
+                                  ('data_root', '/nowhere', 'class ')):
+        top = classify(
+            checkpoint=bare,
+            out=tmp_path / 'a.png',
+            cfg_options={f'test_dataloader.dataset.{setting}': value},
+            force=True)
         assert [name[:-1] for name, _ in top] == [start] * 5
-
-
-def test_fewer_classes_than_are_asked_for(project, image, tmp_path):
-    weights = read_checkpoint(project.trained)['state_dict']
-    for key in ('head.fc.weight', 'head.fc.bias'):
-        weights[key] = weights[key][:3]
-    torch.save(weights, tmp_path / 'three.pth')
-    assert len(
-        classify_image(
-            image,
-            project.config,
-            tmp_path / 'three.pth',
-            cfg_options={'model.head.num_classes': 3},
-            report=lambda line: None)) == 3
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [(dict(image='no.png'), "image 'no.png' does not exist"),
-     (dict(config='no.py'), 'does not exist'),
-     (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
      (dict(out='a.txt'), 'wrong suffix for a picture'),
+     (dict(out='there.png'), 'force=True'),
      (dict(device='toaster'), "device 'toaster' cannot be used"),
      (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
      (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),
-      'images of 40x40 do not fit'),
-     (dict(checkpoint='MERGED'), 'is already converted')])
-def test_wrong_arguments(project, image, arguments, message):
-    paths = dict(CONFIG=project.config, MERGED=project.merged)
-    arguments = {
-        key: paths.get(value, value) if isinstance(value, str) else value
-        for key, value in arguments.items()
-    }
+      'images of 40x40 do not fit')])
+def test_wrong_arguments(classify, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there.png').write_text('precious')
     with pytest.raises(UserError, match=message):
-        classify_image(
-            **{
-                'image': image,
-                'config': project.config,
-                'checkpoint': project.trained,
-                **arguments
-            })
+        classify(**arguments)
+    assert (tmp_path / 'there.png').read_text() == 'precious'
 
 
-def test_what_is_no_image_is_a_failure_that_names_it(project):
+def test_what_is_no_image_is_a_failure_that_names_it(classify, project):
     with pytest.raises(ImageError, match=f'{project.config}.* cannot be read'):
-        classify_image(project.config, project.config, project.trained)
-
-
-def test_pictures_are_replaced_only_by_force(project, image, tmp_path):
-    (tmp_path / 'a.png').write_text('precious')
-    with pytest.raises(UserError, match='force=True'):
-        classify_image(image, project.config, project.trained,
-                       tmp_path / 'a.png')
-    assert (tmp_path / 'a.png').read_text() == 'precious'
+        classify(project.config)
 
 
 @pytest.mark.parametrize('job', [
@@ -198,45 +169,26 @@ def photos(project, tmp_path, image):
     return folder
 
 
-def rows_of(path):
-    return [(row['image'], [(one['class'], one['score'])
-                            for one in row['top']])
-            for row in json.loads(path.read_text())]
-
-
-def test_many_give_what_each_gives_alone(project, photos, tmp_path, capsys):
-    out, lines = tmp_path / 'a.json', []
+def test_many_give_what_each_gives_alone(classify, project, photos, tmp_path,
+                                         capsys):
+    files = project.config, project.trained, tmp_path / 'a.json'
     with pytest.raises(JobFailedError, match='1 of 6 images were skipped'):
-        classify_images([photos],
-                        project.config,
-                        project.trained,
-                        out,
-                        batch_size=2,
-                        top_k=10,
-                        report=lines.append)
+        classify_images([photos], *files, batch_size=2, top_k=10)
     assert 'bad.png' in capsys.readouterr().err
-    rows = rows_of(out)
+    rows = rows_of(files[-1])
     assert [image[-7:] for image, _ in rows
             ] == ['0/0.png', '0/2.png', '0/4.png', '1/1.png', '1/3.png']
     for image, top in rows:
-        alone = dict(
-            classify_image(
-                image,
-                project.config,
-                project.trained,
-                top_k=10,
-                report=lines.append))
+        alone = dict(classify(image, top_k=10))
         assert len(top) == len(alone) == 10
-        for name, score in top:
-            assert score == pytest.approx(alone[name], abs=1e-6)
+        assert top == pytest.approx(alone, rel=0, abs=1e-6)
 
 
-def test_images_of_several_sizes_go_together(project, photos, tmp_path):
+def test_images_of_several_sizes_go_together(classify, project, tmp_path):
     # Nothing brings them to one size; the model sees each as it is.
-    sizes = (32, 64, 64, 32)
-    for i, size in enumerate(sizes):
-        Image.new('RGB', (size, size),
-                  (40 * i, 90, 200)).save(tmp_path / f'{i}.png')
+    images = [tmp_path / f'{i}.png' for i in range(4)]
+    for i, size in enumerate((32, 64, 64, 32)):
+        Image.new('RGB', (size, size), (40 * i, 90, 200)).save(images[i])
     options = {
         'test_dataloader.dataset.pipeline': [
             dict(type='LoadImageFromFile'),
@@ -244,24 +196,13 @@ def test_images_of_several_sizes_go_together(project, photos, tmp_path):
         ],
         'model.backbone.pad_to_multiple': True
     }
-    images = [tmp_path / f'{i}.png' for i in range(4)]
-    classify_images(
-        images,
-        project.config,
-        project.trained,
-        tmp_path / 'a.json',
-        cfg_options=options,
-        report=lambda line: None)
-    for image, (name, top) in zip(images, rows_of(tmp_path / 'a.json')):
-        alone = classify_image(
-            image,
-            project.config,
-            project.trained,
-            cfg_options=options,
-            report=lambda line: None)
-        assert name == str(image)
-        assert [score for _, score in top
-                ] == pytest.approx([score for _, score in alone], abs=1e-6)
+    files = project.config, project.trained, tmp_path / 'a.json'
+    classify_images(images, *files, cfg_options=options)
+    rows = rows_of(files[-1])
+    assert [image for image, _ in rows] == [*map(str, images)]
+    for image, top in rows:
+        alone = [score for _, score in classify(image, cfg_options=options)]
+        assert [*top.values()] == pytest.approx(alone, rel=0, abs=1e-6)
 
 
 def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
@@ -281,23 +222,8 @@ def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
     ('arguments', 'message'),
     [(dict(out='a.png'), '6 images cannot be drawn as one picture'),
      (dict(out='a.txt'), 'end it in .png or .jpg or .jpeg or .csv or .json'),
-     (dict(images=['EMPTY']), 'no image in folder'),
      (dict(top_k=0), 'top_k=0` cannot be'),
      (dict(batch_size=0), 'batch_size=0` cannot be')])
-def test_many_are_refused_before_the_work(photos, tmp_path, arguments,
-                                          message):
-    (tmp_path / 'EMPTY').mkdir()
-    arguments = dict(
-        dict(images=[photos], config='no.py', checkpoint='no.pth'),
-        **arguments)
-    arguments['images'] = [
-        tmp_path / 'EMPTY' if path == 'EMPTY' else path
-        for path in arguments['images']
-    ]
+def test_many_are_refused_before_the_work(photos, arguments, message):
     with pytest.raises(UserError, match=message):
-        classify_images(**arguments)
-
-
-def test_a_folder_is_no_image(project):
-    with pytest.raises(UserError, match='is a folder: name a file in it'):
-        classify_image(project.data, project.config, project.trained)
+        classify_images([photos], 'no.py', 'no.pth', **arguments)

@@ -32,90 +32,64 @@ def both(project, tmp_path):
     return tmp_path / 'both.pth'
 
 
+def weights_in(path):
+    weights = state_dict_of(read_checkpoint(path), path)
+    return {name: value.tolist() for name, value in weights.items()}
+
+
 def evaluated(project, source, out, **key):
     return run_test(
         project.config, source, work_dir=str(out.parent / 'work'), **key)
 
 
 def counted(project, source, out, **key):
-    return confusion_matrix(
-        project.config, source, report=lambda line: None, **key).tolist()
+    return confusion_matrix(project.config, source, **key).tolist()
 
 
 def classified(project, source, out, **key):
-    image = sorted((project.data / 'val' / '7').iterdir())[0]
-    return classify_image(
-        image, project.config, source, report=lambda line: None, **key)
+    image = min(project.data.glob('val/7/*.png'))
+    return classify_image(image, project.config, source, **key)
 
 
 def exported(project, source, out, **key):
     path = out.with_suffix('.pt')
-    export_checkpoint(
-        project.config,
-        source,
-        path,
-        force=True,
-        report=lambda line: None,
-        **key)
+    export_checkpoint(project.config, source, path, force=True, **key)
     return load_exported(path)(np.ones((1, 3, 32, 32), np.float32)).tolist()
 
 
-def written(convert):
+def converted(project, source, out, **key):
+    reparameterize_checkpoint(project.config, source, out, force=True, **key)
+    return weights_in(out)
 
-    def job(project, source, out, **key):
-        path = out.with_suffix('.pth')
-        convert(
-            project.config,
-            source,
-            path,
-            force=True,
-            report=lambda line: None,
-            **key)
-        weights = state_dict_of(read_checkpoint(path), path)
-        return {key: value.tolist() for key, value in weights.items()}
 
-    return job
+def resized(project, source, out, **key):
+    resize_checkpoint(project.config, source, out, (48, ), force=True, **key)
+    return weights_in(out)
 
 
 def published(project, source, out, **key):
-    path = publish_model(
-        source,
-        out.with_suffix('.pth'),
-        force=True,
-        report=lambda line: None,
-        **key)
-    weights = state_dict_of(read_checkpoint(path), path)
-    return {key: value.tolist() for key, value in weights.items()}
+    return weights_in(publish_model(source, out, force=True, **key))
 
 
 def drawn(project, source, out, **key):
-    found = vis_locality(
-        project.config,
-        source,
-        out.with_suffix('.png'),
-        force=True,
-        report=lambda line: None,
-        **key)
-    return found[0].after.tolist()
+    path = out.with_suffix('.png')
+    found, = vis_locality(project.config, source, path, force=True, **key)
+    return found.after.tolist()
 
 
 @pytest.mark.parametrize('job', [
-    evaluated, counted, classified, published, drawn, exported,
-    written(reparameterize_checkpoint),
-    written(lambda config, src, dst, **rest: resize_checkpoint(
-        config, src, dst, to=(48, ), **rest))
+    evaluated, counted, classified, published, drawn, exported, converted,
+    resized
 ])
 def test_the_key_chooses_and_nothing_else_does(project, both, tmp_path, job):
+    out = tmp_path / 'out.pth'
     with pytest.raises(CheckpointError, match='several sets of weights'):
-        job(project, both, tmp_path / 'out')
+        job(project, both, out)
     assert job(
-        project, both, tmp_path / 'out',
-        key=KEY) == job(project, project.trained, tmp_path / 'out')
+        project, both, out, key=KEY) == job(project, project.trained, out)
 
 
 def test_training_does_not_start_from_one_of_them(project, both, tmp_path):
+    options = dict(load_from=str(both))
     with pytest.raises(CheckpointError, match='publish_model.py --key'):
-        train(
-            project.config,
-            str(tmp_path / 'work'),
-            cfg_options=dict(load_from=str(both)))
+        train(project.config, str(tmp_path), cfg_options=options)

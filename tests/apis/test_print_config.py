@@ -29,18 +29,12 @@ def test_files_are_replaced_only_by_force(project, tmp_path):
     assert Config.fromfile(path).model.type == 'ImageClassifier'
 
 
-def test_the_config_itself_is_never_replaced(project):
+@pytest.mark.parametrize(('name', 'message'),
+                         [('quick.py', 'the very file that is read'),
+                          ('a.txt', r'a config: end it in \.py')])
+def test_what_is_never_written(project, name, message):
     before = project.config.read_bytes()
-    with pytest.raises(UserError, match='the very file that is read'):
-        print_config(project.config, save_path=project.config, force=True)
+    with pytest.raises(UserError, match=message):
+        print_config(
+            project.config, save_path=project.folder / name, force=True)
     assert project.config.read_bytes() == before
-
-
-def test_only_names_of_configs_are_written(project, tmp_path):
-    with pytest.raises(UserError, match=r'a config: end it in \.py'):
-        print_config(project.config, save_path=tmp_path / 'a.txt')
-
-
-def test_missing_config():
-    with pytest.raises(UserError, match='does not exist'):
-        print_config('no.py')

@@ -16,15 +16,16 @@ from tests.helpers import ROOT, assert_same
 
 @pytest.fixture
 def resize(project, tmp_path):
+    """Resize the trained model; give it and what was said."""
     lines = []
 
-    def run(config=project.config,
-            src=project.trained,
-            dst=None,
+    def run(src=project.trained,
             to=(48, ),
-            **kwargs):
+            config=project.config,
+            dst=None,
+            **options):
         model = resize_checkpoint(
-            config, src, dst or run.dst, to, report=lines.append, **kwargs)
+            config, src, dst or run.dst, to, report=lines.append, **options)
         return model, '\n'.join(lines)
 
     run.dst = tmp_path / 'out.pth'
@@ -50,7 +51,7 @@ def test_the_file_fits_the_config_with_the_new_size(resize, project):
 
 
 def test_the_deploy_form_is_resized_with_a_word_of_warning(resize, project):
-    model, report = resize(project.deploy_config, project.merged)
+    model, report = resize(project.merged, config=project.deploy_config)
     assert model.backbone.deploy
     assert 'blurred' in report and 'training checkpoint' in report
 
@@ -61,18 +62,14 @@ def test_the_result_is_tested_by_the_tool(resize, project, work_dir):
         'model.backbone.img_size': 48,
         'test_dataloader.dataset.pipeline.1.scale': 48
     }
-    results = run_test(
-        project.config, resize.dst, work_dir=work_dir, cfg_options=options)
+    arguments = dict(work_dir=work_dir, cfg_options=options)
+    results = run_test(project.config, resize.dst, **arguments)
     assert 0 <= results['accuracy/top1'] <= 100
     with pytest.raises(
             CheckpointError,
             match='8x8, the model has 12x12: .*'
             'tools/convert_models/resize_partitions.py'):
-        run_test(
-            project.config,
-            project.trained,
-            work_dir=work_dir,
-            cfg_options=options)
+        run_test(project.config, project.trained, **arguments)
     assert (ROOT / 'tools/convert_models/resize_partitions.py').exists()
 
 
@@ -82,7 +79,7 @@ def test_the_dtype_is_kept(resize, project, tmp_path):
         for k, v in read_checkpoint(project.trained)['state_dict'].items()
     }
     write_checkpoint(weights, tmp_path / 'src.pth')
-    resize(src=tmp_path / 'src.pth')
+    resize(tmp_path / 'src.pth')
     checkpoint = read_checkpoint(resize.dst)
     assert {
         v.dtype
@@ -97,8 +94,6 @@ def test_the_dtype_is_kept(resize, project, tmp_path):
     (dict(to=[1, 2, 3]), 'one number for both'),
     (dict(to=[8]), 'too small for 3 stages'),
     (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
-    (dict(config='no.py'), 'does not exist'),
-    (dict(src='no.pth'), 'does not exist'),
     (dict(cfg_options={
         'model.backbone': dict(_delete_=True, type='ResNet', depth=18)
     }), 'has no RepMLPNet'),

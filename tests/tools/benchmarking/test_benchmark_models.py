@@ -9,16 +9,18 @@ from PIL import Image
 from mmcls_repmlp.errors import UserError
 from tests.helpers import TINY
 
-SIZES = dict(arch=TINY, img_sizes=[32], rounds=2)
+
+def run(*names, **sizes):
+    given = dict(arch=TINY, img_sizes=[32], rounds=2, batches=[1])
+    return benchmark(*names, **{**given, **sizes})
 
 
 def test_rows_table_csv_and_chart(tmp_path):
     lines = []
-    rows = benchmark(
+    rows = run(
         'rc6:deploy',
         'ours:fused',
         batches=[1, 2],
-        **SIZES,
         out_dir=tmp_path,
         report=lines.append)
     assert [(row.name, row.batch) for row in rows] == [('rc6:deploy', 1),
@@ -51,15 +53,7 @@ def test_rows_table_csv_and_chart(tmp_path):
      (dict(img_sizes=[32, 64]), 'pixels of a side', [32, 64])])
 def test_the_chart_speaks_in_words_and_whole_numbers(tmp_path, figures, sizes,
                                                      words, ticks):
-    benchmark(
-        'ours:deploy',
-        'ours:fused',
-        **{
-            **SIZES, 'batches': [1],
-            **sizes
-        },
-        out_dir=tmp_path,
-        report=lambda line: None)
+    run('ours:deploy', 'ours:fused', out_dir=tmp_path, **sizes)
     bars, lines = figures[0].axes
     assert lines.get_xlabel() == words
     assert [*lines.get_xticks()] == ticks
@@ -68,12 +62,7 @@ def test_the_chart_speaks_in_words_and_whole_numbers(tmp_path, figures, sizes,
 
 
 def test_a_training_step_counts_three_times():
-    rows = benchmark(
-        'ours:train-step',
-        'ours:train-form',
-        batches=[1],
-        **SIZES,
-        report=lambda line: None)
+    rows = run('ours:train-step', 'ours:train-form')
     work = [row.gflops * row.milliseconds for row in rows]
     assert work[0] == pytest.approx(3 * work[1])
 
@@ -89,4 +78,4 @@ def test_ceiling_is_measured():
 ])
 def test_wrong_arguments(names, sizes, message):
     with pytest.raises(UserError, match=message):
-        benchmark(*names, **{**SIZES, **sizes}, report=lambda line: None)
+        run(*names, **sizes)

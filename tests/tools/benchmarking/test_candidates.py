@@ -39,16 +39,15 @@ def test_training_forms_are_equal():
 
 @pytest.mark.parametrize('name', ['rc6:train-step', 'ours:train-step'])
 def test_a_training_step_goes_back_to_the_stem(name, monkeypatch):
-    models = []
-    backward = torch.Tensor.backward
+    losses, backward = [], torch.Tensor.backward
 
     def spy(self):
         backward(self)
-        models.append(self)
+        losses.append(self)
 
     monkeypatch.setattr(torch.Tensor, 'backward', spy)
     run(name)
-    assert len(models) == 1
+    assert len(losses) == 1
 
 
 @pytest.mark.parametrize('name', ['rc6', 'rc6:fused', 'x:deploy', 'ours:x'])
