@@ -38,7 +38,10 @@ WIDTHS = [16, 32, 64, 128]
 NARROW = {
     UPERNET: {
         'model.backbone.arch': dict(
-            channels=WIDTHS, depths=[1] * 4, sharesets_nums=[1, 4, 16, 32]),
+            _delete_=True,
+            channels=WIDTHS,
+            depths=[1] * 4,
+            sharesets_nums=[1, 4, 16, 32]),
         'model.backbone.img_size': SIDE,
         'model.decode_head.in_channels': WIDTHS,
         'model.auxiliary_head.in_channels': 64,
