@@ -24,30 +24,24 @@ model = dict(
     backbone=dict(type='RepMLPNet', arch={arch}, img_size=32,
                   out_indices=(2, )),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead', num_classes=10, in_channels=32,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1,
-                  mode='original')))
-pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=32),
-    dict(type='PackInputs')]
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=32,
+              loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1,
+                        mode='original')))
+pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=32),
+            dict(type='PackInputs')]
+loader = dict(batch_size=10, num_workers=0)
 train_dataloader = dict(
-    batch_size=10, num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='ImageNet', data_root={data!r}, split='train',
-                 metainfo=dict(classes=[*'0123456789']), pipeline=pipeline))
-val_dataloader = dict(
-    batch_size=10, num_workers=0,
+                 metainfo=dict(classes=[*'0123456789']), pipeline=pipeline),
+    **loader)
+val_dataloader = test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CustomDataset', data_root={data!r},
-                 data_prefix='val', pipeline=pipeline))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-test_evaluator = val_evaluator
+    dataset=dict(type='CustomDataset', data_root={data!r}, data_prefix='val',
+                 pipeline=pipeline), **loader)
+val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1, 5))
 train_cfg = dict(by_epoch=True, max_epochs=1)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3),
     constructor='LearningRateDecayOptimWrapperConstructor',

@@ -22,6 +22,11 @@ def weights(seed=0):
     return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
 
 
+def pretrained(file):
+    cfg = dict(type='Pretrained', checkpoint=file)
+    return MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
+
+
 @pytest.fixture(params=['disk', 'web'])
 def put(request, web, tmp_path):
     """Save a file where mmengine takes it from, and name it."""
@@ -49,11 +54,7 @@ def test_a_model_is_loaded(put, prefix, envelope):
 @pytest.mark.parametrize('how', [
     lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
     lambda file: _load_checkpoint(file, map_location='cpu'),
-    lambda file: MODELS.build(
-        dict(
-            type='RepMLPNet',
-            **TINY_CFG,
-            init_cfg=dict(type='Pretrained', checkpoint=file))).init_weights()
+    lambda file: pretrained(file).init_weights(),
 ])
 def test_a_hostile_file_does_not_run(put, marker, how):
     file = put(dict(state_dict=making(marker)))
@@ -61,6 +62,7 @@ def test_a_hostile_file_does_not_run(put, marker, how):
         how(file)
 
 
+@pytest.mark.parametrize('put', ['web'], indirect=True)
 @pytest.mark.parametrize(
     'scheme', ['torchvision', 'modelzoo', 'mmcls', 'openmmlab', 'open-mmlab'])
 def test_names_that_stand_for_addresses(put, marker, monkeypatch, scheme):
@@ -109,17 +111,17 @@ def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker,
 
 
 def test_making_safe_twice_does_no_more(storage):
-    before = dict(CheckpointLoader._schemes)
+
+    def wrapped():
+        return {
+            prefix: getattr(load, '__wrapped__', None)
+            for prefix, load in CheckpointLoader._schemes.items()
+        }
+
+    before = wrapped()
     make_loading_safe()
-    after = CheckpointLoader._schemes
-    assert after[''] is load_safely
-    assert {
-        prefix: getattr(load, '__wrapped__', None)
-        for prefix, load in after.items()
-    } == {
-        prefix: getattr(load, '__wrapped__', None)
-        for prefix, load in before.items()
-    }
+    assert wrapped() == before
+    assert CheckpointLoader._schemes[''] is load_safely
 
 
 # ------------------------------------------------- configs that files carry
@@ -172,8 +174,6 @@ def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
 
 
 def test_no_model_starts_from_what_is_no_weight(put):
-    file = put(dict(weights(), odd=torch.tensor([float('nan')])))
-    cfg = dict(type='Pretrained', checkpoint=file)
-    model = MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
+    model = pretrained(put(dict(weights(), odd=torch.tensor([float('nan')]))))
     with pytest.raises(CheckpointError, match="its entry 'odd'"):
         model.init_weights()
