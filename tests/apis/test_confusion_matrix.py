@@ -32,19 +32,16 @@ def expected(project):
 
 def test_counts_of_both_forms(project, expected, tmp_path, terminal, capsys):
     table = tmp_path / 'a.csv'
-    for config, checkpoint, out in ((project.config, project.trained, table),
-                                    (project.deploy_config, project.merged,
-                                     None)):
-        matrix = confusion_matrix(config, checkpoint, out)
+    for model in ((project.deploy_config, project.merged), (project.config,
+                                                            project.trained)):
+        matrix = confusion_matrix(*model, table, force=True)
         assert matrix.sum(1).equal(expected.sum(1))
         # One image may hang in the balance, which rounding decides.
         assert abs(matrix - expected).sum() <= 2, (matrix, expected)
-        if out is not None:
-            with open(out, newline='') as file:
-                head, *rows = csv.reader(file)
-            assert head == ['true \\ predicted', *'0123456789']
-            assert [[int(cell) for cell in row[1:]]
-                    for row in rows] == matrix.tolist()
+    with open(table, newline='') as file:
+        head, *rows = csv.reader(file)
+    assert head == ['true \\ predicted', *'0123456789']
+    assert [[int(cell) for cell in row[1:]] for row in rows] == matrix.tolist()
     assert '2/2' in terminal.getvalue()
     assert f'written to {table}\n' in capsys.readouterr().out
 
@@ -152,11 +149,9 @@ def test_outputs_without_a_name(count):
      (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
      (dict(device='toaster'), "device 'toaster' cannot be used here")])
 def test_wrong_arguments(project, old, arguments, message):
+    job = dict(config=project.config, checkpoint=project.trained)
     with pytest.raises(UserError, match=message):
-        confusion_matrix(project.config, **{
-            'checkpoint': project.trained,
-            **arguments
-        })
+        confusion_matrix(**job | arguments)
 
 
 def test_a_missing_class_does_not_move_the_others(project, expected, data,

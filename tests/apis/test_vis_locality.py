@@ -128,10 +128,9 @@ def test_weights_of_zero_are_dark(draw):
 def test_wrong_arguments(project, old, arguments, message):
     for path in (project.merged, project.deploy_config):
         shutil.copy(path, '.')
-    files = dict(
-        config=project.config, checkpoint=project.trained, out='a.png')
+    job = dict(config=project.config, checkpoint=project.trained, out='a.png')
     with pytest.raises(UserError, match=message):
-        vis_locality(**{**files, **arguments})
+        vis_locality(**job | arguments)
 
 
 def test_models_without_blocks(tmp_path):

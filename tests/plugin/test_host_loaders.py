@@ -127,19 +127,18 @@ def test_making_safe_twice_does_no_more(storage):
 # ------------------------------------------------- configs that files carry
 
 
-def test_no_config_of_a_file_reaches_mmengine(tmp_path):
+def test_no_config_of_a_file_reaches_mmengine(put):
     kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
-    torch.save(
+    file = put(
         dict(
             state_dict=weights(),
             meta=dict(kept, config='1', cfg='2'),
-            message_hub=dict(runtime_info=dict(cfg='3', iter=4))),
-        tmp_path / 'a.pth')
-    read = _load_checkpoint(str(tmp_path / 'a.pth'))
+            message_hub=dict(runtime_info=dict(cfg='3', iter=4))))
+    read = _load_checkpoint(file)
     assert read['meta'] == kept
     assert read['message_hub'] == dict(runtime_info=dict(iter=4))
     # Our own tools keep it, as data.
-    assert read_checkpoint(tmp_path / 'a.pth')['meta']['cfg'] == '2'
+    assert read_checkpoint(file)['meta']['cfg'] == '2'
 
 
 def test_training_resumes_without_running_the_config_of_a_file(
@@ -162,12 +161,10 @@ def test_training_resumes_without_running_the_config_of_a_file(
     lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
 ])
 def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
-        tmp_path, marker, content):
-    torch.save(
-        dict(state_dict=weights(), **content(code_making(marker))),
-        tmp_path / 'a.pth')
+        put, marker, content):
+    file = put(dict(state_dict=weights(), **content(code_making(marker))))
     with pytest.raises(ValueError, match='Cannot find the config'):
-        BaseInferencer._init_model(None, {}, str(tmp_path / 'a.pth'))
+        BaseInferencer._init_model(None, {}, file)
 
 
 # --------------------------------------------------------- what files hold
