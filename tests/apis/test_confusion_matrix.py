@@ -68,24 +68,15 @@ def count(project, tmp_path, capsys):
 
     def run(names, pairs, outputs=None, **job):
         for i, (true, said) in enumerate(pairs):
-            folder = tmp_path / 'data' / names[true]
+            folder = tmp_path / 'val' / names[true]
             folder.mkdir(parents=True, exist_ok=True)
-            Image.new('L', (2, 2), said).save(folder / f'{i}.png')
+            Image.new('L', (32, 32), said).save(folder / f'{i}.png')
+        model = dict(type='FirstPixel', outputs=outputs or len(names))
         options = {
-            'model': dict(
-                _delete_=True,
-                type='FirstPixel',
-                outputs=outputs or len(names)),
+            'model': dict(model, _delete_=True),
             'data_preprocessor': dict(
-                _delete_=True, type='ClsDataPreprocessor'),
-            'test_dataloader.dataset': dict(
-                _delete_=True,
-                type='CustomDataset',
-                data_root=str(tmp_path / 'data'),
-                pipeline=[
-                    dict(type='LoadImageFromFile'),
-                    dict(type='PackClsInputs')
-                ])
+                type='ClsDataPreprocessor', _delete_=True),
+            'test_dataloader.dataset.data_root': str(tmp_path)
         }
         torch.save(dict(weight=torch.zeros(1)), tmp_path / 'a.pth')
         confusion_matrix(
@@ -97,36 +88,35 @@ def count(project, tmp_path, capsys):
 
 def test_what_is_reported(count):
     pairs = [(0, 0)] * 5 + [(0, 2)] * 2 + [(1, 1)] * 3 + [(2, 0)]
-    assert count(
-        ['cat', 'dog', 'ox'],
-        pairs) == ('11 images, top-1 72.73 %\n'
-                   'true class in rows, predicted class in columns:\n'
-                   '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
-                   '  ox   1   0   0\n'
-                   'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1\n')
+    said = count(['cat', 'dog', 'ox'], pairs)
+    assert said == ('11 images, top-1 72.73 %\n'
+                    'true class in rows, predicted class in columns:\n'
+                    '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
+                    '  ox   1   0   0\n'
+                    'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1\n')
 
 
-@pytest.mark.parametrize(('classes', 'values', 'shown'), [(20, None, True),
-                                                          (21, None, False),
-                                                          (20, False, False),
-                                                          (50, True, True),
-                                                          (51, True, False)])
+PICTURES = [(20, None, True), (21, None, False), (20, False, False),
+            (50, True, True), (51, True, False)]
+
+
+@pytest.mark.parametrize(('classes', 'values', 'shown'), PICTURES)
 def test_the_picture_says_what_it_shows(count, tmp_path, figures, classes,
                                         values, shown):
-    names = [f'class {i:02}' for i in range(classes)]
-    said = count(
-        names, [*((i, i) for i in range(classes)), *[(3, 4)] * 7],
-        out=tmp_path / 'a.png',
-        include_values=values)
-    score = (f'{classes + 7} images, top-1 '
-             f'{100 * classes / (classes + 7):.2f} %')
-    head, *counts, confused, _ = said.splitlines()
-    assert head == score and bool(counts) is (classes <= 20)
+    pairs, out = [*zip(range(classes), range(classes))], tmp_path / 'a.png'
+    said = count([f'class {i:02}' for i in range(classes)],
+                 pairs + [(3, 4)] * 7,
+                 out=out,
+                 include_values=values)
+    share = 100 * classes / (classes + 7)
+    head, *table, confused, _ = said.splitlines()
+    assert head == f'{classes + 7} images, top-1 {share:.2f} %'
+    assert bool(table) is (classes <= 20)
     assert confused == 'class 03 taken for class 04: 7 of 8'
-    with Image.open(tmp_path / 'a.png') as picture:
+    with Image.open(out) as picture:
         assert picture.format == 'PNG' and min(picture.size) > 400
     cells, bar = figures[0].axes
-    assert cells.get_title() == score
+    assert cells.get_title() == head
     assert bool(len(cells.get_xticks())) is (classes <= 50)
     counts = np.eye(classes, dtype=int)
     counts[3, 4] = 7

@@ -40,14 +40,13 @@ def test_recipe_of_the_paper(name):
 
 def test_recipe_of_the_paper_on_cifar10():
     cfg = read(CIFAR)
-    loader = cfg.train_dataloader
+    data = cfg.train_dataloader.dataset
     assert cfg.optim_wrapper.optimizer.lr == 0.2
     assert cfg.train_cfg.max_epochs == 100
-    assert loader.batch_size == 128
-    assert loader.dataset.type == 'CIFAR10'
-    crop, flip, _ = loader.dataset.pipeline
+    assert cfg.train_dataloader.batch_size == 128
+    crop, flip, _ = data.pipeline
     assert (crop.crop_size, crop.padding, flip.prob) == (32, 4, 0.5)
-    assert not loader.dataset.test_mode
+    assert (data.type, data.test_mode) == ('CIFAR10', False)
     assert cfg.test_dataloader.dataset.test_mode
 
 
@@ -84,17 +83,15 @@ def test_the_network_for_faces():
     backbone, blocks = model.backbone, []
     assert [len(stage) for stage in backbone.stages] == [3, 2, 2, 2]
     assert backbone.channels == (128, 256, 512, 1024)
-    for i, (stage,
-            width) in enumerate(zip(backbone.stages, backbone.channels)):
-        for j, block in enumerate(stage):
+    for i, width in enumerate(backbone.channels):
+        for j, block in enumerate(backbone.stages[i]):
             first = getattr(block, 'btnk_conv1', None) or block.conv1
             assert first.conv.out_channels == width
             if hasattr(block, 'btnk_repmlp'):
-                blocks.append((i, j))
-                repmlp = block.btnk_repmlp
+                repmlp, size = block.btnk_repmlp, 24 >> i
+                blocks.append((i, j, repmlp.num_groups))
                 assert repmlp.in_channels == width // 2
                 assert repmlp.partition_size == (6, 6)
-                assert repmlp.num_groups == 4
-                assert repmlp.input_size == (24 >> i, 24 >> i)
-    assert blocks == [(0, 0), (0, 1), (0, 2), (1, 1), (2, 1)]
+                assert repmlp.input_size == (size, size)
+    assert blocks == [(0, 0, 4), (0, 1, 4), (0, 2, 4), (1, 1, 4), (2, 1, 4)]
     assert read(FACES).val_evaluator.type == 'PairVerification'

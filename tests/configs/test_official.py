@@ -148,14 +148,13 @@ def partners(augment):
 def mixing_rows(cfg, model):
     mixing = model.data_preprocessor.batch_augments
     mixup, cutmix = mixing.augments[:2]
-    both = [isinstance(mixup, Mixup), isinstance(cutmix, CutMix)]
+    assert isinstance(mixup, Mixup) and isinstance(cutmix, CutMix)
     flipped = [partners(augment) for augment in (mixup, cutmix)]
     return {
         'label smoothing': f'{model.head.loss_module.label_smooth_val}',
-        'mixup': f'alpha {mixup.alpha}' if both[0] else 'none',
+        'mixup': f'alpha {mixup.alpha}',
         'cutmix': f'alpha {cutmix.alpha}, labels by '
-        f'{"the true area" if cutmix.correct_lam else "the ratio drawn"}'
-        if both[1] else 'none',
+        f'{"the true area" if cutmix.correct_lam else "the ratio drawn"}',
         'which of both': 'one for every batch' +
         ' and process' * cfg.randomness.diff_rank_seed +
         (', each as likely' if mixing.probs is None else f', {mixing.probs}'),

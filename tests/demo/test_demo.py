@@ -31,7 +31,11 @@ def everything(tmp_path_factory):
     return folder
 
 
-def test_digits_are_those_of_scikit_learn(everything):
+def test_digits_are_those_of_scikit_learn(everything, capsys):
+    (everything / 'mine.txt').touch()
+    assert make_digits([str(everything)]) == 0  # they are used again
+    assert (everything / 'mine.txt').exists()
+    assert '1797 images in' in capsys.readouterr().out
     images = sorted(everything.rglob('*.png'))
     assert len(images) == 1797
     digits = load_digits()
@@ -56,13 +60,6 @@ def test_some_digits_are_the_same_images(everything, tmp_path):
     assert len([*(tmp_path / 'some').glob('*/*')]) == 4
 
 
-def test_digits_that_are_there_are_used_again(everything, capsys):
-    (everything / 'mine.txt').touch()
-    assert make_digits([str(everything)]) == 0
-    assert (everything / 'mine.txt').exists()
-    assert '1797 images in' in capsys.readouterr().out
-
-
 def test_what_brings_the_digits_is_named(tmp_path, monkeypatch, capsys):
     for name in ('sklearn', 'sklearn.datasets'):
         monkeypatch.setitem(sys.modules, name, None)
@@ -85,11 +82,8 @@ def test_table(comparison):
 
 
 def test_figure(comparison, tmp_path, figures):
-    curve = [
-        dict(loss=2., step=5),
-        dict(loss=1., step=10),
-        dict({'accuracy/top1': 50.}, step=1)
-    ]
+    curve = [dict(loss=3. - i, step=5 * i) for i in (1, 2)]
+    curve.append(dict({'accuracy/top1': 50.}, step=1))
     for _ in range(2):  # an older figure is replaced
         draw(comparison, curve, tmp_path / 'a.png')
     with Image.open(tmp_path / 'a.png') as image:

@@ -124,9 +124,6 @@ def test_making_safe_twice_does_no_more(storage):
     assert CheckpointLoader._schemes[''] is load_safely
 
 
-# ------------------------------------------------- configs that files carry
-
-
 def test_no_config_of_a_file_reaches_mmengine(put):
     kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
     file = put(
@@ -165,9 +162,6 @@ def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
     file = put(dict(state_dict=weights(), **content(code_making(marker))))
     with pytest.raises(ValueError, match='Cannot find the config'):
         BaseInferencer._init_model(None, {}, file)
-
-
-# --------------------------------------------------------- what files hold
 
 
 def test_no_model_starts_from_what_is_no_weight(put):

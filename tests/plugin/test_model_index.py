@@ -63,8 +63,8 @@ def test_names_sources_and_tasks(model):
         assert first  # what the paper gives no accuracy for that was at hand
         return
     result, = model.results
-    assert result.dataset == ('CIFAR-10'
-                              if 'cifar' in model.name else 'ImageNet-1k')
+    data = 'CIFAR-10' if 'cifar' in model.name else 'ImageNet-1k'
+    assert result.dataset == data
     assert result.task == 'Image Classification'
     assert 70 < result.metrics['Top 1 Accuracy'] < 95
     if model.weights is not None:
