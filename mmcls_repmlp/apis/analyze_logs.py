@@ -71,7 +71,7 @@ def analyze_logs(logs: Sequence[str | Path],
                 raise UserError(f'log {str(log)!r} has no {key!r}: it has '
                                 f'{", ".join(sorted(curves))}')
     for name, curves in zip(names, read):
-        report(summary(name, {key: curves[key] for key in keys}, curves))
+        report(summary(name, keys, curves))
     if out is not None:
         with atomic_write(out, force) as temporary:
             _draw(names, read, keys).savefig(temporary, format='png', dpi=120)
@@ -98,15 +98,13 @@ def read_log(path: str | Path) -> dict[str, Curve]:
     for row in rows:
         evaluated = 'iter' not in row
         unit = 'epoch' if evaluated and by_epoch else 'iteration'
+        # The times of training say more than those of evaluation.
+        others = (*_COUNTERS, *_TIMES) if evaluated else _COUNTERS
         for key, value in row.items():
-            # The times of training say more than those of evaluation.
-            if key in _COUNTERS or (evaluated
-                                    and key in _TIMES) or not (isinstance(
-                                        value, (int, float))):
-                continue
-            curve = curves.setdefault(key, Curve([], [], unit, evaluated))
-            curve.steps.append(row['step'])
-            curve.values.append(value)
+            if key not in others and isinstance(value, (int, float)):
+                curve = curves.setdefault(key, Curve([], [], unit, evaluated))
+                curve.steps.append(row['step'])
+                curve.values.append(value)
     return curves
 
 
@@ -139,23 +137,22 @@ def _is_telling(key: str, curve: Curve) -> bool:
     return 'loss' in key or curve.evaluated
 
 
-def summary(name: str, shown: dict[str, Curve], curves: dict[str,
-                                                             Curve]) -> str:
+def summary(name: str, keys: Sequence[str], curves: dict[str, Curve]) -> str:
     """Say the best and the last value of curves, and how long it took.
 
     Args:
         name: What to call the log.
-        shown: Curves to sum up, by key. Best is the lowest of a loss, and
-            else the highest; of what is neither a loss nor evaluated there is
-            no best.
+        keys: Curves to sum up. Best is the lowest of a loss, and else the
+            highest; of what is neither a loss nor evaluated there is no best.
         curves: All curves of the log.
 
     Returns:
         Lines for people.
     """
-    width = max(map(len, shown), default=0)
+    width = max(map(len, keys), default=0)
     lines = [name]
-    for key, curve in shown.items():
+    for key in keys:
+        curve = curves[key]
         line = (f'  {key:{width}}  last {curve.values[-1]:.4g} '
                 f'({curve.unit} {curve.steps[-1]})')
         if _is_telling(key, curve):

@@ -37,7 +37,8 @@ def get_flops(config: str | Path,
     """
     cfg = read_config(config, cfg_options)
     model = build_on_meta(cfg)
-    deploy = bool(cfg.model.get('backbone', {}).get('deploy', False))
+    backbone = cfg.model.get('backbone', {})
+    deploy = bool(backbone.get('deploy', False))
     if both_forms and deploy:
         raise UserError(f'config {str(config)!r} is of the deploy form, which '
                         'the training form cannot be got from: give the '
@@ -48,11 +49,8 @@ def get_flops(config: str | Path,
     if both_forms:
         with user_errors('the model cannot be merged'):
             models['deploy'] = reparameterize(model)
-    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    counts = {
-        form: complexity(model, (channels, height, width))
-        for form, model in models.items()
-    }
+    size = (backbone.get('in_channels', 3), height, width)
+    counts = {form: complexity(model, size) for form, model in models.items()}
     report(f'one image of {height}x{width}; MACs are what papers call FLOPs')
     for form, count in counts.items():
         report(f'{form + " form":14}{count.params / 1e6:9.3f} M params'

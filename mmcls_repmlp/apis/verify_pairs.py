@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -71,7 +71,7 @@ def verify_pairs(config: str | Path | None,
     report(_describe(found))
     if out is not None:
         with atomic_write(out, force) as temporary:
-            _draw(found, temporary)
+            _draw(found).savefig(temporary, format='png', dpi=120)
         report(f'curve drawn to {out}')
     return found
 
@@ -97,10 +97,9 @@ def _describe(found: Verification) -> str:
             f'true rate at a false rate: {rates}')
 
 
-def _draw(found: Verification, path: Path) -> None:
-    plt.switch_backend('agg')
-    figure, axes = plt.subplots(figsize=(6, 4), layout='constrained')
-    curve = found.roc
+def _draw(found: Verification) -> Figure:
+    figure = Figure((6, 4), layout='constrained')
+    axes, curve = figure.subplots(), found.roc
     chance = torch.logspace(-5, 0, 50)
     axes.plot(
         curve.false_rate,
@@ -118,5 +117,4 @@ def _draw(found: Verification, path: Path) -> None:
         title=f'{found.pairs} pairs, accuracy {found.accuracy:.2%}')
     axes.grid(alpha=0.3)
     axes.legend(loc='lower right')
-    figure.savefig(path, format='png', dpi=120)
-    plt.close(figure)
+    return figure

@@ -105,14 +105,12 @@ def _title(content: Any, source: str | Path) -> str:
 
 
 def _describe(found: Locality) -> str:
-    shares = [
-        float(weights[found.window].square().sum() /
-              weights.square().sum()).__format__('.0%')
-        for weights in (found.before, found.after)
-    ]
+    before, after = (
+        float(squares[found.window].sum() / squares.sum())
+        for squares in (found.before.square(), found.after.square()))
     k = found.kernel_size
-    return (f'{shares[0]} of the sum of squared weights lies within '
-            f'{k}x{k} before merging, {shares[1]} after')
+    return (f'{before:.0%} of the sum of squared weights lies within '
+            f'{k}x{k} before merging, {after:.0%} after')
 
 
 def _draw(found: Sequence[Locality], titles: Sequence[str],
@@ -176,19 +174,14 @@ def _draw_map(axes: Axes, weights: Tensor, found: Locality,
         cmap='magma',
         norm=scale)
     (rows, columns), k = found.window, found.kernel_size
-    axes.add_patch(
-        Rectangle((columns.start - 0.5, rows.start - 0.5),
-                  columns.stop - columns.start,
-                  rows.stop - rows.start,
-                  fill=False,
-                  lw=2,
-                  color=_FRAME,
-                  clip_on=False,
-                  label=f'reach of the {k}x{k} convolution'))
+    corner = columns.start - 0.5, rows.start - 0.5
+    sides = columns.stop - columns.start, rows.stop - rows.start
+    frame: dict[str, Any] = dict(fill=False, lw=2, color=_FRAME, clip_on=False)
+    reach = f'reach of the {k}x{k} convolution'
+    axes.add_patch(Rectangle(corner, *sides, label=reach, **frame))
     mark = min(7, max(2.5, _MARK / max(weights.shape)))
     axes.plot(
-        found.position[1],
-        found.position[0],
+        *reversed(found.position),
         'x',
         color=_FRAME,
         ms=mark,

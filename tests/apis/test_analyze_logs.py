@@ -15,21 +15,16 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def write(tmp_path):
+def write(folder, rows=ROWS, more=''):
     """Write a log, by default one of two epochs."""
-
-    def write(rows=ROWS, more=''):
-        path = tmp_path / 'scalars.json'
-        path.write_text('\n'.join([*map(json.dumps, rows), more]))
-        return path
-
-    return write
+    path = folder / 'scalars.json'
+    path.write_text('\n'.join([*map(json.dumps, rows), more]))
+    return path
 
 
 @pytest.mark.parametrize('still_being_written', ['', '{"loss": 1.'])
-def test_curves_are_read_with_their_units(write, still_being_written):
-    assert read_log(write(more=still_being_written)) == {
+def test_curves_are_read_with_their_units(tmp_path, still_being_written):
+    assert read_log(write(tmp_path, more=still_being_written)) == {
         'loss': ([10, 20, 30], [2., 0.5, 1.], 'iteration', False),
         'time': ([10, 20, 30], [0.5, 0.2, 0.3], 'iteration', False),
         'data_time': ([10, 20, 30], [0.1, 0.1, 0.2], 'iteration', False),
@@ -38,13 +33,14 @@ def test_curves_are_read_with_their_units(write, still_being_written):
     }
 
 
-def test_steps_of_training_by_iterations(write):
-    log = write([dict(loss=2., iter=9, step=9), dict(accuracy=70., step=9)])
+def test_steps_of_training_by_iterations(tmp_path):
+    rows = [dict(loss=2., iter=9, step=9), dict(accuracy=70., step=9)]
+    log = write(tmp_path, rows)
     assert read_log(log)['accuracy'] == ([9], [70.], 'iteration', True)
 
 
-def test_summary(write):
-    log, lines = write(), []
+def test_summary(tmp_path):
+    log, lines = write(tmp_path), []
     analyze_logs([log], report=lines.append)
     analyze_logs([log], keys=['lr'], legend=['mine'], report=lines.append)
     time = ('  time per iteration: 0.3000 s, of which 0.1000 s waiting for '
@@ -57,9 +53,9 @@ def test_summary(write):
     ]
 
 
-def test_curves_are_drawn(write, tmp_path, figures):
-    out = tmp_path / 'new' / 'curves.png'
-    analyze_logs([write()] * 2, out, ['loss', 'accuracy/top1'], ['a', 'b'])
+def test_curves_are_drawn(tmp_path, figures):
+    logs, out = [write(tmp_path)] * 2, tmp_path / 'new' / 'curves.png'
+    analyze_logs(logs, out, ['loss', 'accuracy/top1'], ['a', 'b'])
     with Image.open(out) as picture:
         assert picture.size == (840, 720)
     losses, accuracy = figures[0].axes
@@ -98,6 +94,7 @@ def test_what_is_no_log(tmp_path, content, message):
      (dict(legend=['a', 'b']), '2 names in the legend for 1 logs'),
      (dict(out='a.jpg'), 'wrong suffix for the curves'),
      (dict(out='old.png'), 'exists.*force=True')])
-def test_wrong_arguments(write, old, arguments, message):
+def test_wrong_arguments(old, arguments, message):
+    log = write(old.parent)
     with pytest.raises(UserError, match=message):
-        analyze_logs(**{'logs': [write()], **arguments})
+        analyze_logs(**dict(logs=[log]) | arguments)

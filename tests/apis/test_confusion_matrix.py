@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
@@ -33,19 +32,16 @@ def expected(project):
 
 def test_counts_of_both_forms(project, expected, tmp_path, terminal, capsys):
     table = tmp_path / 'a.csv'
-    for config, checkpoint, out in ((project.config, project.trained, table),
-                                    (project.deploy_config, project.merged,
-                                     None)):
-        matrix = confusion_matrix(config, checkpoint, out)
+    for model in ((project.deploy_config, project.merged), (project.config,
+                                                            project.trained)):
+        matrix = confusion_matrix(*model, table, force=True)
         assert matrix.sum(1).equal(expected.sum(1))
         # One image may hang in the balance, which rounding decides.
         assert abs(matrix - expected).sum() <= 2, (matrix, expected)
-        if out is not None:
-            with open(out, newline='') as file:
-                head, *rows = csv.reader(file)
-            assert head == ['true \\ predicted', *'0123456789']
-            assert [[int(cell) for cell in row[1:]]
-                    for row in rows] == matrix.tolist()
+    with open(table, newline='') as file:
+        head, *rows = csv.reader(file)
+    assert head == ['true \\ predicted', *'0123456789']
+    assert [[int(cell) for cell in row[1:]] for row in rows] == matrix.tolist()
     assert '2/2' in terminal.getvalue()
     assert f'written to {table}\n' in capsys.readouterr().out
 
@@ -67,71 +63,60 @@ class FirstPixel(BaseModel):
 
 
 @pytest.fixture
-def count(tmp_path):
+def count(project, tmp_path, capsys):
     """Run the job on an image for every pair (true class, class said)."""
 
-    def run(names, pairs, outputs=None, **arguments):
+    def run(names, pairs, outputs=None, **job):
         for i, (true, said) in enumerate(pairs):
-            folder = tmp_path / 'data' / names[true]
+            folder = tmp_path / 'val' / names[true]
             folder.mkdir(parents=True, exist_ok=True)
-            Image.new('L', (2, 2), said).save(folder / f'{i}.png')
-        steps = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
-        cfg = dict(
-            model=dict(type='FirstPixel', outputs=outputs or len(names)),
-            data_preprocessor=dict(type='ClsDataPreprocessor'),
-            test_dataloader=dict(
-                batch_size=9,
-                num_workers=0,
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                dataset=dict(
-                    type='CustomDataset',
-                    data_root=str(tmp_path / 'data'),
-                    pipeline=steps)))
-        Config(cfg).dump(tmp_path / 'a.py')
+            Image.new('L', (32, 32), said).save(folder / f'{i}.png')
+        model = dict(type='FirstPixel', outputs=outputs or len(names))
+        options = {
+            'model': dict(model, _delete_=True),
+            'data_preprocessor': dict(
+                type='ClsDataPreprocessor', _delete_=True),
+            'test_dataloader.dataset.data_root': str(tmp_path)
+        }
         torch.save(dict(weight=torch.zeros(1)), tmp_path / 'a.pth')
-        lines = []
         confusion_matrix(
-            tmp_path / 'a.py',
-            tmp_path / 'a.pth',
-            report=lines.append,
-            **arguments)
-        return lines[0]
+            project.config, tmp_path / 'a.pth', cfg_options=options, **job)
+        return capsys.readouterr().out
 
     return run
 
 
 def test_what_is_reported(count):
     pairs = [(0, 0)] * 5 + [(0, 2)] * 2 + [(1, 1)] * 3 + [(2, 0)]
-    assert count(
-        ['cat', 'dog', 'ox'],
-        pairs) == ('11 images, top-1 72.73 %\n'
-                   'true class in rows, predicted class in columns:\n'
-                   '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
-                   '  ox   1   0   0\n'
-                   'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1')
+    said = count(['cat', 'dog', 'ox'], pairs)
+    assert said == ('11 images, top-1 72.73 %\n'
+                    'true class in rows, predicted class in columns:\n'
+                    '     cat dog  ox\n cat   5   0   2\n dog   0   3   0\n'
+                    '  ox   1   0   0\n'
+                    'cat taken for ox: 2 of 7\nox taken for cat: 1 of 1\n')
 
 
-@pytest.mark.parametrize(('classes', 'values', 'shown'), [(20, None, True),
-                                                          (21, None, False),
-                                                          (20, False, False),
-                                                          (50, True, True),
-                                                          (51, True, False)])
+PICTURES = [(20, None, True), (21, None, False), (20, False, False),
+            (50, True, True), (51, True, False)]
+
+
+@pytest.mark.parametrize(('classes', 'values', 'shown'), PICTURES)
 def test_the_picture_says_what_it_shows(count, tmp_path, figures, classes,
                                         values, shown):
-    names = [f'class {i:02}' for i in range(classes)]
-    said = count(
-        names, [*((i, i) for i in range(classes)), *[(3, 4)] * 7],
-        out=tmp_path / 'a.png',
-        include_values=values)
-    score = (f'{classes + 7} images, top-1 '
-             f'{100 * classes / (classes + 7):.2f} %')
-    confused = '\nclass 03 taken for class 04: 7 of 8'
-    assert said.startswith(score) and said.endswith(confused)
-    assert (said == score + confused) is (classes > 20)
-    with Image.open(tmp_path / 'a.png') as picture:
+    pairs, out = [*zip(range(classes), range(classes))], tmp_path / 'a.png'
+    said = count([f'class {i:02}' for i in range(classes)],
+                 pairs + [(3, 4)] * 7,
+                 out=out,
+                 include_values=values)
+    share = 100 * classes / (classes + 7)
+    head, *table, confused, _ = said.splitlines()
+    assert head == f'{classes + 7} images, top-1 {share:.2f} %'
+    assert bool(table) is (classes <= 20)
+    assert confused == 'class 03 taken for class 04: 7 of 8'
+    with Image.open(out) as picture:
         assert picture.format == 'PNG' and min(picture.size) > 400
     cells, bar = figures[0].axes
-    assert cells.get_title() == score
+    assert cells.get_title() == head
     assert bool(len(cells.get_xticks())) is (classes <= 50)
     counts = np.eye(classes, dtype=int)
     counts[3, 4] = 7
@@ -154,11 +139,9 @@ def test_outputs_without_a_name(count):
      (dict(cfg_options=dict(test_dataloader=None)), 'no test_dataloader'),
      (dict(device='toaster'), "device 'toaster' cannot be used here")])
 def test_wrong_arguments(project, old, arguments, message):
+    job = dict(config=project.config, checkpoint=project.trained)
     with pytest.raises(UserError, match=message):
-        confusion_matrix(project.config, **{
-            'checkpoint': project.trained,
-            **arguments
-        })
+        confusion_matrix(**job | arguments)
 
 
 def test_a_missing_class_does_not_move_the_others(project, expected, data,

@@ -52,21 +52,14 @@ def test_the_numbers_are_those_of_the_block(project, tmp_path, capsys, block,
     drawn, = vis_locality(project.config, project.trained, out, block, (1, 3),
                           1)
     model = load_model(project.config, project.trained)
-    expected = locality(model.backbone.stages[stage][index].repmlp_block,
-                        (1, 3), 1)
-    assert_same(drawn.before, expected.before, 0)
-    assert_same(drawn.after, expected.after, 0)
+    module = model.backbone.stages[stage][index].repmlp_block
+    expected = locality(module, (1, 3), 1)
+    assert_same([drawn.before, drawn.after], [expected.before, expected.after],
+                0)
     said = capsys.readouterr().out
     assert said.startswith('epoch 2: ') and f'drawn to {out}\n' in said
     with Image.open(out) as picture:
         assert picture.format == 'PNG' and picture.width > picture.height
-
-
-def test_the_share_within_the_window_is_reported(draw, capsys):
-    draw(found())
-    # 6 of 12 weights, and then (5 + 100**2) of (11 + 100**2).
-    assert (': 50% of the sum of squared weights lies within 3x3 before '
-            'merging, 100% after\n') in capsys.readouterr().out
 
 
 def test_several_checkpoints_in_columns(project, tmp_path, capsys):
@@ -81,9 +74,12 @@ def test_several_checkpoints_in_columns(project, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('count', [1, 3])
-def test_maps_are_drawn_as_they_are_on_one_scale(draw, count):
+def test_maps_are_drawn_as_they_are_on_one_scale(draw, capsys, count):
     each = [found(fill=10.**-i) for i in range(count)]
     panels = draw(*each)
+    # 6 of 12 weights, and then (5 + 100**2) of (11 + 100**2).
+    assert (': 50% of the sum of squared weights lies within 3x3 before '
+            'merging, 100% after\n') in capsys.readouterr().out
     (low, high), = {axes.images[0].get_clim() for axes in panels}
     assert high == 2
     maps = [*(e.before for e in each), *(e.after for e in each)]
@@ -128,10 +124,9 @@ def test_weights_of_zero_are_dark(draw):
 def test_wrong_arguments(project, old, arguments, message):
     for path in (project.merged, project.deploy_config):
         shutil.copy(path, '.')
-    files = dict(
-        config=project.config, checkpoint=project.trained, out='a.png')
+    job = dict(config=project.config, checkpoint=project.trained, out='a.png')
     with pytest.raises(UserError, match=message):
-        vis_locality(**{**files, **arguments})
+        vis_locality(**job | arguments)
 
 
 def test_models_without_blocks(tmp_path):

@@ -6,7 +6,6 @@ import torch
 from comparison import Comparison, compare, table
 from figure import draw
 from make_digits import main as make_digits
-from make_digits import write_digits
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -16,8 +15,7 @@ from tests.helpers import ROOT, assert_same
 
 @pytest.fixture
 def comparison():
-    labels = torch.arange(10).repeat(2)
-    logits = torch.nn.functional.one_hot(labels, 10).double()
+    labels, logits = torch.arange(10).repeat(2), torch.eye(10).repeat(2, 1)
     wrong = logits.clone()
     wrong[0] = wrong[0].roll(1)
     return Comparison(
@@ -26,9 +24,19 @@ def comparison():
         (99, 88))
 
 
-def test_digits_are_those_of_scikit_learn(tmp_path):
-    folder = write_digits(tmp_path / 'digits')
-    images = sorted(folder.rglob('*.png'))
+@pytest.fixture(scope='module')
+def everything(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('demo') / 'digits'
+    assert make_digits([str(folder)]) == 0
+    return folder
+
+
+def test_digits_are_those_of_scikit_learn(everything, capsys):
+    (everything / 'mine.txt').touch()
+    assert make_digits([str(everything)]) == 0  # they are used again
+    assert (everything / 'mine.txt').exists()
+    assert '1797 images in' in capsys.readouterr().out
+    images = sorted(everything.rglob('*.png'))
     assert len(images) == 1797
     digits = load_digits()
     for path in images[::100]:
@@ -36,30 +44,20 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
         assert digits.target[number] == label
         grey = np.asarray(Image.open(path)) * (16 / 255)
         np.testing.assert_allclose(grey, digits.images[number], atol=0.04)
-    shares = [len([*(folder / 'val' / str(i)).iterdir()]) for i in range(10)]
+    shares = [len([*everything.glob(f'val/{i}/*')]) for i in range(10)]
     assert sum(shares) == 360 and min(shares) >= 34
 
 
-def test_some_digits_are_the_same_images(tmp_path):
+def test_some_digits_are_the_same_images(everything, tmp_path):
     assert make_digits([str(tmp_path / 'some'), '--classes', '3', '8']) == 0
-    everything = write_digits(tmp_path / 'all')
     for split in ('train', 'val'):
-        assert sorted(p.name for p in (tmp_path / 'some' /
-                                       split).iterdir()) == ['3', '8']
-        for label in '38':
-            some, all_ = ({
-                p.name: p.read_bytes()
-                for p in (folder / split / label).iterdir()
-            } for folder in (tmp_path / 'some', everything))
-            assert some == all_
-
-
-def test_digits_that_are_there_are_used_again(tmp_path, capsys):
-    assert make_digits([str(tmp_path / 'digits')]) == 0
-    (tmp_path / 'digits' / 'mine.txt').touch()
-    assert make_digits([str(tmp_path / 'digits')]) == 0
-    assert (tmp_path / 'digits' / 'mine.txt').exists()
-    assert '1797 images in' in capsys.readouterr().out
+        some, all_ = ({
+            path.relative_to(folder): path.read_bytes()
+            for label in '38'
+            for path in folder.glob(f'{split}/{label}/*')
+        } for folder in (tmp_path / 'some', everything))
+        assert some == all_
+    assert len([*(tmp_path / 'some').glob('*/*')]) == 4
 
 
 def test_what_brings_the_digits_is_named(tmp_path, monkeypatch, capsys):
@@ -67,8 +65,7 @@ def test_what_brings_the_digits_is_named(tmp_path, monkeypatch, capsys):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
-    for run, argv in ((make_digits, [str(tmp_path / 'digits')]), (demo.main,
-                                                                  [])):
+    for run, *argv in ((make_digits, str(tmp_path / 'digits')), (demo.main, )):
         assert run(argv) == 2
         error = capsys.readouterr().err
         assert error.endswith('run pip install "mmcls_repmlp[demo]"\n')
@@ -85,26 +82,17 @@ def test_table(comparison):
 
 
 def test_figure(comparison, tmp_path, figures):
-    curve = [{
-        'loss': 2.,
-        'step': 5
-    }, {
-        'loss': 1.,
-        'step': 10
-    }, {
-        'accuracy/top1': 50.,
-        'step': 1
-    }]
+    curve = [dict(loss=3. - i, step=5 * i) for i in (1, 2)]
+    curve.append(dict({'accuracy/top1': 50.}, step=1))
     for _ in range(2):  # an older figure is replaced
         draw(comparison, curve, tmp_path / 'a.png')
     with Image.open(tmp_path / 'a.png') as image:
         assert image.format == 'PNG' and image.width > 1000
     digits = figures[-1].subfigs[1]
     assert 'red: wrong' in digits.get_suptitle()
-    shown = [(axes.get_title(), axes.title.get_color(), axes.get_xlabel())
-             for axes in digits.axes]
-    assert shown[0] == ('1 (23%)', 'red', 'truth: 0')
-    assert shown[1] == ('2 (23%)', 'black', 'truth: 2')
+    assert [(axes.get_title(), axes.title.get_color(), axes.get_xlabel())
+            for axes in digits.axes[:2]] == [('1 (23%)', 'red', 'truth: 0'),
+                                             ('2 (23%)', 'black', 'truth: 2')]
 
 
 def test_compares_both_forms_on_all_validation_images(project, digits):

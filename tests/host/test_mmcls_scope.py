@@ -15,6 +15,9 @@ from tests.programs import run_python
 
 
 def test_names_with_the_scope_find_ours_from_any_registry():
+    before = ROOT_MODELS.children['mmcls']
+    open_mmcls_scope()  # once more
+    assert ROOT_MODELS.children['mmcls'] is before
     for registry in (MODELS, ROOT_MODELS):
         assert registry.get('mmcls.RepMLPNet') is RepMLPNet
         assert registry.get('mmpretrain.RepMLPNet') is RepMLPNet
@@ -39,43 +42,25 @@ def test_there_is_still_no_mmcls():
     assert "No module named 'mmcls'" in done.stderr
 
 
-def test_opening_twice_changes_nothing():
-    before = ROOT_MODELS.children['mmcls']
-    open_mmcls_scope()
-    assert ROOT_MODELS.children['mmcls'] is before
-
-
-@pytest.fixture
-def cifar(tmp_path):
-    """Batches in CIFAR-10's format: two training images, one test image."""
+def test_test_mode_reads_the_test_images(tmp_path, monkeypatch):
     folder = tmp_path / 'cifar-10-batches-py'
     folder.mkdir()
-    for name, labels in (*((f'data_batch_{i}', [i])
-                           for i in range(1, 6)), ('test_batch', [9])):
-        (folder / name).write_bytes(
-            pickle.dumps(
-                dict(
-                    data=np.zeros((len(labels), 3072), np.uint8),
-                    labels=labels)))
-    return tmp_path
-
-
-@pytest.mark.parametrize(('test_mode', 'labels'), [(True, [9]),
-                                                   (False, [1, 2, 3, 4, 5])])
-def test_test_mode_reads_the_test_images(cifar, monkeypatch, test_mode,
-                                         labels):
-    with DefaultScope.overwrite_default_scope('mmcls'):
-        kind = DATASETS.get('mmcls.CIFAR10')
-        monkeypatch.setattr(kind, '_check_integrity', lambda self: True)
-        dataset = DATASETS.build(
-            dict(
-                type='CIFAR10',
-                data_prefix=str(cifar),
-                test_mode=test_mode,
-                metainfo=dict(classes=[*'0123456789']),
-                pipeline=[]))
-    assert [*dataset.get_gt_labels()] == labels
-    assert type(pickle.loads(pickle.dumps(dataset))) is kind
+    names = [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch']
+    for label, name in enumerate(names):
+        batch = dict(data=np.zeros((1, 3072), np.uint8), labels=[label])
+        (folder / name).write_bytes(pickle.dumps(batch))
+    kind = DATASETS.get('mmcls.CIFAR10')
+    monkeypatch.setattr(kind, '_check_integrity', lambda self: True)
+    cfg = dict(
+        type='CIFAR10',
+        data_prefix=str(tmp_path),
+        metainfo=dict(classes=[*'0123456789']),
+        pipeline=[])
+    for test_mode, labels in ((True, [5]), (False, [0, 1, 2, 3, 4])):
+        with DefaultScope.overwrite_default_scope('mmcls'):
+            dataset = DATASETS.build(dict(cfg, test_mode=test_mode))
+        assert [*dataset.get_gt_labels()] == labels
+        assert type(pickle.loads(pickle.dumps(dataset))) is kind
 
 
 @pytest.mark.parametrize(

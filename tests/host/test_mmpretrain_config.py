@@ -24,30 +24,24 @@ model = dict(
     backbone=dict(type='RepMLPNet', arch={arch}, img_size=32,
                   out_indices=(2, )),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead', num_classes=10, in_channels=32,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1,
-                  mode='original')))
-pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=32),
-    dict(type='PackInputs')]
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=32,
+              loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1,
+                        mode='original')))
+pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=32),
+            dict(type='PackInputs')]
+loader = dict(batch_size=10, num_workers=0)
 train_dataloader = dict(
-    batch_size=10, num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='ImageNet', data_root={data!r}, split='train',
-                 metainfo=dict(classes=[*'0123456789']), pipeline=pipeline))
-val_dataloader = dict(
-    batch_size=10, num_workers=0,
+                 metainfo=dict(classes=[*'0123456789']), pipeline=pipeline),
+    **loader)
+val_dataloader = test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CustomDataset', data_root={data!r},
-                 data_prefix='val', pipeline=pipeline))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-test_evaluator = val_evaluator
+    dataset=dict(type='CustomDataset', data_root={data!r}, data_prefix='val',
+                 pipeline=pipeline), **loader)
+val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1, 5))
 train_cfg = dict(by_epoch=True, max_epochs=1)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3),
     constructor='LearningRateDecayOptimWrapperConstructor',
@@ -58,48 +52,36 @@ visualizer = dict(
 
 
 @pytest.fixture(scope='module')
-def config(project, tmp_path_factory):
-    path = tmp_path_factory.mktemp('mmpretrain') / 'own.py'
-    path.write_text(CONFIG.format(arch=TINY, data=str(project.data)))
-    return path
+def trained(project, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('mmpretrain')
+    config = folder / 'own.py'
+    config.write_text(CONFIG.format(arch=TINY, data=str(project.data)))
+    train(config, work_dir=str(folder / 'work'))
+    return config, folder / 'work' / 'epoch_1.pth'
 
 
-@pytest.fixture(scope='module')
-def trained(config):
-    train(config, work_dir=str(config.parent / 'work'))
-    return config.parent / 'work' / 'epoch_1.pth'
-
-
-def test_it_trains_merges_and_tests(config, trained, tmp_path):
+def test_it_trains_merges_and_tests(trained, tmp_path):
+    config, trained = trained
     merged = tmp_path / 'deploy.pth'
     reparameterize_checkpoint(config, trained, merged)
-    scores = [
-        run_test(
-            config,
-            path,
-            work_dir=str(tmp_path),
-            show_dir=None if form else tmp_path / 'shown',
-            cfg_options={'model.backbone.deploy': bool(form)})
-        for form, path in enumerate((trained, merged))
-    ]
-    assert scores[0] == scores[1]
-    assert [*(tmp_path / 'shown').glob('*.png')]
+    job, shown = dict(work_dir=str(tmp_path)), tmp_path / 'shown'
+    score = run_test(config, trained, show_dir=shown, **job)
+    deploy = {'model.backbone.deploy': True}
+    assert run_test(config, merged, cfg_options=deploy, **job) == score
+    assert [*shown.glob('*.png')]
     assert read_checkpoint(merged)['meta']['dataset_meta']['classes']
 
 
-def test_pictures_tables_and_files(config, trained, project, tmp_path):
-    lines = []
-    image = next(project.data.glob('val/3/*.png'))
-    classify_image(
-        image, config, trained, tmp_path / 'a.png', report=lines.append)
-    assert browse_dataset(config, tmp_path / 'browse', number=1)
-    confusion_matrix(config, trained, out=tmp_path / 'm.png')
-    model = tmp_path / 'm.pt2'
-    export_checkpoint(config, trained, model, report=lambda line: None)
+def test_pictures_tables_and_files(trained, project, tmp_path):
+    image, model = next(project.data.glob('val/3/*.png')), tmp_path / 'm.pt2'
+    lines, said = [], []
+    classify_image(image, *trained, tmp_path / 'a.png', report=lines.append)
+    assert browse_dataset(trained[0], tmp_path / 'browse', number=1)
+    confusion_matrix(*trained, out=tmp_path / 'm.png')
+    export_checkpoint(*trained, model)
     card = json.loads((tmp_path / 'm.pt2.json').read_text())
     assert [step['type']
             for step in card['pipeline']] == ['LoadImageFromFile', 'Resize']
-    said = []
     predict(model, [image], report=said.append)
     # Both name the same class first.
     assert said[0].split(': ')[1].split()[0] == lines[1].split()[0]

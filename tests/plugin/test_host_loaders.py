@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,57 +17,56 @@ from mmcls_repmlp.plugin.host_loaders import load_safely, make_loading_safe
 from tests.helpers import (TINY_CFG, assert_same, code_making, making,
                            random_model)
 
-NAME = '/weights.pth'
-
 
 def weights(seed=0):
     return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
 
 
-# What mmengine takes a path to a checkpoint from.
-def from_web(web, path):
-    return web.put(NAME, path.read_bytes())
+def pretrained(file):
+    cfg = dict(type='Pretrained', checkpoint=file)
+    return MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
 
 
-def from_disk(web, path):
-    return str(path)
+@pytest.fixture(params=['disk', 'web'])
+def put(request, web, tmp_path):
+    """Save a file where mmengine takes it from, and name it."""
+
+    def put(content):
+        path = tmp_path / 'a.pth'
+        torch.save(content, path)
+        if request.param == 'disk':
+            return str(path)
+        return web.put('/weights.pth', path.read_bytes())
+
+    return put
 
 
-ROADS = pytest.mark.parametrize('place', [from_disk, from_web])
+# Names of wrappers, in another envelope.
+@pytest.mark.parametrize(('prefix', 'envelope'),
+                         [('', 'state_dict'), ('module._orig_mod.', 'model')])
+def test_a_model_is_loaded(put, prefix, envelope):
+    wrapped = {f'{prefix}{key}': value for key, value in weights().items()}
+    model = random_model(RepMLPNet, seed=1, **TINY_CFG)
+    load_checkpoint(model, put({envelope: wrapped, 'epoch': 3}))
+    assert_same([*model.state_dict().values()], [*weights().values()], 0)
 
 
-@ROADS
-def test_a_model_is_loaded(web, tmp_path, place):
-    torch.save(dict(state_dict=weights()), tmp_path / 'a.pth')
-    other = random_model(RepMLPNet, seed=1, **TINY_CFG)
-    load_checkpoint(other, place(web, tmp_path / 'a.pth'))
-    assert_same([*other.state_dict().values()], [*weights().values()], 0)
-
-
-@ROADS
 @pytest.mark.parametrize('how', [
     lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
     lambda file: _load_checkpoint(file, map_location='cpu'),
-    lambda file: MODELS.build(
-        dict(
-            type='RepMLPNet',
-            **TINY_CFG,
-            init_cfg=dict(type='Pretrained', checkpoint=file))).init_weights()
+    lambda file: pretrained(file).init_weights(),
 ])
-def test_a_hostile_file_does_not_run(web, tmp_path, marker, place, how):
-    torch.save(dict(state_dict=making(marker)), tmp_path / 'a.pth')
+def test_a_hostile_file_does_not_run(put, marker, how):
+    file = put(dict(state_dict=making(marker)))
     with pytest.raises(CheckpointError, match='could run code'):
-        how(place(web, tmp_path / 'a.pth'))
+        how(file)
 
 
-@pytest.mark.parametrize('scheme', [
-    'torchvision://resnet50', 'modelzoo://resnet50', 'mmcls://resnet50',
-    'openmmlab://resnet50', 'open-mmlab://resnet50'
-])
-def test_names_that_stand_for_addresses(web, tmp_path, marker, monkeypatch,
-                                        scheme):
-    torch.save(dict(state_dict=making(marker)), tmp_path / 'a.pth')
-    address = from_web(web, tmp_path / 'a.pth')
+@pytest.mark.parametrize('put', ['web'], indirect=True)
+@pytest.mark.parametrize(
+    'scheme', ['torchvision', 'modelzoo', 'mmcls', 'openmmlab', 'open-mmlab'])
+def test_names_that_stand_for_addresses(put, marker, monkeypatch, scheme):
+    address = put(dict(state_dict=making(marker)))
     for table in ('get_torchvision_models', 'get_mmcls_models',
                   'get_external_models'):
         monkeypatch.setattr(mmengine_checkpoint, table,
@@ -74,7 +74,7 @@ def test_names_that_stand_for_addresses(web, tmp_path, marker, monkeypatch,
     monkeypatch.setattr(mmengine_checkpoint, 'get_deprecated_model_names',
                         lambda: {})
     with pytest.raises(CheckpointError, match='could run code'):
-        CheckpointLoader.load_checkpoint(scheme, 'cpu')
+        CheckpointLoader.load_checkpoint(f'{scheme}://resnet50', 'cpu')
 
 
 @pytest.fixture
@@ -111,52 +111,45 @@ def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker,
 
 
 def test_making_safe_twice_does_no_more(storage):
-    before = dict(CheckpointLoader._schemes)
+
+    def wrapped():
+        return {
+            prefix: getattr(load, '__wrapped__', None)
+            for prefix, load in CheckpointLoader._schemes.items()
+        }
+
+    before = wrapped()
     make_loading_safe()
-    after = CheckpointLoader._schemes
-    assert before.keys() == after.keys()
-    assert after[''] is load_safely
-    assert all(
-        getattr(loader, '__wrapped__', None) is getattr(
-            before[prefix], '__wrapped__', None)
-        for prefix, loader in after.items())
+    assert wrapped() == before
+    assert CheckpointLoader._schemes[''] is load_safely
 
 
-# ------------------------------------------------- configs that files carry
-
-
-def test_no_config_of_a_file_reaches_mmengine(tmp_path):
+def test_no_config_of_a_file_reaches_mmengine(put):
     kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
-    torch.save(
+    file = put(
         dict(
             state_dict=weights(),
             meta=dict(kept, config='1', cfg='2'),
-            message_hub=dict(runtime_info=dict(cfg='3', iter=4))),
-        tmp_path / 'a.pth')
-    read = _load_checkpoint(str(tmp_path / 'a.pth'))
+            message_hub=dict(runtime_info=dict(cfg='3', iter=4))))
+    read = _load_checkpoint(file)
     assert read['meta'] == kept
     assert read['message_hub'] == dict(runtime_info=dict(iter=4))
     # Our own tools keep it, as data.
-    assert read_checkpoint(tmp_path / 'a.pth')['meta']['cfg'] == '2'
+    assert read_checkpoint(file)['meta']['cfg'] == '2'
 
 
-@pytest.mark.parametrize('named', [True, False])
 def test_training_resumes_without_running_the_config_of_a_file(
-        project, tmp_path, marker, named):
+        project, work_dir, marker):
     # mmengine executes meta['config'] to compare numbers of GPUs.
     content = read_checkpoint(project.trained)
     for key in ('config', 'cfg'):
         content['meta'][key] = code_making(marker)
-    work = tmp_path / 'work'
+    work = Path(work_dir)
     work.mkdir()
-    path = work / 'epoch_2.pth'
-    torch.save(content, path)
-    (work / 'last_checkpoint').write_text(str(path))
-    train(
-        project.config,
-        work_dir=str(work),
-        resume=str(path) if named else 'auto',
-        cfg_options={'train_cfg.max_epochs': 3})
+    torch.save(content, work / 'epoch_2.pth')
+    (work / 'last_checkpoint').write_text(str(work / 'epoch_2.pth'))
+    longer = {'train_cfg.max_epochs': 3}
+    train(project.config, work_dir, resume='auto', cfg_options=longer)
     assert (work / 'epoch_3.pth').is_file()
 
 
@@ -165,36 +158,13 @@ def test_training_resumes_without_running_the_config_of_a_file(
     lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
 ])
 def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
-        tmp_path, marker, content):
-    torch.save(
-        dict(state_dict=weights(), **content(code_making(marker))),
-        tmp_path / 'a.pth')
+        put, marker, content):
+    file = put(dict(state_dict=weights(), **content(code_making(marker))))
     with pytest.raises(ValueError, match='Cannot find the config'):
-        BaseInferencer._init_model(None, {}, str(tmp_path / 'a.pth'))
+        BaseInferencer._init_model(None, {}, file)
 
 
-# --------------------------------------------------------- what files hold
-
-
-@pytest.mark.parametrize('weight', [
-    torch.ones(2, device='meta'),
-    torch.eye(2).to_sparse(),
-    torch.tensor([float('nan')])
-])
-def test_no_model_starts_from_what_is_no_weight(tmp_path, weight):
-    torch.save(dict(weights(), odd=weight), tmp_path / 'a.pth')
-    cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
-    model = MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
+def test_no_model_starts_from_what_is_no_weight(put):
+    model = pretrained(put(dict(weights(), odd=torch.tensor([float('nan')]))))
     with pytest.raises(CheckpointError, match="its entry 'odd'"):
         model.init_weights()
-
-
-def test_names_of_wrappers_and_other_envelopes_are_understood(tmp_path):
-    wrapped = {
-        f'module._orig_mod.{key}': value
-        for key, value in weights().items()
-    }
-    torch.save(dict(model=wrapped, epoch=3), tmp_path / 'a.pth')
-    model = random_model(RepMLPNet, seed=1, **TINY_CFG)
-    load_checkpoint(model, str(tmp_path / 'a.pth'))
-    assert_same([*model.state_dict().values()], [*weights().values()], 0)

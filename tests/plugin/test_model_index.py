@@ -16,6 +16,12 @@ from tests.helpers import ROOT
 from tests.host_parts import host
 
 MODELS = indexed_models()
+TINY, HOSTS = 'repmlp-tiny_8xb32_in1k', 'repmlp-base_3rdparty_8xb64_in1k'
+
+
+@pytest.fixture
+def images(project):
+    return [str(path) for path in sorted(project.data.glob('val/*/*.png'))[:3]]
 
 
 def test_the_index_is_found():
@@ -26,11 +32,9 @@ def test_the_index_is_found():
 def test_params_and_macs_are_counted(model):
     said = model.metadata.data
     for deploy, where in ((False, ''), (True, ' (deploy)')):
-        cfg = read_config(config_of(model, deploy))
         with torch.device('meta'):
-            built = build_model(cfg)
-        size = built.backbone.img_size
-        counts = complexity(built, (3, *size))
+            built = build_model(read_config(config_of(model, deploy)))
+        counts = complexity(built, (3, *built.backbone.img_size))
         assert counts.params == said[f'Parameters{where}']
         assert counts.macs == said[f'FLOPs{where}']
 
@@ -41,10 +45,12 @@ def test_groups_cost_what_the_paper_says():
     few, many = (
         next(model.metadata.data for model in MODELS if groups in model.name)
         for groups in ('-g8-16_', '-g4-8_'))
-    for what, ratio, abs_ in (('Parameters', 1.47, 0.01), ('FLOPs', 1.036,
-                                                           0.001)):
-        key = f'{what} (deploy)'
-        assert many[key] / few[key] == pytest.approx(ratio, abs=abs_)
+    ratios = [
+        many[key] / few[key]
+        for key in ('Parameters (deploy)', 'FLOPs (deploy)')
+    ]
+    assert ratios[0] == pytest.approx(1.47, abs=0.01)
+    assert ratios[1] == pytest.approx(1.036, abs=0.001)
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda m: m.name)
@@ -57,8 +63,8 @@ def test_names_sources_and_tasks(model):
         assert first  # what the paper gives no accuracy for that was at hand
         return
     result, = model.results
-    assert result.dataset == ('CIFAR-10'
-                              if 'cifar' in model.name else 'ImageNet-1k')
+    data = 'CIFAR-10' if 'cifar' in model.name else 'ImageNet-1k'
+    assert result.dataset == data
     assert result.task == 'Image Classification'
     assert 70 < result.metrics['Top 1 Accuracy'] < 95
     if model.weights is not None:
@@ -66,42 +72,31 @@ def test_names_sources_and_tasks(model):
 
 
 def test_the_host_lists_them():
-    listed = host.list_models('*repmlp*')
-    assert {model.name for model in MODELS} <= {*listed}
+    before = dict(ModelHub._models_dict)
+    register_models()  # once more
+    assert ModelHub._models_dict == before
     # The host's own entries stay.
-    assert 'repmlp-base_3rdparty_8xb64_in1k' in listed
+    assert {model.name
+            for model in MODELS} | {HOSTS} <= {*host.list_models('*repmlp*')}
 
 
-def test_the_host_builds_them_by_name():
-    for name in ('repmlp-tiny_8xb32_in1k', 'repmlp-base_3rdparty_8xb64_in1k'):
-        with torch.device('meta'):
-            model = host.get_model(
-                name, head=dict(num_classes=3), device='meta')
+def test_the_host_builds_them_by_name_and_classifies(images):
+    with torch.device('meta'):
+        large = host.get_model(HOSTS, head=dict(num_classes=3), device='meta')
+    tiny = host.get_model(TINY, head=dict(num_classes=3))
+    for model in (large, tiny):
         assert type(model.backbone) is RepMLPNet
         assert model.head.fc.out_features == 3
+    result = host.inference_model(tiny, images[0])
+    assert len(result['pred_scores']) == 3
+    np.testing.assert_allclose(result['pred_scores'].sum(), 1, rtol=1e-5)
 
 
-def test_registering_again_does_nothing():
-    before = dict(ModelHub._models_dict)
-    register_models()
-    assert ModelHub._models_dict == before
-
-
-def test_the_inferencer_runs_by_config_and_checkpoint(project):
+def test_the_inferencer_runs_by_config_and_checkpoint(project, images):
     inferencer = host.ImageClassificationInferencer(
         str(project.config), str(project.trained), device='cpu')
-    images = sorted(project.data.glob('val/*/*.png'))[:3]
-    results = inferencer([str(path) for path in images], batch_size=2)
+    results = inferencer(images, batch_size=2)
     assert len(results) == 3
     for result in results:
         assert result['pred_class'] == str(result['pred_label'])
         np.testing.assert_allclose(result['pred_scores'].sum(), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize('name', ['repmlp-tiny_8xb32_in1k'])
-def test_one_image_is_classified_by_name(project, name):
-    image = next(project.data.glob('val/*/*.png'))
-    model = host.get_model(name, head=dict(num_classes=3))
-    result = host.inference_model(model, str(image))
-    assert len(result['pred_scores']) == 3
-    np.testing.assert_allclose(result['pred_scores'].sum(), 1, rtol=1e-5)
