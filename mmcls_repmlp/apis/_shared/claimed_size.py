@@ -16,7 +16,7 @@ _MOST = 2
 
 
 def check_claimed_size(cfg: Config, content: Any) -> None:
-    """Refuse a model much larger than the checkpoint that its config is from.
+    """Refuse a config whose model is much larger than its checkpoint.
 
     Before it takes memory: the config is a few letters, the model that it
     describes may be of any size.

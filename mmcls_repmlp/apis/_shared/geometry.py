@@ -89,8 +89,7 @@ def _attributes(*names: str) -> Callable[[Any], list[Step]]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(
-        value, Sequence) and not isinstance(value, str) else value
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def _pad(transform: mmcv_transforms.Pad) -> list[Step]:

@@ -51,9 +51,8 @@ def published_models(backbone: str,
 def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
     """Say which published model weights are most like, and what differs.
 
-    Args:
-        weights: Weights that fit none, with our names where they have any.
-        backbone: Type of the backbone to look among.
+    The weights fit none, but have our names where they have any; only models
+    with that type of backbone are looked at.
     """
     count, name, difference = min(
         ((_size(mismatch), published.name, str(mismatch))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
-from .classified import Classified
+# An image with its likeliest classes and their scores, best first.
+Classified = tuple[Path, Sequence[tuple[str, float]]]
 
 SUFFIXES = ('.csv', '.json')
 
