@@ -1,6 +1,7 @@
 import errno
 import os
 import tempfile
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -71,9 +72,6 @@ def test_without_a_run_it_goes_to_a_file_of_its_own(tmp_path):
 
 
 def test_if_nothing_can_be_written_nothing_is_promised(monkeypatch):
-
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(tempfile, 'NamedTemporaryFile', full)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(tempfile, 'NamedTemporaryFile', Mock(side_effect=full))
     assert keep_traceback(caught(), 'train.py') == ''

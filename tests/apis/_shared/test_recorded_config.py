@@ -4,10 +4,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp.apis import reparameterize_model as reparameterize_job
-from mmcls_repmlp.apis import test as test_job
-from mmcls_repmlp.apis._shared import model
-from mmcls_repmlp.apis._shared import recorded_config as recorded
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.recorded_config import (config_for,
                                                        recorded_config)
@@ -68,8 +64,8 @@ def test_what_is_written_goes_elsewhere_where_the_folder_is_closed(
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
     for config in (None, project.config):
-        named = config_for(config, project.work_dir)
-        assert named.checkpoint == project.trained
+        found = config_for(config, project.work_dir)
+        assert found.checkpoint == project.trained
     with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
         config_for(None, tmp_path)
 
@@ -78,8 +74,6 @@ def test_settings_are_changed_as_in_a_file(project):
     options = {'test_dataloader.batch_size': 3}
     cfg = config_for(None, project.trained, options).cfg
     assert cfg.test_dataloader.batch_size == 3
-    with pytest.raises(ConfigError, match='cannot be made'):
-        config_for(None, project.trained, {'model.type.x': 1})
 
 
 def test_every_kind_of_value_is_read_as_it_was_written():
@@ -175,15 +169,6 @@ def test_no_line_of_it_runs(project, tmp_path, marker):
             config_for(None, path)
 
 
-def test_what_merging_writes_carries_its_own_form(project):
-    trained, merged = (
-        config_for(None, path).cfg.model
-        for path in (project.trained, project.merged))
-    assert merged.backbone.deploy is True
-    assert merged == dict(
-        trained, backbone=dict(trained.backbone, deploy=True))
-
-
 @pytest.mark.parametrize('job', [
     lambda source, out: run_test(None, source, work_dir=out),
     lambda source, out: confusion_matrix(None, source, report=str),
@@ -193,13 +178,9 @@ def test_what_merging_writes_carries_its_own_form(project):
         None, source, f'{out}.pth', report=str),
 ])
 def test_a_checkpoint_is_read_once(project, tmp_path, monkeypatch, job):
-    opened = []
-
-    def read(source):
-        opened.append(source)
-        return read_checkpoint(source)
-
-    for module in (recorded, model, test_job, reparameterize_job):
-        monkeypatch.setattr(module, 'read_checkpoint', read)
+    opened, load = [], torch.load
+    monkeypatch.setattr(
+        torch, 'load', lambda path, **kwargs: opened.append(str(path)) or load(
+            path, **kwargs))
     job(project.trained, tmp_path / 'a')
-    assert opened == [project.trained]
+    assert opened.count(str(project.trained)) == 1

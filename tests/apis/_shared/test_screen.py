@@ -2,9 +2,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._shared.screen import QuietRunner
+from mmcls_repmlp.host import MODELS
+from tests.helpers import classifier_cfg
 
 CALLS = 'from mmengine.logging import print_log; print_log(text, "current")'
 
@@ -12,13 +13,8 @@ CALLS = 'from mmengine.logging import print_log; print_log(text, "current")'
 @pytest.fixture
 def runner(work_dir):
     """A runner whose logger is its own, whenever it is built."""
-
-    class Model(BaseModel):
-
-        def forward(self, *args, **kwargs):
-            return None
-
-    return QuietRunner(Model(), work_dir, experiment_name=work_dir)
+    model = MODELS.build(classifier_cfg())
+    return QuietRunner(model, work_dir, experiment_name=work_dir)
 
 
 @pytest.mark.parametrize(
