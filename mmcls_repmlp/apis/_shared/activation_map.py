@@ -100,8 +100,8 @@ def activation_map(model: BaseModel,
         import_module(f'{_LIBRARY}.methods'), CAM_METHODS[method])
     # The gradient reaches the layer even if all weights before are frozen.
     images = images.detach().requires_grad_()
-    with (_weights_left_alone(model), _checked(model, layer, len(images)) as
-          shapes, kind(model, layer) as extract):
+    with (_checked(model, layer, len(images)) as shapes, kind(model, layer) as
+          extract):
         scores = model(images)
         if not shapes:
             raise UserError(f'{layer} is not called: name a module in it')
@@ -138,19 +138,6 @@ def spread_over(model: BaseModel, maps: Tensor, size: Sequence[int]) -> Tensor:
         align_corners=False)[:, 0, :size[0], :size[1]]
     strongest = large.amax((1, 2), keepdim=True)
     return large / torch.where(strongest > 0, strongest, 1)
-
-
-@contextmanager
-def _weights_left_alone(model: nn.Module) -> Iterator[None]:
-    """Keep gradients of weights from being computed, which nobody reads."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    try:
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_()
 
 
 @contextmanager

@@ -21,8 +21,7 @@ from mmcls_repmlp.host import DATASETS, NAME, without_import_noise
 from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
-from .screen import QuietRunner
-from .separate_runner import SeparateRunner
+from .runners import QuietRunner, SeparateRunner
 from .vis_backends import check_vis_backends
 
 # What numpy says when mmengine joins the samples of a data set without any.

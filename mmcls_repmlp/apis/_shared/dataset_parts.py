@@ -40,11 +40,9 @@ def check_samples(dataset: BaseDataset, what: str) -> None:
         ConfigError: If it is empty.
     """
     if not len(dataset):
-        files = [
-            part.ann_file for part in parts(dataset)
-            if getattr(part, 'ann_file', '')
-        ]
-        where = f' (its list is {files[0]!r})' if files else ''
+        lists = (getattr(part, 'ann_file', '') for part in parts(dataset))
+        first = next(filter(None, lists), None)
+        where = f' (its list is {first!r})' if first else ''
         raise ConfigError(f'{what} is empty{where}: there is nothing to do')
 
 

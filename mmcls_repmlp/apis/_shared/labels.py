@@ -73,7 +73,7 @@ def check_labels(dataset: BaseDataset, outputs: int | None) -> None:
 
     Args:
         dataset: One that holds its data itself.
-        outputs: Number of outputs of the model; None if there is no telling.
+        outputs: Of the model, how many; None if there is no telling.
 
     Raises:
         ConfigError: If there is none, or one below 0, or too high.

@@ -157,9 +157,9 @@ def _settings(text: str) -> dict[str, Any]:
 
 
 def _check_backbone(settings: Mapping[str, Any]) -> None:
-    model = settings.get('model')
-    backbone = model.get('backbone') if isinstance(model, Mapping) else None
-    name = backbone.get('type') if isinstance(backbone, Mapping) else None
+    name: Any = settings
+    for key in ('model', 'backbone', 'type'):
+        name = name.get(key) if isinstance(name, Mapping) else None
     if not _is_of(name, (_OURS, )):
         raise ValueError('its backbone is none of this package')
 

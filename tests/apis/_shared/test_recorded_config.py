@@ -179,8 +179,11 @@ def test_no_line_of_it_runs(project, tmp_path, marker):
 ])
 def test_a_checkpoint_is_read_once(project, tmp_path, monkeypatch, job):
     opened, load = [], torch.load
-    monkeypatch.setattr(
-        torch, 'load', lambda path, **kwargs: opened.append(str(path)) or load(
-            path, **kwargs))
+
+    def count(path, **kwargs):
+        opened.append(str(path))
+        return load(path, **kwargs)
+
+    monkeypatch.setattr(torch, 'load', count)
     job(project.trained, tmp_path / 'a')
     assert opened.count(str(project.trained)) == 1
