@@ -61,7 +61,7 @@ def _model(runner: Runner) -> str:
     model = getattr(model, 'module', model)
     part = getattr(model, 'backbone', model)
     count = sum(weight.numel() for weight in model.parameters())
-    forms = {True: ', deploy form', False: ', training form'}
+    forms: dict[Any, str] = {True: ', deploy form', False: ', training form'}
     form = forms.get(getattr(part, 'deploy', None), '')
     size = getattr(part, 'img_size', None)
     pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''

@@ -16,6 +16,7 @@ from tests.programs import run_python
     (JobFailedError('it broke'), 1, 'error: it broke'),
     (ValueError('odd'), 1, 'error: ValueError: odd'),
     (MemoryError(), 1, 'error: MemoryError'),
+    (ValueError('x' * 10**4), 1, f'error: ValueError: {"x" * 288}...'),
     (KeyboardInterrupt(), 130, 'stopped'),
     (KeyboardInterrupt('a.pth is left'), 130, 'stopped: a.pth is left'),
     (TerminatedError(), 143, 'stopped'),
@@ -46,9 +47,8 @@ READER = """
 from mmcls_repmlp_cli import outcome
 
 def job():
-    import cv2
-    import numpy as np
-    content = cv2.imencode('.png', np.zeros((50, 50), np.uint8))[1]
+    import cv2, numpy
+    content = cv2.imencode('.png', numpy.zeros((50, 50), numpy.uint8))[1]
     assert cv2.imdecode(content[:60], cv2.IMREAD_COLOR) is None
 
 assert outcome('tool', job) == 0
@@ -59,11 +59,6 @@ def test_libraries_say_nothing_of_an_image_beside_the_sentence(monkeypatch):
     monkeypatch.delenv('OPENCV_LOG_LEVEL', raising=False)
     done = run_python('-W', 'ignore', '-c', READER, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, '')
-
-
-def test_a_long_message_is_cut(capsys):
-    outcome('tool', Mock(side_effect=RuntimeError('x' * 10**4)))
-    assert len(capsys.readouterr().err) < 400
 
 
 @pytest.mark.parametrize('kind', [SyntaxError, UserError])

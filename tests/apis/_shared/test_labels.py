@@ -68,8 +68,7 @@ def test_a_folder_is_missing(nine, said, learnt, wrapped):
     assert f'has 9 of the {len(learnt)} classes' in said[0]
 
 
-@pytest.mark.parametrize(
-    'learnt', [TEN[1:], tuple('abcdefghij'), (*TEN, '0'), TEN[:-1]])
+@pytest.mark.parametrize('learnt', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
 def test_classes_that_nobody_learnt(digits, learnt):
     dataset = build_dataset(folder(digits / 'val'))
     with pytest.raises(ConfigError, match='of the 10 classes of the data '):
