@@ -177,11 +177,8 @@ def add_size(parser: argparse.ArgumentParser,
              required: bool = False) -> None:
     """Add an option that takes a height and a width, or one for both.
 
-    Args:
-        parser: The tool's parser.
-        name: The option, such as '--shape'.
-        what: Its help, which goes on after 'height and width'.
-        required: Whether it must be given. Defaults to False.
+    Its help, ``what``, goes on after 'height and width'; by default it is not
+    required.
     """
     parser.add_argument(
         name,

@@ -21,9 +21,7 @@ def check_claimed_size(cfg: Config, content: Any) -> None:
     Before it takes memory: the config is a few letters, the model that it
     describes may be of any size.
 
-    Args:
-        cfg: The config.
-        content: What the checkpoint holds, weights included.
+    The content is all that the checkpoint holds, weights included.
 
     Raises:
         ValueError: If the model is larger, or cannot be built.

@@ -35,14 +35,9 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 def read_config(path: str | Path,
                 options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and change settings in it.
+    """Read a config file and change settings in it, by dotted key.
 
-    Args:
-        path: The file.
-        options: Settings to change, by dotted key. Defaults to none.
-
-    Returns:
-        The config, with the host as its default scope if it names none.
+    The host is its default scope if it names none.
 
     Raises:
         ConfigError: If the file does not exist or is no valid config, or a

@@ -56,12 +56,9 @@ class Progress:
         self.steps = self.before = steps
 
     def advance(self, items: int = 1, note: str = '') -> None:
-        """Count a step.
+        """Count a step, and what it dealt with, by default one thing.
 
-        Args:
-            items: What it dealt with, in the unit of the speed. Defaults to 1.
-            note: What else to show from now on, such as a loss. Defaults to
-                nothing.
+        ``note``, such as a loss, is shown from now on; by default nothing.
         """
         self.steps += 1
         self.items += items

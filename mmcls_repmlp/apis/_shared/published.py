@@ -32,12 +32,10 @@ class Published(NamedTuple):
 def published_models(backbone: str,
                      deploy: bool,
                      arch: Arch | None = None) -> Iterator[Published]:
-    """Build the published models of one kind, in the index's order.
+    """Build the published models with a type of backbone, in index order.
 
-    Args:
-        backbone: Type of the backbone.
-        deploy: Whether of the deploy form.
-        arch: Only models of this variant. Defaults to all.
+    Either of the deploy form or of that for training; only of the variant
+    ``arch``, if any is given.
     """
     for model in indexed_models():
         config = config_of(model, deploy)
