@@ -16,9 +16,7 @@ def new_parser(description: str | None,
                **kwargs: Any) -> argparse.ArgumentParser:
     """Make a parser that gives what was given, and leaves defaults to jobs.
 
-    Args:
-        description: What the tool does.
-        **kwargs: As of ``ArgumentParser``.
+    Its arguments are those of ``ArgumentParser``.
     """
     return argparse.ArgumentParser(
         description=description, argument_default=argparse.SUPPRESS, **kwargs)
@@ -47,17 +45,15 @@ class KeyValue(argparse.Action):
                              f'{pair!r} is none')
             try:
                 if holds_dictionary(value):
-                    self._add(namespace, key, read_literal(value))
+                    given = getattr(namespace, self.dest, None) or {}
+                    setattr(namespace, self.dest, {
+                        **given, key: read_literal(value)
+                    })
                 else:
                     read(parser, namespace, [pair], option_string)
             except (AssertionError, RecursionError, ValueError) as error:
                 parser.error(f'{option_string}: the value in {pair!r} cannot '
                              f'be read ({error})')
-
-    def _add(self, namespace: argparse.Namespace, key: str,
-             value: Any) -> None:
-        pairs = getattr(namespace, self.dest, None) or {}
-        setattr(namespace, self.dest, {**pairs, key: value})
 
 
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +79,7 @@ def parse_with_images(parser: argparse.ArgumentParser,
                       argv: Sequence[str] | None) -> argparse.Namespace:
     """Read arguments that begin with :func:`add_images`.
 
-    Images take all but the checkpoint, and a config with them, which is given
-    back.
+    Images take all but the checkpoint; a config with them is given back.
     """
     args = parser.parse_intermixed_args(argv)
     if args.images[-1].endswith(_CONFIGS):
@@ -95,13 +90,10 @@ def parse_with_images(parser: argparse.ArgumentParser,
 
 
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
-    """Add ``config``, which may be left out before a checkpoint.
+    """Add ``config`` of a kind, which may be left out before a checkpoint.
 
-    Args:
-        parser: The tool's parser; it must read its arguments by
-            ``parse_intermixed_args``, or an option between two files would
-            part them.
-        what: Which config it is. Defaults to 'config'.
+    The parser must read its arguments by ``parse_intermixed_args``, or an
+    option between two files would part them.
     """
     parser.add_argument(
         'config',
@@ -185,11 +177,8 @@ def add_size(parser: argparse.ArgumentParser,
              required: bool = False) -> None:
     """Add an option that takes a height and a width, or one for both.
 
-    Args:
-        parser: The tool's parser.
-        name: The option, such as '--shape'.
-        what: Its help, which goes on after 'height and width'.
-        required: Whether it must be given. Defaults to False.
+    Its help, ``what``, goes on after 'height and width'; by default it is not
+    required.
     """
     parser.add_argument(
         name,

@@ -6,22 +6,23 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from mmcls_repmlp.errors import JobFailedError, UserError, with_flags
+from mmcls_repmlp.errors import (JobFailedError, UserError, shortened,
+                                 with_flags)
 
+from .failures import LONGEST
 from .stops import TerminatedError, is_output_closed, stop_behind, stoppable
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
 # As shells count: 128 and the number of the signal.
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
-_LONGEST = 300
 
 
 def plainly(error: Exception, name: str) -> str:
     """Say in a line what a failure is about, and keep nothing of it."""
     if isinstance(error, JobFailedError):
         return str(error)
-    text = f'{type(error).__name__}: {error}'.rstrip(': ')
-    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+    said = f'{type(error).__name__}: {error}'.rstrip(': ')
+    return shortened(said, LONGEST)
 
 
 def outcome(name: str,

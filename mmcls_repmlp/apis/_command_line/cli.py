@@ -25,17 +25,14 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 
     Args:
         parser: The tool's parser, for its name.
-        job: The work, 'MODULE:FUNCTION' to import it only now. May raise
-            UserError or JobFailedError with a message for the user, and
-            KeyboardInterrupt with what was saved.
+        job: The work, as of :func:`outcome`; 'MODULE:FUNCTION' to import it
+            only now.
         args: The job's arguments. A rank among them, from older launchers, is
             for mmengine, which reads LOCAL_RANK.
 
     Returns:
-        0 when done, 2 if the user must change something, 1 on failure, 130
-        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output any
-        more. One of several processes ends with that code and does not
-        return.
+        As :func:`outcome`; but one of several processes ends with that code
+        and does not return.
     """
     arguments = vars(args).copy()
     if 'local_rank' in arguments:

@@ -8,8 +8,10 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from mmcls_repmlp.errors import shortened
+
 # A sentence, not the novel that some errors tell.
-_LONGEST = 300
+LONGEST = 303
 
 
 def describe(error: BaseException) -> str:
@@ -19,17 +21,16 @@ def describe(error: BaseException) -> str:
         text = ('there is not enough memory, smaller batches (batch_size) or '
                 f'images need less ({text or "no more is known"})')
     elif isinstance(error, OSError) and error.strerror:
-        names = [
-            repr(str(name)) for name in (error.filename, error.filename2)
-            if name is not None
-        ]
-        text = ': '.join([error.strerror, *names])
+        names = (error.filename, error.filename2)
+        text = ': '.join([
+            error.strerror,
+            *(repr(str(name)) for name in names if name is not None)
+        ])
     elif isinstance(error, KeyError) and ' ' in text:
         text = str(error.args[0])  # a sentence, which KeyError would quote
     elif not isinstance(error, RuntimeError) or not text:
-        text = f'{type(error).__name__}: {text}' if text else type(
-            error).__name__
-    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+        text = ': '.join(filter(None, (type(error).__name__, text)))
+    return shortened(text, LONGEST)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -38,27 +39,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     # it, only a text.
     torch = sys.modules.get('torch')
     on_device = getattr(torch, 'OutOfMemoryError', MemoryError)
-    return isinstance(
-        error,
-        (MemoryError, on_device)) or (isinstance(error, RuntimeError) and
-                                      ("can't allocate memory" in str(error)
-                                       or 'not enough memory' in str(error)))
+    words = ("can't allocate memory", 'not enough memory')
+    return isinstance(error, (MemoryError, on_device)) or (isinstance(
+        error, RuntimeError) and any(word in str(error) for word in words))
 
 
 def keep_traceback(error: BaseException, name: str) -> str:
     """Write the traceback of an error to the log of the run.
 
-    Args:
-        error: The error.
-        name: What a file of its own is called after, if there is no log.
+    If there is no log, to a file of its own, called after ``name``.
 
     Returns:
         Where the traceback stands, as the end of a sentence; empty if it
         cannot be written anywhere.
     """
     text = ''.join(traceback.format_exception(error))
-    for path in (_log_file(), _own_file(name)):
+    for place in (_log_file, lambda: _own_file(name)):
         with suppress(OSError):
+            path = place()
             if path is not None:
                 with open(path, 'a', encoding='utf-8') as file:
                     file.write(f'\n{text}')
@@ -79,10 +77,7 @@ def _log_file() -> Path | None:
     return Path(paths[-1]) if paths else None
 
 
-def _own_file(name: str) -> Path | None:
-    with suppress(OSError):
-        with tempfile.NamedTemporaryFile(
-                prefix=f'{Path(name).stem}-', suffix='.log',
-                delete=False) as file:
-            return Path(file.name)
-    return None
+def _own_file(name: str) -> Path:
+    with tempfile.NamedTemporaryFile(
+            prefix=f'{Path(name).stem}-', suffix='.log', delete=False) as file:
+        return Path(file.name)

@@ -14,14 +14,10 @@ def holds_dictionary(text: str) -> bool:
 
 
 def read_literal(text: str) -> Any:
-    """Read a value written as in a config, without running anything.
+    """Read a literal of Python as in a config, without running anything.
 
-    Args:
-        text: A literal of Python, in which ``dict(key=value)`` may stand for
-            ``{'key': value}``. Quotes around it are ignored.
-
-    Returns:
-        The value.
+    ``dict(key=value)`` may stand for ``{'key': value}`` in it. Quotes around
+    it are ignored.
 
     Raises:
         ValueError: If it is anything else.

@@ -26,11 +26,7 @@ def check_options(config: Config, options: Mapping[str, Any]) -> None:
     """Refuse settings that have no place in a config; doubt unlikely ones.
 
     A warning on stderr names the key that was probably meant, where a key is
-    known to nobody.
-
-    Args:
-        config: The config, before it is changed.
-        options: Settings by dotted key.
+    known to nobody. Settings go by dotted key; the config is as it was before.
 
     Raises:
         ConfigError: If a key leads through what has no settings.

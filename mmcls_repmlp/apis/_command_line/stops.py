@@ -61,11 +61,11 @@ def is_output_closed() -> bool:
     try:
         sys.stdout.flush()
         closed = _has_no_reader(sys.stdout)
-    except OSError as error:
+    except BrokenPipeError:
+        closed = True
+    except OSError:
         _drop(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
-            raise
-        return True
+        raise
     if closed:
         _drop(sys.stdout)
     return closed

@@ -53,15 +53,14 @@ def find_layer(model: BaseModel, name: str | None = None) -> str:
         UserError: If there is none of that name, or none is named and the
             backbone is of another package.
     """
-    known = dict(model.named_modules())
+    known, maps = dict(model.named_modules()), _maps(model)
     if name is not None:
         for found in (name, f'backbone.{name}'):
             if name and found in known:
                 return found
-        near = difflib.get_close_matches(name, known, 1) or [*_maps(model)]
+        near = difflib.get_close_matches(name, known, 1) or maps
         raise UserError(f'the model has no module {name!r}: name one, such '
                         f'as {" or ".join(near) or next(reversed(known))}')
-    maps = _maps(model)
     if not maps:
         raise UserError('which module gives the map that the head takes is '
                         'not known of this backbone: name it with '
@@ -101,8 +100,8 @@ def activation_map(model: BaseModel,
         import_module(f'{_LIBRARY}.methods'), CAM_METHODS[method])
     # The gradient reaches the layer even if all weights before are frozen.
     images = images.detach().requires_grad_()
-    with (_weights_left_alone(model), _checked(model, layer, len(images)) as
-          shapes, kind(model, layer) as extract):
+    with (_checked(model, layer, len(images)) as shapes, kind(model, layer) as
+          extract):
         scores = model(images)
         if not shapes:
             raise UserError(f'{layer} is not called: name a module in it')
@@ -142,44 +141,28 @@ def spread_over(model: BaseModel, maps: Tensor, size: Sequence[int]) -> Tensor:
 
 
 @contextmanager
-def _weights_left_alone(model: nn.Module) -> Iterator[None]:
-    """Keep gradients of weights from being computed, which nobody reads."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    try:
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_()
-
-
-@contextmanager
 def _checked(model: nn.Module, layer: str,
              count: int) -> Iterator[list[tuple[int, ...]]]:
     """Refuse a module when it first gives something else than maps.
 
-    Yields the shape of what it gave, as soon as it was called.
+    Yields the shapes of what it gave so far.
     """
     shapes: list[tuple[int, ...]] = []
 
     def check(_: nn.Module, inputs: Any, out: Any) -> None:
-        if not shapes:  # later, methods may run more images at a time
-            shapes.append(_map_shape(out, count, layer))
+        shape = tuple(out.shape) if isinstance(out, Tensor) else ()
+        # Later, methods may run more images at a time.
+        if not shapes and (len(shape) != 4 or shape[0] != count
+                           or shape[2:] == (1, 1)):
+            what = (f'something of shape {"x".join(map(str, shape))}'
+                    if shape else 'no tensor')
+            raise UserError(f'{layer} gives {what}, which shows no places in '
+                            'each image: name another module, such as '
+                            'backbone.stages.0')
+        shapes.append(shape)
 
     handle = model.get_submodule(layer).register_forward_hook(check)
     try:
         yield shapes
     finally:
         handle.remove()
-
-
-def _map_shape(out: Any, count: int, layer: str) -> tuple[int, ...]:
-    shape = tuple(out.shape) if isinstance(out, Tensor) else ()
-    if len(shape) != 4 or shape[0] != count or shape[2:] == (1, 1):
-        what = (f'something of shape {"x".join(map(str, shape))}'
-                if shape else 'no tensor')
-        raise UserError(f'{layer} gives {what}, which shows no places in '
-                        'each image: name another module, such as '
-                        'backbone.stages.0')
-    return shape

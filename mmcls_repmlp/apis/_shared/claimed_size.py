@@ -16,14 +16,12 @@ _MOST = 2
 
 
 def check_claimed_size(cfg: Config, content: Any) -> None:
-    """Refuse a model much larger than the checkpoint that its config is from.
+    """Refuse a config whose model is much larger than its checkpoint.
 
     Before it takes memory: the config is a few letters, the model that it
     describes may be of any size.
 
-    Args:
-        cfg: The config.
-        content: What the checkpoint holds, weights included.
+    The content is all that the checkpoint holds, weights included.
 
     Raises:
         ValueError: If the model is larger, or cannot be built.

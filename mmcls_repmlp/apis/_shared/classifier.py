@@ -104,11 +104,9 @@ class Classifier:
         if self.reads_file:
             return dict(img_path=str(image))
         pixels = read_image(image)
+        shape = pixels.shape[:2]
         return dict(
-            img_path=str(image),
-            img=pixels,
-            img_shape=pixels.shape[:2],
-            ori_shape=pixels.shape[:2])
+            img_path=str(image), img=pixels, img_shape=shape, ori_shape=shape)
 
     @torch.inference_mode()
     def run(self, samples: Sequence[dict[str, Any]]) -> list[DataSample]:
@@ -159,6 +157,5 @@ def read_image(image: str | Path) -> np.ndarray:
 def _classes_of(dataset: Config) -> tuple[str, ...]:
     # Lazy: what the data set knows of itself, without looking for its files.
     with user_errors('the test data set of the config cannot be built'):
-        return build_dataset({
-            **dataset, 'lazy_init': True
-        }).metainfo.get('classes') or ()
+        built = build_dataset(dict(dataset, lazy_init=True))
+    return built.metainfo.get('classes') or ()

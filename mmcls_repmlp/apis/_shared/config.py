@@ -21,25 +21,23 @@ from mmcls_repmlp.host import DATASETS, NAME, without_import_noise
 from .config_files import explain, refuse_circle
 from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
-from .screen import QuietRunner
-from .separate_runner import SeparateRunner
+from .runners import QuietRunner, SeparateRunner
 from .vis_backends import check_vis_backends
 
 # What numpy says when mmengine joins the samples of a data set without any.
 _NO_SAMPLE = 'at least one array'
+# What a wrong config causes where things are built of it.
+_WRONG: tuple[type[Exception],
+              ...] = (ValueError, TypeError, KeyError, AttributeError,
+                      AssertionError, ImportError)
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def read_config(path: str | Path,
                 options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and change settings in it.
+    """Read a config file and change settings in it, by dotted key.
 
-    Args:
-        path: The file.
-        options: Settings to change, by dotted key. Defaults to none.
-
-    Returns:
-        The config, with the host as its default scope if it names none.
+    The host is its default scope if it names none.
 
     Raises:
         ConfigError: If the file does not exist or is no valid config, or a
@@ -50,15 +48,7 @@ def read_config(path: str | Path,
 
 def change_config(config: Config, path: str | Path,
                   options: Mapping[str, Any] | None) -> Config:
-    """Change settings of a config that was read, and complete it.
-
-    Args:
-        config: The config; it is changed.
-        path: Where it comes from, for messages.
-        options: Settings to change, by dotted key; None for none.
-
-    Returns:
-        The config.
+    """Change settings of a config that was read from a path, and complete it.
 
     Raises:
         ConfigError: As :func:`read_config`.
@@ -104,9 +94,8 @@ def set_work_dir(config: Config, path: str | Path,
         UserError: If it cannot be made, or written to.
     """
     config.work_dir = str(
-        work_dir or config.get('work_dir')
-        or os.path.join('work_dirs',
-                        Path(path).stem))
+        work_dir or config.get('work_dir') or Path('work_dirs',
+                                                   Path(path).stem))
     check_writable(Path(config.work_dir, 'log'), force=True)
 
 
@@ -149,10 +138,7 @@ def set_launcher(config: Config, launcher: str) -> None:
 def build_runner(config: Config, verbose: bool = True) -> Runner:
     """Build the runner of a config, its model included.
 
-    Args:
-        config: The config.
-        verbose: Whether the screen shows all that its log does. Defaults to
-            True.
+    The screen shows all that its log does, unless ``verbose`` is False.
 
     Raises:
         ConfigError: If something in the config cannot be built, or needs a
@@ -167,11 +153,7 @@ def build_runner(config: Config, verbose: bool = True) -> Runner:
 
 
 def build_loop(runner: Runner, name: str) -> None:
-    """Build a loop of the runner with its data set.
-
-    Args:
-        runner: The runner.
-        name: 'train', 'val' or 'test'.
+    """Build the 'train', 'val' or 'test' loop of a runner with its data set.
 
     Raises:
         ConfigError: If the data set is not there, or cannot be built.
@@ -185,11 +167,9 @@ def build_loop(runner: Runner, name: str) -> None:
 
 
 def loader_config(config: Config, phase: str) -> ConfigDict:
-    """Take the settings of a data loader, completed as by its tools.
+    """Take the settings of the loader of a phase: 'train', 'val' or 'test'.
 
-    Args:
-        config: The config.
-        phase: 'train', 'val' or 'test'.
+    They are completed as by the host's tools.
 
     Raises:
         ConfigError: If the config has no such loader; names those it has.
@@ -237,12 +217,9 @@ def _what_is_missing(data: Mapping[str, Any], phase: str,
 @contextmanager
 def user_errors(what: str, *more: type[Exception]) -> Iterator[None]:
     """Turn what a wrong config causes into a ConfigError, with the cause."""
-    kinds: tuple[type[Exception],
-                 ...] = (ValueError, TypeError, KeyError, AttributeError,
-                         AssertionError, ImportError, *more)
     try:
         yield
     except UserError:
         raise
-    except kinds as error:
+    except (*_WRONG, *more) as error:
         raise ConfigError(f'{what}: {error}') from error

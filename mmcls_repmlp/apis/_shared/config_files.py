@@ -13,17 +13,10 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def explain(path: str | Path, error: BaseException) -> str:
-    """Say what stopped the reading of a config, and where.
+    """Say what stopped the reading of a config; where, as far as is known.
 
     mmengine reads the files that ``_base_`` names one within the other, each
     from a copy, so that its errors tell neither file nor line.
-
-    Args:
-        path: The config.
-        error: What reading it raised.
-
-    Returns:
-        The cause, with file and line as far as there is any.
     """
     if isinstance(error, RecursionError):
         return str(error)
@@ -42,13 +35,10 @@ def explain(path: str | Path, error: BaseException) -> str:
 
 
 def refuse_circle(path: str | Path, above: tuple[Path, ...] = ()) -> None:
-    """Refuse a config that includes itself.
+    """Refuse a config that includes itself; what else is wrong passes.
 
-    mmengine would go round for seconds before Python stops it.
-
-    Args:
-        path: The config. What else is wrong with it is left to its reader.
-        above: The files that include it. Defaults to none.
+    mmengine would go round for seconds before Python stops it. ``above`` are
+    the files that include the config, by default none.
 
     Raises:
         RecursionError: If it is one of them, or includes one.

@@ -14,14 +14,7 @@ from .progress import tracked
 
 
 def open_loader(cfg: Config, phase: str) -> DataLoader:
-    """Build the data loader of a phase.
-
-    Args:
-        cfg: The config.
-        phase: 'train', 'val' or 'test'.
-
-    Returns:
-        The loader; its data set holds at least one sample.
+    """Build the loader of a phase, 'train', 'val' or 'test'; none is empty.
 
     Raises:
         ConfigError: If the config has no such loader, or its data cannot be

@@ -1,7 +1,7 @@
 """Data sets: what they are made of, and what is not read."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -16,20 +16,21 @@ from .settings import pairs
 _RUN_CODE = ('pkl', 'pickle', 'yaml', 'yml')
 
 
+def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Look into a data set: itself, and all that it is made of."""
+    yield dataset
+    for part in _inside(dataset):
+        yield from levels(part)
+
+
 def parts(dataset: BaseDataset) -> Iterator[BaseDataset]:
     """Look into data sets that repeat, balance or concatenate others."""
-    inner = inside(dataset)
-    if not inner:
-        yield dataset
-    for part in inner:
-        yield from parts(part)
+    return (level for level in levels(dataset) if not _inside(level))
 
 
-def inside(dataset: BaseDataset) -> list[BaseDataset]:
-    """Name the data sets that one is made of; none if it holds the data."""
+def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
     single = getattr(dataset, 'dataset', None)
-    return list(getattr(dataset, 'datasets',
-                        ())) or ([] if single is None else [single])
+    return getattr(dataset, 'datasets', () if single is None else (single, ))
 
 
 def check_samples(dataset: BaseDataset, what: str) -> None:
@@ -39,29 +40,20 @@ def check_samples(dataset: BaseDataset, what: str) -> None:
         ConfigError: If it is empty.
     """
     if not len(dataset):
-        files = [
-            part.ann_file for part in parts(dataset)
-            if getattr(part, 'ann_file', '')
-        ]
-        where = f' (its list is {files[0]!r})' if files else ''
+        lists = (getattr(part, 'ann_file', '') for part in parts(dataset))
+        first = next(filter(None, lists), None)
+        where = f' (its list is {first!r})' if first else ''
         raise ConfigError(f'{what} is empty{where}: there is nothing to do')
 
 
 def described(dataset: Any) -> str:
-    """Tell where the annotations of a data set are, for a message.
-
-    Args:
-        dataset: The settings of a data set.
-    """
+    """Tell where settings of a data set have annotations, for a message."""
     path = dataset.get('ann_file') if isinstance(dataset, Mapping) else None
     return f', whose annotations are in {str(path)!r},' if path else ''
 
 
 def check_annotation_files(dataset: Any) -> None:
-    """Refuse annotation files that are read by running what they say.
-
-    Args:
-        dataset: The settings of a data set, with others within.
+    """Refuse settings of data by which files run code as they are read.
 
     Raises:
         ConfigError: If one names a pickle or YAML file as ``ann_file``, or

@@ -53,7 +53,7 @@ def some_images(cfg: Config, model: BaseModel, raw: bool,
     Args:
         cfg: The config.
         model: The classifier, for its data preprocessor.
-        raw: Whether the file takes uint8 RGB images.
+        raw: As of :func:`labelled_batches`.
         input_shape: Shape (C, H, W) of an image.
 
     Returns:

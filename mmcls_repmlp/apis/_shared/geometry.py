@@ -74,8 +74,8 @@ def _refusal(reason: str) -> ConfigError:
 
 
 def _load(transform: mmcv_transforms.LoadImageFromFile) -> list[Step]:
-    if transform.to_float32 or (transform.backend_args
-                                or transform.file_client_args):
+    if (transform.to_float32 or transform.backend_args
+            or transform.file_client_args):
         raise _refusal('LoadImageFromFile with to_float32 or a backend for '
                        'files is not known to it')
     return _attributes('color_type', 'imdecode_backend')(transform)
@@ -89,8 +89,7 @@ def _attributes(*names: str) -> Callable[[Any], list[Step]]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(
-        value, Sequence) and not isinstance(value, str) else value
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def _pad(transform: mmcv_transforms.Pad) -> list[Step]:

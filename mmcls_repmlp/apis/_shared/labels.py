@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mmcls_repmlp.errors import ConfigError, some
 from mmcls_repmlp.training import PairVerification
 from mmcls_repmlp.training.datasets import FoldersOfImages, MapLabels
 
-from .dataset_parts import inside, parts
+from .dataset_parts import levels, parts
 from .model import unwrapped
 
 _ALIKE = 0.9  # of the names are the same, at the same place
@@ -47,7 +47,7 @@ def match_classes(dataset: BaseDataset, learnt: Sequence[str],
             _relabel(part, own, learnt)
         elif not learnt:
             _check_count(part, own, outputs)
-    for level in _levels(dataset):
+    for level in levels(dataset):
         if learnt and names_of(level):
             level._metainfo['classes'] = learnt
 
@@ -55,11 +55,8 @@ def match_classes(dataset: BaseDataset, learnt: Sequence[str],
 def match_loop(runner: Runner, learnt: Sequence[str]) -> None:
     """Do what :func:`match_classes` does, for the test loop of a runner.
 
-    Identities that are verified in pairs need not be those trained on.
-
-    Args:
-        runner: The runner, its test loop built.
-        learnt: The classes that the checkpoint names; empty if it does not.
+    The loop is built. Identities that are verified in pairs need not be those
+    trained on.
     """
     loop = runner.test_loop
     if verifies_pairs(loop):
@@ -76,7 +73,7 @@ def check_labels(dataset: BaseDataset, outputs: int | None) -> None:
 
     Args:
         dataset: One that holds its data itself.
-        outputs: Number of outputs of the model; None if there is no telling.
+        outputs: Of the model, how many; None if there is no telling.
 
     Raises:
         ConfigError: If there is none, or one below 0, or too high.
@@ -153,12 +150,6 @@ def _check_count(dataset: BaseDataset, own: Sequence[str],
             'outputs, and the checkpoint does not name its classes: give it '
             'data of the same classes, or name all of them, in the order of '
             'its outputs, by classes=[...] in the data set of the config')
-
-
-def _levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
-    yield dataset
-    for part in inside(dataset):
-        yield from _levels(part)
 
 
 def outputs_of(model: BaseModel) -> int | None:

@@ -22,9 +22,6 @@ _WORDS = ('MASTER_ADDR', 'SLURM_NODELIST')  # the others are numbers
 def check_launcher(launcher: str) -> None:
     """Make sure that the process was started as it is said to be.
 
-    Args:
-        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
-
     Raises:
         UserError: If what that launcher sets is not there, or no number; or
             if it starts processes for GPUs, and there are none.

@@ -12,12 +12,10 @@ from typing import TypeVar
 
 from mmcls_repmlp.errors import JobFailedError, UserError, option
 
-from .classified import Classified
 from .progress import Progress, warn
 
 T = TypeVar('T')
-BATCH_SIZE, TOP = 16, 5
-_NAMED = 3
+BATCH_SIZE, TOP, _NAMED = 16, 5, 3
 
 # What a batch gives: for each image its classes, or why there are none.
 Outcome = list[tuple[str, float]] | JobFailedError
@@ -63,7 +61,7 @@ def classify_many(images: Sequence[Path],
         JobFailedError: If images were skipped; all others have been reported
             and written then.
     """
-    done: list[Classified] = []
+    done: list[tuple[Path, list[tuple[str, float]]]] = []
     skipped: list[tuple[Path, JobFailedError]] = []
     # Lines of results on a terminal are a sign of life themselves.
     shown = out is not None or not sys.stdout.isatty()
@@ -77,7 +75,7 @@ def classify_many(images: Sequence[Path],
             elif out is None:
                 report(f'{printable(str(image))}: {in_words(outcome)}')
             else:
-                done.append(Classified(image, outcome))
+                done.append((image, outcome))
             if progress is not None:
                 progress.advance()
     if out is not None and done:

@@ -18,10 +18,8 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     The host looks at most options when it has the answers for all images:
     ``topk`` of more classes than there are, an unknown ``average``.
 
-    Args:
-        evaluator: What is to be evaluated; nothing of it is changed.
-        outputs: Number of outputs of the model; None if there is no telling,
-            and nothing is checked then.
+    Nothing is changed. The model has that many outputs; if there is no telling
+    (None), nothing is checked.
 
     Raises:
         ConfigError: If a metric cannot be computed.

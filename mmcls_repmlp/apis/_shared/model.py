@@ -67,22 +67,14 @@ def build_on_meta(cfg: Config) -> BaseModel:
         ConfigError: If it cannot be built.
     """
     cfg = copy.deepcopy(cfg)
-    # Batch augmentations have no weights, but the host announces them in the
-    # log.
+    # Of no weight, but the host announces batch augmentations in the log.
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)
 
 
 def load_model(config: str | Path, checkpoint: str | Path) -> BaseModel:
-    """Build the model of a config and fill it with a checkpoint.
-
-    Args:
-        config: Path of the config.
-        checkpoint: Path or URL of a checkpoint that fits it exactly.
-
-    Returns:
-        The model in eval mode, on the CPU.
+    """Build the model of a config and fill it, on the CPU, from a checkpoint.
 
     Raises:
         UserError: If one of the files is not usable, or they do not fit.

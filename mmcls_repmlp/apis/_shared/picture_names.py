@@ -10,8 +10,7 @@ _LONGEST = 200  # bytes of a name, of which file systems take 255
 class PictureNames:
     """Names pictures after their images: the paths below a folder, in one.
 
-    Args:
-        root: The folder that all images are in, if perhaps deep.
+    All images are in that folder, ``root``, if perhaps deep.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -21,9 +20,7 @@ class PictureNames:
     def of(self, path: str | Path, place: int) -> str:
         """Name the picture of an image.
 
-        Args:
-            path: The image.
-            place: Its number, which tells it from others of the same name.
+        Its number, ``place``, tells it from others of the same name.
         """
         name = '_'.join(PurePath(os.path.relpath(path, self.root)).parts)
         name = name.encode()[-_LONGEST:].decode(errors='ignore')

@@ -65,7 +65,7 @@ def side_by_side(images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
     images = [readable(image) for image in images]
     height = max(image.shape[0] for image in images)
     row: list[np.ndarray] = []
-    starts: list[int] = []
+    starts = []
     for image in images:
         width = round(image.shape[1] * height / image.shape[0])
         starts.append(sum(part.shape[1] for part in row))

@@ -23,8 +23,7 @@ class Progress:
     """Show how far a job is, on stderr.
 
     On a terminal as a bar, elsewhere as a line whenever 45 seconds have passed
-    without one. Only the first of several processes shows anything. To be used
-    in a ``with``, or closed by :meth:`close`.
+    without one; only by the first of several processes.
 
     Args:
         what: The job, such as 'testing'.
@@ -57,12 +56,9 @@ class Progress:
         self.steps = self.before = steps
 
     def advance(self, items: int = 1, note: str = '') -> None:
-        """Count a step.
+        """Count a step, and what it dealt with, by default one thing.
 
-        Args:
-            items: What it dealt with, in the unit of the speed. Defaults to 1.
-            note: What else to show from now on, such as a loss. Defaults to
-                nothing.
+        ``note``, such as a loss, is shown from now on; by default nothing.
         """
         self.steps += 1
         self.items += items
@@ -86,8 +82,7 @@ class Progress:
     def said(self) -> str:
         """Put steps, speed, note and the time left into words."""
         seconds = time.monotonic() - self.start
-        known = self.total is not None
-        parts = [f'{self.steps}/{self.total}'] if known else []
+        parts = [] if self.total is None else [f'{self.steps}/{self.total}']
         if self.items:
             parts.append(
                 f'{self.items / max(seconds, 1e-9):.3g} {self.unit}/s')
@@ -127,12 +122,8 @@ def tracked(things: Iterable[_T],
             unit: str = 'images') -> Iterator[_T]:
     """Go through things, and show how far it is.
 
-    Args:
-        things: Any.
-        what: The job, such as 'testing'.
-        total: How many things. Defaults to None: nobody knows.
-        size: Counts what a thing holds. Defaults to None: each counts as 1.
-        unit: What is counted. Defaults to 'images'.
+    ``size`` counts what a thing holds, by default one; what else can be given
+    is as of :class:`Progress`.
     """
     with Progress(what, total, unit) as progress:
         for thing in things:

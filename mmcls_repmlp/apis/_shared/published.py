@@ -32,12 +32,10 @@ class Published(NamedTuple):
 def published_models(backbone: str,
                      deploy: bool,
                      arch: Arch | None = None) -> Iterator[Published]:
-    """Build the published models of one kind, in the index's order.
+    """Build the published models with a type of backbone, in index order.
 
-    Args:
-        backbone: Type of the backbone.
-        deploy: Whether of the deploy form.
-        arch: Only models of this variant. Defaults to all.
+    Either of the deploy form or of that for training; only of the variant
+    ``arch``, if any is given.
     """
     for model in indexed_models():
         config = config_of(model, deploy)
@@ -51,9 +49,8 @@ def published_models(backbone: str,
 def describe_closest(weights: Mapping[str, Tensor], backbone: str) -> str:
     """Say which published model weights are most like, and what differs.
 
-    Args:
-        weights: Weights that fit none, with our names where they have any.
-        backbone: Type of the backbone to look among.
+    The weights fit none, but have our names where they have any; only models
+    with that type of backbone are looked at.
     """
     count, name, difference = min(
         ((_size(mismatch), published.name, str(mismatch))

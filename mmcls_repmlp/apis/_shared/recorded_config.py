@@ -105,18 +105,14 @@ def config_for(config: str | Path | None,
 
 
 def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
-    """Read the config in a checkpoint's ``meta`` as data.
-
-    Args:
-        meta: What the checkpoint says about itself.
-        source: Its path or URL, for messages.
+    """Read the config in the ``meta`` of a checkpoint as data.
 
     Returns:
         What testing needs of the config: model and data, no hooks.
 
     Raises:
         ConfigError: If there is none, or it is not plain data for a
-            classifier with a backbone of this package.
+            classifier with a backbone of this package; names the source.
     """
     text = meta.get('cfg') or meta.get('config')
     if not isinstance(text, str):
@@ -161,9 +157,9 @@ def _settings(text: str) -> dict[str, Any]:
 
 
 def _check_backbone(settings: Mapping[str, Any]) -> None:
-    model = settings.get('model')
-    backbone = model.get('backbone') if isinstance(model, Mapping) else None
-    name = backbone.get('type') if isinstance(backbone, Mapping) else None
+    name: Any = settings
+    for key in ('model', 'backbone', 'type'):
+        name = name.get(key) if isinstance(name, Mapping) else None
     if not _is_of(name, (_OURS, )):
         raise ValueError('its backbone is none of this package')
 

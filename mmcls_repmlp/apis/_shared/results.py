@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 
-from .classified import Classified
+# An image with its likeliest classes and their scores, best first.
+Classified = tuple[Path, Sequence[tuple[str, float]]]
 
 SUFFIXES = ('.csv', '.json')
 
@@ -18,11 +19,8 @@ def check_results(path: str | Path,
                   *sources: str | Path | None) -> None:
     """Make sure that a table can be written before the work begins.
 
-    Args:
-        path: The table.
-        force: Whether an existing file is replaced. Defaults to False.
-        *sources: What is read for it, as of
-            :func:`~mmcls_repmlp.files.check_writable`.
+    What is read for it, the sources, and ``force`` are as of
+    :func:`~mmcls_repmlp.files.check_writable`.
 
     Raises:
         UserError: If its suffix is none of :data:`SUFFIXES`, or it exists and
@@ -40,10 +38,8 @@ def write_results(found: Sequence[Classified],
     A .csv has the columns image, class_1, score_1, class_2, score_2, ...; a
     .json a list of ``{'image': ..., 'top': [{'class': ..., 'score': ...}]}``.
 
-    Args:
-        found: The images; each has as many classes.
-        path: The table, whose suffix chooses the form.
-        force: Whether an existing file is replaced. Defaults to False.
+    All images have as many classes. An existing file is replaced only with
+    ``force``, which is False by default.
 
     Raises:
         UserError: As :func:`check_results`.

@@ -23,9 +23,7 @@ _TIMES = ('time', 'data_time')
 def shown(runner: Runner, summary: Callable[[Runner], str]) -> Iterator[None]:
     """Tell on the screen what a runner does within the block.
 
-    Args:
-        runner: The runner.
-        summary: Composes the summary, once all is loaded.
+    ``summary`` is composed once all is loaded.
     """
     hook = ShowProgress(summary)
     runner.register_hook(hook)
@@ -41,11 +39,7 @@ class ShowProgress(Hook):
     Not every validation has a line, as a small data set has many in a minute:
     the newest has one when it is due, and the last.
 
-    After all other hooks, so that what is shown has happened. To be closed by
-    :meth:`close`, however the run ends.
-
-    Args:
-        summary: Composes the summary, once all is loaded.
+    After all other hooks, so that what is shown has happened.
     """
 
     priority = 'LOWEST'
@@ -68,46 +62,34 @@ class ShowProgress(Hook):
         assert self.progress is not None
         self.progress.begin(runner.iter)
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Any = None,
-                         outputs: Any = None) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                         outputs: Any) -> None:
         """Show speed and loss; both are numbers already, for the log."""
-        hub = runner.message_hub
         notes = []
-        seconds = self._mean(runner, 'train/time')
-        images = _size(data_batch)
+        seconds, images = self._mean(runner, 'train/time'), _size(data_batch)
         if seconds and images:
             notes.append(f'{images / seconds:.3g} images/s')
-        if 'train/loss' in hub.log_scalars:
+        if 'train/loss' in runner.message_hub.log_scalars:
             self.loss = f'loss {self._mean(runner, "train/loss"):.4f}'
             notes.append(self.loss)
         self.note = ', '.join(notes + [self.score] * bool(self.score))
         if self.progress is not None:
             self.progress.advance(0, self.note)
 
-    def after_val_iter(self,
-                       runner: Runner,
-                       batch_idx: int,
-                       data_batch: Any = None,
-                       outputs: Any = None) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                       outputs: Any) -> None:
         """Show how far the validation is, beside the bar."""
         if self.progress is not None:
-            self.progress.note = (
-                'validating '
-                f'{batch_idx + 1}/{len(runner.val_dataloader)}')
+            count = len(runner.val_dataloader)
+            self.progress.note = f'validating {batch_idx + 1}/{count}'
 
-    def after_val_epoch(self,
-                        runner: Runner,
-                        metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
         """Show what a validation gave, in a line of its own if it is due."""
         if self.progress is None:  # a validation alone
             return
-        place = _place(runner)
-        self.progress.note = self.note
-        self.score = scores(metrics or {})
-        self.unsaid = ', '.join(filter(None, [place, self.loss, self.score]))
+        self.progress.note, self.score = self.note, scores(metrics)
+        self.unsaid = ', '.join(
+            filter(None, [_place(runner), self.loss, self.score]))
         if self.progress.is_due():
             self._say_score()
 
@@ -124,23 +106,18 @@ class ShowProgress(Hook):
         """Say what is tested, and open the bar."""
         self._open(runner, 'testing', len(runner.test_dataloader))
 
-    def after_test_iter(self,
-                        runner: Runner,
-                        batch_idx: int,
-                        data_batch: Any = None,
-                        outputs: Any = None) -> None:
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                        outputs: Any) -> None:
         """Count the images of a batch, and of the other processes."""
         if self.progress is not None:
             self.progress.advance(_size(data_batch))
 
-    def after_test_epoch(self,
-                         runner: Runner,
-                         metrics: dict[str, float] | None = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict) -> None:
         """Close the bar and say the result."""
         self.close()
         count = len(runner.test_dataloader.dataset)
         _say(f'tested {count} images in {self._clock()}: '
-             f'{scores(metrics or {}) or "no score"}')
+             f'{scores(metrics) or "no score"}')
 
     def _say_score(self) -> None:
         _say(self.unsaid)

@@ -46,19 +46,16 @@ class ShowPredictions(Hook):
         """Draw the images of a batch."""
         for image, sample in zip(data_batch['inputs'], outputs):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
-            name = self._name(sample)
             draw(
                 self.visualizer,
                 pixels,
                 sample,
-                out_file=self.folder / name,
+                out_file=self.folder / self._name(sample),
                 rescale_factor=self.scale)
 
     def _name(self, sample: DataSample) -> str:
         place, path = sample.get('sample_idx', 0), sample.get('img_path')
-        if not path:
-            return f'{place:06}.png'
-        return self.names.of(path, place)
+        return self.names.of(path, place) if path else f'{place:06}.png'
 
 
 def _root(dataset: BaseDataset) -> str:

@@ -61,9 +61,8 @@ def _model(runner: Runner) -> str:
     model = getattr(model, 'module', model)
     part = getattr(model, 'backbone', model)
     count = sum(weight.numel() for weight in model.parameters())
-    deploy = getattr(part, 'deploy', None)
-    form = '' if deploy is None else (
-        ', deploy form' if deploy else ', training form')
+    forms: dict[Any, str] = {True: ', deploy form', False: ', training form'}
+    form = forms.get(getattr(part, 'deploy', None), '')
     size = getattr(part, 'img_size', None)
     pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''
     return (f'{type(part).__name__}{form}, {count / 1e6:.2f} M '
@@ -85,9 +84,9 @@ def _schedule(runner: Runner) -> str:
     loader = runner.train_dataloader
     batch = getattr(loader.batch_sampler, 'batch_size',
                     None) or loader.batch_size
-    processes = get_world_size()
-    size = f'batches of {batch}' + (f' in each of {processes} processes'
-                                    if processes > 1 else '')
+    size = f'batches of {batch}'
+    if get_world_size() > 1:
+        size += f' in each of {get_world_size()} processes'
     if isinstance(runner.train_loop, IterBasedTrainLoop):
         return f'{counted(runner.max_iters, "iteration")}, {size}'
     return (f'{counted(runner.max_epochs, "epoch")} of '
@@ -109,7 +108,6 @@ def _where(runner: Runner) -> Rows:
     name = (
         torch.cuda.get_device_name(device) if device.type == 'cuda' else
         f'{device.type}, {counted(torch.get_num_threads(), "thread")}')
-    processes = get_world_size()
-    return [('device',
-             name + (f', {processes} processes' if processes > 1 else '')),
-            ('log', str(runner.logger.log_file))]
+    if get_world_size() > 1:
+        name += f', {get_world_size()} processes'
+    return [('device', name), ('log', str(runner.logger.log_file))]

@@ -1,7 +1,6 @@
 """What a training is shown in, and the packages that this needs."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,35 +10,23 @@ from mmcls_repmlp.errors import ConfigError
 
 # The packages behind mmengine's classes, as pip and Python name them.
 _PACKAGES = {
-    'AimVisBackend': 'aim',
-    'ClearMLVisBackend': 'clearml',
-    'DVCLiveVisBackend': 'dvclive',
-    'MLflowVisBackend': 'mlflow',
-    'NeptuneVisBackend': 'neptune',
-    'TensorboardVisBackend': 'tensorboard',
-    'WandbVisBackend': 'wandb',
+    f'{name}VisBackend': name.lower()
+    for name in ('Aim', 'ClearML', 'DVCLive', 'MLflow', 'Neptune',
+                 'Tensorboard', 'Wandb')
 }
 
 
 def check_vis_backends(config: Config) -> None:
     """Refuse to start where a package is missing.
 
-    Args:
-        config: The config.
-
     Raises:
         ConfigError: If the visualizer writes for a program that is not
             installed; says how to install it.
     """
-    for name in _kinds(config):
+    backends: Any = (config.get('visualizer') or {}).get('vis_backends')
+    for backend in backends if isinstance(backends, (list, tuple)) else ():
+        name = str(backend.get('type')) if isinstance(backend, dict) else ''
         package = _PACKAGES.get(name.rpartition('.')[2])
         if package is not None and find_spec(package) is None:
             raise ConfigError(f'{name} of the config needs {package}, which '
                               f'is not installed: pip install {package}')
-
-
-def _kinds(config: Config) -> Iterator[str]:
-    backends: Any = (config.get('visualizer') or {}).get('vis_backends')
-    for backend in backends if isinstance(backends, (list, tuple)) else ():
-        if isinstance(backend, dict):
-            yield str(backend.get('type'))

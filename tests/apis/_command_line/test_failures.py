@@ -1,6 +1,7 @@
 import errno
 import os
 import tempfile
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -46,13 +47,13 @@ def caught():
         return error
 
 
-@pytest.fixture
-def loggers(monkeypatch):
-    """Let there be no run yet."""
+@pytest.fixture(autouse=True)
+def _no_run_yet(monkeypatch, tmp_path):
     monkeypatch.setattr(MMLogger, '_instance_dict', {})
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
 
 
-def test_the_traceback_goes_to_the_log_of_the_run(tmp_path, loggers):
+def test_the_traceback_goes_to_the_log_of_the_run(tmp_path):
     path = tmp_path / 'run.log'
     logger = MMLogger.get_instance('run', log_file=str(path))
     said = keep_traceback(caught(), 'train.py')
@@ -60,21 +61,17 @@ def test_the_traceback_goes_to_the_log_of_the_run(tmp_path, loggers):
     text = path.read_text()
     assert 'Traceback (most recent call last)' in text
     assert text.endswith('ZeroDivisionError: by zero\n')
+    assert [*tmp_path.iterdir()] == [path]
     logger.handlers[-1].close()
 
 
-def test_without_a_run_it_goes_to_a_file_of_its_own(tmp_path, loggers,
-                                                    monkeypatch):
-    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+def test_without_a_run_it_goes_to_a_file_of_its_own(tmp_path):
     said = keep_traceback(caught(), 'train.py')
     path, = tmp_path.glob('train-*.log')
     assert str(path) in said and 'by zero' in path.read_text()
 
 
-def test_if_nothing_can_be_written_nothing_is_promised(loggers, monkeypatch):
-
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(tempfile, 'NamedTemporaryFile', full)
+def test_if_nothing_can_be_written_nothing_is_promised(monkeypatch):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(tempfile, 'NamedTemporaryFile', Mock(side_effect=full))
     assert keep_traceback(caught(), 'train.py') == ''

@@ -7,13 +7,14 @@ from mmcls_repmlp.apis._command_line.options import check_options
 from mmcls_repmlp.errors import ConfigError
 
 CONFIG = Config(
-    dict(
-        model=dict(type='ImageClassifier', backbone=dict(arch=dict(a=1))),
-        train_cfg=dict(max_epochs=3),
-        val_dataloader=dict(batch_size=2),
-        pipeline=[dict(type='A', scale=2),
-                  dict(type='B')],
-        load_from=None))
+    dict(pipeline=[dict(type='A', scale=2),
+                   dict(type='B')], load_from=None))
+CONFIG.merge_from_dict({
+    'model.type': 'ImageClassifier',
+    'model.backbone.arch.a': 1,
+    'train_cfg.max_epochs': 3,
+    'val_dataloader.batch_size': 2
+})
 
 
 @pytest.mark.parametrize(

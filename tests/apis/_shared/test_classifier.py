@@ -13,22 +13,15 @@ def classifier(project):
     return Classifier(None, project.trained)
 
 
-@pytest.fixture
-def coloured(tmp_path):
-    pixels = np.zeros((32, 32, 3), np.uint8)
+def test_what_is_shown_is_what_is_given(classifier, tmp_path):
+    path, pixels = tmp_path / 'a.png', np.zeros((32, 32, 3), np.uint8)
     pixels[..., 0], pixels[:9, :, 2] = 200, 90
-    Image.fromarray(pixels).save(tmp_path / 'coloured.png')
-    return tmp_path / 'coloured.png', pixels
-
-
-def test_what_is_shown_is_what_is_given(classifier, coloured):
-    path, pixels = coloured
+    Image.fromarray(pixels).save(path)
     prepared = classifier.prepare_and_show(path)
     np.testing.assert_array_equal(prepared.picture, pixels)
     inputs = classifier.prepare(path)['inputs']
     torch.testing.assert_close(prepared.sample['inputs'], inputs)
-    np.testing.assert_array_equal(
-        inputs.permute(1, 2, 0).numpy()[..., ::-1], pixels)
+    np.testing.assert_array_equal(inputs.flip(0).permute(1, 2, 0), pixels)
 
 
 def test_images_are_classified_in_their_order(classifier, project):

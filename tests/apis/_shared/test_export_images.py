@@ -14,11 +14,6 @@ from mmcls_repmlp.errors import ImageError
 SHAPE = (3, 32, 32)
 
 
-@pytest.fixture
-def cfg(project):
-    return read_config(project.config)
-
-
 def at(folder):
     return {'test_dataloader.dataset.data_root': str(folder)}
 
@@ -43,7 +38,9 @@ def test_raw_images_are_rgb_and_others_normalised(project, data):
     np.testing.assert_array_equal(ready, prepared)
 
 
-def test_some_images_are_always_the_same_and_not_too_many(cfg, monkeypatch):
+def test_some_images_are_always_the_same_and_not_too_many(
+        project, monkeypatch):
+    cfg = read_config(project.config)
     model = build_model(cfg)
     monkeypatch.setattr(export_images, 'COUNT', 18)
     first, second = (

@@ -7,6 +7,7 @@ from tests.helpers import CONFIGS, MINI
 
 DIGITS = CONFIGS / MINI
 LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackClsInputs')
+RESIZE, CROP = dict(type='Resize'), dict(type='CenterCrop')
 
 
 def recorded(*steps, size=(32, 32)):
@@ -15,13 +16,8 @@ def recorded(*steps, size=(32, 32)):
 
 
 def test_every_default_is_filled_in():
-    resize = dict(
-        type='Resize',
-        scale=[32, 32],
-        scale_factor=None,
-        keep_ratio=False,
-        backend='cv2',
-        interpolation='bicubic')
+    resize = dict(RESIZE, scale=[32, 32], scale_factor=None, keep_ratio=False)
+    resize.update(backend='cv2', interpolation='bicubic')
     load = dict(LOAD, color_type='color', imdecode_backend='cv2')
     assert recorded_pipeline(read_config(DIGITS), (32, 32)) == [load, resize]
 
@@ -42,12 +38,12 @@ def test_every_config_can_be_recorded(path):
     ('with to_float32', [dict(LOAD, to_float32=True)]),
     ("'unchanged'", [dict(LOAD, color_type='unchanged')]),
     ('LoadImageFromFile cannot be', [dict(LOAD, imdecode_backend='tifffile')]),
-    ('auto_pad is not known',
-     [LOAD, dict(type='CenterCrop', crop_size=8, auto_pad=True)]),
+    ('auto_pad is not known', [LOAD,
+                               dict(CROP, crop_size=8, auto_pad=True)]),
     ("Pad in mode 'reflect'",
      [LOAD, dict(type='Pad', size=(8, 8), padding_mode='reflect')]),
-    ('Resize cannot be',
-     [LOAD, dict(type='Resize', scale=8, interpolation='box')]),
+    ('Resize cannot be', [LOAD,
+                          dict(RESIZE, scale=8, interpolation='box')]),
     ('cannot be built', [dict(type='Nonsense'), LOAD]),
 ])
 def test_what_cannot_be_recorded_is_refused(message, steps):
@@ -55,9 +51,6 @@ def test_what_cannot_be_recorded_is_refused(message, steps):
         recorded(*steps)
     remedy = '`cfg_options=test_dataloader=None`'
     assert 'built' in message or remedy in str(error.value)
-
-
-RESIZE, CROP = dict(type='Resize'), dict(type='CenterCrop')
 
 
 @pytest.mark.parametrize('steps', [

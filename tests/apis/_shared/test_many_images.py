@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,50 +18,43 @@ def prepare(path):
     return int(path.stem)
 
 
-@pytest.fixture
-def run():
-
-    def run(paths, ready):
-        assert [int(path.stem) for path in paths] == ready
-        run.batches.append(ready)
-        return [
-            JobFailedError('5 is NaN') if i == 5 else [(f'c{i}', i / 8)]
-            for i in ready
-        ]
-
-    run.batches = []
-    return run
-
-
-def test_lines_are_in_order_and_batches_full(run, capsys):
-    lines = []
-    with pytest.raises(JobFailedError) as error:
-        classify_many(IMAGES, prepare, run, 3, report=lines.append)
-    assert run.batches == [[0, 1], [4, 5], [6]]
-    assert lines == [f'{i}.png: c{i} {i / 8:.1%}' for i in (0, 1, 4, 6)]
-    assert capsys.readouterr().err.splitlines() == [
-        'skipped: 2.png is? no image', 'skipped: 3.png is? no image',
-        'skipped: 5 is NaN'
+def run(paths, ready):
+    assert [int(path.stem) for path in paths] == ready
+    return [
+        JobFailedError('5 is NaN') if i == 5 else [(f'c{i}', i / 8)]
+        for i in ready
     ]
+
+
+def test_lines_are_in_order_and_batches_full(capsys):
+    lines, spy = [], Mock(side_effect=run)
+    with pytest.raises(JobFailedError) as error:
+        classify_many(IMAGES, prepare, spy, 3, report=lines.append)
+    batches = [call.args[1] for call in spy.call_args_list]
+    assert batches == [[0, 1], [4, 5], [6]]
+    assert lines == [f'{i}.png: c{i} {i / 8:.1%}' for i in (0, 1, 4, 6)]
+    assert capsys.readouterr().err == (
+        'skipped: 2.png is? no image\nskipped: 3.png is? no image\n'
+        'skipped: 5 is NaN\n')
     assert str(error.value).startswith('3 of 7 images were skipped')
     assert "'2.png', '3.png', '5.png'" in str(error.value)
 
 
 def test_only_some_of_many_are_named_at_the_end_and_no_table_is_empty(
-        run, tmp_path):
+        tmp_path):
     with pytest.raises(JobFailedError, match=r"'2.png' and 3 more$"):
-        classify_many([IMAGES[2]] * 6, prepare, run, out=tmp_path / 'a.csv')
-    assert not run.batches and not [*tmp_path.iterdir()]
+        classify_many([IMAGES[2]] * 6, prepare, None, out=tmp_path / 'a.csv')
+    assert not [*tmp_path.iterdir()]
 
 
-def test_a_single_image_says_itself_what_is_wrong(run, capsys):
+def test_a_single_image_says_itself_what_is_wrong(capsys):
     with pytest.raises(JobFailedError, match='2.png is'):
         classify_many([IMAGES[2]], prepare, run)
     assert not capsys.readouterr().err
 
 
 def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
-        run, tmp_path, terminal):
+        tmp_path, terminal):
     lines, out = [], tmp_path / 'a.json'
     with pytest.raises(JobFailedError, match='3 of 7'):
         classify_many(IMAGES, prepare, run, out=out, report=lines.append)
@@ -72,7 +66,7 @@ def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
     assert drawn.index('skipped: 2.png') < drawn.rindex('classifying')
 
 
-def test_nothing_is_drawn_between_lines_of_results(run, terminal, monkeypatch):
+def test_nothing_is_drawn_between_lines_of_results(terminal, monkeypatch):
     monkeypatch.setattr(sys, 'stdout', terminal)
     classify_many(IMAGES[:2], prepare, run, report=lambda line: None)
     assert not terminal.getvalue()

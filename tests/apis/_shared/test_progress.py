@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 import time
 
@@ -29,10 +30,11 @@ def test_lines_come_by_time_and_not_by_steps(hasty, capsys):
         for _ in range(4):
             progress.advance(8, 'loss 0.5')
         lines = wait_for_lines(capsys, 2)  # of one long step
+    assert len(lines) >= 2
     for line in lines:
-        assert line.startswith('training: 8/12, ')
-        assert ' images/s, loss 0.5, 0:00:0' in line
-        assert line.endswith(' left')
+        assert re.fullmatch(
+            r'training: 8/12, \S+ images/s, loss 0.5, '
+            r'0:00:0\d left', line)
     time.sleep(0.2)
     assert not capsys.readouterr().err  # when it is over
 
@@ -41,28 +43,25 @@ def test_a_line_is_due_every_minute_and_not_more_than_twice(monkeypatch):
     now, due = [0.], []
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
     with Progress('training') as progress:
-        for now[0] in (44., 45., 46.):
+        for now[0] in (44., 45., 46., 90., 91.):
             due.append(progress.is_due())
-        say('a line')
-        for now[0] in (90., 91.):
-            due.append(progress.is_due())
+            if now[0] == 46.:
+                say('a line')
     assert due == [False, True, True, False, True]
 
 
-def test_a_job_without_an_end_in_sight(hasty, capsys):
-    with Progress('verifying'):
-        line = wait_for_lines(capsys, 1)[0]
-    assert line == 'verifying: for 0:00:00'
+def test_a_job_without_an_end_in_sight():
+    with Progress('verifying') as progress:
+        assert progress.said() == 'for 0:00:00'
 
 
 def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
     now = 0.
     monkeypatch.setattr(time, 'monotonic', lambda: now)
-    progress = Progress('training', 100)
-    progress.close()
-    progress.begin(50)
-    for _ in range(5):
-        progress.advance(4)
+    with Progress('training', 100) as progress:
+        progress.begin(50)
+        for _ in range(5):
+            progress.advance(4)
     now = 10.
     # Five steps took ten seconds, 45 are left.
     assert progress.said() == '55/100, 2 images/s, 0:01:30 left'

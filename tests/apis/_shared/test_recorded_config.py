@@ -4,10 +4,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp.apis import reparameterize_model as reparameterize_job
-from mmcls_repmlp.apis import test as test_job
-from mmcls_repmlp.apis._shared import model
-from mmcls_repmlp.apis._shared import recorded_config as recorded
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.recorded_config import (config_for,
                                                        recorded_config)
@@ -68,8 +64,8 @@ def test_what_is_written_goes_elsewhere_where_the_folder_is_closed(
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(project, tmp_path):
     for config in (None, project.config):
-        named = config_for(config, project.work_dir)
-        assert named.checkpoint == project.trained
+        found = config_for(config, project.work_dir)
+        assert found.checkpoint == project.trained
     with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
         config_for(None, tmp_path)
 
@@ -78,18 +74,11 @@ def test_settings_are_changed_as_in_a_file(project):
     options = {'test_dataloader.batch_size': 3}
     cfg = config_for(None, project.trained, options).cfg
     assert cfg.test_dataloader.batch_size == 3
-    with pytest.raises(ConfigError, match='cannot be made'):
-        config_for(None, project.trained, {'model.type.x': 1})
 
 
 def test_every_kind_of_value_is_read_as_it_was_written():
-    arch = {'channels': [8, 16], 'a b': (1, ), 3: None}
-    backbone = dict(
-        type='RepMLPNet',
-        arch=arch,
-        drop_path_rate=-1e-3,
-        deploy=True,
-        name='it\'s "é"\n\\')
+    values = [-1e-3, True, None, (1, ), {'a b': [8], 3: 2}, 'it\'s "é"\n\\']
+    backbone = dict(type='RepMLPNet', arch=values)
     model = dict(type='ImageClassifier', backbone=backbone)
     assert read(Config(dict(model=model)).pretty_text).model.to_dict() == model
 
@@ -158,10 +147,10 @@ def test_data_on_the_disk_are_read(option):
     assert dataset.type == 'CustomDataset'
 
 
-@pytest.mark.parametrize('meta', [{}, dict(cfg=None), dict(cfg=b'x = 1')])
-def test_a_checkpoint_without_a_config_says_so(meta):
-    with pytest.raises(ConfigError, match="'a.pth' carries no config"):
-        recorded_config(meta, 'a.pth')
+def test_a_checkpoint_without_a_config_says_so():
+    for meta in ({}, dict(cfg=None), dict(cfg=b'x = 1')):
+        with pytest.raises(ConfigError, match="'a.pth' carries no config"):
+            recorded_config(meta, 'a.pth')
 
 
 def test_no_line_of_it_runs(project, tmp_path, marker):
@@ -175,15 +164,6 @@ def test_no_line_of_it_runs(project, tmp_path, marker):
             config_for(None, path)
 
 
-def test_what_merging_writes_carries_its_own_form(project):
-    trained, merged = (
-        config_for(None, path).cfg.model
-        for path in (project.trained, project.merged))
-    assert merged.backbone.deploy is True
-    assert merged == dict(
-        trained, backbone=dict(trained.backbone, deploy=True))
-
-
 @pytest.mark.parametrize('job', [
     lambda source, out: run_test(None, source, work_dir=out),
     lambda source, out: confusion_matrix(None, source, report=str),
@@ -193,13 +173,12 @@ def test_what_merging_writes_carries_its_own_form(project):
         None, source, f'{out}.pth', report=str),
 ])
 def test_a_checkpoint_is_read_once(project, tmp_path, monkeypatch, job):
-    opened = []
+    opened, load = [], torch.load
 
-    def read(source):
-        opened.append(source)
-        return read_checkpoint(source)
+    def count(path, **kwargs):
+        opened.append(str(path))
+        return load(path, **kwargs)
 
-    for module in (recorded, model, test_job, reparameterize_job):
-        monkeypatch.setattr(module, 'read_checkpoint', read)
+    monkeypatch.setattr(torch, 'load', count)
     job(project.trained, tmp_path / 'a')
-    assert opened == [project.trained]
+    assert opened.count(str(project.trained)) == 1

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mmcls_repmlp.apis._shared.classified import Classified
 from mmcls_repmlp.apis._shared.results import check_results, write_results
 from mmcls_repmlp.errors import UserError
 
 FOUND = [
-    Classified(Path('a, "b".png'), [('cat', 0.1 + 0.2), ('dög', 1e-9)]),
-    Classified(Path('n\udcff.png'), [('dög', 0.5), ('a,b', 0.5)])
+    (Path('a, "b".png'), [('cat', 0.1 + 0.2), ('dög', 1e-9)]),
+    (Path('n\udcff.png'), [('dög', 0.5), ('a,b', 0.5)]),
 ]
 
 
@@ -46,7 +45,7 @@ def test_tables_are_replaced_only_by_force(tmp_path):
 
 
 def test_a_table_is_written_whole_or_not(tmp_path):
-    broken = [*FOUND, Classified(Path('c.png'), [('cat', object())])]
+    broken = [*FOUND, (Path('c.png'), [('cat', object())])]
     with pytest.raises(TypeError):
         write_results(broken, tmp_path / 'a.json')
     with pytest.raises(UserError, match='end it in .csv or .json'):

@@ -10,10 +10,8 @@ from mmcls_repmlp.apis._shared.summary import (summarize_test,
 
 @pytest.fixture
 def runner(project, work_dir):
-    cfg = read_config(project.config, {
-        'work_dir': work_dir,
-        'train_cfg.max_epochs': 1
-    })
+    options = {'work_dir': work_dir, 'train_cfg.max_epochs': 1}
+    cfg = read_config(project.config, options)
     set_loader_defaults(cfg)
     return build_runner(cfg, verbose=False)
 

@@ -14,14 +14,10 @@ pytestmark = pytest.mark.filterwarnings('ignore')
 
 
 def export(project, out, **kwargs):
-    options = dict(precision='int8', calibrate=project.data / 'train')
     lines = []
-    export_checkpoint(
-        project.config,
-        project.trained,
-        out,
-        report=lines.append,
-        **dict(options, **kwargs))
+    options = dict(precision='int8', calibrate=project.data / 'train')
+    options.update(kwargs, report=lines.append)
+    export_checkpoint(project.config, project.trained, out, **options)
     return '\n'.join(lines)
 
 
@@ -55,24 +51,20 @@ def right(count, shift=0.):
         shift if len(images) == 4 else 0.)  # in the second batch alone
 
 
-@pytest.mark.parametrize(('message', 'files'), [
-    ('int8 loses 10.00 points', [right(9), right(8),
-                                 right(9)]),
-    ('int8 loses 30.00 points', [right(9), right(9),
-                                 right(6)]),
-    ('2.00e-01.*from exact integers',
-     [right(8), right(8), right(8, .2)]),
-    ('nan .*from exact integers',
-     [right(8), right(8), right(8, np.nan)]),
+@pytest.mark.parametrize(('float32', 'exact', 'optimised', 'message'), [
+    (right(9), right(8), right(9), 'int8 loses 10.00 points'),
+    (right(9), right(9), right(6), 'int8 loses 30.00 points'),
+    (right(8), right(8), right(8, .2), '2.00e-01.*from exact integers'),
+    (right(8), right(8), right(8, np.nan), 'nan .*from exact integers'),
 ])
 def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
-                                                  monkeypatch, message, files):
+                                                  monkeypatch, float32, exact,
+                                                  optimised, message):
     # Ten images, which are numbers here, in two batches; the label is 0.
     batches = [(images, np.zeros(len(images)))
                for images in (np.arange(6), np.arange(6, 10))]
-    float32, exact, optimised = files
-    for name, value in (('export_model', None), ('quantize_onnx', None),
-                        ('labelled_batches', batches), ('load_exact', exact)):
+    for name, value in (('labelled_batches', batches), ('load_exact', exact),
+                        ('export_model', None), ('quantize_onnx', None)):
         monkeypatch.setattr(quantize, name, lambda *_, value=value: value)
     monkeypatch.setattr(
         quantize, 'load_exported', lambda path: float32
@@ -82,24 +74,19 @@ def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
     assert not any(tmp_path.iterdir())
 
 
-@pytest.fixture
-def calibrating(monkeypatch):
-    """Tell what the first batch of images is like, and stop."""
+def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
+                                                 monkeypatch):
 
     def look(exact, small, batches):
         raise UserError(f'greys: {len(np.unique(next(batches)))}')
 
     monkeypatch.setattr(quantize, 'export_model', lambda *_: None)
     monkeypatch.setattr(quantize, 'quantize_onnx', look)
-
-
-def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
-                                                 calibrating):
     for label, grey in (('black', 0), ('white', 255)):
-        (tmp_path / 'data' / label).mkdir(parents=True)
+        folder = tmp_path / 'data' / label
+        folder.mkdir(parents=True)
         for i in range(20):
-            Image.new('L', (32, 32),
-                      grey).save(tmp_path / 'data' / label / f'{i}.png')
+            Image.new('L', (32, 32), grey).save(folder / f'{i}.png')
     with pytest.raises(UserError, match='greys: 2'):
         export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
 
@@ -114,10 +101,3 @@ def test_wrong_arguments(project, tmp_path, name, kwargs, message):
     with pytest.raises(UserError, match=message):
         export(project, tmp_path / name, **kwargs)
     assert not any(tmp_path.iterdir())
-
-
-def test_an_image_that_cannot_be_read(project, tmp_path, calibrating):
-    (tmp_path / 'data' / 'a').mkdir(parents=True)
-    (tmp_path / 'data' / 'a' / 'b.png').write_text('no image')
-    with pytest.raises(JobFailedError, match="^image '.*/a/b.png' cannot be"):
-        export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')

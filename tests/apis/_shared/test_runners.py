@@ -1,10 +1,13 @@
 import logging
+import time
 from pathlib import Path
 
 import pytest
-from mmengine.model import BaseModel
 
-from mmcls_repmlp.apis._shared.screen import QuietRunner
+from mmcls_repmlp.apis._shared.config import build_runner, read_config
+from mmcls_repmlp.apis._shared.runners import QuietRunner
+from mmcls_repmlp.host import MODELS
+from tests.helpers import classifier_cfg
 
 CALLS = 'from mmengine.logging import print_log; print_log(text, "current")'
 
@@ -12,19 +15,16 @@ CALLS = 'from mmengine.logging import print_log; print_log(text, "current")'
 @pytest.fixture
 def runner(work_dir):
     """A runner whose logger is its own, whenever it is built."""
-
-    class Model(BaseModel):
-
-        def forward(self, *args, **kwargs):
-            return None
-
-    return QuietRunner(Model(), work_dir, experiment_name=work_dir)
+    model = MODELS.build(classifier_cfg())
+    return QuietRunner(model, work_dir, experiment_name=work_dir)
 
 
-@pytest.mark.parametrize(
-    ('name', 'shown'), [('mmcls_repmlp.apis.a', True),
-                        ('mmcls_repmlp.training.a', False), ('mmcls.a', False),
-                        ('mmengine.runner.a', False)])
+@pytest.mark.parametrize(('name', 'shown'), [
+    ('mmcls_repmlp.apis.a', True),
+    ('mmcls_repmlp.training.a', False),
+    ('mmcls.a', False),
+    ('mmengine.runner.a', False),
+])
 def test_this_package_is_heard_and_the_host_is_not(capsys, runner, name,
                                                    shown):
     exec(CALLS, dict(__name__=name, text='a line'))
@@ -52,3 +52,16 @@ def test_the_level_of_the_host_holds(runner, capsys):
     screen.setLevel(logging.ERROR)  # as in all processes but the first
     runner.logger.warning('odd')
     assert not capsys.readouterr().out
+
+
+def test_runs_of_one_second_share_nothing(project, work_dir, monkeypatch):
+    second = time.time()
+    monkeypatch.setattr(time, 'time', lambda: second)
+    cfg = read_config(project.config, dict(work_dir=work_dir))
+    runners = [build_runner(cfg) for _ in range(3)]
+    for name in ('logger', 'message_hub', 'visualizer', 'timestamp',
+                 'experiment_name'):
+        one, two, three = (getattr(runner, name) for runner in runners)
+        assert one != two != three != one, name
+    logs = {Path(runner.logger.log_file) for runner in runners}
+    assert len(logs) == 3 and all(log.is_file() for log in logs)

@@ -1,13 +1,14 @@
-"""What a run writes on the screen, beside all that it writes to its log."""
+"""Runners whose log is their own, and the one that is quiet on the screen."""
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any, ClassVar
 
 from mmengine.logging import MMLogger
+from mmengine.runner import Runner
 
 from .progress import say
-from .separate_runner import SeparateRunner
 
 _OURS = 'mmcls_repmlp.'
 # Details of a training, which its summary sums up.
@@ -16,6 +17,27 @@ _BETWEEN = ('logging', 'mmengine.logging', __name__)
 # Warnings of mmengine to itself.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
           'The prefix is not set in metric class')
+
+
+class SeparateRunner(Runner):
+    """A runner that shares nothing with another of its process.
+
+    mmengine keeps loggers, scores, visualizers and scopes by the second that
+    a run began in, and names their folder by it: of two short runs, the
+    second would go on with what the first has.
+    """
+
+    _timestamp: str
+    _taken: ClassVar[set[str]] = set()
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set up as mmengine does, and find a time that is not yet taken."""
+        super().setup_env(env_cfg)
+        began, number = self._timestamp, 1
+        while self._timestamp in self._taken:
+            number += 1
+            self._timestamp = f'{began}_{number}'
+        self._taken.add(self._timestamp)
 
 
 class QuietRunner(SeparateRunner):
