@@ -76,14 +76,14 @@ def code(page):
 def typed(page):
     """The lines of a page's bash blocks, variables replaced."""
     names = {}
-    for block in re.findall(r'```bash\n(.*?)```', page.read_text(), re.DOTALL):
-        for line in block.replace('\\\n', ' ').splitlines():
-            for name, value in names.items():
-                line = line.replace(f'${name} ', f'{value} ')
-            if setting := re.fullmatch(r'(\w+)=(\S+)', line):
-                names[setting[1]] = setting[2]
-            elif line.split('#')[0].strip():
-                yield shlex.split(line, comments=True)
+    lines = '\n'.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
+    for line in lines:
+        for name, value in names.items():
+            line = line.replace(f'${name} ', f'{value} ')
+        if setting := re.fullmatch(r'(\w+)=(\S+)', line):
+            names[setting[1]] = setting[2]
+        elif line.split('#')[0].strip():
+            yield shlex.split(line, comments=True)
 
 
 def commands(page):
@@ -173,31 +173,27 @@ def named_files(page):
 
 
 def is_there(name):
-    if any((place / name).exists() for place in PLACES):
-        return True
-    if '/' in name:
-        return False
-    return any(ROOT.glob(f'*/**/{name}'))
-
-
-def words(folder):
-    return {
-        word
-        for path in folder.rglob('*.py')
-        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
-    }
+    return any((place / name).exists()
+               for place in PLACES) or ('/' not in name
+                                        and any(ROOT.glob(f'*/**/{name}')))
 
 
 @functools.cache
 def known_words():
     """Every word in Python files here and in the packages plugged into."""
-    found = set(FOREIGN_NAMES)
-    for folder in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests'):
-        found |= words(ROOT / folder)
+    folders = [
+        ROOT / name
+        for name in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests')
+    ]
     for package in ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'):
         if spec := importlib.util.find_spec(package):
-            found |= words(Path(spec.origin).parent)
-    return found
+            folders.append(Path(spec.origin).parent)
+    return FOREIGN_NAMES | {
+        word
+        for folder in folders
+        for path in folder.rglob('*.py')
+        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
+    }
 
 
 def is_a_name(span):
@@ -213,6 +209,7 @@ def test_there_are_pages():
         'docs/performance.md', 'demo/README.md', 'tests/data/README.md'
     } <= {str(page.relative_to(ROOT))
           for page in PAGES}
+    assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
 
 
 @every_page
@@ -274,10 +271,6 @@ def python(page):
         block for block in blocks(page, 'python')
         if not block.startswith('# needs ')
     ]
-
-
-def test_a_page_with_code_was_found():
-    assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
 
 
 @every_page
