@@ -30,23 +30,14 @@ PLACES = [
             for name in ('mmcls_repmlp', 'configs/repmlp', 'demo', 'docs'))
 ]
 SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
-# Files of others that pages speak of, and two that a reader writes.
+# Files of others that pages speak of, tools of the hosts among them, and two
+# that a reader writes.
 FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
     'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
-    'whole.py'
-} | {
-    # Tools of the hosts.
-    'analyze_results.py',
-    'eval_metric.py',
-    'kfold-cross-valid.py',
-    'mmcls2torchserve.py',
-    'mmpretrain2torchserve.py',
-    'shape_bias.py',
-    'verify_dataset.py',
-    'vis_cam.py',
-    'vis_scheduler.py',
-    'vis_tsne.py'
+    'whole.py', 'analyze_results.py', 'eval_metric.py', 'kfold-cross-valid.py',
+    'mmcls2torchserve.py', 'mmpretrain2torchserve.py', 'shape_bias.py',
+    'verify_dataset.py', 'vis_cam.py', 'vis_scheduler.py', 'vis_tsne.py'
 }
 # Names that neither this project nor what it plugs into has in its Python.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}

@@ -73,16 +73,6 @@ def test_pyramid_in_every_form(form, tile):
     assert_same(outs, net(img_size=tile)(x), 1e-10)
 
 
-def test_permuting_the_tiles_permutes_those_of_the_maps(form, tile):
-    model = form(net(img_size=tile))
-    x = images(tile)
-    order = torch.randperm(
-        ROWS * COLS, generator=torch.Generator().manual_seed(1)).tolist()
-    permuted = model(join([cut(x)[i] for i in order]))
-    for out, moved in zip(model(x), permuted):
-        assert_same(moved, join([cut(out)[i] for i in order]), 1e-10)
-
-
 def test_tiles_alone_equal_the_whole_where_the_gate_is_constant(form, tile):
     model, x = net(img_size=tile), images(tile)
     with torch.no_grad():

@@ -35,7 +35,8 @@ def test_folded_pair_equals_the_pair(norm, with_bias):
 def test_one_norm_channel_serves_the_rows_that_follow_each_other():
     layer, norm, x = nn.Linear(2, 6).double(), norm_of(2), randn(4, 2)
     folded = fold_norm(layer, norm, 'fc')
-    assert_same(F.linear(x, *folded), norm(layer(x).view(4, 2, 3)).flatten(1))
+    rows = layer(x).view(4, 2, 3, 1)
+    assert_same(F.linear(x, *folded), norm(rows).flatten(1))
 
 
 def test_channels_that_do_not_divide_the_rows_or_inputs_are_refused():

@@ -73,18 +73,6 @@ def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
     assert layer.training
 
 
-def test_all_parts_are_merged_or_none():
-    parts = nn.ModuleList([pair(0), pair(1)])
-    parts[1].bn = nn.GroupNorm(1, 4).double()
-    with pytest.raises(ValueError, match='^1: inner is normalised by Group'):
-        merge_all(parts)
-    assert not any(part.deploy for part in parts)
-    assert parts[0].inner[0].bias is None
-    merge_all(parts[:1])
-    merge_all(parts[:1])
-    assert parts[0].deploy
-
-
 def test_the_other_form_is_refused():
     merged = pair()
     merged.switch_to_deploy()
