@@ -12,6 +12,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmcls_repmlp.checkpoints import convert_to_mmcls
 from mmcls_repmlp.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,6 +151,29 @@ def assert_refused(model: nn.Module,
     with pytest.raises(CheckpointError, match=message):
         load(model, weights)
     assert_same([*model.state_dict().values()], [*before.values()], 0)
+
+
+def assert_equals_official(backbone: nn.Module, oracle: dict, deploy: bool,
+                           *names: Any) -> None:
+    """Compare with the logits that the official code computed.
+
+    Args:
+        backbone: What takes the official weights, float32.
+        oracle: Contents of a file of :data:`DATA`.
+        deploy: Whether to merge it first.
+        *names: The table of names, unless it is RepMLPNet's.
+    """
+    weights = convert_to_mmcls(oracle['state_dict'], *names)
+    classes, channels = weights['head.fc.weight'].shape
+    head = nn.ModuleDict(dict(fc=nn.Linear(channels, classes)))
+    classifier = nn.ModuleDict(dict(backbone=backbone, head=head))
+    assert [*weights] == [*classifier.state_dict()]
+    classifier.load_state_dict(weights)
+    classifier.double().eval()
+    if deploy:
+        backbone.switch_to_deploy()
+    features, = backbone(oracle['input'].double())
+    assert_same(head.fc(features.mean((2, 3))), oracle['output'])
 
 
 def assert_same(actual, expected, rtol: float = 1e-12) -> None:

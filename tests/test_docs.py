@@ -30,23 +30,14 @@ PLACES = [
             for name in ('mmcls_repmlp', 'configs/repmlp', 'demo', 'docs'))
 ]
 SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
-# Files of others that pages speak of, and two that a reader writes.
+# Files of others that pages speak of, tools of the hosts among them, and two
+# that a reader writes.
 FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
     'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
-    'whole.py'
-} | {
-    # Tools of the hosts.
-    'analyze_results.py',
-    'eval_metric.py',
-    'kfold-cross-valid.py',
-    'mmcls2torchserve.py',
-    'mmpretrain2torchserve.py',
-    'shape_bias.py',
-    'verify_dataset.py',
-    'vis_cam.py',
-    'vis_scheduler.py',
-    'vis_tsne.py'
+    'whole.py', 'analyze_results.py', 'eval_metric.py', 'kfold-cross-valid.py',
+    'mmcls2torchserve.py', 'mmpretrain2torchserve.py', 'shape_bias.py',
+    'verify_dataset.py', 'vis_cam.py', 'vis_scheduler.py', 'vis_tsne.py'
 }
 # Names that neither this project nor what it plugs into has in its Python.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
@@ -76,14 +67,14 @@ def code(page):
 def typed(page):
     """The lines of a page's bash blocks, variables replaced."""
     names = {}
-    for block in re.findall(r'```bash\n(.*?)```', page.read_text(), re.DOTALL):
-        for line in block.replace('\\\n', ' ').splitlines():
-            for name, value in names.items():
-                line = line.replace(f'${name} ', f'{value} ')
-            if setting := re.fullmatch(r'(\w+)=(\S+)', line):
-                names[setting[1]] = setting[2]
-            elif line.split('#')[0].strip():
-                yield shlex.split(line, comments=True)
+    lines = '\n'.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
+    for line in lines:
+        for name, value in names.items():
+            line = line.replace(f'${name} ', f'{value} ')
+        if setting := re.fullmatch(r'(\w+)=(\S+)', line):
+            names[setting[1]] = setting[2]
+        elif line.split('#')[0].strip():
+            yield shlex.split(line, comments=True)
 
 
 def commands(page):
@@ -173,31 +164,27 @@ def named_files(page):
 
 
 def is_there(name):
-    if any((place / name).exists() for place in PLACES):
-        return True
-    if '/' in name:
-        return False
-    return any(ROOT.glob(f'*/**/{name}'))
-
-
-def words(folder):
-    return {
-        word
-        for path in folder.rglob('*.py')
-        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
-    }
+    return any((place / name).exists()
+               for place in PLACES) or ('/' not in name
+                                        and any(ROOT.glob(f'*/**/{name}')))
 
 
 @functools.cache
 def known_words():
     """Every word in Python files here and in the packages plugged into."""
-    found = set(FOREIGN_NAMES)
-    for folder in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests'):
-        found |= words(ROOT / folder)
+    folders = [
+        ROOT / name
+        for name in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests')
+    ]
     for package in ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'):
         if spec := importlib.util.find_spec(package):
-            found |= words(Path(spec.origin).parent)
-    return found
+            folders.append(Path(spec.origin).parent)
+    return FOREIGN_NAMES | {
+        word
+        for folder in folders
+        for path in folder.rglob('*.py')
+        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
+    }
 
 
 def is_a_name(span):
@@ -213,6 +200,7 @@ def test_there_are_pages():
         'docs/performance.md', 'demo/README.md', 'tests/data/README.md'
     } <= {str(page.relative_to(ROOT))
           for page in PAGES}
+    assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
 
 
 @every_page
@@ -274,10 +262,6 @@ def python(page):
         block for block in blocks(page, 'python')
         if not block.startswith('# needs ')
     ]
-
-
-def test_a_page_with_code_was_found():
-    assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
 
 
 @every_page

@@ -23,13 +23,23 @@ with atomic_write(sys.argv[1], force=True) as path:
 
 @pytest.fixture
 def writer(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, '-c', WRITER,
-         str(tmp_path / 'a.txt')],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE) as process:
+    command = [sys.executable, '-c', WRITER, tmp_path / 'a.txt']
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout.readline() == b'writing\n'
         yield process
+
+
+@pytest.fixture
+def precious(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('precious')
+    return path
+
+
+def write(path, **options):
+    with atomic_write(path, **options) as temporary:
+        temporary.write_text('new')
 
 
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
@@ -42,23 +52,19 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     assert os.listdir(tmp_path) == ['a.txt']
 
 
-def test_a_failure_leaves_nothing_and_loses_nothing(tmp_path):
-    path = tmp_path / 'a.txt'
-    path.write_text('precious')
+def test_a_failure_leaves_nothing_and_loses_nothing(precious):
     with pytest.raises(ZeroDivisionError), \
-            atomic_write(path, force=True) as temporary:
+            atomic_write(precious, force=True) as temporary:
         temporary.write_text('half')
         raise ZeroDivisionError
-    assert path.read_text() == 'precious'
-    assert os.listdir(tmp_path) == ['a.txt']
+    assert precious.read_text() == 'precious'
+    assert os.listdir(precious.parent) == ['a.txt']
 
 
 @pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
 def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(
-            UserError, match='file.*is no folder that you may '
-            'write to'):
+    with pytest.raises(UserError, match='file.*no folder that you may write'):
         check_writable(tmp_path / path)
 
 
@@ -75,23 +81,19 @@ def test_suffixes_that_go_with_the_contents(path):
 
 @pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
 def test_suffixes_that_do_not(path):
-    with pytest.raises(
-            UserError,
-            match=f"'{path}' has the wrong suffix for a "
-            'matrix: end it in .png or .csv'):
+    message = f"'{path}' has the wrong suffix for a matrix: end it in .png or"
+    with pytest.raises(UserError, match=message):
         check_suffix(path, ('.png', '.csv'), 'a matrix')
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, writer):
-    path = tmp_path / 'a.txt'
-    path.write_text('precious')
+def test_what_a_killed_process_left_is_removed_by_the_next(precious, writer):
+    folder = precious.parent
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    assert path.read_text() == 'precious'
-    assert len(os.listdir(tmp_path)) == 2
-    with atomic_write(tmp_path / 'b.txt') as temporary:
-        temporary.write_text('new')
-    assert sorted(os.listdir(tmp_path)) == ['a.txt', 'b.txt']
+    assert precious.read_text() == 'precious'
+    assert len(os.listdir(folder)) == 2
+    write(folder / 'b.txt')
+    assert sorted(os.listdir(folder)) == ['a.txt', 'b.txt']
 
 
 def test_what_a_living_process_prepares_is_kept(tmp_path, writer):
@@ -108,8 +110,7 @@ def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
     link.symlink_to(target)
     with pytest.raises(UserError, match='exists'):
         check_writable(link)
-    with atomic_write(link, force=True) as temporary:
-        temporary.write_text('new')
+    write(link, force=True)
     assert link.is_symlink() and target.read_text() == 'new'
 
 
@@ -121,8 +122,7 @@ def test_without_locks_nothing_is_removed_and_all_is_written(
 
     (tmp_path / '.mmcls_repmlp-abc').mkdir()
     monkeypatch.setattr('filelock.FileLock.acquire', unknown)
-    with atomic_write(tmp_path / 'a.txt') as temporary:
-        temporary.write_text('new')
+    write(tmp_path / 'a.txt')
     assert sorted(os.listdir(tmp_path)) == ['.mmcls_repmlp-abc', 'a.txt']
 
 
@@ -140,6 +140,5 @@ def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, 'fsync', record_sync)
     monkeypatch.setattr(os, 'replace', record_name)
-    with atomic_write(tmp_path / 'a.txt') as temporary:
-        temporary.write_text('new')
+    write(tmp_path / 'a.txt')
     assert events == ['file', 'name', 'folder']

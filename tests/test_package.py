@@ -1,7 +1,5 @@
 """What a user sees of the package: names, registration, examples."""
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ import mmcls_repmlp
 from mmcls_repmlp.host import MODELS, NAME, build_backbone, build_classifier
 from tests.helpers import ROOT
 from tests.host_parts import HostRepMLPNet
+from tests.programs import run_python
 
 
 def test_public_names():
@@ -31,15 +30,9 @@ def test_ours_is_registered_whatever_is_imported_first(first):
     code = (f'import {first}, mmcls_repmlp, {NAME}.models; '
             f'from {NAME}.registry import MODELS; '
             'print(MODELS.get("RepMLPNet").__module__)')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
-                          capture_output=True,
-                          text=True)
+    done = run_python('-W', 'ignore', '-c', code, PYTHONPATH=str(ROOT))
     last = done.stdout.splitlines()[-1]
     assert last.split('.')[0] == 'mmcls_repmlp', done.stderr
-
-
-def examples(page):
-    return re.findall('```python\n(.*?)```', page.read_text(), re.DOTALL)
 
 
 def test_the_examples_we_were_handed_run_as_written():
@@ -67,17 +60,3 @@ def test_the_examples_we_were_handed_run_as_written():
                     topk=(1, 5))))
         classifier.backbone.switch_to_deploy()
     assert backbone.deploy and classifier.backbone.deploy
-
-
-@pytest.mark.slow
-def test_the_examples_of_the_page_run():
-    found = examples(ROOT / 'docs' / 'from_mmcls.md')
-    assert len(found) >= 2
-    for example in found:
-        example = example.replace('mmcls.models', f'{NAME}.models')
-        done = subprocess.run(
-            [sys.executable, '-W', 'error::UserWarning', '-c', example],
-            capture_output=True,
-            text=True)
-        assert done.returncode == 0, done.stderr
-        assert not done.stderr

@@ -1,12 +1,14 @@
 """What the README says can be typed, can be typed."""
-import importlib.util
+
 import re
 import shlex
+import shutil
 
 import pytest
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import ROOT
+from tests.programs import call
 
 README = (ROOT / 'README.md').read_text()
 
@@ -42,32 +44,25 @@ def test_is_short():
     assert len(README.splitlines()) <= 130
 
 
-def test_every_file_that_is_named_exists():
-    named = re.findall(r'\]\(([\w./]+)\)|`((?:configs|tools|tests)/[\w./-]+)`',
-                       README)
-    files = {name for pair in named for name in pair if name}
-    assert len(files) >= 5
-    for name in files:
-        assert (ROOT / name).exists(), name
-
-
 def run(command, *more):
     _, tool, *argv = shlex.split(command)
-    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main([*argv, *map(str, more)])
+    return call(tool.removeprefix('tools/'), *argv, *more)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the commands are typed: a folder with the configs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    return tmp_path
 
 
 @pytest.mark.slow
-def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
-                                        capsys):
+def test_the_three_commands_on_imagenet(imagenet, folder, capsys):
     # As they stand, on RepMLP-B224, but for one step and two images.
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     train, convert, test = PYTHON[:3]
-    (tmp_path / 'data').mkdir()
-    (tmp_path / 'data' / 'imagenet').symlink_to(imagenet)
+    (folder / 'data').mkdir()
+    (folder / 'data' / 'imagenet').symlink_to(imagenet)
     quick = [
         f'{loader}_dataloader.{option}' for loader in ('train', 'val', 'test')
         for option in ('num_workers=0', 'persistent_workers=False',
@@ -77,7 +72,7 @@ def test_the_three_commands_on_imagenet(imagenet, tmp_path, monkeypatch,
                *[q for q in quick if not q.startswith('val')],
                'train_cfg.max_epochs=1', 'param_scheduler=[]',
                'default_hooks.checkpoint.save_optimizer=False') == 0
-    trained = tmp_path / 'work_dirs/repmlp-base_8xb64_in1k/epoch_1.pth'
+    trained = folder / 'work_dirs/repmlp-base_8xb64_in1k/epoch_1.pth'
     trained.rename(trained.with_name('epoch_300.pth'))
     assert run(convert) == 0
     assert 'outputs agree' in capsys.readouterr().out
@@ -94,9 +89,7 @@ def test_the_benchmark(capsys):
     assert 'ours:fused' in capsys.readouterr().out
 
 
-def test_exporting_and_predicting(project, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+def test_exporting_and_predicting(project, folder, capsys):
     # As docs/serving.md says it, with two names for what is long.
     page = commands((ROOT / 'docs' / 'serving.md').read_text())
     config, trained, export, predict, *_ = page
@@ -104,8 +97,8 @@ def test_exporting_and_predicting(project, tmp_path, monkeypatch, capsys):
     checkpoint, image = shlex.split(export)[3], shlex.split(predict)[3]
     for path, source in ((checkpoint, project.trained),
                          (image, next(project.data.glob('val/7/*.png')))):
-        (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_bytes(source.read_bytes())
+        (folder / path).parent.mkdir(parents=True)
+        shutil.copy(source, folder / path)
     assert run(export) == 0
     assert run(predict) == 0
     assert f'{image}: ' in capsys.readouterr().out

@@ -19,6 +19,18 @@ def positive_int(name: str, value: int) -> int:
     return value
 
 
+def positive_ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Take a list or tuple of positive integers.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not _ints(values) or min(values, default=1) < 1:
+        raise ValueError(f'{name} must hold positive integers in a list or '
+                         f'tuple, got {values!r}')
+    return tuple(values)
+
+
 def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Take a positive integer, or two, as a pair of (height, width).
 

@@ -13,13 +13,13 @@ from math import isqrt
 
 from torch import Tensor
 
-from mmcls_repmlp.errors import CheckpointError, shortened
+from mmcls_repmlp.errors import CheckpointError, shortened, some
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'
 _BACKBONE = 'backbone.'
 _HEAD = 'head'  # or decode_head, auxiliary_head
-_SHOWN, _LONGEST = 3, 80
+_LONGEST = 80  # characters of a name in a message
 # What the deploy form has in the place of what the training form has: the
 # bias of a layer for its norm.
 _MERGED_FOR = {'fc3.bias': 'fc3_bn.weight', 'conv.bias': 'bn.weight'}
@@ -53,10 +53,9 @@ class Mismatch:
         ]
         kinds = (('missing', self.missing), ('unexpected', self.unexpected),
                  ('mis-shaped', shapes), ('not floating-point', self.mistyped))
-        return '; '.join(
-            f'{len(keys)} {kind}: {", ".join(map(_brief, keys[:_SHOWN]))}'
-            f'{", ..." if len(keys) > _SHOWN else ""}' for kind, keys in kinds
-            if keys)
+        return '; '.join(f'{len(keys)} {kind}: '
+                         f'{some([shortened(key, _LONGEST) for key in keys])}'
+                         for kind, keys in kinds if keys)
 
 
 def find_mismatch(expected: Mapping[str, Tensor],
@@ -169,10 +168,6 @@ def _forms_differ(merged: Sequence[str], training: Sequence[str]) -> bool:
 def _is_per_class(key: str, ours: tuple[int, ...], theirs: tuple[int,
                                                                  ...]) -> bool:
     return key.split('.')[0].endswith(_HEAD) and ours[1:] == theirs[1:]
-
-
-def _brief(key: str) -> str:
-    return shortened(key, _LONGEST)
 
 
 def _positions(count: int) -> str:

@@ -3,26 +3,25 @@ import pytest
 from mmcls_repmlp.models import arguments as args
 
 
-def test_pairs():
-    assert args.int_pair('x', 4) == (4, 4)
-    assert args.int_pair('x', [4, 6]) == (4, 6)
-
-
-def test_numbers():
-    assert args.positive_int('x', 4) == 4
-    assert args.per_stage('x', 4, 2) == (4, 4)
-    assert args.per_stage('x', [4, 6], 2) == (4, 6)
-    args.check_grouped_block(4, 8, 4, 1)
-
-
-def test_kernels():
-    assert args.conv_kernels(None) == ()
-    assert args.conv_kernels([3, 1]) == (3, 1)
-
-
-def test_stage_indices_are_counted_and_sorted():
-    assert args.stage_indices(-1, 4) == (3, )
-    assert args.stage_indices([3, -4], 4) == (0, 3)
+@pytest.mark.parametrize(('call', 'taken'), [
+    (lambda: args.int_pair('x', 4), (4, 4)),
+    (lambda: args.int_pair('x', [4, 6]), (4, 6)),
+    (lambda: args.positive_int('x', 4), 4),
+    (lambda: args.positive_ints('x', [4, 6]), (4, 6)),
+    (lambda: args.per_stage('x', 4, 2), (4, 4)),
+    (lambda: args.per_stage('x', [4, 6], 2), (4, 6)),
+    (lambda: args.check_grouped_block(4, 8, 4, 1), None),
+    (lambda: args.conv_kernels(None), ()),
+    (lambda: args.conv_kernels([3, 1]), (3, 1)),
+    (lambda: args.stage_indices(-1, 4), (3, )),
+    (lambda: args.stage_indices([3, -4], 4), (0, 3)),
+    (lambda: args.output_stages(None, 5, 3), (3, )),
+    (lambda: args.output_stages(None, 4, 3), (3, )),
+    (lambda: args.output_stages(None, 2, 3), (1, )),
+    (lambda: args.output_stages((-1, 0), 4, 2), (0, 3)),
+])  # yapf: disable
+def test_right_arguments_are_brought_into_one_form(call, taken):
+    assert call() == taken
 
 
 @pytest.mark.parametrize(('call', 'message'), [
@@ -32,6 +31,8 @@ def test_stage_indices_are_counted_and_sorted():
     (lambda: args.int_pair('img_size', '22'), "got '22'"),
     (lambda: args.positive_int('depth', 0), 'depth .* got 0'),
     (lambda: args.positive_int('depth', 2.), 'got 2.0'),
+    (lambda: args.positive_ints('depths', [1, 0]), r'depths .* got \[1, 0\]'),
+    (lambda: args.positive_ints('depths', 2), 'depths .* got 2'),
     (lambda: args.per_stage('groups', (1, 2), 3), r'groups .* 3 of them'),
     (lambda: args.per_stage('groups', 0, 2), 'groups .* got 0'),
     (lambda: args.per_stage('groups', '12', 2), "got '12'"),

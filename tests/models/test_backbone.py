@@ -10,47 +10,73 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmcls_repmlp import reparameterize
 from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
-from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
+from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_refused, assert_same, randn, random_model)
 
+
+def mlp(**cfg):
+    return RepMLPNet, {**TINY_CFG, **cfg}
+
+
+def resnet(block, **cfg):
+    return RepMLPResNet, {**TINY_RESNET_CFG, 'block': block, **cfg}
+
+
 BACKBONES = {
-    'RepMLPNet': (RepMLPNet, TINY_CFG),
-    'RepMLPNet, rc6 outputs': (RepMLPNet, {
-        **TINY_CFG, 'out_after_downsample': True,
-        'drop_path_rate': 0.5
-    }),
-    'RepMLPResNet, light': (RepMLPResNet, TINY_RESNET_CFG),
-    'RepMLPResNet, bottleneck': (RepMLPResNet, {
-        **TINY_RESNET_CFG, 'block': 'bottleneck',
-        'drop_path_rate': 0.5
-    }),
-    'RepMLPResNet, base': (RepMLPResNet, {
-        **TINY_RESNET_CFG, 'block': 'base'
-    }),
-    'RepMLPResNet, face': (RepMLPResNet, {
-        **TINY_RESNET_CFG, 'depth': (2, 2),
-        'img_size': 32,
-        'block': 'bottleneck',
-        'repmlp_stages': (0, 1),
-        'expansion': 1,
-        'out_indices': (1, )
-    }),
+    'RepMLPNet': mlp(),
+    'RepMLPNet, rc6 outputs': mlp(
+        out_after_downsample=True, drop_path_rate=0.5),
+    'RepMLPResNet, light': resnet('light'),
+    'RepMLPResNet, bottleneck': resnet('bottleneck', drop_path_rate=0.5),
+    'RepMLPResNet, base': resnet('base'),
+    'RepMLPResNet, face': resnet(
+        'bottleneck',
+        depth=(2, 2),
+        img_size=32,
+        repmlp_stages=(0, 1),
+        expansion=1,
+        out_indices=(1, )),
     'RepMLPCifarNet': (RepMLPCifarNet, TINY_CIFAR_CFG),
 }
 every_backbone = pytest.mark.parametrize('name', BACKBONES)
 LOADERS = dict(
-    strictly=lambda model, weights: model.load_state_dict(weights),
     leniently=lambda model, weights: model.load_state_dict(
         weights, strict=False),
     mmengine=load_state_dict)
+# What every backbone refuses, and what is its own.
+_ALWAYS = [('img_size', ()), ('out_indices', 3), ('frozen_stages', 3),
+           ('reparam_conv_kernels', (2, ))]
+WRONG = {
+    'RepMLPNet': [
+        *_ALWAYS, ('arch', 'x'), ('patch_size', 0), ('out_indices', ()),
+        ('drop_path_rate', 1.)
+    ],
+    'RepMLPResNet, bottleneck': [
+        *_ALWAYS, ('depth', 18), ('block', 'heavy'), ('partition_size', 0),
+        ('num_groups', (1, 2, 3)), ('num_groups', 3), ('repmlp_stages', 3),
+        ('drop_path_rate', 1.), ('globalperceptron_ratio', 0),
+        ('base_channels', 0), ('expansion', 0), ('reduction', (2, ))
+    ],
+    'RepMLPCifarNet': [
+        *_ALWAYS, ('channels', (4, 0)), ('depth', 0), ('num_groups', 3)
+    ]
+}
+# One block more in the second stage.
+DEEPER = dict(TINY, depths=(1, 3, 1))
 
 
-def net(name, **cfg):
+def net(name, seed=0, **cfg):
     kind, own = BACKBONES[name]
-    return random_model(kind, **{**own, **cfg})
+    return random_model(kind, seed, **{**own, **cfg})
+
+
+def every_stage(model):
+    model.out_indices = tuple(range(model.num_stages))
+    return model
 
 
 def images(model, n=2):
@@ -88,6 +114,18 @@ def test_in_channels_and_init_cfg(name):
 
 
 @every_backbone
+def test_layer_configs_reach_every_layer_and_merge(name):
+    conv, norm = dict(type='Conv2dAdaptivePadding'), dict(type='BN', eps=0.25)
+    model = net(name, conv_cfg=conv, norm_cfg=norm)
+    layers = [*model.modules()]
+    assert {type(m).__name__
+            for m in layers if isinstance(m, nn.Conv2d)} == {conv['type']}
+    assert {m.eps for m in layers if isinstance(m, _BatchNorm)} == {0.25}
+    x = images(model)
+    assert_same(reparameterize(model)(x), model(x), 1e-11)
+
+
+@every_backbone
 def test_a_training_step_reaches_every_parameter(name):
     model = net(name).train()
     for module in model.modules():
@@ -118,76 +156,37 @@ def test_every_parameter_is_of_one_part(name):
 
 @every_backbone
 def test_walks_through_the_stages_in_their_order(name):
-    everything = net(name)
-    everything.out_indices = tuple(range(everything.num_stages))
-    x, calls = images(everything), []
-    for stage in everything.stages:
+    model, calls = every_stage(net(name)), []
+    for stage in model.stages:
         stage.register_forward_hook(lambda module, _, out: calls.append(
             (module, out)))
-    outs = everything(x)
-    assert [module for module, _ in calls] == [*everything.stages]
+    x, last = images(model), model.num_stages - 1
+    outs = model(x)
+    assert [module for module, _ in calls] == [*model.stages]
     for i, (out, (_, map_)) in enumerate(zip(outs, calls)):
-        if i == everything.num_stages - 1:
-            map_ = everything.finish(map_)
-        elif everything.out_after_downsample:
-            map_ = everything.downsample(map_, i)
+        if i == last:
+            map_ = model.finish(map_)
+        elif model.out_after_downsample:
+            map_ = model.downsample(map_, i)
         assert_same(out, map_, 0)
-    for i, j in itertools.combinations(range(everything.num_stages), 2):
+    for i, j in itertools.combinations(range(last + 1), 2):
         assert_same(net(name, out_indices=(i, j))(x), (outs[i], outs[j]), 0)
 
 
-# What has no forward; the stages in them are called one by one.
-CONTAINERS = {'stages', 'downsample_layers'}
-
-
 @every_backbone
-@pytest.mark.parametrize('form', ['train', 'eval', 'deploy'])
-@pytest.mark.parametrize('grad', [True, False])
-def test_every_module_is_called_as_one(name, form, grad):
-    # Hooks of feature extractors, profilers and the like see all of them.
-    model = net(name).train(form == 'train')
-    if form == 'deploy':
-        model.switch_to_deploy()
-    x, called = images(model), set()
-    expected = copy.deepcopy(model)(x)
-    for path, module in model.named_modules():
-        module.register_forward_hook(lambda *_, path=path: called.add(path))
-    with torch.set_grad_enabled(grad):
-        outs = model(x)
-    assert {path for path, _ in model.named_modules()} - called <= CONTAINERS
-    if form != 'train':  # paths are dropped there
-        assert_same(outs, expected, 1e-12)
-
-
-@every_backbone
-def test_hooks_change_what_they_are_called_with(name):
-    # A stage is no mere list of blocks: what a hook on it returns goes on.
-    model = net(name)
-    model.stages[-1].register_forward_hook(lambda *args: args[-1] * 0)
-    assert_same(
-        model(images(model))[-1],
-        model.finish(torch.zeros_like(net(name)(images(model))[-1])), 0)
-
-
-@every_backbone
-@pytest.mark.parametrize('deploy', [False, True])
-def test_feature_info_is_true_of_every_map(name, deploy):
-    model = net(name)
-    model.out_indices = tuple(range(model.num_stages))
-    if deploy:
-        model.switch_to_deploy()
-    x, seen = images(model), {}
+def test_feature_info_is_true_of_every_map(name):
+    model, seen = every_stage(net(name)), {}
+    assert len(model.feature_info) == model.num_stages
     for info in model.feature_info:
         model.get_submodule(info['module']).register_forward_hook(
-            lambda module, _, out, info=info: seen.update(
-                {info['module']: out}))
-    outs = model(x)
-    assert len(model.feature_info) == len(outs) == model.num_stages
-    for info, out in zip(model.feature_info, outs):
+            lambda module, _, out, name=info['module']: seen.update(
+                {name: out}))
+    x = images(model)
+    for info, out in zip(model.feature_info, model(x)):
         assert_same(seen[info['module']], out, 0)
         assert out.shape[1] == info['num_chs']
-        assert x.shape[2] == out.shape[2] * info['reduction']
-        assert x.shape[3] == out.shape[3] * info['reduction']
+        assert [side * info['reduction']
+                for side in out.shape[2:]] == [*x.shape[2:]]
 
 
 def test_feature_info_of_patches_that_are_no_squares():
@@ -197,31 +196,11 @@ def test_feature_info_of_patches_that_are_no_squares():
                                                                   (16, 8)]
 
 
-@every_backbone
-def test_outputs_count_from_either_end(name):
-    last = net(name).num_stages - 1
-    for given in (-1, (-1, ), [-1], last):
-        assert net(name, out_indices=given).out_indices == (last, )
-    assert net(name, out_indices=(-1, 0)).out_indices == (0, last)
-    with pytest.raises(ValueError, match='different stages between'):
-        net(name, out_indices=(-1, last))
-
-
-@pytest.mark.parametrize(('kind', 'usual', 'stages'), [
-    (RepMLPNet, 3, lambda n: dict(
-        arch=dict(channels=[4] * n, depths=[1] * n, sharesets_nums=[1] * n),
-        img_size=64)),
-    (RepMLPResNet, 3,
-     lambda n: dict(depth=[1] * n, block='base', base_channels=1)),
-    (RepMLPCifarNet, 2, lambda n: dict(
-        channels=[2] * n, img_size=16, partition_size=1, num_groups=1)),
-])
-def test_by_default_one_stage_is_returned_however_many_there_are(
-        kind, usual, stages):
-    for count in range(1, 6):
-        assert kind(**stages(count)).out_indices == (min(usual, count - 1), )
-    with pytest.raises(ValueError, match='out_indices must be'):
-        kind(**stages(usual), out_indices=(usual, ))
+def test_by_default_one_stage_is_returned():
+    with torch.device('meta'):
+        for model, usual in ((RepMLPNet('t'), 3), (RepMLPResNet(), 3),
+                             (RepMLPCifarNet(), 2)):
+            assert model.out_indices == (usual, )
 
 
 @every_backbone
@@ -231,50 +210,36 @@ def test_freezes_the_stem_and_the_first_stages(name):
         still = [*model.stages[:frozen + 1]]
         if frozen >= 0:
             still.append(model.get_submodule(model.stem_name))
-        moving = model.stages[frozen + 1:]
-        assert not any(m.training for part in still for m in part.modules())
-        assert not any(p.requires_grad for part in still
-                       for p in part.parameters())
-        assert all(m.training for part in moving for m in part.modules())
-        assert all(p.requires_grad for part in moving
-                   for p in part.parameters())
-        assert any(p.requires_grad
-                   for p in model.parameters()) is (frozen
-                                                    < model.num_stages - 1)
+        for parts, moves in ((still, False), (model.stages[frozen + 1:],
+                                              True)):
+            for part in parts:
+                assert {m.training for m in part.modules()} == {moves}
+                assert {p.requires_grad for p in part.parameters()} == {moves}
         # What is frozen is all that comes before what is not.
-        depths = {True: [0], False: [99]}
+        depths = {True: [99], False: [-1]}
         for key, parameter in model.named_parameters():
             depths[parameter.requires_grad].append(
                 model.get_layer_depth(key)[0])
-        assert max(
-            depths[False][1:], default=-1) < min(
-                depths[True][1:], default=99)
+        assert max(depths[False]) < min(depths[True])
+        all_frozen = frozen == model.num_stages - 1
+        assert (depths[True] == [99]) is all_frozen
 
 
 @every_backbone
 def test_blocks_lie_deeper_one_after_the_other(name):
     model, prefix = net(name), 'backbone.'
-    blocks = [
-        f'stage {i} {block}' for i, stage in enumerate(model.stages)
-        for block in stage._modules
-    ]
-    total, found = len(blocks) + 2, []
+    first = [*itertools.accumulate(map(len, model.stages), initial=1)]
+    total, found = first[-1] + 1, set()
     for part, stage in model.parts.items():
-        for key, _ in model.get_submodule(part).named_parameters():
-            depth, count = model.get_layer_depth(f'{prefix}{part}.{key}',
-                                                 prefix)
-            assert count == total
-            assert depth == 0 if stage < 0 else depth > 0
-            found.append(depth)
-    assert {*found} >= {*range(total - 1)}
-    for i, stage in enumerate(model.stages):
-        part = next(
-            part for part in model.parts if model.get_submodule(part) is stage)
-        before = sum(map(len, model.stages[:i]))
-        for j, block in enumerate(stage):
-            for key, _ in block.named_parameters():
-                depth, _ = model.get_layer_depth(f'{part}.{j}.{key}')
-                assert depth == 1 + before + j
+        module = model.get_submodule(part)
+        for key, _ in module.named_parameters():
+            expected = first[stage] if stage >= 0 else 0
+            if module in [*model.stages]:
+                expected += int(key.split('.')[0])
+            found.add(expected)
+            assert model.get_layer_depth(f'{prefix}{part}.{key}',
+                                         prefix) == (expected, total)
+    assert found >= {*range(total - 1)}
     assert model.get_layer_depth('head.fc.weight',
                                  prefix) == (total - 1, total)
 
@@ -285,17 +250,15 @@ def test_all_parts_are_merged_or_none(name):
     x = images(model)
     broken = copy.deepcopy(model)
     last = broken.mergeable_parts()[-1]
-    norm = last.training_only[0]
-    channels = getattr(last, norm).num_features
-    setattr(last, norm, nn.GroupNorm(1, channels))
+    setattr(last, last.training_only[0], nn.GroupNorm(1, 4))
     with pytest.raises(ValueError, match='GroupNorm'):
         broken.switch_to_deploy()
     assert not any(part.deploy for part in broken.mergeable_parts())
     expected = model(x)
     for _ in range(2):
         model.switch_to_deploy()
-        assert model.deploy and all(part.deploy
-                                    for part in model.mergeable_parts())
+        assert model.deploy
+        assert all(part.deploy for part in model.mergeable_parts())
         assert_same(model(x), expected, 1e-11)
     built = net(name, deploy=True)
     built.switch_to_deploy()
@@ -334,25 +297,52 @@ def test_checkpointing_changes_no_result(name):
                                                  (False, 'already converted')])
 def test_the_other_form_is_refused_and_nothing_is_loaded(
         name, load, deploy, message):
-    model, other = (nn.ModuleDict(
-        dict(backbone=net(name, seed=i, deploy=form)))
-                    for i, form in enumerate((deploy, not deploy)))
+    model = nn.ModuleDict(dict(backbone=net(name, deploy=deploy)))
+    other = nn.ModuleDict(dict(backbone=net(name, 1, deploy=not deploy)))
     assert_refused(model, other.state_dict(),
                    f'{message}.*reparameterize_model.py', load)
+
+
+@pytest.mark.parametrize(('name', 'wanted', 'given', 'message'), [
+    ('RepMLPNet', {}, dict(img_size=64), 'another image size.*of 16x16'),
+    ('RepMLPNet', dict(reparam_conv_kernels=(1, 3, 5)), {},
+     'reparam_conv_kernels.*repconv5'),
+    ('RepMLPNet', {}, dict(arch=DEEPER), 'another architecture.*1.2'),
+    ('RepMLPNet', dict(arch=DEEPER), {}, 'another architecture.*1.2'),
+    ('RepMLPResNet, light', dict(img_size=96, repmlp_stages=1),
+     dict(repmlp_stages=1), 'another image size: global'),
+    ('RepMLPResNet, light', dict(num_groups=1), {},
+     'another architecture.*groups'),
+    ('RepMLPResNet, light', dict(depth=(1, 2, 3)), {},
+     'another architecture.*stage3.2'),
+])
+def test_another_model_is_refused_and_nothing_is_loaded(
+        name, wanted, given, message):
+    assert_refused(
+        net(name, **wanted),
+        net(name, 1, **given).state_dict(), message)
 
 
 @every_backbone
 def test_nothing_is_loaded_if_a_later_stage_does_not_fit(name):
     model = nn.ModuleDict(dict(backbone=net(name)))
     weights = {key: value + 1 for key, value in model.state_dict().items()}
-    last = model.backbone.stages[-1]
+    ours = {id(p) for p in model.backbone.stages[-1].parameters()}
     key = [
-        f'backbone.{key}' for key, value in model.backbone.named_parameters()
-        if any(value is p for p in last.parameters()) and (
-            'conv.weight' in key or 'fc3.weight' in key)
+        key for key, value in model.named_parameters()
+        if id(value) in ours and key.endswith(('conv.weight', 'fc3.weight'))
     ][-1]
     weights[key] = torch.ones(1)
     assert_refused(model, weights, key.split('.', 1)[1], LOADERS['leniently'])
+
+
+@pytest.mark.parametrize(('name', 'wrong', 'value'),
+                         [(name, wrong, value)
+                          for name, arguments in WRONG.items()
+                          for wrong, value in arguments])
+def test_wrong_arguments_are_refused(name, wrong, value):
+    with pytest.raises(ValueError, match=wrong):
+        net(name, **{wrong: value})
 
 
 @every_backbone

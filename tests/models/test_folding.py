@@ -36,12 +36,14 @@ def test_one_norm_channel_serves_the_rows_that_follow_each_other():
     layer, norm, x = nn.Linear(2, 6).double(), norm_of(2), randn(4, 2)
     folded = fold_norm(layer, norm, 'fc')
     rows = layer(x).view(4, 2, 3, 1)
-    assert_same(F.linear(x, *folded), norm(rows).view(4, 6))
+    assert_same(F.linear(x, *folded), norm(rows).flatten(1))
 
 
-def test_channels_that_do_not_divide_the_rows_are_refused():
+def test_channels_that_do_not_divide_the_rows_or_inputs_are_refused():
     with pytest.raises(ValueError, match='4 batch-norm .* 6 outputs of fc'):
         fold_norm(nn.Linear(2, 6), norm_of(4), 'fc')
+    with pytest.raises(ValueError, match='4 batch-norm .* 6 inputs of avg'):
+        fold_leading_norm(norm_of(4), (randn(5, 6), randn(5)), 'avg')
 
 
 @pytest.mark.parametrize('shape', [(5, 4), (5, 4, 1, 1)])
@@ -56,17 +58,11 @@ def test_leading_norm_is_folded_into_the_map_that_reads_it(shape):
 
 
 def test_one_norm_channel_serves_the_inputs_that_follow_each_other():
-    weight, bias, norm = randn(5, 6), randn(5, seed=1), norm_of(2)
+    linear, norm = (randn(5, 6), randn(5, seed=1)), norm_of(2)
     x = randn(4, 2, 3, 1, seed=4)
-    folded = fold_leading_norm(norm, (weight, bias), 'x')
+    folded = fold_leading_norm(norm, linear, 'x')
     assert_same(
-        F.linear(x.flatten(1), *folded),
-        F.linear(norm(x).flatten(1), weight, bias))
-
-
-def test_channels_that_do_not_divide_the_inputs_are_refused():
-    with pytest.raises(ValueError, match='4 batch-norm .* 6 inputs of avg'):
-        fold_leading_norm(norm_of(4), (randn(5, 6), randn(5)), 'avg')
+        F.linear(x.flatten(1), *folded), F.linear(norm(x).flatten(1), *linear))
 
 
 def test_folds_in_float64_whatever_the_dtype():
@@ -76,10 +72,17 @@ def test_folds_in_float64_whatever_the_dtype():
     assert all(t.dtype is torch.float32 for t in folded)
 
 
+class OtherNorm(nn.BatchNorm2d):
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
 @pytest.mark.parametrize('norm', [
     nn.GroupNorm(1, 2),
     nn.Identity(),
     nn.InstanceNorm2d(2),
+    OtherNorm(2),
     nn.BatchNorm2d(2, track_running_stats=False)
 ])
 def test_other_norms_are_refused(norm):
@@ -91,9 +94,10 @@ def test_other_norms_are_refused(norm):
 
 
 def test_a_conv_module_that_does_more_is_refused():
-    layer = ConvModule(2, 3, 1, norm_cfg=dict(type='BN')).double().eval()
+    layer = ConvModule(2, 3, 1, norm_cfg=dict(type='BN'))
     x = randn(2, 2, 4, 4)
-    folded = fold_conv_module(randomize(layer), 'layer')
+    randomize(layer).double().eval()
+    folded = fold_conv_module(layer, 'layer')
     assert_same(F.relu(F.conv2d(x, *folded)), layer(x))
     layer.order = ('norm', 'conv', 'act')
     with pytest.raises(ValueError, match='layer is no ConvModule that runs'):

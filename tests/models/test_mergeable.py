@@ -38,17 +38,27 @@ def pair(seed=0):
     return random_model(Pair, seed)
 
 
+class OtherNorm(nn.BatchNorm2d):
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+class OtherConv(nn.Conv2d):
+
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, 2 * weight, bias)
+
+
 def test_merged_equals_unmerged():
     trained, x = pair(), randn(5, 3)
     merged = copy.deepcopy(trained)
-    assert not trained.deploy
-    merged.switch_to_deploy()
-    assert merged.deploy
-    assert_same(merged(x), trained(x))
+    for _ in range(2):
+        merged.switch_to_deploy()
+        assert merged.deploy and not trained.deploy
+        assert_same(merged(x), trained(x))
     assert [*merged.state_dict()] == ['inner.0.weight', 'inner.0.bias']
     assert [*dict(merged.named_modules())] == ['', 'inner', 'inner.0']
-    merged.switch_to_deploy()
-    assert_same(merged(x), trained(x))
 
 
 @pytest.mark.parametrize('trainable', [True, False])
@@ -63,18 +73,6 @@ def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
     assert layer.training
 
 
-def test_all_parts_are_merged_or_none():
-    parts = nn.ModuleList([pair(0), pair(1)])
-    parts[1].bn = nn.GroupNorm(1, 4).double()
-    with pytest.raises(ValueError, match='^1: inner is normalised by Group'):
-        merge_all(parts)
-    assert not any(part.deploy for part in parts)
-    assert parts[0].inner[0].bias is None
-    merge_all(parts[:1])
-    merge_all(parts[:1])
-    assert parts[0].deploy
-
-
 def test_the_other_form_is_refused():
     merged = pair()
     merged.switch_to_deploy()
@@ -82,50 +80,38 @@ def test_the_other_form_is_refused():
         merged.load_state_dict(pair().state_dict(), strict=False)
 
 
-def untouched(model, do, message):
+def assert_untouched(model, message):
     """Check that merging is refused in these words and changes nothing."""
-    before = {
-        key: tensor.clone()
-        for key, tensor in model.state_dict().items()
-    }
+    before = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match=message) as caught:
-        do(model)
+        merge_all(model)
     assert len(str(caught.value)) < 400
-    assert [*before] == [*model.state_dict()]
-    assert all(
-        torch.equal(before[key], tensor)
-        for key, tensor in model.state_dict().items())
+    assert before.keys() == model.state_dict().keys()
+    for key, tensor in model.state_dict().items():
+        if not tensor.is_meta:
+            assert tensor.numpy().tobytes() == before[key].numpy().tobytes()
 
 
-def spoil_conv(kind):
-    return lambda part: setattr(part.repconv3, 'conv', kind)
+def put(name, layer):
+    return lambda part: part.set_submodule(name, layer)
 
 
 # What is done to the second of two blocks, and what the message says.
 SPOILS = [
     (r'^1\.repconv3\.conv cannot .* pruned: .*prune\.remove',
      lambda part: prune.l1_unstructured(part.repconv3.conv, 'weight', 0.5)),
-    (r'^1\.fc3 cannot .* parametrized: .*remove_parametrizations',
-     lambda part: nn.utils.parametrizations.weight_norm(part.fc3)),
-    (r'^1\.fc3_bn cannot .* hooks',
-     lambda part: part.fc3_bn.register_forward_hook(lambda *_: None)),
     (r'^1\.repconv3 cannot .* hooks',
      lambda part: part.repconv3.register_forward_pre_hook(lambda *_: None)),
-    (r'^1\.fc3 cannot .* forward of its own',
-     lambda part: setattr(part.fc3, 'forward', lambda x: x)),
-    ('^1: fc3 is normalised by InstanceNorm2d',
-     lambda part: setattr(part, 'fc3_bn', nn.InstanceNorm2d(4))),
     ('^1: repconv3 is normalised by OtherNorm',
-     lambda part: setattr(part.repconv3, 'bn',
-                          OtherNorm(4).double())),
-    ('^1: fc3 is normalised by BatchNorm2d.*running statistics', lambda part:
-     setattr(part, 'fc3_bn', nn.BatchNorm2d(4, track_running_stats=False))),
+     put('repconv3.bn',
+         OtherNorm(4).double())),
     ('^1: layer type OtherConv .* fc3 could not be merged',
-     lambda part: setattr(part, 'fc3', OtherConv(16, 16, 1, groups=4))),
+     put('fc3', OtherConv(16, 16, 1, groups=4))),
     ('^1: repconv3 is no linear convolution of stride 1',
-     spoil_conv(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4))),
+     put('repconv3.conv', nn.Conv2d(4, 4, 3, padding=2, dilation=2,
+                                    groups=4))),
     ('^1: repconv3 is no linear convolution .* padded with zeros',
-     spoil_conv(
+     put('repconv3.conv',
          nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular', groups=4))),
     ('^1: repconv3 is no linear convolution',
      lambda part: setattr(part.repconv3, 'with_activation', True)),
@@ -136,18 +122,6 @@ SPOILS = [
     (r'^layers on several devices .*1\.repconv1.* on meta',
      lambda part: part.repconv1.to('meta')),
 ]
-
-
-class OtherNorm(nn.BatchNorm2d):
-
-    def forward(self, x):
-        return super().forward(x) + 1
-
-
-class OtherConv(nn.Conv2d):
-
-    def _conv_forward(self, x, weight, bias):
-        return super()._conv_forward(x, 2 * weight, bias)
 
 
 def blocks():
@@ -167,21 +141,14 @@ def blocks():
 def test_what_cannot_be_merged_is_named_first(message, spoil):
     model = blocks()
     spoil(model[1])
-    if 'meta' in message:
-        with pytest.raises(ValueError, match=message):
-            merge_all(model)
-    elif 'finite' in message:
-        with pytest.raises(ValueError, match=message):
-            merge_all(model)
-    else:
-        untouched(model, merge_all, message)
+    assert_untouched(model, message)
     assert not any(part.deploy for part in model)
 
 
 def test_a_layer_that_two_parts_share_is_named():
     model = blocks()
     model[1].fc3 = model[0].fc3
-    untouched(model, merge_all, '^0.fc3 cannot be merged: it is shared')
+    assert_untouched(model, '^0.fc3 cannot be merged: it is shared')
 
 
 def test_parts_that_stand_twice_are_merged_once():
@@ -203,9 +170,9 @@ def test_shared_weights_are_merged_apart():
 
 def test_weights_too_large_for_half_precision_are_refused():
     model = blocks().half()
-    model[0].fc3_bn.weight.data.fill_(6e4)
-    model[0].fc3.weight.data.fill_(6e4)
-    untouched(model, merge_all, '^0: fc3 would not be finite in torch.float16')
+    for layer in (model[0].fc3_bn, model[0].fc3):
+        layer.weight.data.fill_(6e4)
+    assert_untouched(model, '^0: fc3 would not be finite in torch.float16')
 
 
 def test_what_merging_does_not_concern_may_be_watched_and_pruned():

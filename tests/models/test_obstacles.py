@@ -6,42 +6,40 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from mmcls_repmlp.models.obstacles import (check_free, check_one_device,
                                            obstacle)
 
+
+def put_weight(change):
+    return lambda layer: setattr(
+        layer, 'weight',
+        nn.Parameter(change(layer.weight.data), requires_grad=False))
+
+
 # What is done to a layer, and the remedy that the message names.
 DEEDS = dict(
     pruned=(lambda c: prune.l1_unstructured(c, 'weight', 0.5),
             'torch.nn.utils.prune.remove',
             lambda c: prune.remove(c, 'weight')),
-    pruned_twice=(
-        lambda c:
-        [prune.random_unstructured(c, 'weight', 0.2) for _ in range(2)],
-        'torch.nn.utils.prune.remove', lambda c: prune.remove(c, 'weight')),
     parametrized=(parametrizations.orthogonal, 'remove_parametrizations',
                   lambda c: parametrize.remove_parametrizations(c, 'weight')),
     spectral_norm=(nn.utils.spectral_norm, 'remove_spectral_norm',
                    nn.utils.remove_spectral_norm),
     own_forward=(lambda c: setattr(c, 'forward', print), 'delete it',
                  lambda c: delattr(c, 'forward')),
-    half_sparse=(
-        lambda c: setattr(c, 'weight', nn.Parameter(c.weight.to_sparse())),
-        'not dense floating-point',
-        lambda c: setattr(c, 'weight', nn.Parameter(c.weight.to_dense()))),
-    integer=(lambda c: setattr(
-        c, 'weight', nn.Parameter(
-            c.weight.to(torch.int8), requires_grad=False)),
+    half_sparse=(put_weight(lambda weight: weight.to_sparse()),
+                 'not dense floating-point',
+                 put_weight(lambda weight: weight.to_dense())),
+    integer=(put_weight(lambda weight: weight.to(torch.int8)),
              'not dense floating-point',
-             lambda c: setattr(c, 'weight', nn.Parameter(c.weight.float()))),
+             put_weight(lambda weight: weight.float())),
 )
 
 
-@pytest.mark.parametrize('deed', DEEDS)
-def test_the_remedy_named_is_one(deed):
+@pytest.mark.parametrize(('do', 'named', 'remedy'), DEEDS.values(), ids=DEEDS)
+def test_the_remedy_named_is_one(do, named, remedy):
     layer = nn.Conv2d(3, 3, 1)
-    do, named, remedy = DEEDS[deed]
     assert obstacle(layer) is None
     do(layer)
-    with pytest.raises(
-            ValueError, match='^a.b cannot be merged: it .*'
-            f'{named}.*first$'):
+    message = f'^a.b cannot be merged: it .*{named}.*first$'
+    with pytest.raises(ValueError, match=message):
         check_free([('a', nn.ReLU()), ('a.b', layer)])
     remedy(layer)
     assert obstacle(layer) is None

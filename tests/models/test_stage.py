@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -8,13 +9,11 @@ from tests.helpers import assert_same, randn
 
 
 def test_checkpointing_changes_neither_gradients_nor_statistics():
-    results = []
-    module = nn.Sequential(
+    module, results = nn.Sequential(
         nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.Conv2d(4, 2, 1)).double()
+        nn.Conv2d(4, 2, 1)).double(), []
     for call in (lambda m, x: m(x), checkpointed):
-        copied = copy.deepcopy(module).train()
-        x = randn(3, 2, 4, 4).requires_grad_()
+        copied, x = copy.deepcopy(module), randn(3, 2, 4, 4).requires_grad_()
         call(copied, x).square().sum().backward()
         results.append([
             x.grad, *(p.grad for p in copied.parameters()),
@@ -50,31 +49,24 @@ def test_a_stage_is_called_and_runs_its_blocks_in_order():
     ]
 
 
-def test_a_stage_checkpoints_in_training_with_gradients_only():
-    stage = Stage(nn.Linear(2, 2), with_cp=True)
-    calls = []
-    stage[0].register_forward_pre_hook(lambda *_: calls.append(1))
-
-    def passes():
-        calls.clear()
-        out = stage(torch.ones(3, 2, requires_grad=True))
-        if out.requires_grad:
-            out.sum().backward()
-        return len(calls)
-
-    assert passes() == 2
-    with torch.no_grad():
-        assert passes() == 1
-    stage.eval()
-    assert passes() == 1
-    stage.train().with_cp = False
-    assert passes() == 1
+@pytest.mark.parametrize(('with_cp', 'training', 'with_gradients', 'passes'),
+                         [(True, True, True, 2), (True, True, False, 1),
+                          (True, False, True, 1), (False, True, True, 1)])
+def test_a_stage_checkpoints_in_training_with_gradients_only(
+        with_cp, training, with_gradients, passes):
+    stage, calls = Stage(nn.Linear(2, 2), with_cp=with_cp), []
+    stage.train(training)[0].register_forward_pre_hook(
+        lambda *call: calls.append(call))
+    with torch.set_grad_enabled(with_gradients):
+        out = stage(torch.ones(3, 2))
+    if with_gradients:
+        out.sum().backward()
+    assert len(calls) == passes
 
 
 def test_checkpointing_gives_way_to_transforms():
     stage = Stage(nn.Linear(2, 2), with_cp=True).double()
-    x = randn(2)
-    jacobian = torch.func.jacrev(stage)(x)
+    jacobian = torch.func.jacrev(stage)(randn(2))
     assert_same(jacobian, stage[0].weight.detach())
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.arguments import (conv_kernels, int_pair,
                                            last_frozen_stage, output_stages,
-                                           positive_int)
+                                           positive_int, positive_ints)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.models.stage import Stage
@@ -87,8 +87,7 @@ class RepMLPCifarNet(MergeableBackbone):
                  init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(norm_eval, with_cp, init_cfg)
         self.img_size = int_pair('img_size', img_size)
-        self.channels = tuple(
-            positive_int('channels', number) for number in channels)
+        self.channels = positive_ints('channels', channels)
         self.out_indices = output_stages(out_indices, self.num_stages, 2)
         self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         layer: dict[str, Any] = dict(

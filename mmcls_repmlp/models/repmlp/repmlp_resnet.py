@@ -118,7 +118,8 @@ class RepMLPResNet(MergeableBackbone):
             raise ValueError(f'block {block!r} is unknown: choose from '
                              f'{", ".join(BLOCKS)}')
         self.block = block
-        self.expansion = expansion and positive_int('expansion', expansion)
+        self.expansion = (None if expansion is None else positive_int(
+            'expansion', expansion))
         self.img_size = int_pair('img_size', img_size)
         self.layout = resnet_stages(
             resolve_depths(depth), self.img_size,

@@ -6,9 +6,11 @@ and L for 256.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from mmcls_repmlp.models.arguments import positive_int, positive_ints
 
 
 @dataclass(frozen=True)
@@ -82,20 +84,12 @@ def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
         raise ValueError(f'Custom arch needs a dict with keys {_PER_STAGE} '
                          f'and optionally {_KEYS[-1]!r}: check '
                          f'{", ".join(map(repr, sorted(wrong)))}')
-    divisor, = _positive_ints(_KEYS[-1], [arch.get(_KEYS[-1], 8)])
     channels, depths, sharesets = (
-        _positive_ints(key, arch[key]) for key in _PER_STAGE)
+        positive_ints(f'arch[{key!r}]', arch[key]) for key in _PER_STAGE)
+    divisor = positive_int(_KEYS[-1], arch.get(_KEYS[-1], 8))
     resolved = Arch(channels, depths, sharesets, divisor)
     _check_stages(resolved)
     return resolved
-
-
-def _positive_ints(name: str, values: Any) -> tuple[int, ...]:
-    if not isinstance(values, Sequence) or isinstance(values, str) or any(
-            type(v) is not int or v < 1 for v in values):
-        raise ValueError(f'arch[{name!r}] must hold positive integers in a '
-                         f'list or tuple, got {values!r}')
-    return tuple(values)
 
 
 def _check_stages(arch: Arch) -> None:
