@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -73,10 +74,7 @@ def test_any_batch_and_memory_layout_is_taken():
 
 
 def test_what_fails_while_it_runs_is_a_sentence():
-
-    def compute(images):
-        raise RuntimeError('first\n  second ' + 'x' * 1000)
-
+    compute = Mock(side_effect=RuntimeError(f'first\n  second {"x" * 1000}'))
     message = r"'m.pt' cannot be computed \(first second x+\.\.\.\)"
     with pytest.raises(JobFailedError, match=message) as error:
         run_of(compute)(np.zeros((1, 3, 8, 8), np.float32))
