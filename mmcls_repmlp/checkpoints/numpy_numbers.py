@@ -41,7 +41,10 @@ class NumberType:
 
 
 class NumberArray(np.ndarray):
-    """An array that is restored; it is pickled as a plain one."""
+    """An array that is restored; it is pickled as a plain one.
+
+    It stands in for numpy's ``_reconstruct`` too.
+    """
 
     def __new__(cls, *args: Any) -> NumberArray:
         """Make an empty array, to be filled by :meth:`__setstate__`."""
@@ -57,11 +60,6 @@ class NumberArray(np.ndarray):
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Write a plain array."""
         return self.view(np.ndarray).__reduce__()
-
-
-def number_array(*args: Any) -> NumberArray:
-    """Stand in for numpy's ``_reconstruct``."""
-    return NumberArray()
 
 
 def no_bytes() -> bytes:

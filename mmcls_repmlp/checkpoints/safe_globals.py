@@ -8,8 +8,7 @@ from pickle import UnpicklingError
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .numpy_numbers import (NumberArray, NumberType, no_bytes, number,
-                            number_array)
+from .numpy_numbers import NumberArray, NumberType, no_bytes, number
 
 # All that mmengine's checkpoints hold beyond tensors and plain containers: the
 # message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy
@@ -19,7 +18,7 @@ _NUMPY = [(NumberArray, 'numpy.ndarray'), NumberArray,
           (NumberType, 'numpy.dtype'), NumberType,
           (no_bytes, 'builtins.bytes'),
           *((function, f'numpy.{package}.multiarray.{name}')
-            for function, name in ((number_array, '_reconstruct'),
+            for function, name in ((NumberArray, '_reconstruct'),
                                    (number, 'scalar'))
             for package in ('core', '_core'))]
 _STATISTICS = ('min', 'max', 'mean', 'current')

@@ -6,7 +6,7 @@ from mmcls_repmlp.checkpoints.official import NAMES, RESNET_NAMES
 from mmcls_repmlp.errors import CheckpointError
 from tests.helpers import DATA
 
-STAGES = 'backbone.stages'
+BLOCK = 'stages.0.1.repmlp_block'
 
 
 @pytest.mark.parametrize(('name', 'names'), [
@@ -28,11 +28,9 @@ def test_names_are_converted_both_ways(name, names):
 @pytest.mark.parametrize(('names', 'official', 'ours'), [
     (NAMES, 'conv_embedding.conv.w', 'backbone.patch_embed.projection.w'),
     (NAMES, 'conv_embedding.bn.w', 'backbone.patch_embed.norm.w'),
-    (NAMES, 'stages.1.10.prebn2.bias', f'{STAGES}.1.10.norm2.bias'),
-    (NAMES, 'stages.0.1.repmlp_block.gp.fc1.bias',
-     f'{STAGES}.0.1.repmlp_block.gp.conv1.conv.bias'),
-    (NAMES, 'stages.0.1.repmlp_block.repconv3.bn.running_mean',
-     f'{STAGES}.0.1.repmlp_block.repconv3.bn.running_mean'),
+    (NAMES, 'stages.1.10.prebn2.bias', 'backbone.stages.1.10.norm2.bias'),
+    (NAMES, f'{BLOCK}.gp.fc1.bias', f'backbone.{BLOCK}.gp.conv1.conv.bias'),
+    (NAMES, f'{BLOCK}.repconv3.bn.b', f'backbone.{BLOCK}.repconv3.bn.b'),
     (NAMES, 'embeds.2.bn.weight', 'backbone.downsample_layers.2.bn.weight'),
     (NAMES, 'head_norm.weight', 'backbone.final_norm.weight'),
     (NAMES, 'head.weight', 'head.fc.weight'),

@@ -33,8 +33,7 @@ ODD = dict(in_channels=5, patch_size=2, reparam_conv_kernels=(3, 5))
 
 
 @pytest.mark.parametrize(('weights', 'size', 'name'), [
-    *((partial(weights_of, arch, size, deploy=deploy), None, name)
-      for deploy in (False, True)
+    *((partial(weights_of, arch, size), None, name)
       for arch, size, name in (('t', 224, 'T224'), ('b', 256, 'B256'),
                                ('d', 256, 'D256'), ('l', 256, 'L256'),
                                (TINY, 32, 'custom 32'))),

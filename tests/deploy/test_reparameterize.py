@@ -98,19 +98,20 @@ def test_of_several_models_all_are_merged_or_none(broken, inplace):
     assert merged.ours.deploy and merged.theirs.deploy
 
 
-def test_a_pruned_model_is_refused_before_it_is_copied(model):
-    layer = model.backbone.stages[1][0].repmlp_block.fc3
+@pytest.mark.parametrize(
+    ('pruned', 'message'),
+    [('stages.1.0.repmlp_block.fc3', r'^backbone.* cannot .*prune\.remove'),
+     ('patch_embed.projection', 'cannot be copied.*inplace=True')])
+def test_pruned_models_are_not_copied(model, pruned, message):
+    layer = model.backbone.get_submodule(pruned)
     prune.l1_unstructured(layer, 'weight', 0.5)
-    with pytest.raises(ValueError, match=r'\.fc3 cannot .*prune\.remove'):
+    with pytest.raises(ValueError, match=message):
         reparameterize(model)
 
 
-def test_what_torch_cannot_copy_is_said(model):
-    # A pruned layer that merging does not concern.
+def test_layers_that_merging_does_not_concern_may_be_pruned(model):
     layer = model.backbone.patch_embed.projection
     prune.l1_unstructured(layer, 'weight', 0.5)
-    with pytest.raises(ValueError, match='cannot be copied.*inplace=True'):
-        reparameterize(model)
     expected = model(X).detach()
     reparameterize(model, inplace=True)
     assert_same(model(X).detach(), expected)

@@ -25,6 +25,11 @@ BAD = dict(
            dict.fromkeys(['.pt'], 1),
            dict.fromkeys(['.xml'], DIGEST),
            dict.fromkeys(['.pt', '/../../etc/passwd'], DIGEST)])
+BAD_ENTRIES = [(name, value) for name in BAD for value in BAD[name]]
+NO_CARDS = [
+    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
+    b'9' * 10**4, b'{"input_shape": [3, 1e999, NaN]}'
+]
 
 
 @pytest.fixture
@@ -55,12 +60,8 @@ def test_a_missing_card_is_named(tmp_path):
         read_card(tmp_path / 'm.pt')
 
 
-@pytest.mark.parametrize('content', [
-    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
-    b'9' * 10**4, b'{"input_shape": [3, 1e999, NaN]}', *({
-        name: value
-    } for name in BAD for value in BAD[name])
-])
+@pytest.mark.parametrize('content',
+                         [*NO_CARDS, *(dict([bad]) for bad in BAD_ENTRIES)])
 def test_other_contents_are_a_sentence(write, good, content):
     if isinstance(content, dict):
         content = good | content

@@ -1,6 +1,7 @@
 from contextlib import suppress
 from functools import partial
 from itertools import product
+from unittest.mock import DEFAULT, Mock
 
 import numpy as np
 import onnx
@@ -119,13 +120,8 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, card,
         path.with_suffix('.bin').write_text(f'weights of {path}')
     path = tmp_path / 'a.xml'
     put_in_place(old, path, card)
-    left = iter(range(moved))
-
-    def move(source, target):
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        move_into_place(source, target)
-
+    effects = [*[DEFAULT] * moved, KeyboardInterrupt]
+    move = Mock(wraps=move_into_place, side_effect=effects)
     monkeypatch.setattr(export, 'move_into_place', move)
     with suppress(KeyboardInterrupt):
         put_in_place(new, path, card, force=True)
@@ -169,10 +165,7 @@ def test_bfloat16_is_written_where_there_is_any(tmp_path):
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
-
-    def write(*_):
-        raise TypeError('first\nsecond')
-
+    write = Mock(side_effect=TypeError('first\nsecond'))
     monkeypatch.setitem(export.WRITERS, '.pt', write)
     with pytest.raises(JobFailedError, match=r'as .pt: .* \(first second\)'):
         export_model(small(), tmp_path / 'a.pt', SMALL)

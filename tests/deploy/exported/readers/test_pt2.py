@@ -42,23 +42,23 @@ def test_a_pickle_that_nothing_needs_is_not_read(exported, rezip, marker):
             }))
 
 
-def pickled(config):
-    next(iter(config['config'].values()))['use_pickle'] = True
+def first(config):
+    return next(iter(config['config'].values()))
 
 
-def opaque(config):
-    config['config']['custom_obj_0'] = dict(
-        path_name='custom_obj_0', use_pickle=False, tensor_meta=None)
+PICKLED = edited(lambda config: first(config).update(use_pickle=True))
+OPAQUE = edited(lambda config: config['config'].update(
+    x=dict(path_name='x', use_pickle=False, tensor_meta=None)))
 
 
 @pytest.mark.parametrize(('member', 'change', 'payload'),
-                         [(WEIGHTS, pickled, 'weights/weight_0'),
-                          (CONSTANTS, opaque, 'constants/custom_obj_0')])
+                         [(WEIGHTS, PICKLED, 'weights/weight_0'),
+                          (CONSTANTS, OPAQUE, 'constants/x')])
 def test_pickles_that_are_needed_are_refused(rezip, marker, member, change,
                                              payload):
     hostile = {f'data/{payload}': pickle.dumps(making(marker))}
     with pytest.raises(UserError, match='to unpickle it would run code'):
-        load_exported(rezip('m.pt2', {member: edited(change), **hostile}))
+        load_exported(rezip('m.pt2', {member: change, **hostile}))
 
 
 @pytest.mark.parametrize('target', [
@@ -68,12 +68,10 @@ def test_pickles_that_are_needed_are_refused(rezip, marker, member, change,
     '_operator.attrgetter', 'math.sqrt', 'eval', '#x:y', ''
 ])
 def test_only_arithmetic_is_called(rezip, target):
-
-    def change(model):
-        model['graph_module']['graph']['nodes'][0]['target'] = target
-
+    change = edited(lambda model: model['graph_module']['graph']['nodes'][0].
+                    update(target=target))
     with pytest.raises(UserError, match='not known to be arithmetic'):
-        load_exported(rezip('m.pt2', {MODEL: edited(change)}))
+        load_exported(rezip('m.pt2', {MODEL: change}))
 
 
 def test_expressions_are_not_evaluated(exported, rezip, marker):
@@ -94,19 +92,18 @@ def test_expressions_are_not_evaluated(exported, rezip, marker):
     exported.check(rezip('m.pt2', {MODEL: edited(change)}))
 
 
-def beyond(config):
-    meta = next(iter(config['config'].values()))['tensor_meta']
-    meta['sizes'][0]['as_int'] = 10**9
+BEYOND = edited(lambda config: first(config)['tensor_meta']['sizes'][0].update(
+    as_int=10**9))
+ENDLESS = edited(
+    lambda model: model['graph_module']['graph'].update(outputs=[]))
 
 
-def without_output(model):
-    model['graph_module']['graph']['outputs'] = []
-
-
-@pytest.mark.parametrize(('member', 'change'),
-                         [(WEIGHTS, edited(beyond)), (WEIGHTS, b'null'),
-                          (MODEL, b'[' * 10**5), (MODEL, b'{}'),
-                          (MODEL, b'\xff'), (MODEL, edited(without_output))])
+@pytest.mark.parametrize(('member', 'change'), [(WEIGHTS, BEYOND),
+                                                (WEIGHTS, b'null'),
+                                                (MODEL, b'[' * 10**5),
+                                                (MODEL, b'{}'),
+                                                (MODEL, b'\xff'),
+                                                (MODEL, ENDLESS)])
 def test_damage_is_a_sentence(rezip, member, change):
     with pytest.raises(JobFailedError, match='cannot be read as .pt2'):
         load_exported(rezip('m.pt2', {member: change}))
