@@ -32,11 +32,12 @@ def tiny(**options):
     return classifier(**TINY_CFG, **options)
 
 
-def groups(model, rate=RATE, adam=dict(lr=LR), **paramwise):
+def groups(model, rate=RATE, lr=LR, **paramwise):
     init_default_scope('mmcls')
+    adam = dict(type='AdamW', weight_decay=DECAY) | ({'lr': lr} if lr else {})
     cfg = dict(
         constructor='LearningRateDecayOptimWrapperConstructor',
-        optimizer=dict(type='AdamW', weight_decay=DECAY, **adam),
+        optimizer=adam,
         paramwise_cfg=dict(layer_decay_rate=rate, **paramwise))
     return build_optim_wrapper(model, cfg).optimizer.param_groups
 
@@ -120,4 +121,4 @@ def test_backbones_without_depths_and_optimizers_without_lr():
     with pytest.raises(ConfigError, match='and ResNet does not'):
         groups(classifier('ResNet', depth=18))
     with pytest.raises(ConfigError, match='optimizer.lr'):
-        groups(tiny(), adam={})
+        groups(tiny(), lr=None)
