@@ -110,15 +110,10 @@ def _no_depths(model: nn.Module) -> ConfigError:
 
 def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join groups whose options are equal, in the order of the first."""
-    merged: list[dict[str, Any]] = []
-    for group in groups:
-        options = {k: v for k, v in group.items() if k != 'params'}
-        same = next((m for m in merged if options == {
-            k: v
-            for k, v in m.items() if k != 'params'
-        }), None)
-        if same is None:
-            merged.append({**group, 'params': [*group['params']]})
-        else:
-            same['params'] += group['params']
-    return merged
+    options = [{**group, 'params': None} for group in groups]
+    merged: dict[int, dict[str, Any]] = {}
+    for group, its_own in zip(groups, options):
+        first = options.index(its_own)
+        merged.setdefault(first, {**group, 'params': []})
+        merged[first]['params'] += group['params']
+    return [*merged.values()]

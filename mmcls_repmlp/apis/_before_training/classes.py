@@ -33,12 +33,11 @@ def check_classes(runner: Runner) -> None:
     names, val_names = names_of(train), names_of(val)
     pairs = val is not None and verifies_pairs(runner.val_loop)
     if names and val_names and names != val_names and not pairs:
-        odd = sorted({*names} ^ {*val_names}) or ['their order']
         raise ConfigError(
             f'the train data set has {len(names)} classes, the val data set '
             f'{len(val_names)}, and they are not the same '
-            f'({", ".join(odd[:3])}): both need a subfolder for every class, '
-            'even an empty one')
+            f'({_odd(names, val_names)}): both need a subfolder for every '
+            'class, even an empty one')
     count = outputs_of(runner.model)
     for dataset in (train, *(() if pairs else (val, ))):
         for part in () if dataset is None else parts(dataset):
@@ -63,18 +62,19 @@ def check_start_classes(runner: Runner, learnt: Sequence[str],
     names, learnt = names_of(_dataset(runner, 'train')), tuple(learnt)
     if not learnt or not names or learnt == names:
         return
-    odd = sorted({*learnt} ^ {*names}) or ['their order']
     message = (f'the checkpoint was trained on {len(learnt)} classes and the '
                f'train data set has {len(names)}, which are not the same '
-               f'({some(odd)})')
+               f'({_odd(names, learnt)})')
     if resumes:
         raise ConfigError(f'{message}: resume with the data that it was '
                           'trained on, or start from its weights with '
                           'load_from')
-    print_log(
-        f'{message}: the head starts from weights for others',
-        logger='current',
-        level=logging.WARNING)
+    message += ': the head starts from weights for others'
+    print_log(message, logger='current', level=logging.WARNING)
+
+
+def _odd(names: Sequence[str], others: Sequence[str]) -> str:
+    return some(sorted({*names} ^ {*others}) or ['their order'])
 
 
 def _check_head(count: int | None, names: Sequence[str]) -> None:

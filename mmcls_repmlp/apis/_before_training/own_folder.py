@@ -16,13 +16,9 @@ from .head_width import fit_head
 
 _TRAIN, _VAL, _TEST = 'train', 'val', 'test'
 _SPELLED = {
-    'train': _TRAIN,
-    'training': _TRAIN,
-    'val': _VAL,
-    'valid': _VAL,
-    'validation': _VAL,
-    'test': _TEST,
-    'testing': _TEST
+    **dict.fromkeys((_TRAIN, 'training'), _TRAIN),
+    **dict.fromkeys((_VAL, 'valid', 'validation'), _VAL),
+    **dict.fromkeys((_TEST, 'testing'), _TEST)
 }
 _SHARE = 0.2
 # Settings of data sets, of which the pipeline alone is kept.
@@ -131,14 +127,12 @@ def _point(cfg: Config, phase: str, folder: Path, prefix: str,
             f'the {phase} data of the config are no image files: take a '
             'config whose pipeline begins with LoadImageFromFile, such as '
             'configs/repmlp/repmlp-tiny_ft_custom.py')
-    dataset: dict[str, Any] = dict(
+    loader.dataset = dict(
         type='CustomDataset',
         data_root=str(folder),
         data_prefix=prefix,
-        pipeline=pipeline)
-    if part is not None:
-        dataset.update(part=part, val_share=_SHARE)
-    loader.dataset = dataset
+        pipeline=pipeline,
+        **{} if part is None else dict(part=part, val_share=_SHARE))
 
 
 def _count_classes(cfg: Config, count: int) -> None:

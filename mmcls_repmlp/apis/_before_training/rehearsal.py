@@ -7,7 +7,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -157,14 +157,12 @@ def _train(runner: Runner) -> None:
 
 def _smallest(loader: DataLoader) -> int:
     """Take one image where the last batch of an epoch has only one."""
-    batches = loader.batch_sampler
-    size = min(2, getattr(batches, 'batch_size', 2))
-    rest = len(getattr(batches, 'sampler',
-                       ())) % getattr(batches, 'batch_size', 1)
-    if rest and not getattr(batches, 'drop_last', False):
-        size = min(size, rest)
-    dataset: Any = loader.dataset
-    return min(size, len(dataset))
+    batches, dataset = loader.batch_sampler, cast(Any, loader.dataset)
+    full = getattr(batches, 'batch_size', None)
+    rest = len(getattr(batches, 'sampler', ())) % (full or 1)
+    if not rest or getattr(batches, 'drop_last', False):
+        rest = full or 2
+    return min(2, rest, len(dataset))
 
 
 def _batch(loader: DataLoader, indices: Any) -> Any:
@@ -184,16 +182,10 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
     # A retriever's hook prepares what it predicts with from all images.
     if not isinstance(loop, ValLoop) or isinstance(model, BaseRetriever):
         return None
-    loader = loop.dataloader
+    last = len(loop.dataloader.dataset) - 1
     with _explained('the val data of the config cannot be prepared'):
         # Folders are sorted by class: two of one class, one of another.
-        batch = _batch(
-            loader,
-            sorted(
-                {0,
-                 min(1,
-                     len(loader.dataset) - 1),
-                 len(loader.dataset) - 1}))
+        batch = _batch(loop.dataloader, sorted({0, min(1, last), last}))
     with _explained('a validation step of the config fails', model):
         model.eval()
         with torch.no_grad(), autocast(enabled=loop.fp16):

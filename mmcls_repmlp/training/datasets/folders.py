@@ -142,11 +142,9 @@ class FoldersOfImages:
                 'name the subfolders in classes, in the order of the labels')
         if classes != list(names):
             missing = [name for name in classes if name not in names]
-            print_log(
-                f'{len(names)} subfolders of {self.img_prefix!r} get '
-                f'the labels that the {len(classes)} classes given have '
-                f'(no subfolder: {some(missing) or "none"})', 'current',
-                logging.WARNING)
+            _warn(f'{len(names)} subfolders of {self.img_prefix!r} get the '
+                  f'labels that the {len(classes)} classes given have '
+                  f'(no subfolder: {some(missing) or "none"})')
         return {name: classes.index(name) for name in names}
 
     def _report(self, labels: dict[str, int], images: list[tuple[str, int]],
@@ -156,16 +154,14 @@ class FoldersOfImages:
             raise RuntimeError(f'there is no image in its {len(labels)} '
                                f'subfolders: images end in {suffixes}')
         if left_out:
-            print_log(
-                f'{len(left_out)} files in {self.img_prefix!r} are left '
-                f'out ({some(left_out)}): images are in subfolders and '
-                f'end in {suffixes}', 'current', logging.WARNING)
+            _warn(f'{len(left_out)} files in {self.img_prefix!r} are left out '
+                  f'({some(left_out)}): images are in subfolders and end in '
+                  f'{suffixes}')
         full = {label for _, label in images}
         empty = [name for name, label in labels.items() if label not in full]
         if empty:
-            print_log(
-                f'{len(empty)} subfolders of {self.img_prefix!r} hold '
-                f'no image ({some(empty)})', 'current', logging.WARNING)
+            _warn(f'{len(empty)} subfolders of {self.img_prefix!r} hold no '
+                  f'image ({some(empty)})')
 
     def _compat_classes(self, metainfo: dict | None,
                         classes: str | Sequence[str] | None) -> dict:
@@ -174,6 +170,10 @@ class FoldersOfImages:
         # Of the host's data set that this is mixed into.
         return super()._compat_classes(  # type: ignore[misc]
             metainfo, classes)
+
+
+def _warn(message: str) -> None:
+    print_log(message, 'current', logging.WARNING)
 
 
 def _shown(paths: Iterable[str]) -> list[str]:

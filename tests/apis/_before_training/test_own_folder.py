@@ -1,3 +1,5 @@
+import copy
+import functools
 import shutil
 
 import numpy as np
@@ -15,6 +17,7 @@ from mmcls_repmlp.training.datasets import CustomDataset
 from tests.helpers import CONFIGS, TINY_CFG
 
 CUSTOM = sorted(CONFIGS.glob('repmlp-*_ft_custom.py'))
+read = functools.cache(read_config)
 SHAPES = ((40, 64, 3), (64, 40), (50, 50, 4))
 
 
@@ -32,7 +35,8 @@ def photos(tmp_path):
 
 
 def use(folder, options=None, work_dir='work_dirs/a', path=CUSTOM[-1]):
-    cfg = read_config(path, dict(work_dir=str(work_dir)))
+    cfg = copy.deepcopy(read(path))
+    cfg.work_dir = str(work_dir)
     use_folder(cfg, folder, options)
     return cfg
 

@@ -145,13 +145,12 @@ def test_training_runs_no_code_from_what_it_starts_from(
 def test_training_refuses_what_is_missing_or_of_another_size(
         project, tmp_path):
     place = 'model.backbone.init_cfg'
-    options = {place: pretrained('no.pth')}
-    with pytest.raises(UserError, match="'no.pth' does not exist"):
-        train(project.config, f'{tmp_path}/work', cfg_options=options)
-    assert not (tmp_path / 'work').exists()
-    for start in ({
-            place: pretrained(project.trained)
-    }, dict(load_from=str(project.trained))):
-        options = {'model.backbone.img_size': 64, **start}
-        with pytest.raises(UserError, match='resize_partitions.py'):
+    for options, words in (({
+            place: pretrained('no.pth')
+    }, "'no.pth' does not exist"), ({
+            place: pretrained(project.trained),
+            'model.backbone.img_size': 64
+    }, 'resize_partitions.py')):
+        assert not (tmp_path / 'work').exists()
+        with pytest.raises(UserError, match=words):
             train(project.config, f'{tmp_path}/work', cfg_options=options)

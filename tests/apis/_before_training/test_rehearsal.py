@@ -1,3 +1,4 @@
+import copy
 import random
 
 import numpy as np
@@ -8,20 +9,30 @@ from mmcls_repmlp.apis._before_training.rehearsal import rehearse
 from mmcls_repmlp.apis._shared.config import (build_loop, build_runner,
                                               read_config)
 from mmcls_repmlp.errors import ConfigError, UserError
+from tests.helpers import assert_same
+
+OPTIMIZER = 'optim_wrapper.optimizer'
+SAVE_BEST = 'default_hooks.checkpoint.save_best'
+STOPPING = [dict(type='EarlyStoppingHook', monitor='accuracy/top5')]
+PLATEAU = [dict(type='ReduceOnPlateauLR', monitor='loss')]
+
+
+def new(kind, **options):
+    """Settings that take the place of the config's."""
+    return dict(type=kind, _delete_=True, **options)
+
+
+def sgd(**paramwise):
+    """A wrapper of an optimizer without weight decay."""
+    optimizer = dict(type='SGD', lr=0.1)
+    return new('OptimWrapper', optimizer=optimizer, paramwise_cfg=paramwise)
 
 
 @pytest.fixture
 def runner(project, work_dir):
 
     def make(**options):
-        cfg = read_config(
-            project.config, {
-                'work_dir': work_dir,
-                **{
-                    key.replace('__', '.'): value
-                    for key, value in options.items()
-                }
-            })
+        cfg = read_config(project.config, dict(options, work_dir=work_dir))
         made = build_runner(cfg)
         build_loop(made, 'train')
         if cfg.get('val_dataloader') is not None:
@@ -32,130 +43,92 @@ def runner(project, work_dir):
 
 
 def state(runner):
-    return ({
-        key: value.clone()
-        for key, value in runner.model.state_dict().items()
-    }, random.getstate(), np.random.get_state()[1].tolist(),
-            torch.get_rng_state().tolist(), runner.optim_wrapper,
-            runner.param_schedulers, runner.model.training)
+    return [
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        torch.get_rng_state().tolist(), runner.optim_wrapper,
+        runner.param_schedulers, runner.model, runner.model.training,
+        runner.logger.disabled
+    ]
 
 
-def test_nothing_changes(runner, work_dir, project):
-    made = runner(
-        param_scheduler=[dict(type='CosineAnnealingLR')],
-        auto_scale_lr__enable=True)
-    before, model = state(made), made.model
-    files = sorted(project.folder.rglob('*'))
+def test_nothing_changes(runner, project):
+    schedule = [dict(type='CosineAnnealingLR')]
+    made = runner(param_scheduler=schedule, auto_scale_lr=dict(enable=True))
+    before, files = state(made), sorted(project.folder.rglob('*'))
+    weights = copy.deepcopy(made.model.state_dict())
     rehearse(made)
-    after = state(made)
-    assert made.model is model
-    for key, value in before[0].items():
-        assert value.equal(after[0][key])
-    assert before[1:] == after[1:]
-    assert all(weight.grad is None for weight in model.parameters())
+    assert state(made) == before
+    assert_same([*made.model.state_dict().values()], [*weights.values()], 0)
+    assert all(weight.grad is None for weight in made.model.parameters())
     assert not made.val_loop.evaluator.metrics[0].results
-    assert not made.logger.disabled
-    assert files == sorted(project.folder.rglob('*'))
+    assert sorted(project.folder.rglob('*')) == files
 
 
-HEAD = 'model__head__'
-OPTIMIZER = 'optim_wrapper__optimizer'
-
-
-@pytest.mark.parametrize(('options', 'words'), [
-    ({
-        OPTIMIZER: dict(type='AdamV', _delete_=True)
-    }, "optimizer type 'AdamV' of the config is unknown: did you mean Adam"),
-    ({
-        OPTIMIZER: dict(type='Zzz', _delete_=True)
-    }, "optimizer type 'Zzz' of the config is unknown$"),
-    ({
-        OPTIMIZER: dict(nesterov=True)
-    }, "optimizer of the config cannot be built: .*argument 'nesterov'"),
-    (dict(
-        optim_wrapper=dict(
-            _delete_=True,
-            type='OptimWrapper',
-            optimizer=dict(type='SGD', lr=0.1),
-            paramwise_cfg=dict(norm_decay_mult=0.))),
+@pytest.mark.parametrize(('key', 'value', 'words'), [
+    (OPTIMIZER, new('AdamV'),
+     "optimizer type 'AdamV' of the config is unknown: did you mean Adam"),
+    (OPTIMIZER, new('Zzz'), "optimizer type 'Zzz' of the config is unknown$"),
+    (OPTIMIZER, dict(nesterov=True),
+     "optimizer of the config cannot be built: .*argument 'nesterov'"),
+    ('optim_wrapper', sgd(norm_decay_mult=0.),
      'has norm_decay_mult, but the optimizer no weight decay to multiply'),
-    (dict(
-        optim_wrapper=dict(
-            _delete_=True,
-            type='OptimWrapper',
-            optimizer=dict(type='SGD', lr=0.1),
-            paramwise_cfg=dict(custom_keys=dict(a=dict(decay_mult=0.))))),
+    ('optim_wrapper', sgd(custom_keys=dict(a=dict(decay_mult=0.))),
      'has decay_mult, but the optimizer no weight decay to multiply'),
-    (dict(optim_wrapper__type='Foo'), 'Foo is not in the mmcls::optimizer_wr'),
-    (dict(optim_wrapper__constructor='Foo'), 'cannot be built.*Foo'),
-    (dict(param_scheduler=[dict(type='CosineAnnealingLR', begin=2)]),
+    ('optim_wrapper.type', 'Foo', 'Foo is not in the mmcls::optimizer_wr'),
+    ('optim_wrapper.constructor', 'Foo', 'cannot be built.*Foo'),
+    ('param_scheduler', [dict(type='CosineAnnealingLR', begin=2)],
      'param_scheduler of the config cannot be built, or is longer than'),
-    (dict(param_scheduler=[dict(type='Foo')]), 'param_scheduler.*Foo'),
-    ({
-        HEAD + 'in_channels': 64
-    }, 'a training step of the config fails in '
-     r'model.head.fc: .*shapes cannot be multiplied \(2x128 and 64x10\)'),
-    ({
-        HEAD + 'loss': dict(
-            type='CrossEntropyLoss', use_soft=True, _delete_=True)
-    }, 'a training step of the config fails in model.head.loss_module'),
-    (dict(val_evaluator__topk=(1, 11)), 'val_evaluator of the config fails: '
+    ('param_scheduler', [dict(type='Foo')], 'param_scheduler.*Foo'),
+    ('model.head.in_channels', 64,
+     'a training step of the config fails in model.head.fc: .*shapes cannot '
+     r'be multiplied \(2x128 and 64x10\)'),
+    ('model.head.loss', new('CrossEntropyLoss', use_soft=True),
+     'a training step of the config fails in model.head.loss_module'),
+    ('val_evaluator.topk', (1, 11), 'val_evaluator of the config fails: '
      'ValueError: Top-11 accuracy is unavailable'),
-    (dict(
-        val_evaluator=dict(
-            _delete_=True, type='SingleLabelMetric', average='weighted')),
+    ('val_evaluator', new('SingleLabelMetric', average='weighted'),
      "val_evaluator .*Invalid `average` argument.*'macro'"),
-    (dict(val_evaluator=dict(_delete_=True, type='PairVerification')),
+    ('val_evaluator', new('PairVerification'),
      'PairVerification needs embeddings'),
-    (dict(default_hooks__checkpoint__save_best='acc'),
-     "save_best of the config names 'acc', which no metric gives: choose from "
-     'accuracy/top1'),
-    (dict(default_hooks__checkpoint__save_best=['accuracy/top1', 'loss']),
-     "names 'loss'"),
-    (dict(
-        custom_hooks=[dict(type='EarlyStoppingHook', monitor='accuracy/top5')]
-    ), "monitor of EarlyStoppingHook of the config names 'accuracy/top5'"),
-    (dict(param_scheduler=[dict(type='ReduceOnPlateauLR', monitor='loss')]),
+    (SAVE_BEST, 'acc', "save_best of the config names 'acc', which no metric "
+     'gives: choose from accuracy/top1'),
+    (SAVE_BEST, ['accuracy/top1', 'loss'], "names 'loss'"),
+    ('custom_hooks', STOPPING,
+     "monitor of EarlyStoppingHook of the config names 'accuracy/top5'"),
+    ('param_scheduler', PLATEAU,
      "monitor of param_scheduler of the config names 'loss'"),
 ])
-def test_what_would_fail_later(runner, options, words):
+def test_what_would_fail_later(runner, key, value, words):
     with pytest.raises(UserError, match=words):
-        rehearse(runner(**options))
+        rehearse(runner(**{key: value}))
 
 
-@pytest.mark.parametrize('options', [
-    dict(default_hooks__checkpoint__save_best='auto'),
-    dict(val_evaluator=dict(_delete_=True, type='SingleLabelMetric')),
-    dict(val_evaluator=[
-        dict(type='Accuracy', topk=(1, 5)),
-        dict(type='ConfusionMatrix')
-    ]),
-    dict(optim_wrapper__accumulative_counts=4),
-    dict(param_scheduler=None),
-    dict(val_evaluator=None, val_cfg=None, val_dataloader=None)
-])
-def test_what_does_not(runner, options):
-    rehearse(runner(**options))
-
-
-NO_VALIDATION = dict(val_evaluator=None, val_cfg=None, val_dataloader=None)
+def test_what_does_not(runner):
+    rehearse(runner(**{SAVE_BEST: 'auto', 'param_scheduler': None}))
+    confusion = [dict(type='Accuracy'), dict(type='ConfusionMatrix')]
+    rehearse(
+        runner(**{
+            'val_evaluator': confusion,
+            'optim_wrapper.accumulative_counts': 4
+        }))
 
 
 @pytest.mark.parametrize(
     ('options', 'words'),
-    [(dict(default_hooks__checkpoint__save_best=['accuracy/top1', 'loss']),
-      'so that save_best of the config will do nothing'),
-     (dict(
-         default_hooks__checkpoint__save_best='auto',
-         custom_hooks=[
-             dict(type='EarlyStoppingHook', monitor='accuracy/top1')
-         ]), 'save_best and monitor of EarlyStoppingHook of the config'),
-     (dict(param_scheduler=[dict(type='ReduceOnPlateauLR', monitor='loss')]),
-      'monitor of param_scheduler'), ({}, None)])
+    [({
+        SAVE_BEST: ['accuracy/top1', 'loss']
+    }, 'so that save_best of the config will do nothing'),
+     ({
+         SAVE_BEST: 'auto',
+         'custom_hooks': STOPPING
+     }, 'save_best and monitor of EarlyStoppingHook of the config'),
+     (dict(param_scheduler=PLATEAU), 'monitor of param_scheduler'),
+     ({}, None)])
 def test_what_waits_for_a_validation_in_vain(runner, options, words,
                                              monkeypatch):
-    made = runner(**options, **NO_VALIDATION)
-    said = []
+    idle = dict.fromkeys(['val_evaluator', 'val_cfg', 'val_dataloader'])
+    made, said = runner(**options, **idle), []
     monkeypatch.setattr(made.logger, 'warning',
                         lambda text, *args: said.append(text % args))
     rehearse(made)
@@ -170,20 +143,18 @@ def test_a_last_batch_of_one_image_is_the_one_that_is_tried(runner):
         def forward(self, x):
             return super().forward(x.mean((2, 3), keepdim=True)) + 0 * x
 
-    def try_with(size, **options):
-        made = runner(train_dataloader__batch_size=size, **options)
+    def try_with(size, drop_last=False):
+        loader = dict(batch_size=size, drop_last=drop_last)
+        made = runner(train_dataloader=loader)
         made.model.backbone.final_norm = Norm(128)
         rehearse(made)
 
     try_with(8)  # of 40 images
-    with pytest.raises(
-            ConfigError,
-            match='in model.backbone.final_norm: .*'
-            'Expected more than 1 value per channel'):
-        try_with(13)
-    try_with(13, train_dataloader__drop_last=True)
-    with pytest.raises(ConfigError, match='Expected more than 1 value'):
-        try_with(1)
+    try_with(13, drop_last=True)
+    words = 'in model.backbone.final_norm: .*Expected more than 1 value per'
+    for size in (13, 1):
+        with pytest.raises(ConfigError, match=words):
+            try_with(size)
 
 
 def test_errors_of_the_machine_are_not_the_configs(runner):

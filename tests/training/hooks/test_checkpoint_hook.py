@@ -24,30 +24,23 @@ class Line(BaseModel):
         self.register_buffer('mask', torch.tensor([-torch.inf]))
 
     def forward(self, x, mode='tensor'):
-        x = x.float()
         if mode == 'loss':
             return dict(loss=((x @ self.weight - 1)**2).mean())
         return [dict(value=self.weight.detach())]
 
 
-class Scores(Hook):
-    """Give every validation the next score."""
-    priority = 'HIGHEST'
+class Scores(BaseMetric):
+    """Give every validation the next scores."""
 
     def __init__(self, scores):
-        self.scores = iter(scores or ())
-
-    def after_val_epoch(self, runner, metrics):
-        metrics['acc'] = next(self.scores)
-
-
-class Nothing(BaseMetric):
+        super().__init__()
+        self.scores = iter(scores)
 
     def process(self, data_batch, data_samples):
         self.results.append(1)
 
     def compute_metrics(self, results):
-        return dict(other=1)
+        return next(self.scores)
 
 
 def train(work_dir, epochs=3, scores=None, hooks=(), resume=None, **options):
@@ -55,7 +48,7 @@ def train(work_dir, epochs=3, scores=None, hooks=(), resume=None, **options):
     samples = [dict(x=torch.ones(3))] * 4
     data = torch.utils.data.DataLoader(samples, batch_size=2)
     val = dict() if scores is None else dict(
-        val_dataloader=data, val_cfg=dict(), val_evaluator=[Nothing()])
+        val_dataloader=data, val_cfg=dict(), val_evaluator=[Scores(scores)])
     runner = Runner(
         Line(),
         str(work_dir),
@@ -64,7 +57,7 @@ def train(work_dir, epochs=3, scores=None, hooks=(), resume=None, **options):
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(
             checkpoint=dict(type='CheckpointHook', interval=1, **options)),
-        custom_hooks=[*hooks, Scores(scores)],
+        custom_hooks=hooks,
         default_scope='mmcls',
         experiment_name=f'{work_dir}'.replace('/', '_'),
         **val)
@@ -114,7 +107,8 @@ def test_the_old_one_goes_when_the_new_one_is_whole(tmp_path, touched):
 
 
 def test_the_best_goes_when_the_better_is_whole(tmp_path, touched):
-    train(tmp_path / 'work', 4, scores=[1, 3, 2, 4], save_best='acc')
+    scores = [dict(acc=score) for score in (1, 3, 2, 4)]
+    train(tmp_path / 'work', 4, scores, save_best='acc')
     best = [event for event in touched if event[1].startswith('best_')]
     assert [f'{what} {name}' for what, name, _ in best] == [
         'replace best_acc_epoch_1.pth', 'replace best_acc_epoch_2.pth',
@@ -128,15 +122,8 @@ def test_the_best_goes_when_the_better_is_whole(tmp_path, touched):
 
 
 def test_several_best(tmp_path):
-
-    class More(Scores):
-
-        def after_val_epoch(self, runner, metrics):
-            metrics['top'], metrics['acc'] = next(self.scores)
-
-    hooks = [More([(1, 9), (2, 8), (1, 7)])]
-    best = ['acc', 'top']
-    train(tmp_path / 'work', hooks=hooks, scores=[9, 8, 7], save_best=best)
+    scores = [dict(top=1, acc=9), dict(top=2, acc=8), dict(top=1, acc=7)]
+    train(tmp_path / 'work', 3, scores, save_best=['acc', 'top'])
     assert names(tmp_path / 'work')[:2] == [
         'best_acc_epoch_1.pth', 'best_top_epoch_2.pth'
     ]
@@ -145,8 +132,8 @@ def test_several_best(tmp_path):
 def test_a_copied_folder_keeps_its_hands_off_the_first(tmp_path):
     first, second = tmp_path / 'first', tmp_path / 'second'
     options = dict(save_best='acc', max_keep_ckpts=1)
-    train(first, 1, scores=[1], **options)
-    train(second, 2, scores=[2], resume=first / 'epoch_1.pth', **options)
+    train(first, 1, [dict(acc=1)], **options)
+    train(second, 2, [dict(acc=2)], resume=first / 'epoch_1.pth', **options)
     assert names(first) == ['best_acc_epoch_1.pth', 'epoch_1.pth']
     assert names(second) == ['best_acc_epoch_2.pth', 'epoch_2.pth']
 
@@ -159,10 +146,8 @@ def test_weights_that_are_lost_are_not_saved(tmp_path):
             if runner.epoch == 1:
                 runner.model.weight.data[1] = torch.inf
 
-    with pytest.raises(
-            JobFailedError,
-            match='1 of the weights are not finite '
-            'any more, weight first'):
+    words = '1 of the weights are not finite any more, weight first'
+    with pytest.raises(JobFailedError, match=words):
         train(tmp_path / 'work', hooks=[Lose()], max_keep_ckpts=1)
     assert names(tmp_path / 'work') == ['epoch_1.pth']
     saved = torch.load(tmp_path / 'work' / 'epoch_1.pth')['state_dict']

@@ -15,10 +15,8 @@ SHIFTS = [0.045 * m for m in range(15)]
 # never limited to it, and where the value is a whole number, cut off.
 MAGNITUDES = {
     'Rotate': [3 * m for m in range(15)],
-    'Posterize': [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 5],
-    'Solarize': [
-        0, 25, 51, 76, 102, 128, 153, 179, 204, 230, 256, 281, 307, 332, 358
-    ],
+    'Posterize': [4 * m // 10 for m in range(15)],
+    'Solarize': [256 * m // 10 for m in range(15)],
     'SolarizeAdd': [11 * m for m in range(15)],
     'Cutout': [4 * m for m in range(15)],
     'Color': FACTORS,
@@ -49,11 +47,6 @@ def result(pixels, name, magnitude, **more):
     return np.asarray(out).astype(int)
 
 
-def test_the_table_holds_the_sixteen_operations():
-    assert {*OPERATIONS} == {*MAGNITUDES, *PLAIN}
-    assert len(OPERATIONS) == 16
-
-
 @pytest.mark.parametrize('name', MAGNITUDES)
 def test_values_of_magnitudes(name):
     forth, back = ([
@@ -67,6 +60,7 @@ def test_values_of_magnitudes(name):
 
 @pytest.mark.parametrize('name', PLAIN)
 def test_operations_without_magnitude_have_none(name, pixels):
+    assert {*OPERATIONS} == {*MAGNITUDES, *PLAIN}
     assert OPERATIONS[name][1] is None
     assert (result(pixels, name, 0) == result(pixels, name, 14)).all()
 
