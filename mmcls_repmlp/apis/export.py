@@ -70,8 +70,7 @@ def export_checkpoint(config: str | Path | None,
         shape: Height and width of the images. Defaults to the backbone's
             ``img_size``.
         force: Whether existing files are replaced. Defaults to False.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
+        key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         report: Called with a line for every step. Defaults to print.
         opset: Version of ONNX's operators, 18 or newer, for .onnx. Defaults

@@ -48,12 +48,10 @@ def classify_images(images: Sequence[str | Path],
         out: Table to write, .csv or .json; of a single image, also a picture
             to draw, .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
+        key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
-        batch_size: How many images the model is given at a time. Defaults to
-            16.
+        batch_size: Images that the model is given at a time. Defaults to 16.
         top_k: How many classes are reported. Defaults to 5.
         report: Called with a line for every image, or of the table. Defaults
             to print.
@@ -106,8 +104,7 @@ def classify_image(image: str | Path,
         checkpoint: Path or URL of a checkpoint, in the form of the config.
         out: Picture to draw, .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
+        key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         report: Called with the names of the columns, and a line for each

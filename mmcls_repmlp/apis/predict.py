@@ -39,8 +39,7 @@ def predict(exported: str | Path,
             to print.
         out: Table to write, .csv or .json. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
-        batch_size: How many images the file is given at a time. Defaults to
-            16.
+        batch_size: Images that the file is given at a time. Defaults to 16.
         top_k: How many classes are reported. Defaults to 5.
 
     Raises:

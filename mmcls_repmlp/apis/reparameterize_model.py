@@ -84,16 +84,25 @@ def reparameterize_checkpoint(
     report('[3/5] merging')
     with user_errors('the model cannot be merged'):
         merged = reparameterize(model)
-    shape = _input_shape(cfg, model)
+    height, width = getattr(model.backbone, 'img_size', (224, 224))
+    shape = cfg.model.backbone.get('in_channels', 3), height, width
     report(f'[4/5] verifying on a random batch of {_BATCH} images of '
-           f'{shape[1]}x{shape[2]}')
+           f'{height}x{width}')
     with Progress('verifying'):
         difference = _verify(model, merged, shape)
     conversion = Conversion(difference, complexity(model, shape),
                             complexity(merged, shape))
-    report(_describe(conversion))
+    report('      outputs agree: largest relative difference '
+           f'{difference:.2e}')
+    for name, of in zip(('training form', 'deploy form'), conversion[1:]):
+        report(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
     report(f'[5/5] writing {dst}')
-    write_checkpoint(_envelope(merged, cfg, checkpoint), dst, force)
+    meta = dict(
+        cfg=_deploy_config(cfg).pretty_text,
+        mmcls_repmlp_version=__version__,
+        **classes_meta(checkpoint))
+    write_checkpoint(
+        dict(meta=meta, state_dict=merged.state_dict()), dst, force)
     if deploy_cfg is not None:
         report(f'      writing {deploy_cfg}')
         with atomic_write(deploy_cfg, force) as temporary:
@@ -139,11 +148,6 @@ def _load(model: BaseModel, cfg: Config, state_dict: dict[str, Tensor],
             'to do, test it with the deploy config') from None
 
 
-def _input_shape(cfg: Config, model: BaseModel) -> tuple[int, int, int]:
-    height, width = getattr(model.backbone, 'img_size', (224, 224))
-    return cfg.model.backbone.get('in_channels', 3), height, width
-
-
 def _verify(model: BaseModel, merged: BaseModel, shape: tuple[int, int,
                                                               int]) -> float:
     generator = torch.Generator().manual_seed(_SEED)
@@ -164,24 +168,3 @@ def _deploy_config(cfg: Config) -> Config:
     deployed = copy.deepcopy(cfg)
     deployed.model.backbone.deploy = True
     return deployed
-
-
-def _envelope(merged: BaseModel, cfg: Config,
-              checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    kept = dict(
-        cfg=_deploy_config(cfg).pretty_text,
-        mmcls_repmlp_version=__version__,
-        **classes_meta(checkpoint))
-    return dict(meta=kept, state_dict=merged.state_dict())
-
-
-def _describe(conversion: Conversion) -> str:
-    rows = [
-        f'      {name:13} {c.params:13,} params {c.macs:16,} MACs'
-        for name, c in (('training form', conversion.before),
-                        ('deploy form', conversion.after))
-    ]
-    return '\n'.join([
-        '      outputs agree: largest relative difference '
-        f'{conversion.difference:.2e}', *rows
-    ])

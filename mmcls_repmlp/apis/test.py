@@ -13,7 +13,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.apis._command_line.choices import METRICS
@@ -75,8 +74,7 @@ def test(config: str | Path | None,
             ``tta_pipeline`` and ``tta_model`` say. Defaults to False.
         work_dir: Folder of logs. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
+        key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         force: Whether ``out``, and pictures in ``show_dir``, may be
@@ -118,7 +116,8 @@ def test(config: str | Path | None,
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg, verbose)
-    load_strictly(_tested(runner.model, tta), weights, checkpoint)
+    model = unwrapped(runner.model)
+    load_strictly(model.module if tta else model, weights, checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, class_names(content))
     check_metrics(runner.test_evaluator, outputs_of(runner.model))
@@ -199,8 +198,3 @@ def _enable_tta(cfg: Config) -> None:
         ]
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-
-
-def _tested(model: BaseModel, tta: bool) -> BaseModel:
-    model = unwrapped(model)
-    return model.module if tta else model

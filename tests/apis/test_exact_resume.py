@@ -9,8 +9,8 @@ import torch
 
 from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
-from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
-from tests.programs import free_port, run
+from tests.helpers import MINI, TINY, quick_loaders, write_config
+from tests.programs import TOOLS, free_port, run
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def config(tmp_path, digits):
 
     def write(workers=0, persistent=False, seed=3):
         loaders = quick_loaders(digits, batch_size=20)
-        train_loader = dict(
+        loaders['train_dataloader'] = dict(
             loaders['train_dataloader'],
             batch_size=16,
             num_workers=workers,
@@ -27,9 +27,7 @@ def config(tmp_path, digits):
         return write_config(
             tmp_path / 'config.py',
             MINI,
-            **{
-                **loaders, 'train_dataloader': train_loader
-            },
+            **loaders,
             model=dict(
                 backbone=dict(arch=TINY, drop_path_rate=0.5),
                 head=dict(
@@ -59,22 +57,22 @@ def config(tmp_path, digits):
     return write
 
 
-CHECKPOINT = 'default_hooks.checkpoint'
-MIDDLE = {f'{CHECKPOINT}.by_epoch': False}
+BY_EPOCH = 'default_hooks.checkpoint.by_epoch'
+MIDDLE = {BY_EPOCH: False}
 ITERATIONS = {
     **MIDDLE, 'train_cfg': dict(
         _delete_=True, by_epoch=False, max_iters=4, val_interval=2),
     'train_dataloader.sampler.type': 'InfiniteSampler'
 }
+EPOCH = ('epoch_1.pth', ), 'epoch_2.pth'
+SLOW = pytest.mark.slow
 
 
 def same(first, second):
     """Compare tensors, numbers and what holds them, bit by bit."""
     if isinstance(first, dict):
-        assert [*first] == [*second]
-        for key in first:
-            same(first[key], second[key])
-    elif isinstance(first, (list, tuple)):
+        first, second = [*first.items()], [*second.items()]
+    if isinstance(first, (list, tuple)):
         assert len(first) == len(second)
         for pair in zip(first, second):
             same(*pair)
@@ -95,18 +93,11 @@ def assert_same_training(first, second):
 
 @pytest.mark.parametrize(
     ('options', 'more', 'middles', 'last'),
-    [(dict(), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
-     (dict(seed=None), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
-     (dict(workers=2), {}, ('epoch_1.pth', ), 'epoch_2.pth'),
+    [(dict(), {}, *EPOCH), (dict(seed=None), {}, *EPOCH),
+     (dict(workers=2), {}, *EPOCH),
+     pytest.param(dict(workers=2, persistent=True), {}, *EPOCH, marks=SLOW),
      pytest.param(
-         dict(workers=2, persistent=True), {}, ('epoch_1.pth', ),
-         'epoch_2.pth',
-         marks=pytest.mark.slow),
-     pytest.param(
-         dict(workers=1),
-         MIDDLE, ('iter_2.pth', ),
-         'iter_6.pth',
-         marks=pytest.mark.slow),
+         dict(workers=1), MIDDLE, ('iter_2.pth', ), 'iter_6.pth', marks=SLOW),
      (dict(), MIDDLE, ('iter_3.pth', 'iter_5.pth'), 'iter_6.pth'),
      (dict(workers=1), ITERATIONS, ('iter_1.pth', ), 'iter_4.pth'),
      (dict(), ITERATIONS, ('iter_3.pth', ), 'iter_4.pth')])
@@ -122,21 +113,14 @@ def test_resumed_weights_are_the_same(config, tmp_path, options, more, middles,
         assert_same_training(whole / last, rest / last)
 
 
-@pytest.mark.slow
+@SLOW
 def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
 
     def train_twofold(folder, *more):
-        done = run(
-            ROOT / 'tools' / 'dist_train.sh',
-            config,
-            2,
-            '--work-dir',
-            folder,
-            *more,
-            '--cfg-options',
-            f'{CHECKPOINT}.by_epoch=False',
-            PORT=free_port())
+        command = [TOOLS / 'dist_train.sh', config, 2, '--work-dir', folder]
+        options = [*more, '--cfg-options', f'{BY_EPOCH}=False']
+        done = run(*command, *options, PORT=free_port())
         assert done.returncode == 0, done.stderr
 
     train_twofold(whole)

@@ -24,9 +24,9 @@ def configs(tmp_path_factory, digits):
     folder = tmp_path_factory.mktemp('faces')
     loaders = quick_loaders(digits, batch_size=8)
     for phase in ('val', 'test'):  # on more images than those are
-        loader = dict(loaders[f'{phase}_dataloader'])
-        loader['dataset'] = dict(loader['dataset'], data_prefix='train')
-        loaders[f'{phase}_dataloader'] = loader
+        loaders[f'{phase}_dataloader'] = dict(
+            loaders[f'{phase}_dataloader'],
+            dataset=dict(data_root=str(digits), data_prefix='train'))
     return [
         write_config(
             folder / f'config{form}.py',
@@ -44,8 +44,7 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
     losses = read_checkpoint(
         trained)['message_hub']['log_scalars']['train/loss'].data[0]
     assert sum(losses[-5:]) < sum(losses[:5])  # the last and the first epoch
-    reparameterize_checkpoint(
-        config, trained, merged, report=lambda line: None)
+    reparameterize_checkpoint(config, trained, merged)
     scores = [
         run_test(*pair, work_dir=work_dir)
         for pair in ((config, trained), (deploy, merged))
@@ -71,12 +70,8 @@ def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
     assert call('deployment/predict.py', out, image) == 2
     assert 'gives vectors to compare images by' in capsys.readouterr().err
     with pytest.raises(UserError, match='int8 is held against'):
-        export_checkpoint(
-            configs[0],
-            checkpoint,
-            tmp_path / 'b.onnx',
-            precision='int8',
-            calibrate=digits / 'train')
+        int8 = dict(precision='int8', calibrate=digits / 'train')
+        export_checkpoint(configs[0], checkpoint, tmp_path / 'b.onnx', **int8)
 
 
 def test_identities_may_be_others_than_those_trained_on(
@@ -88,13 +83,7 @@ def test_identities_may_be_others_than_those_trained_on(
         'train_cfg.max_epochs': 1,
         'train_cfg.val_interval': 1
     }
-    train(configs[0], work_dir=work_dir, seed=0, cfg_options=others)
+    train(configs[0], work_dir, seed=0, cfg_options=others)
+    others['val_evaluator'] = dict(type='Accuracy', _delete_=True)
     with pytest.raises(ConfigError, match='they are not the same'):
-        train(
-            configs[0],
-            work_dir=work_dir,
-            force=True,
-            cfg_options={
-                **others, 'val_evaluator': dict(
-                    type='Accuracy', _delete_=True)
-            })
+        train(configs[0], work_dir, force=True, cfg_options=others)

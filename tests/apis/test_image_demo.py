@@ -206,16 +206,12 @@ def test_images_of_several_sizes_go_together(classify, project, tmp_path):
 
 
 def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
-    for name in ('a.csv', 'a.png'):
-        lines = []
-        classify_images([image.parent / f'{image.stem}*'],
-                        None,
-                        project.trained,
-                        tmp_path / name,
-                        top_k=2,
-                        report=lines.append)
-        assert (tmp_path / name).exists()
-        assert len(lines) == (1 if name == 'a.csv' else 4)
+    found = [f'{image.parent}/{image.stem}*']
+    for name, count in (('a.csv', 1), ('a.png', 4)):
+        lines, out = [], tmp_path / name
+        options = dict(top_k=2, report=lines.append)
+        classify_images(found, None, project.trained, out, **options)
+        assert out.exists() and len(lines) == count
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,15 @@ import pytest
 
 from mmcls_repmlp.apis.train import train
 from tests.helpers import MINI, ROOT, TINY, quick_loaders, write_config
-from tests.programs import run_python
+from tests.programs import TOOLS, run_python
 
 _KILLS = 20
-_ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-CHECKPOINT = 'default_hooks.checkpoint'
+_PROCESS = dict(
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+    env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+BY_EPOCH = 'default_hooks.checkpoint.by_epoch'
 
 
 @pytest.fixture
@@ -29,15 +33,18 @@ def config(tmp_path, digits):
     return write_config(
         tmp_path / 'config.py',
         MINI,
-        **{
-            **quick_loaders(digits, batch_size=2),
-            **nothing
-        },
+        **(quick_loaders(digits, batch_size=2) | nothing),
         model=dict(backbone=dict(arch=TINY), head=dict(in_channels=32)),
         train_cfg=dict(max_epochs=1),
         optim_wrapper=dict(optimizer=dict(lr=1e-4)),
         param_scheduler=[],
         default_hooks=dict(checkpoint=dict(by_epoch=False)))
+
+
+def start(before, *argv):
+    """Start a training as a program, after something is done to it."""
+    command = [sys.executable, TOOLS / 'train.py', *argv]
+    return subprocess.Popen(command, preexec_fn=before, **_PROCESS)
 
 
 @pytest.mark.slow
@@ -68,23 +75,15 @@ def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
 
 def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
     work = tmp_path / 'work'
-    train(config, str(work), cfg_options={f'{CHECKPOINT}.by_epoch': True})
+    train(config, str(work), cfg_options={BY_EPOCH: True})
     before = (work / 'epoch_1.pth').read_bytes()
-    limit = len(before) - 1  # more than any log
-
-    full = subprocess.run([
-        sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
-        work, '--resume', '--cfg-options', f'{CHECKPOINT}.by_epoch=True',
-        'train_cfg.max_epochs=2'
-    ],
-                          capture_output=True,
-                          text=True,
-                          env=_ENVIRONMENT,
-                          preexec_fn=lambda:
-                          (resource.setrlimit(resource.RLIMIT_FSIZE,
-                                              (limit, limit))))
-    assert full.returncode == 1 and 'Traceback' not in full.stderr
-    said = full.stderr.splitlines()[-1]
+    limit = (len(before) - 1, ) * 2  # more than any log
+    full = start(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+                 config, '--work-dir', work, '--resume', '--cfg-options',
+                 f'{BY_EPOCH}=True', 'train_cfg.max_epochs=2')
+    error = full.communicate()[1]
+    assert full.returncode == 1 and 'Traceback' not in error
+    said = error.splitlines()[-1]
     assert "epoch_2.pth' cannot be written (File too large)" in said
     assert f'{work}/epoch_1.pth is the last whole checkpoint' in said
     log = Path(said.split('the traceback is in ')[1].rstrip(')'))
@@ -100,17 +99,10 @@ def test_a_full_disk_leaves_the_old_checkpoint(config, tmp_path):
 def test_who_stops_a_training_is_told_what_is_saved(config, tmp_path, stop,
                                                     code):
     work = tmp_path / 'work'
-    training = subprocess.Popen(
-        [
-            sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir',
-            work, '--cfg-options', 'train_cfg.max_epochs=100000'
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_ENVIRONMENT,
-        # Shells let what they start in the background ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    # Shells let what they start in the background ignore it.
+    training = start(lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                     config, '--work-dir', work, '--cfg-options',
+                     'train_cfg.max_epochs=100000')
     while training.poll() is None and not [*work.glob('iter_*.pth')]:
         time.sleep(0.05)
     training.send_signal(stop)

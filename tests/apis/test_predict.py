@@ -111,8 +111,7 @@ def test_a_package_that_is_not_installed_is_named(model_file, image, tmp_path):
     script = shutil.copy(PREDICT, tmp_path)
     code = ('import sys; sys.meta_path = [f for f in sys.meta_path if '
             '"editable" not in getattr(f, "__module__", "")]; ')
-    done = run(
-        model_file, image, code=code, script=script, PYTHONPATH='')
+    done = run(model_file, image, code=code, script=script, PYTHONPATH='')
     assert done.returncode == 2
     assert done.stderr.endswith('pip install mmcls_repmlp\n')
 

@@ -10,27 +10,36 @@ from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.errors import CheckpointError, JobFailedError, UserError
 from mmcls_repmlp.host import build_classifier
-from tests.helpers import assert_same, randomize
+from tests.helpers import randomize
 
 
 @pytest.fixture
 def convert(project, tmp_path):
+    """Convert the trained model; give what was found and said."""
     lines = []
 
-    def run(config=project.config, src=project.trained, dst=None, **kwargs):
+    def run(src=project.trained, config=project.config, dst=None, **options):
         conversion = reparameterize_checkpoint(
-            config,
-            src,
-            dst or tmp_path / 'out.pth',
-            report=lines.append,
-            **kwargs)
+            config, src, dst or run.dst, report=lines.append, **options)
         return conversion, '\n'.join(lines)
 
     run.dst = tmp_path / 'out.pth'
     return run
 
 
-def test_reports_what_it_does_and_found(convert):
+@pytest.fixture
+def source(project, tmp_path):
+    """Save the trained weights, changed; give the file."""
+
+    def save(change):
+        weights = read_checkpoint(project.trained)['state_dict']
+        write_checkpoint(change(weights), tmp_path / 'src.pth')
+        return tmp_path / 'src.pth'
+
+    return save
+
+
+def test_what_is_said_and_written(convert):
     conversion, report = convert()
     assert conversion.difference < 1e-5
     assert conversion.after.macs < conversion.before.macs
@@ -39,10 +48,6 @@ def test_reports_what_it_does_and_found(convert):
     assert f'{conversion.difference:.2e}' in report
     for count in (*conversion.before, *conversion.after):
         assert f'{count:,}' in report
-
-
-def test_written_file_holds_weights_and_meta_only(convert, project):
-    convert()
     checkpoint = read_checkpoint(convert.dst)
     assert checkpoint.keys() == {'state_dict', 'meta'}
     meta = checkpoint['meta']
@@ -54,129 +59,86 @@ def test_written_file_holds_weights_and_meta_only(convert, project):
             for v in checkpoint['state_dict'].values()} == {torch.Tensor}
 
 
-def test_written_config_loads_the_written_file(convert, tmp_path):
-    convert(deploy_cfg=tmp_path / 'deploy.py')
-    assert load_model(tmp_path / 'deploy.py', convert.dst).backbone.deploy
-
-
-def test_another_envelope_gives_the_same(convert, project, tmp_path):
-    weights = read_checkpoint(project.trained)['state_dict']
-    torch.save(
-        dict(model={
-            f'module.{k}': v
-            for k, v in weights.items()
-        }), tmp_path / 'src.pth')
-    convert(src=tmp_path / 'src.pth')
-    expected, converted = (
-        read_checkpoint(path)['state_dict']
-        for path in (project.merged, convert.dst))
-    assert converted.keys() == expected.keys()
-    assert_same([*converted.values()], [*expected.values()], 0)
-
-
 def test_files_are_replaced_only_by_force(convert, tmp_path):
-    convert.dst.write_text('precious')
-    with pytest.raises(UserError, match='exists.*force=True'):
-        convert()
-    assert convert.dst.read_text() == 'precious'
-    (tmp_path / 'deploy.py').write_text('precious')
-    with pytest.raises(UserError, match='deploy.py.*exists'):
-        convert(dst=tmp_path / 'b.pth', deploy_cfg=tmp_path / 'deploy.py')
-    convert(deploy_cfg=tmp_path / 'deploy.py', force=True)
-    assert 'deploy=True' in (tmp_path / 'deploy.py').read_text()
+    files = convert.dst, tmp_path / 'deploy.py'
+    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]))):
+        path.write_text('precious')
+        with pytest.raises(UserError, match=f'{path}.*exists.*force=True'):
+            convert(dst=tmp_path / 'b.pth' if options else None, **options)
+        assert path.read_text() == 'precious'
+    convert(deploy_cfg=files[1], force=True)
+    assert load_model(files[1], convert.dst).backbone.deploy
 
 
-def test_the_training_checkpoint_is_never_replaced(convert, project):
-    before = project.trained.read_bytes()
+@pytest.mark.parametrize('names', [
+    dict(dst='trained'),
+    dict(src='work_dir', dst='trained'),
+    dict(deploy_cfg='config')
+])
+def test_what_is_read_is_never_replaced(convert, project, names):
+    files = project.trained, project.config
+    before = [path.read_bytes() for path in files]
+    given = {key: getattr(project, name) for key, name in names.items()}
     with pytest.raises(UserError, match='is the very file that is read'):
-        convert(dst=project.trained, force=True)
-    with pytest.raises(UserError, match='is the very file that is read'):
-        convert(src=project.work_dir, dst=project.trained, force=True)
-    assert project.trained.read_bytes() == before
-
-
-def test_the_config_is_never_replaced_nor_the_result(convert, project):
-    before = project.config.read_bytes()
-    with pytest.raises(UserError, match='the very file that is read'):
-        convert(deploy_cfg=project.config, force=True)
-    assert project.config.read_bytes() == before
-    with pytest.raises(UserError, match=r'a config: end it in \.py'):
-        convert(deploy_cfg=convert.dst, force=True)
-
-
-def broken_merge(model):
-    merged = module_under_test_reparameterize(model)
-    with torch.no_grad():
-        merged.backbone.stages[0][0].repmlp_block.fc3.bias[0] += 1
-    return merged
-
-
-module_under_test_reparameterize = module_under_test.reparameterize
+        convert(**given, force=True)
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_nothing_is_written_when_outputs_differ(convert, monkeypatch):
-    monkeypatch.setattr(module_under_test, 'reparameterize', broken_merge)
+    merge = module_under_test.reparameterize
+
+    def broken(model):
+        merged = merge(model)
+        with torch.no_grad():
+            merged.backbone.stages[0][0].repmlp_block.fc3.bias[0] += 1
+        return merged
+
+    monkeypatch.setattr(module_under_test, 'reparameterize', broken)
     with pytest.raises(JobFailedError, match='nothing was written'):
         convert()
     assert not [p for p in os.listdir(convert.dst.parent) if 'out' in p]
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (lambda w: {
-        k: v
-        for k, v in w.items() if 'head' not in k
-    }, '2 missing: head.fc.weight'),
-    (lambda w: {
-        'x.weight': torch.ones(1)
-    }, 'another architecture'),
-    (lambda w: {
-        **w, 'head.fc.bias': w['head.fc.bias'] * float('nan')
-    }, "entry 'head.fc.bias' has infinite or undefined"),
-])
-def test_checkpoints_that_are_not_usable(convert, project, tmp_path, change,
-                                         message):
-    weights = read_checkpoint(project.trained)['state_dict']
-    torch.save(change(weights), tmp_path / 'src.pth')
-    with pytest.raises(CheckpointError, match=message):
-        convert(src=tmp_path / 'src.pth')
-    assert not convert.dst.exists()
-
-
-def test_a_converted_file_is_recognised(convert, project):
-    with pytest.raises(CheckpointError, match='is already converted'):
-        convert(src=project.merged)
+def without_head(weights):
+    return {k: v for k, v in weights.items() if 'head' not in k}
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
-    (dict(config='no.py'), 'does not exist'),
-    (dict(src='no.pth'), 'does not exist'),
+    (dict(deploy_cfg='a.pth'), r'a config: end it in \.py'),
+    (dict(config='DEPLOY'), 'is a deploy config'),
+    (dict(src='MERGED'), 'is already converted'),
+    (dict(src='HEADLESS'), '2 missing: head.fc.weight'),
     (dict(cfg_options={'model.backbone.img_size': 64}),
      'another image size, for partitions of 8x8, the model has 16x16'),
     (dict(cfg_options={'model.backbone': None}), 'no model.backbone'),
     (dict(cfg_options={'model.backbone.norm_cfg': dict(type='LN2d')}),
      'cannot be merged|does not fit'),
 ])
-def test_wrong_arguments(convert, arguments, message):
+def test_what_cannot_be_converted(convert, project, source, arguments,
+                                  message):
+    files = dict(
+        DEPLOY=project.deploy_config,
+        MERGED=project.merged,
+        HEADLESS=source(without_head))
+    arguments = {
+        name: files.get(str(value), value)
+        for name, value in arguments.items()
+    }
     with pytest.raises(UserError, match=message):
         convert(**arguments)
+    assert not convert.dst.exists()
 
 
-def test_a_deploy_config_is_refused(convert, project):
-    with pytest.raises(UserError, match='is a deploy config'):
-        convert(config=project.deploy_config)
-
-
-@pytest.mark.parametrize(('dtype', 'allowed'), [(torch.float16, 1e-2),
-                                                (torch.bfloat16, 5e-2),
+@pytest.mark.parametrize(('dtype', 'allowed'), [(torch.bfloat16, 5e-2),
                                                 (torch.float64, 1e-12)])
-def test_the_dtype_is_kept(convert, project, tmp_path, dtype, allowed):
-    weights = {
-        k: v.to(dtype) if v.is_floating_point() else v
-        for k, v in read_checkpoint(project.trained)['state_dict'].items()
-    }
-    torch.save(weights, tmp_path / 'src.pth')
-    conversion, _ = convert(src=tmp_path / 'src.pth')
+def test_the_dtype_is_kept(convert, source, dtype, allowed):
+    conversion, _ = convert(
+        source(
+            lambda weights: {
+                k: v.to(dtype) if v.is_floating_point() else v
+                for k, v in weights.items()
+            }))
     assert conversion.difference < allowed
     assert {
         v.dtype
@@ -195,11 +157,11 @@ model = dict(
 
 
 def test_models_of_mmcls_are_converted(convert, tmp_path):
-    config = tmp_path / 'repvgg.py'
+    config, src = tmp_path / 'repvgg.py', tmp_path / 'src.pth'
     config.write_text(REPVGG)
     model = randomize(build_classifier(Config.fromfile(config).model))
-    write_checkpoint(model.state_dict(), tmp_path / 'src.pth')
-    conversion, _ = convert(config=config, src=tmp_path / 'src.pth')
+    write_checkpoint(model.state_dict(), src)
+    conversion, _ = convert(src, config)
     assert conversion.after.params < conversion.before.params
     with pytest.raises(CheckpointError, match='is already converted'):
-        convert(config=config, src=convert.dst, dst=tmp_path / 'again.pth')
+        convert(convert.dst, config, tmp_path / 'again.pth')
