@@ -3,13 +3,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt
 from comparison import Comparison
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure, SubFigure
 
 from mmcls_repmlp.files import atomic_write
 
@@ -27,7 +23,7 @@ def draw(comparison: Comparison, curve: list[dict[str, float]],
         curve: The training log, one dict a line.
         path: The file.
     """
-    figure = plt.figure(figsize=(11, 5.2), layout='constrained')
+    figure = Figure((11, 5.2), layout='constrained')
     top, bottom = figure.subfigures(2, 1, height_ratios=(3, 1.4))
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     _draw_curve(left, curve)
@@ -35,7 +31,6 @@ def draw(comparison: Comparison, curve: list[dict[str, float]],
     _draw_digits(bottom, comparison)
     with atomic_write(path, force=True) as temporary:
         figure.savefig(temporary, format='png', dpi=120)
-    plt.close(figure)
 
 
 def _draw_curve(axes: Axes, curve: list[dict[str, float]]) -> None:

@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from segmentation import Segmenter, best_threshold_iou, iou, make_scenes, train
 from torch import Tensor
 
@@ -97,19 +94,16 @@ def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
     """
     masks = ListedColormap([_PAPER, _INK])
     difference = (outcome.before - outcome.after).abs()
+    scale = dict(cmap='magma', vmin=0, vmax=float(difference.max()))
     columns = {
         'image': (outcome.images, dict(cmap='gray')),
         'true mask': (outcome.masks, dict(cmap=masks)),
         'training form': (outcome.before > 0, dict(cmap=masks)),
         'deploy form': (outcome.after > 0, dict(cmap=masks)),
-        'difference of logits': (difference,
-                                 dict(
-                                     cmap='magma',
-                                     vmin=0,
-                                     vmax=float(difference.max()))),
+        'difference of logits': (difference, scale),
     }
-    figure, axes = plt.subplots(
-        _DRAWN, len(columns), figsize=(13, 4.1), layout='constrained')
+    figure = Figure((13, 4.1), layout='constrained')
+    axes = figure.subplots(_DRAWN, len(columns))
     for column, (title, (values, style)) in zip(axes.T, columns.items()):
         column[0].set_title(title, fontsize='medium')
         for cell, value in zip(column, values):
@@ -119,7 +113,6 @@ def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
     figure.colorbar(shown, ax=axes, shrink=0.9, pad=0.01)
     with atomic_write(path, force) as temporary:
         figure.savefig(temporary, format='png', dpi=100)
-    plt.close(figure)
 
 
 if __name__ == '__main__':

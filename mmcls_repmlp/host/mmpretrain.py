@@ -20,11 +20,6 @@ from torch import Tensor
 from .caption import Caption
 from .mmcls_scope import open_mmcls_scope
 
-__all__ = [
-    'PACKERS', 'DataSample', 'LinearReduction', 'Visualizer', 'draw',
-    'gt_labels', 'pred_labels', 'pred_scores'
-]
-
 
 # A registry of its own would not do: mmpretrain's inferencer looks here only.
 @TRANSFORMS.register_module(force=True)

@@ -8,7 +8,7 @@ when training is resumed, or to build a model that nobody named.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -55,8 +55,8 @@ def make_loading_safe() -> None:
     storage, such as s3://, keeps reading it, weights only.
     """
     for prefix, load in list(CheckpointLoader._schemes.items()):
-        safe = (
-            load_safely if prefix in (_LOCAL, *WEB) else _weights_only(load))
+        ours = prefix in (_LOCAL, *WEB)
+        safe = load_safely if ours else _weights_only(load)
         CheckpointLoader.register_scheme(prefix, safe, force=True)
     # What torchvision://, openmmlab:// and the like come to.
     mmengine_checkpoint.load_from_http = load_safely
@@ -96,13 +96,11 @@ def _checked(content: Any, source: str) -> Any:
     return content
 
 
-def _without(content: Mapping, path: tuple[str, ...]) -> Mapping:
+def _without(content: Any, path: Sequence[str]) -> Any:
     """Leave out an entry of nested dicts; the given ones stay as they are."""
     first, *rest = path
-    if first not in content:
+    if not isinstance(content, Mapping) or first not in content:
         return content
-    if not rest:
-        return {key: value for key, value in content.items() if key != first}
-    if not isinstance(content[first], Mapping):
-        return content
-    return {**content, first: _without(content[first], tuple(rest))}
+    if rest:
+        return {**content, first: _without(content[first], rest)}
+    return {key: value for key, value in content.items() if key != first}

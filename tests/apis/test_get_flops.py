@@ -26,10 +26,8 @@ def test_another_shape_and_other_classes():
     assert double.params == one.params == 68_242_712
     # Twice the positions; head and gates do not grow.
     assert 1.99 < double.macs / one.macs < 2
-    fewer, = get_flops(
-        B224, cfg_options={
-            'model.head.num_classes': 10
-        }).values()
+    options = {'model.head.num_classes': 10}
+    fewer, = get_flops(B224, cfg_options=options).values()
     assert fewer.params == one.params - 990 * 769
 
 

@@ -136,16 +136,15 @@ def test_a_folder_takes_a_picture_of_each(project, images, tmp_path):
 
 def test_what_cannot_be_read_is_left_out(project, images, old, figures,
                                          capsys):
-    bad = old
     with pytest.raises(JobFailedError, match='1 of 3 images were skipped'):
-        vis_cam([images[0], bad, images[1]], None, project.trained, 'a.jpg')
+        vis_cam([images[0], old, images[1]], None, project.trained, 'a.jpg')
     assert sum(bool(axes.images) for axes in figures[-1].axes) == 4
     said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 3 and bad.name in said.err
+    assert len(said.out.splitlines()) == 3 and old.name in said.err
     with Image.open('a.jpg') as picture:
         assert picture.format == 'JPEG'
-    with pytest.raises(JobFailedError, match=bad.name):
-        vis_cam([bad], None, project.trained, 'b.png')
+    with pytest.raises(JobFailedError, match=old.name):
+        vis_cam([old], None, project.trained, 'b.png')
 
 
 def test_a_failure_leaves_no_picture(project, images, old, monkeypatch):
