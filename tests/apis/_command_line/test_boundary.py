@@ -33,12 +33,13 @@ def test_done_is_silent(capsys):
     assert capsys.readouterr() == ('', '')
 
 
-def test_an_output_that_nobody_reads(capsys, monkeypatch):
+@pytest.mark.parametrize(('flush', 'code'), [(True, 141), (False, 0)])
+def test_an_output_that_nobody_reads(capsys, monkeypatch, flush, code):
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, 'w') as output:
+    with os.fdopen(writer, 'w') as output:  # closing it fails if text is left
         monkeypatch.setattr(sys, 'stdout', output)
-        assert outcome('tool', lambda: print('x', flush=True)) == 141
+        assert outcome('tool', lambda: print('x', flush=flush)) == code
     assert capsys.readouterr().err == ''
 
 

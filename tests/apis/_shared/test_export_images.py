@@ -64,5 +64,5 @@ def test_one_that_cannot_be_read_is_named(project, data):
     for image in data.glob('val/*/*.png'):
         image.write_text('no image')
     cfg = read_config(project.config, at(data))
-    with pytest.raises(ImageError, match=image.name):
+    with pytest.raises(ImageError, match=r'/val/\d/\d+\.png'):
         some_images(cfg, build_model(cfg), False, SHAPE)
