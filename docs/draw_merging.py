@@ -4,6 +4,7 @@ The numbers are random, the arithmetic is the package's own.
 """
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,8 @@ OUT = Path(__file__).with_name('merging.png')
 PANELS = ((0.03, 'fully connected layer', 'every output sees every input'),
           (0.30, '3x3 convolution', 'written as a matrix'),
           (0.74, 'merged layer', 'one product, the same outputs'))
+LEGEND = ('A row is an output position of a 5x5 partition, a column an input '
+          'position; blue is positive, red negative.')
 
 
 def main() -> None:
@@ -34,7 +37,8 @@ def main() -> None:
         axes.set(xticks=[], yticks=[])
         axes.set_title(title, fontsize=12)
         axes.set_xlabel(below, fontsize=10, color='#444444')
-    figure.text(0.28, 0.5, '+', ha='center', va='center', fontsize=24)
+    text = functools.partial(figure.text, ha='center', fontsize=13)
+    text(0.28, 0.5, '+', va='center', fontsize=24)
     figure.patches.append(
         FancyArrowPatch((0.56, 0.5), (0.71, 0.5),
                         transform=figure.transFigure,
@@ -42,29 +46,10 @@ def main() -> None:
                         mutation_scale=24,
                         linewidth=2,
                         color='#222222'))
-    figure.text(
-        0.63,
-        0.55,
-        'switch_to_deploy()',
-        ha='center',
-        fontsize=10,
-        family='monospace')
-    figure.text(
-        0.28,
-        0.93,
-        'in training: both, side by side',
-        ha='center',
-        fontsize=13,
-        weight='bold')
-    figure.text(
-        0.855, 0.93, 'deployed: one', ha='center', fontsize=13, weight='bold')
-    figure.text(
-        0.5,
-        0.03, 'A row is an output position of a 5x5 partition, a column '
-        'an input position; blue is positive, red negative.',
-        ha='center',
-        fontsize=9,
-        color='#444444')
+    text(0.63, 0.55, 'switch_to_deploy()', fontsize=10, family='monospace')
+    text(0.28, 0.93, 'in training: both, side by side', weight='bold')
+    text(0.855, 0.93, 'deployed: one', weight='bold')
+    text(0.5, 0.03, LEGEND, fontsize=9, color='#444444')
     figure.savefig(OUT, dpi=110)
 
 

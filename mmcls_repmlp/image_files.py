@@ -9,26 +9,15 @@ from pathlib import Path
 
 from .errors import UserError
 
+_KNOWN = ('.png', '.webp', '.gif', '.ppm', '.pgm', '.pbm', '.pnm', '.jp2',
+          '.avif')
 # Suffixes, and the one by which OpenCV knows their format. Files are read by
 # what they hold; the suffix only tells images from other files.
 FORMATS = {
-    '.jpg': '.jpg',
-    '.jpeg': '.jpg',
-    '.jpe': '.jpg',
-    '.jfif': '.jpg',
-    '.png': '.png',
-    '.bmp': '.bmp',
-    '.dib': '.bmp',
-    '.webp': '.webp',
-    '.tif': '.tiff',
-    '.tiff': '.tiff',
-    '.gif': '.gif',
-    '.ppm': '.ppm',
-    '.pgm': '.pgm',
-    '.pbm': '.pbm',
-    '.pnm': '.pnm',
-    '.jp2': '.jp2',
-    '.avif': '.avif'
+    **dict.fromkeys(('.jpg', '.jpeg', '.jpe', '.jfif'), '.jpg'),
+    **dict.fromkeys(('.bmp', '.dib'), '.bmp'),
+    **dict.fromkeys(('.tif', '.tiff'), '.tiff'),
+    **dict(zip(_KNOWN, _KNOWN))
 }
 # Photos of phones and cameras that OpenCV may not read: whoever names their
 # folder is told of each.

@@ -36,18 +36,15 @@ def main(folder: Path) -> None:
 
 
 def _environment(folder: Path) -> Path:
-    subprocess.run([sys.executable, '-m', 'venv', '--clear', folder],
-                   check=True)
+    command = [sys.executable, '-m', 'venv', '--clear', folder]
+    subprocess.run(command, check=True)
     return folder / 'bin' / 'python'
 
 
 def _install(python: Path, *arguments: str | Path) -> None:
     # Built apart from torch, onedl-mmcv leaves out its operators by itself.
-    subprocess.run([
-        python, '-m', 'pip', 'install', '--disable-pip-version-check',
-        *arguments
-    ],
-                   check=True)
+    install = python, '-m', 'pip', 'install', '--disable-pip-version-check'
+    subprocess.run([*install, *arguments], check=True)
 
 
 def _site(python: Path) -> Path:

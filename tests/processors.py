@@ -14,30 +14,22 @@ import torch
 
 # By torch's name: what it, oneDNN, MKL and OpenCV use on such a processor.
 LEVELS = {
-    'DEFAULT': {
-        'ATEN_CPU_CAPABILITY': 'default',
-        'DNNL_MAX_CPU_ISA': 'SSE41',
-        'MKL_CBWR': 'COMPATIBLE',
-        'OPENCV_CPU_DISABLE': 'AVX,AVX2,AVX512-SKX'
-    },
-    'AVX2': {
-        'ATEN_CPU_CAPABILITY': 'avx2',
-        'DNNL_MAX_CPU_ISA': 'AVX2',
-        'OPENCV_CPU_DISABLE': 'AVX512-SKX'
-    },
+    'DEFAULT': dict(
+        ATEN_CPU_CAPABILITY='default',
+        DNNL_MAX_CPU_ISA='SSE41',
+        MKL_CBWR='COMPATIBLE',
+        OPENCV_CPU_DISABLE='AVX,AVX2,AVX512-SKX'),
+    'AVX2': dict(
+        ATEN_CPU_CAPABILITY='avx2',
+        DNNL_MAX_CPU_ISA='AVX2',
+        OPENCV_CPU_DISABLE='AVX512-SKX'),
     # Without VNNI and bfloat16.
-    'AVX512': {
-        'ATEN_CPU_CAPABILITY': 'avx512',
-        'DNNL_MAX_CPU_ISA': 'AVX512_CORE'
-    },
+    'AVX512': dict(
+        ATEN_CPU_CAPABILITY='avx512', DNNL_MAX_CPU_ISA='AVX512_CORE')
 }
 # Several processes share the cores: a thread that waits must not spin.
-THREADS = ({
-    'OMP_NUM_THREADS': '1'
-}, {
-    'OMP_NUM_THREADS': '2',
-    'OMP_WAIT_POLICY': 'PASSIVE'
-})
+THREADS = (dict(OMP_NUM_THREADS='1'),
+           dict(OMP_NUM_THREADS='2', OMP_WAIT_POLICY='PASSIVE'))
 
 
 def settings(capability: str) -> list[dict[str, str]]:
@@ -54,15 +46,12 @@ def main(arguments: list[str]) -> int:
     for setting in settings(torch.backends.cpu.get_cpu_capability()):
         name = ' '.join(f'{key}={value}' for key, value in setting.items())
         print(f'\n== {name}', flush=True)
-        if subprocess.run([sys.executable, '-m', 'pytest', *arguments],
-                          env={
-                              **os.environ,
-                              **setting
-                          }).returncode:
+        env = {**os.environ, **setting}
+        command = [sys.executable, '-m', 'pytest', *arguments]
+        if subprocess.run(command, env=env).returncode:
             red.append(name)
-    print('\n' +
-          '\n'.join(f'red: {name}'
-                    for name in red) if red else '\ngreen under every setting')
+    said = [f'red: {name}' for name in red] or ['green under every setting']
+    print('', *said, sep='\n')
     return int(bool(red))
 
 

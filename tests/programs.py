@@ -26,14 +26,15 @@ def run(*command: Any,
         cwd: Path | str = '/',
         **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, somewhere else, on one core."""
+    env = {
+        **os.environ, 'PYTHON': sys.executable,
+        'OMP_NUM_THREADS': '1',
+        **env
+    }
     return subprocess.run([str(word) for word in command],
                           capture_output=True,
                           text=True,
-                          env={
-                              **os.environ, 'PYTHON': sys.executable,
-                              'OMP_NUM_THREADS': '1',
-                              **env
-                          },
+                          env=env,
                           cwd=cwd)
 
 

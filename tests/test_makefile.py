@@ -26,15 +26,12 @@ def make(tmp_path):
         for name, script in scripts.items():
             (tmp_path / name).write_text(f'#!/bin/sh\n{script}\n')
             (tmp_path / name).chmod(0o755)
-        return subprocess.run([
-            shutil.which('make'), '-C', ROOT, '-B', '.venv/.ready', *arguments
-        ],
+        command = [shutil.which('make'), '-C', ROOT, '-B', '.venv/.ready']
+        env = {'PATH': str(tmp_path), 'PYTHONHOME': '/nowhere'}
+        return subprocess.run([*command, *arguments],
                               capture_output=True,
                               text=True,
-                              env={
-                                  'PATH': str(tmp_path),
-                                  'PYTHONHOME': '/nowhere'
-                              })
+                              env=env)
 
     return run
 
@@ -42,21 +39,16 @@ def make(tmp_path):
 @pytest.mark.parametrize('first', NAMES)
 def test_the_first_that_runs_is_taken(make, first):
     at = NAMES.index(first)
-    done = make(
-        {
-            **dict.fromkeys(NAMES[:at], SHIM),
-            **dict.fromkeys(NAMES[at:], 'exit 0')
-        }, '-n')
+    scripts = dict.fromkeys(NAMES, SHIM)
+    done = make(scripts | dict.fromkeys(NAMES[at:], 'exit 0'), '-n')
     assert done.returncode == 0 and not done.stderr
     assert f'{first} -m venv --clear .venv' in done.stdout.splitlines()
 
 
 def test_one_that_cannot_make_environments_is_passed_over(make):
-    done = make(
-        {
-            'python3.11': 'case "$*" in *venv*) exit 1; esac',
-            'python3.13': 'exit 0'
-        }, '-n')
+    without_venv = 'case "$*" in *venv*) exit 1; esac'
+    scripts = {'python3.11': without_venv, 'python3.13': 'exit 0'}
+    done = make(scripts, '-n')
     assert 'python3.13 -m venv --clear .venv' in done.stdout.splitlines()
 
 

@@ -1,6 +1,8 @@
 """Check the arguments that users give, and bring them into one form.
 
 Config files turn tuples into lists, so sequences of either kind are taken.
+What cannot be taken is a ValueError that names the argument, what it must be
+and the value.
 """
 from __future__ import annotations
 
@@ -9,22 +11,14 @@ from typing import Any
 
 
 def positive_int(name: str, value: int) -> int:
-    """Take a positive integer.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Take a positive integer."""
     if type(value) is not int or value < 1:
         raise ValueError(f'{name} must be a positive integer, got {value!r}')
     return value
 
 
 def positive_ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Take a list or tuple of positive integers.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Take a list or tuple of positive integers."""
     if not _ints(values) or min(values, default=1) < 1:
         raise ValueError(f'{name} must hold positive integers in a list or '
                          f'tuple, got {values!r}')
@@ -32,11 +26,7 @@ def positive_ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
 
 
 def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    """Take a positive integer, or two, as a pair of (height, width).
-
-    Raises:
-        ValueError: If it is neither.
-    """
+    """Take a positive integer, or two, as a pair of (height, width)."""
     pair = (value, value) if isinstance(value, int) else value
     if not _ints(pair) or len(pair) != 2 or min(pair) < 1:
         raise ValueError(f'{name} must be a positive integer or a pair of '
@@ -46,11 +36,7 @@ def int_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
 
 
 def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
-    """Take the sizes of the local convolutions, or None for no convolution.
-
-    Raises:
-        ValueError: If a size is not a positive odd integer or stands twice.
-    """
+    """Take sizes of local convolutions: different odd ones, or None."""
     given = () if kernels is None else kernels
     if not _ints(given) or any(k < 1 or k % 2 == 0
                                for k in given) or _repeats(given):
@@ -62,13 +48,10 @@ def conv_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
 def stage_indices(indices: int | Sequence[int],
                   num_stages: int,
                   name: str = 'out_indices') -> tuple[int, ...]:
-    """Take one stage or several, negative ones counted from the last.
+    """Take one stage or different ones, negative ones counted from the last.
 
     Returns:
         Stages from 0 on, in their order.
-
-    Raises:
-        ValueError: If there is none, or one does not exist or stands twice.
     """
     given = (indices, ) if isinstance(indices, int) else indices
     if not _ints(given) or not given or any(
@@ -89,9 +72,6 @@ def output_stages(indices: int | Sequence[int] | None, num_stages: int,
             fewer.
         num_stages: How many there are.
         usual: The stage that is returned unless told.
-
-    Raises:
-        ValueError: As :func:`stage_indices`.
     """
     if indices is None:
         return (min(usual, num_stages - 1), )
@@ -99,11 +79,7 @@ def output_stages(indices: int | Sequence[int] | None, num_stages: int,
 
 
 def last_frozen_stage(stage: int, num_stages: int) -> int:
-    """Take the last stage to freeze, -1 for none.
-
-    Raises:
-        ValueError: If there is no such stage.
-    """
+    """Take the last stage to freeze, -1 for none."""
     if type(stage) is not int or not -1 <= stage < num_stages:
         raise ValueError('frozen_stages must be between -1 and '
                          f'{num_stages - 1}, got {stage!r}')
@@ -111,11 +87,7 @@ def last_frozen_stage(stage: int, num_stages: int) -> int:
 
 
 def drop_rate(rate: float) -> float:
-    """Take the chance to drop a path.
-
-    Raises:
-        ValueError: If it is not in [0, 1).
-    """
+    """Take the chance to drop a path, in [0, 1)."""
     if not 0 <= rate < 1:
         raise ValueError(f'drop_path_rate must be in [0, 1), got {rate!r}')
     return rate
@@ -123,12 +95,7 @@ def drop_rate(rate: float) -> float:
 
 def check_block_sizes(channels: int, path_h: int, path_w: int,
                       num_sharesets: int) -> None:
-    """Check what the shapes of a RepMLP block follow from.
-
-    Raises:
-        ValueError: If a size is not positive, or the sharesets do not divide
-            the channels.
-    """
+    """Check what the shapes of a RepMLP block follow from."""
     if min(path_h, path_w) < 1:
         raise ValueError('a partition has at least one position, got '
                          f'{path_h}x{path_w}')
@@ -139,12 +106,7 @@ def check_block_sizes(channels: int, path_h: int, path_w: int,
 
 def check_grouped_block(in_channels: int, out_channels: int, num_groups: int,
                         globalperceptron_ratio: int) -> None:
-    """Check what the shapes of the first paper's block follow from.
-
-    Raises:
-        ValueError: If a number is not positive, or the groups do not divide
-            the channels.
-    """
+    """Check what the shapes of the first paper's block follow from."""
     if min(in_channels, out_channels,
            num_groups) < 1 or (in_channels % num_groups
                                or out_channels % num_groups):
@@ -158,11 +120,7 @@ def check_grouped_block(in_channels: int, out_channels: int, num_groups: int,
 
 def per_stage(name: str, value: int | Sequence[int],
               count: int) -> tuple[int, ...]:
-    """Take one positive integer for all of ``count`` stages, or one for each.
-
-    Raises:
-        ValueError: If it is neither.
-    """
+    """Take a positive integer for all ``count`` stages, or one for each."""
     values = (value, ) * count if isinstance(value, int) else value
     if not _ints(values) or len(values) != count or min(values, default=1) < 1:
         raise ValueError(f'{name} must be a positive integer, or {count} of '

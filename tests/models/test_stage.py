@@ -49,12 +49,15 @@ def test_a_stage_is_called_and_runs_its_blocks_in_order():
     ]
 
 
-@pytest.mark.parametrize(('with_cp', 'training', 'with_gradients', 'passes'),
-                         [(True, True, True, 2), (True, True, False, 1),
-                          (True, False, True, 1), (False, True, True, 1)])
+@pytest.mark.parametrize(('cfg', 'training', 'with_gradients', 'passes'), [
+    (dict(with_cp=True), True, True, 2),
+    (dict(with_cp=True), True, False, 1),
+    (dict(with_cp=True), False, True, 1),
+    ({}, True, True, 1),
+])
 def test_a_stage_checkpoints_in_training_with_gradients_only(
-        with_cp, training, with_gradients, passes):
-    stage, calls = Stage(nn.Linear(2, 2), with_cp=with_cp), []
+        cfg, training, with_gradients, passes):
+    stage, calls = Stage(nn.Linear(2, 2), **cfg), []
     stage.train(training)[0].register_forward_pre_hook(
         lambda *call: calls.append(call))
     with torch.set_grad_enabled(with_gradients):
