@@ -81,6 +81,10 @@ SIZES = {
     for size in ((64, 64), (40, 301), (250, 33), (4, 5), (701, 900))
 }
 TURNED = {f'turned {way}.jpg': dict(exif=turned(way)) for way in range(1, 9)}
+COLOURED = [
+    'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp',
+    'lossy.webp', 'rgb.tiff', 'lzw.tiff', 'rgb.bmp', *TURNED
+]
 # Every way to write an image, by its name as a file.
 IMAGES = {
     '16 bit.png': picture(47, 61, dtype=np.uint16),
@@ -91,9 +95,7 @@ IMAGES = {
     **dict.fromkeys(['grey.png', 'grey.jpg'], RGB.convert('L')),
     **dict.fromkeys(['palette.png', 'clear.png', 'palette.gif'],
                     RGB.convert('P')),
-    **dict.fromkeys([
-        'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp', 'lossy.webp', 'rgb.tiff', 'lzw.tiff', 'rgb.bmp', *TURNED
-    ], RGB),
+    **dict.fromkeys(COLOURED, RGB),
     **SIZES
 }
 OPTIONS = {
