@@ -96,7 +96,6 @@ def test_vis_cam_without_its_library(tool, capsys, monkeypatch):
     (FLOPS, 'CONFIG --shape 40', 'images of 40x40 do not fit'),
     (PRINT, 'no.py', "config 'no.py' does not exist"),
     (MATRIX, 'CONFIG pred.pkl', 'a pickle of predictions can run code'),
-    (CAM, 'no.png TRAINED --out OUT/a.png', "'no.png' does not"),
 ])
 def test_what_the_user_must_mend_is_one_sentence_and_code_2(
         tool, tmp_path, capsys, name, line, message):
