@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.helpers import ROOT
@@ -14,12 +15,17 @@ from tests.helpers import ROOT
 TOOLS = ROOT / 'tools'
 
 
+def loaded(path: Path) -> ModuleType:
+    """Load a program as a module."""
+    spec = importlib.util.spec_from_file_location('tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def call(name: str, *argv: Any) -> int:
     """Call a tool's main in this process."""
-    spec = importlib.util.spec_from_file_location('tool', TOOLS / name)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.main([str(arg) for arg in argv])
+    return loaded(TOOLS / name).main([str(arg) for arg in argv])
 
 
 def run(*command: Any,

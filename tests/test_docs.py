@@ -12,6 +12,7 @@ from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.plugin.model_index import indexed_models
 from tests.helpers import ROOT
+from tests.programs import loaded
 
 GENERATED = ROOT / 'docs' / 'api.md'
 PAGES = sorted(
@@ -99,9 +100,7 @@ def parser_of(tool):
     def parse(self, args=None, namespace=None):
         raise ParserError(self)
 
-    spec = importlib.util.spec_from_file_location('tool', ROOT / tool)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(ROOT / tool)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(
             ParserError) as made:
         for name in ('parse_args', 'parse_intermixed_args'):

@@ -196,11 +196,14 @@ def test_feature_info_of_patches_that_are_no_squares():
                                                                   (16, 8)]
 
 
-def test_by_default_one_stage_is_returned():
-    with torch.device('meta'):
-        for model, usual in ((RepMLPNet('t'), 3), (RepMLPResNet(), 3),
-                             (RepMLPCifarNet(), 2)):
-            assert model.out_indices == (usual, )
+@pytest.mark.parametrize(('model', 'usual'), [
+    (RepMLPNet(dict(channels=[4] * 5, depths=[1] * 5, sharesets_nums=[1] * 5),
+               64), 3),
+    (RepMLPResNet([1] * 5, 'base', base_channels=1), 3),
+    (RepMLPCifarNet([2] * 4, 1, 16, partition_size=1, num_groups=1), 2),
+])  # yapf: disable
+def test_by_default_one_stage_is_returned(model, usual):
+    assert model.out_indices == (usual, )
 
 
 @every_backbone

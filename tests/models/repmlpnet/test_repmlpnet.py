@@ -140,16 +140,14 @@ def test_patch_cfg_goes_before_the_defaults():
 
 
 def test_layer_depth():
-    model = net()
-    depth = {
-        name: model.get_layer_depth(f'backbone.{name}', 'backbone.')
-        for name in ('patch_embed.norm.bias', 'stages.0.0.norm1.bias',
-                     'downsample_layers.0.conv.weight',
-                     'stages.1.0.norm1.bias', 'stages.1.1.norm1.bias',
-                     'stages.2.0.norm1.bias', 'final_norm.bias')
-    }
-    assert [*depth.values()] == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5)]
-    assert model.get_layer_depth('head.fc.bias', 'backbone.') == (5, 6)
+    names = ('patch_embed.norm', 'stages.0.0.norm1',
+             'downsample_layers.0.conv', 'stages.1.0.norm1',
+             'stages.1.1.norm1', 'stages.2.0.norm1', 'final_norm', 'head.fc')
+    depths = [
+        net().get_layer_depth(f'backbone.{name}.weight', 'backbone.')
+        for name in names
+    ]
+    assert depths == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5, 5)]
 
 
 @pytest.mark.parametrize('deploy', [False, True])
