@@ -51,13 +51,20 @@ def run(*argv, code=None, script=PREDICT, **options):
     return run_python(*start, *argv, **options)
 
 
+def coloured(image, folder):
+    """Colour a grey image, so that the order of channels tells."""
+    pixels = np.asarray(Image.open(image).convert('RGB')) * [1., 0.5, 0.]
+    Image.fromarray(pixels.astype(np.uint8)).save(folder / 'coloured.png')
+    return folder / 'coloured.png'
+
+
 def assert_scores(said, project, image):
     """Compare what was printed with the model's own scores."""
     model = load_model(project.config, project.trained)
     pixels = cv2.resize(
         np.asarray(Image.open(image).convert('RGB')), (32, 32),
         interpolation=cv2.INTER_CUBIC)
-    ready = (pixels.transpose(2, 0, 1).astype(np.float32) - 78) / 96
+    ready = (pixels[..., ::-1].transpose(2, 0, 1) - np.float32(78)) / 96
     with torch.no_grad():
         scores = 100 * model(torch.from_numpy(ready)[None])[0].softmax(0)
     found = re.fullmatch(
@@ -82,7 +89,7 @@ def edit(model_file, **changes):
 @pytest.mark.parametrize(('suffix', 'raw'), [('.onnx', False), ('.pt2', True),
                                              ('.pt', True), ('.xml', True)])
 def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
-    path = tmp_path / f'a{suffix}'
+    path, image = tmp_path / f'a{suffix}', coloured(image, tmp_path)
     export_checkpoint(
         project.config, project.trained, path, with_preprocess=raw)
     done = run(path, image, code=WITHOUT_HOST)
