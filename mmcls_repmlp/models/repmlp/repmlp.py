@@ -13,8 +13,8 @@ from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 from mmcls_repmlp.errors import InputError
-from mmcls_repmlp.models.arguments import (check_grouped_block, conv_kernels,
-                                           int_pair)
+from mmcls_repmlp.models.argument_checks import (check_grouped_block,
+                                                 conv_kernels, int_pair)
 from mmcls_repmlp.models.folding import fold_leading_norm, linear_weights
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_fc3)

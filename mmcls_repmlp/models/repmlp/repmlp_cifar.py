@@ -13,9 +13,10 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.arguments import (conv_kernels, int_pair,
-                                           last_frozen_stage, output_stages,
-                                           positive_int, positive_ints)
+from mmcls_repmlp.models.argument_checks import (conv_kernels, int_pair,
+                                                 last_frozen_stage,
+                                                 output_stages, positive_int,
+                                                 positive_ints)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.models.stage import Stage

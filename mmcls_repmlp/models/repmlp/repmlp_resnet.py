@@ -12,10 +12,10 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
-                                           last_frozen_stage, output_stages,
-                                           per_stage, positive_int,
-                                           stage_indices)
+from mmcls_repmlp.models.argument_checks import (conv_kernels, drop_rate,
+                                                 int_pair, last_frozen_stage,
+                                                 output_stages, per_stage,
+                                                 positive_int, stage_indices)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.stage import Stage
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from mmcls_repmlp.models.arguments import positive_int, positive_ints
+from mmcls_repmlp.models.argument_checks import positive_int, positive_ints
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmcls_repmlp.models.arguments import check_block_sizes, conv_kernels
+from mmcls_repmlp.models.argument_checks import check_block_sizes, conv_kernels
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_depthwise,
                                                       apply_fc3)

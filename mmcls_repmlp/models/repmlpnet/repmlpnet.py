@@ -13,8 +13,9 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.arguments import (conv_kernels, drop_rate, int_pair,
-                                           last_frozen_stage, output_stages)
+from mmcls_repmlp.models.argument_checks import (conv_kernels, drop_rate,
+                                                 int_pair, last_frozen_stage,
+                                                 output_stages)
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.stage import Stage
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right

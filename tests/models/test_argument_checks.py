@@ -1,6 +1,6 @@
 import pytest
 
-from mmcls_repmlp.models import arguments as args
+from mmcls_repmlp.models import argument_checks as args
 
 
 @pytest.mark.parametrize(('call', 'taken'), [
