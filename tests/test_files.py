@@ -68,6 +68,16 @@ def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
         check_writable(tmp_path / path)
 
 
+def test_what_is_read_and_folders_are_never_replaced(precious):
+    other = precious.with_name('other')
+    other.touch()
+    check_writable(precious, True, None, 'https://a/b.pth', 'no.pth', other)
+    with pytest.raises(UserError, match='the very file that is read'):
+        check_writable(precious, True, None, 'no.pth', precious)
+    with pytest.raises(UserError, match='is a folder: name a file'):
+        check_writable(precious.parent, True)
+
+
 def test_folders_of_others_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(UserError, match='is no folder that you may write to'):
