@@ -1,6 +1,7 @@
 """Files written whole or not at all, and never over another unasked."""
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from .errors import UserError, option
 
 # Folders in which files are prepared, beside where they will be.
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
+_CHUNK = 2**20  # bytes that are read at a time
 
 
 def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> None:
@@ -134,6 +136,15 @@ def move_into_place(source: Path, target: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sha256_of(path: str | Path) -> str:
+    """Compute the SHA-256 of a file of any size, in 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _remove_leftovers(parent: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import stat
@@ -8,7 +9,7 @@ import pytest
 
 from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.files import (atomic_write, check_suffix, check_writable,
-                                scratch_folder)
+                                scratch_folder, sha256_of)
 
 # Starts to write a file, and says so.
 WRITER = """
@@ -82,6 +83,13 @@ def test_folders_of_others_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(UserError, match='is no folder that you may write to'):
         check_writable(tmp_path / 'new' / 'a.pth')
+
+
+@pytest.mark.parametrize('size', [0, 3, 2**21 + 5])
+def test_a_hash_is_that_of_the_whole_file(tmp_path, size):
+    (tmp_path / 'a').write_bytes(bytes(range(251)) * (size // 251 + 1))
+    content = (tmp_path / 'a').read_bytes()
+    assert sha256_of(tmp_path / 'a') == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize('path', ['a.png', 'b/a.PNG', 'a.b.csv'])

@@ -1,7 +1,6 @@
 """Make a checkpoint ready to be given away."""
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
                                       write_checkpoint)
 from mmcls_repmlp.errors import CheckpointError, JobFailedError
 from mmcls_repmlp.files import (check_suffix, check_writable, move_into_place,
-                                scratch_folder)
+                                scratch_folder, sha256_of)
 
 _KEPT = ('cfg', 'mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8
@@ -132,6 +131,6 @@ def _check(path: Path, expected: Mapping[str, Tensor]) -> None:
 
 
 def _hashed_name(dst: Path, content: Path) -> Path:
-    digest = hashlib.sha256(content.read_bytes()).hexdigest()[:_DIGITS]
+    digest = sha256_of(content)[:_DIGITS]
     stem = _OLD_HASH.sub('', dst.stem)
     return dst.with_name(f'{stem}-{digest}{dst.suffix}')

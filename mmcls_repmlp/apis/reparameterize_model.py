@@ -16,16 +16,15 @@ from mmcls_repmlp.apis._shared.config import user_errors
 from mmcls_repmlp.apis._shared.model import build_model, build_on_meta
 from mmcls_repmlp.apis._shared.progress import Progress
 from mmcls_repmlp.apis._shared.recorded_config import config_for
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
-                                      load_strictly, newest_checkpoint,
-                                      read_checkpoint, state_dict_of,
-                                      write_checkpoint)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
+                                      keep_dtype, load_strictly,
+                                      newest_checkpoint, read_checkpoint,
+                                      state_dict_of, write_checkpoint)
 from mmcls_repmlp.deploy import (Complexity, complexity, largest_difference,
                                  reparameterize)
 from mmcls_repmlp.errors import CheckpointError, ConfigError, JobFailedError
 from mmcls_repmlp.files import atomic_write, check_suffix, check_writable
 from mmcls_repmlp.models.compatibility import find_mismatch
-from mmcls_repmlp.version import __version__
 
 _BATCH, _SEED = 2, 0
 
@@ -97,10 +96,7 @@ def reparameterize_checkpoint(
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         report(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
     report(f'[5/5] writing {dst}')
-    meta = dict(
-        cfg=_deploy_config(cfg).pretty_text,
-        mmcls_repmlp_version=__version__,
-        **classes_meta(checkpoint))
+    meta = converted_meta(checkpoint, _deploy_config(cfg).pretty_text)
     write_checkpoint(
         dict(meta=meta, state_dict=merged.state_dict()), dst, force)
     if deploy_cfg is not None:
@@ -131,12 +127,7 @@ def _check_training_form(cfg: Config, name: str | Path) -> None:
 
 def _load(model: BaseModel, cfg: Config, state_dict: dict[str, Tensor],
           src: str | Path) -> None:
-    dtypes = {
-        value.dtype
-        for value in state_dict.values() if value.is_floating_point()
-    }
-    if len(dtypes) == 1:
-        model.to(*dtypes)  # so that the result is written as it was read
+    keep_dtype(model, state_dict)
     try:
         load_strictly(model, state_dict, src)
     except CheckpointError:

@@ -12,14 +12,14 @@ from mmengine.model import BaseModel
 
 from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.apis._shared.model import build_model
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
-                                      load_strictly, newest_checkpoint,
-                                      read_checkpoint, resized_state_dict,
-                                      state_dict_of, write_checkpoint)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
+                                      keep_dtype, load_strictly,
+                                      newest_checkpoint, read_checkpoint,
+                                      resized_state_dict, state_dict_of,
+                                      write_checkpoint)
 from mmcls_repmlp.errors import ConfigError, JobFailedError, UserError
 from mmcls_repmlp.files import check_suffix, check_writable
 from mmcls_repmlp.models import RepMLPNet
-from mmcls_repmlp.version import __version__
 
 _SIZE = 'model.backbone.img_size'
 _BLURRED = ('      deploy form: the local convolutions that were merged into '
@@ -64,9 +64,7 @@ def resize_checkpoint(config: str | Path,
     report('[2/4] building both models, loading the checkpoint strictly')
     weights = state_dict_of(checkpoint, src, key)
     source = _repmlpnet(cfg, config)
-    dtypes = {v.dtype for v in weights.values() if v.is_floating_point()}
-    if len(dtypes) == 1:
-        source.to(*dtypes)  # so that the result is written as it was read
+    keep_dtype(source, weights)
     load_strictly(source, weights, src)
     new_cfg = _for_size(cfg, to)
     target = _repmlpnet(new_cfg, config).to(next(source.parameters()).dtype)
@@ -79,10 +77,7 @@ def resize_checkpoint(config: str | Path,
     load_strictly(target, resized_state_dict(source, target), src)
     _run_once(target, new_cfg)
     report(f'[4/4] writing {dst}')
-    meta = dict(
-        cfg=new_cfg.pretty_text,
-        mmcls_repmlp_version=__version__,
-        **classes_meta(checkpoint))
+    meta = converted_meta(checkpoint, new_cfg.pretty_text)
     write_checkpoint(
         dict(meta=meta, state_dict=target.state_dict()), dst, force)
     report(f'      use it with {_SIZE}={new_cfg.model.backbone.img_size} and '

@@ -19,14 +19,14 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from mmcls_repmlp.errors import CheckpointError, shortened, shown
-from mmcls_repmlp.files import atomic_write
+from mmcls_repmlp.files import atomic_write, sha256_of
 
 WEB = ('http://', 'https://')
 # As in 'repmlp-base-1cb1f11b.pth': first digits of the contents' SHA-256, as
 # torch.hub and OpenMMLab name their files. A date is none.
 _HASHED = re.compile(r'-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]*$')
 _SECONDS = 60  # without an answer
-_DIGITS, _CHUNK, _LONGEST = 16, 2**20, 100
+_DIGITS, _LONGEST = 16, 100
 _DISK_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
@@ -72,13 +72,7 @@ def cached_path(url: str) -> Path:
 
 def _has_its_hash(path: Path) -> bool:
     expected = _HASHED.search(path.name)
-    if expected is None:
-        return True
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest().startswith(expected[1])
+    return expected is None or sha256_of(path).startswith(expected[1])
 
 
 def _download(url: str, path: Path) -> None:

@@ -42,3 +42,16 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
     """
     check_fit(model, state_dict, source)
     model.load_state_dict(state_dict, strict=False)
+
+
+def keep_dtype(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+    """Give a model the floating dtype of weights, if they have but one.
+
+    What is made of them is then written as they were read.
+    """
+    dtypes = {
+        value.dtype
+        for value in state_dict.values() if value.is_floating_point()
+    }
+    if len(dtypes) == 1:
+        model.to(dtype=dtypes.pop())

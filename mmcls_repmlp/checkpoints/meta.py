@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmcls_repmlp.version import __version__
+
 
 def meta_of(checkpoint: Any) -> dict[str, Any]:
     """Take the ``meta`` of a checkpoint; empty if it has none."""
@@ -49,3 +51,19 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
     if not isinstance(dataset_meta, Mapping):
         dataset_meta = {}
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})
+
+
+def converted_meta(checkpoint: Any, config: str) -> dict[str, Any]:
+    """Compose the ``meta`` of what is made of a checkpoint.
+
+    Args:
+        checkpoint: What the file holds.
+        config: Text of the config that the new weights fit.
+
+    Returns:
+        The config, the version that made it, and :func:`classes_meta`.
+    """
+    return dict(
+        cfg=config,
+        mmcls_repmlp_version=__version__,
+        **classes_meta(checkpoint))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmcls_repmlp import RepMLPNet
-from mmcls_repmlp.checkpoints import check_fit, load_strictly
+from mmcls_repmlp.checkpoints import check_fit, keep_dtype, load_strictly
 from mmcls_repmlp.errors import CheckpointError
 from tests.helpers import TINY_CFG, assert_refused, assert_same, random_model
 
@@ -37,3 +37,13 @@ def test_a_message_stays_short_whatever_the_names_are():
     with pytest.raises(CheckpointError, match='check arch') as error:
         check_fit(model, weights, 'folder/' * 50 + 'a.pth')
     assert len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize(('kinds', 'kept'),
+                         [((torch.float64, torch.int64), torch.float64),
+                          ((torch.float16, torch.float64), torch.float32),
+                          ((torch.int64, ), torch.float32)])
+def test_a_model_keeps_the_one_dtype_of_weights(kinds, kept):
+    model = torch.nn.Linear(2, 1)
+    keep_dtype(model, {str(kind): torch.ones(1, dtype=kind) for kind in kinds})
+    assert {weight.dtype for weight in model.parameters()} == {kept}

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from mmcls_repmlp.checkpoints import class_names, classes_meta, meta_of
+from mmcls_repmlp.checkpoints import (class_names, classes_meta,
+                                      converted_meta, meta_of)
+from mmcls_repmlp.version import __version__
 
 
 @pytest.mark.parametrize('meta', [
@@ -31,3 +33,11 @@ def test_classes_are_written_both_ways():
     assert classes_meta(dict(meta=meta)) == dict(
         classes=('a', ), dataset_meta=dict(classes=('a', ), palette=[1]))
     assert meta_of(dict(meta=meta)) == meta
+
+
+def test_what_is_made_of_a_checkpoint_says_how_and_keeps_the_classes():
+    checkpoint = dict(meta=dict(epoch=3, classes=['a', 'b']))
+    made = converted_meta(checkpoint, 'model = dict()')
+    assert made.pop('mmcls_repmlp_version') == __version__
+    assert made == dict(cfg='model = dict()', **classes_meta(checkpoint))
+    assert class_names(dict(meta=made)) == ('a', 'b')

@@ -5,7 +5,6 @@ every entry is checked before use.
 """
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcls_repmlp.errors import JobFailedError, UserError, shortened
+from mmcls_repmlp.files import sha256_of
 
 RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
 LOGITS, EMBEDDING = 'logits', 'embedding'
@@ -28,7 +28,6 @@ _PARTS = {
 }
 _OPTIONAL = '.onnx.data'
 _DIGEST = re.compile(r'[0-9a-f]{64}')
-_CHUNK = 2**20
 
 
 def card_of(path: str | Path) -> Path:
@@ -51,7 +50,7 @@ def digests(path: str | Path) -> dict[str, str]:
     """Compute the SHA-256 of each part of a file, by its suffixes."""
     path = Path(path)
     return {
-        suffix: _digest(path.with_suffix(suffix))
+        suffix: sha256_of(path.with_suffix(suffix))
         for suffix in _PARTS[path.suffix]
         if suffix != _OPTIONAL or path.with_suffix(suffix).exists()
     }
@@ -68,18 +67,10 @@ def check_parts(path: str | Path) -> None:
     path = Path(path)
     for suffix, digest in read_card(path)['files'].items():
         part = path.with_suffix(suffix)
-        if not part.is_file() or _digest(part) != digest:
+        if not part.is_file() or sha256_of(part) != digest:
             raise UserError(f'{str(part)!r} is not what the card '
                             f'{str(card_of(path))!r} was written for: export '
                             'again, or put files of one export together')
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
