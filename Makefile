@@ -21,9 +21,9 @@ READY := $(VENV)/.ready
 
 HOSTS := .venv-hosts
 # What shows that a host's names, models, files and jobs are met.
-NAMED := tests/host tests/checkpoints tests/plugin tests/test_package.py \
-    tests/apis/test_train.py tests/apis/test_reparameterize_model.py \
-    tests/apis/test_test.py
+NAMED := tests/host tests/checkpoints tests/test_package.py \
+    tests/jobs/train/test_train.py tests/jobs/test_reparameterize_model.py \
+    tests/jobs/test/test_test.py
 
 .PHONY: demo test quick test-hosts test-processors fuzz lint docs clean
 

@@ -78,8 +78,9 @@ setup(
     license='Apache-2.0',
     # Python 3.14 has dropped pkgutil.find_loader, which mmengine calls.
     python_requires='>=3.10,<3.14',
-    py_modules=['mmcls_repmlp_cli'],
-    packages=find_packages(include=['mmcls_repmlp', 'mmcls_repmlp.*']),
+    packages=find_packages(include=[
+        'mmcls_repmlp', 'mmcls_repmlp.*', 'repmlp_lite', 'repmlp_lite.*'
+    ]),
     package_data=dict(mmcls_repmlp=['py.typed']),
     cmdclass=dict(build_py=BuildWithMim, editable_wheel=EditableWithMim),
     install_requires=read_requirements('runtime'),

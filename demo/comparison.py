@@ -9,10 +9,10 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.apis._shared.model import load_model
-from mmcls_repmlp.deploy import alternating_latency, complexity
 from mmcls_repmlp.host import gt_labels
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.model import load_model
+from mmcls_repmlp.reparam import alternating_latency, complexity
 
 
 class Comparison(NamedTuple):

@@ -19,8 +19,8 @@ from comparison import compare, table
 from figure import draw
 from make_digits import DEFAULT_FOLDER, write_digits
 
-from mmcls_repmlp.apis._command_line.cli import run_tool
-from mmcls_repmlp.apis._shared.config import read_config
+from mmcls_repmlp.jobs.shared.config import read_config
+from repmlp_lite.command_line.run_tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'

@@ -13,7 +13,7 @@ def load_digits() -> Any:
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
-        from mmcls_repmlp.errors import UserError
+        from repmlp_lite.errors import UserError
         raise UserError(
             'the digits come with scikit-learn, which is not '
             'installed: run pip install "mmcls_repmlp[demo]"') from error

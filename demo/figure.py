@@ -7,7 +7,7 @@ from comparison import Comparison
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from mmcls_repmlp.files import atomic_write
+from repmlp_lite.files import atomic_write
 
 _FORMS = ('training form', 'deploy form')
 _COLORS = ('#b0b7c3', '#1f6feb')

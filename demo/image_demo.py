@@ -4,9 +4,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_device, add_force, add_images, new_parser,
-                              parse_with_images, run_tool)
+from repmlp_lite.command_line import (add_cfg_options,
+                                      add_config_and_checkpoint, add_device,
+                                      add_force, add_images, new_parser,
+                                      parse_with_images, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.image_demo:classify_images',
+    return run_tool(parser, 'mmcls_repmlp.jobs.image_demo:classify_images',
                     parse_with_images(parser, argv))
 
 

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=range(10),
         help='digits to write; default: all')
     # Whoever only wants the digits needs no host.
-    from mmcls_repmlp.apis._command_line.cli import run_tool
+    from repmlp_lite.command_line.run_tool import run_tool
     return run_tool(parser, _write, parser.parse_args(argv))
 
 

@@ -19,9 +19,9 @@ from segmentation import Segmenter, best_threshold_iou, iou, make_scenes, train
 from torch import Tensor
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.apis._command_line.cli import run_tool
-from mmcls_repmlp.errors import UserError
-from mmcls_repmlp.files import atomic_write, check_writable
+from repmlp_lite.command_line.run_tool import run_tool
+from repmlp_lite.errors import UserError
+from repmlp_lite.files import atomic_write, check_writable
 
 _SCENES = 64  # to test on
 _DRAWN = 3

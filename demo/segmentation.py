@@ -12,7 +12,7 @@ from digits import load_digits
 from torch import Tensor, nn
 
 from mmcls_repmlp import RepMLPNet
-from mmcls_repmlp.apis._shared.progress import tracked
+from repmlp_lite.console import tracked
 
 SIDE = 32  # pixels of a digit's side: the backbone's partition
 ROWS, COLS = 2, 4  # digits down and across

@@ -18,8 +18,8 @@ from typing import Any
 from modelindex.models.Model import Model
 
 import mmcls_repmlp
-from mmcls_repmlp import apis
-from mmcls_repmlp.plugin.model_index import indexed_models
+from mmcls_repmlp import jobs as apis
+from mmcls_repmlp.host.model_index import indexed_models
 
 DOCS = Path(__file__).parent
 _HEAD = ('| name | model | params (M) | MACs (G) | top-1 (%) | top-5 (%) '
@@ -103,7 +103,7 @@ def api() -> str:
         '## mmcls_repmlp', *(_entry(name, getattr(mmcls_repmlp, name))
                              for name in names), '## Jobs',
         'What the tools call; each is a function of a module of '
-        '`mmcls_repmlp.apis`.', *(_entry(f'{module}.{job.__name__}', job)
+        '`mmcls_repmlp.jobs`.', *(_entry(f'{module}.{job.__name__}', job)
                                   for module, job in jobs())
     ]
     return '\n\n'.join(parts) + '\n'

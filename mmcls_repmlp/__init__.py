@@ -3,14 +3,15 @@ from .host import hush_mmengine, without_import_noise
 from .version import __version__
 
 with without_import_noise():
-    from . import training  # noqa: F401, it registers its parts
+    from mmcls_repmlp import recipe  # noqa: F401, it registers its parts
+
     from .checkpoints import allow_mmengine_checkpoints
-    from .deploy import fuse_for_inference, reparameterize
+    from .checkpoints.host_loaders import make_loading_safe
+    from .host.inferencer import mend_inferencer
+    from .host.model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
-    from .plugin.host_loaders import make_loading_safe
-    from .plugin.inferencer import mend_inferencer
-    from .plugin.model_index import register_models
+    from .reparam import fuse_for_inference, reparameterize
 
 allow_mmengine_checkpoints()
 make_loading_safe()

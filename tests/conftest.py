@@ -17,8 +17,8 @@ from PIL import Image
 from yapf.yapflib.yapf_api import FormatCode
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
-from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.apis.train import train
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.train.train import train
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -43,8 +43,8 @@ config.FormatCode = lambda text, style_config, **_: _lay_out(
 # what modules have at hand whose tests start processes or train; and what
 # tests are called that compile, which starts processes too.
 _HEAVY_PLACES = {
-    'apis', 'configs', 'demo', 'docs', 'exported', 'tools', 'test_docs.py',
-    'test_model_index.py'
+    'jobs', 'configs', 'demo', 'docs', 'export', 'exported', 'tools',
+    'test_docs.py', 'test_model_index.py'
 }
 _HEAVY_NAMES = {'subprocess', 'run_python', 'Runner', 'train'}
 _HEAVY_WORDS = ('compile', 'export')

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / 'tests' / 'data'

@@ -5,22 +5,20 @@ import pytest
 
 from tests.helpers import ROOT
 
-# A module may import from floors below its own, and from its own folder.
-FLOORS = dict(
-    errors=0,
-    version=0,
-    files=1,
-    host=1,
-    image_files=1,
-    jpeg=1,
-    ops=1,
-    training=2,
-    models=3,
-    checkpoints=4,
-    deploy=4,
-    plugin=5,
-    apis=6)
-PACKAGE = ROOT / 'mmcls_repmlp'
+# A module may import from floors below its own, and from its own folder. The
+# light package beside this one is below all of them.
+FLOORS = {
+    'version': 0,
+    'ops': 1,
+    'host': 1,
+    'models': 2,
+    'recipe': 3,
+    'checkpoints': 4,
+    'reparam': 5,
+    'export': 6,
+    'jobs': 7,
+}
+PACKAGE, LITE = ROOT / 'mmcls_repmlp', ROOT / 'repmlp_lite'
 HOSTS = [PACKAGE / 'host' / f'{name}.py' for name in ('mmcls', 'mmpretrain')]
 MODULES = sorted(
     path for path in PACKAGE.rglob('*.py') if path != PACKAGE / '__init__.py')
@@ -63,8 +61,8 @@ def test_an_import_upwards_would_be_seen(tmp_path, monkeypatch):
     path = PACKAGE / 'ops' / 'conv_to_fc.py'
     text = path.read_text()
     for line in ('from mmcls_repmlp.models import arch',
-                 'from ..deploy import complexity', 'import mmcls_repmlp.apis',
-                 'from .. import deploy'):
+                 'from ..reparam import complexity',
+                 'import mmcls_repmlp.jobs', 'from .. import reparam'):
         monkeypatch.setattr(
             type(path),
             'read_text',
@@ -80,6 +78,21 @@ def test_ops_need_torch_only():
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert node.module.split('.')[0] in ('torch', '__future__',
                                                      'collections')
+
+
+def test_the_light_package_needs_no_other():
+    heavy = {
+        'mmcls_repmlp', 'torch', 'mmcls', 'mmpretrain', 'mmcv', 'mmengine'
+    }
+    for path in LITE.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = ([alias.name for alias in node.names] if isinstance(
+                node, ast.Import) else [node.module or ''] if isinstance(
+                    node, ast.ImportFrom) else [])
+            assert not heavy & {name.split('.')[0]
+                                for name in names} or (
+                                    path.name
+                                    == 'pt2.py'), path  # its runtime is torch
 
 
 def test_every_module_has_a_test_of_its_name():

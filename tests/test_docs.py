@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mmcls_repmlp.apis._shared.config import read_config
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.plugin.model_index import indexed_models
+from mmcls_repmlp.host.model_index import indexed_models
+from mmcls_repmlp.jobs.shared.config import read_config
 from tests.helpers import ROOT
 from tests.programs import loaded
 
@@ -24,7 +24,7 @@ every_page = pytest.mark.parametrize(
     'page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 FOLDERS = 'configs|demo|docs|mmcls_repmlp|requirements|tests|tools'
-BENCHMARK = 'python tools/analysis_tools/benchmark.py'
+BENCHMARK = 'python benchmarks/benchmark.py'
 # Where files lie that pages name without all of their folders.
 PLACES = [
     ROOT, *(ROOT / name
@@ -115,7 +115,7 @@ def options(tool):
 
 TOOLS = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py')
-    if path.parent.name != 'benchmarking')
+    if path.parent.name != 'benchmarks')
 DEMOS = [
     str(path.relative_to(ROOT)) for path in (ROOT / 'demo').glob('*.py')
     if 'def main' in path.read_text()

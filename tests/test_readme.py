@@ -30,7 +30,7 @@ def test_every_command_is_run_by_a_test_or_by_the_demo():
     tools = [shlex.split(command)[1] for command in PYTHON]
     assert tools == [
         'tools/train.py', 'tools/convert_models/reparameterize_model.py',
-        'tools/test.py', 'tools/analysis_tools/benchmark.py'
+        'tools/test.py', 'benchmarks/benchmark.py'
     ]
     # The make targets and the installation are run by whoever runs this.
     assert {*COMMANDS} - {*PYTHON} == {

@@ -17,7 +17,7 @@ from tests.programs import run_python
 CODE = """
 import mmcls_repmlp
 from mmcls_repmlp.host import NAME, host_module
-from mmcls_repmlp.plugin.model_index import mim_root
+from mmcls_repmlp.host.model_index import mim_root
 print(mim_root())
 host = host_module(NAME)
 print(*host.list_models('repmlp*'))
@@ -34,7 +34,7 @@ print(get_installed_path('mmcls_repmlp'))
 def source(tmp_path_factory):
     """A clone, without what building leaves in one."""
     source = tmp_path_factory.mktemp('src')
-    for name in ('setup.py', 'mmcls_repmlp_cli.py', 'pyproject.toml',
+    for name in ('setup.py', 'repmlp_lite.command_line.py', 'pyproject.toml',
                  'MANIFEST.in', 'README.md', 'model-index.yml'):
         shutil.copy(ROOT / name, source)
     left = shutil.ignore_patterns('__pycache__', '.mim')

@@ -4,9 +4,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (KeyValue, add_config_and_checkpoint,
-                              add_runner_arguments, choices, new_parser,
-                              run_tool)
+from repmlp_lite.command_line import (KeyValue, add_config_and_checkpoint,
+                                      add_runner_arguments, choices,
+                                      new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if 'out_item' in args and 'out' not in args:
         parser.error('--out-item needs --out FILE')
-    return run_tool(parser, 'mmcls_repmlp.apis.test:test', args)
+    return run_tool(parser, 'mmcls_repmlp.jobs.test.test:test', args)
 
 
 if __name__ == '__main__':

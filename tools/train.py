@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_runner_arguments, choices, new_parser,
-                              run_tool)
+from repmlp_lite.command_line import (add_runner_arguments, choices,
+                                      new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--force',
         action='store_true',
         help='remove checkpoints of another training in the work folder')
-    return run_tool(parser, 'mmcls_repmlp.apis.train:train',
+    return run_tool(parser, 'mmcls_repmlp.jobs.train.train:train',
                     parser.parse_args(argv))
 
 

@@ -18,8 +18,8 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import wrap_file
 
-from mmcls_repmlp.errors import CheckpointError, shortened, shown
-from mmcls_repmlp.files import atomic_write, sha256_of
+from repmlp_lite.errors import CheckpointError, shortened, shown
+from repmlp_lite.files import atomic_write, sha256_of
 
 WEB = ('http://', 'https://')
 # As in 'repmlp-base-1cb1f11b.pth': first digits of the contents' SHA-256, as

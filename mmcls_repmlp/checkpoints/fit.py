@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import CheckpointError, shortened, shown
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
+from repmlp_lite.errors import CheckpointError, shortened, shown
 
 _LONGEST = 300  # characters of a message; the remedy comes first
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmcls_repmlp.errors import CheckpointError, shown
-from mmcls_repmlp.training.hooks import numbered_checkpoints
+from mmcls_repmlp.recipe.hooks import numbered_checkpoints
+from repmlp_lite.errors import CheckpointError, shown
 
 from .download import WEB, fetch
 

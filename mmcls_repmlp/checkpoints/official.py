@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 
 T = TypeVar('T')
 Names = tuple[tuple[str, str], ...]

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import torch
 
-from mmcls_repmlp.errors import CheckpointError, shortened, shown
+from repmlp_lite.errors import CheckpointError, shortened, shown
 
 from .local_file import local_file
 from .safe_globals import only_what_mmengine_writes

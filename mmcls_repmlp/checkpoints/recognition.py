@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mmcls_repmlp.errors import CheckpointError, option
 from mmcls_repmlp.host import make_divisible
 from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
+from repmlp_lite.errors import CheckpointError, option
 
 _RATIO = 4  # of the gate; the same in every published model
 _BLOCK = re.compile(r'backbone\.stages\.(\d+)\.(\d+)\.repmlp_block\.'

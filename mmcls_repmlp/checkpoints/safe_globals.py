@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .numpy_numbers import NumberArray, NumberType, no_bytes, number
+from .safe_numpy import NumberArray, NumberType, no_bytes, number
 
 # All that mmengine's checkpoints hold beyond tensors and plain containers: the
 # message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import CheckpointError, option, shortened, shown
+from repmlp_lite.errors import CheckpointError, option, shortened, shown
 
 # What mmengine's EMAHook writes: the averaged weights under the usual name,
 # the ones that are trained under the other.

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mmcls_repmlp.files import atomic_write
+from repmlp_lite.files import atomic_write
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt')
 

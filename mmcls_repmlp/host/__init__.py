@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .caption import Caption
 from .choice import check_versions, choose_host, host_module
-from .noise import hush_mmengine, without_import_noise
+from .warning_filters import hush_mmengine, without_import_noise
 
 NAME = choose_host()
 # The scope of this package's own configs, which every host knows.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
-from mmcls_repmlp.errors import HostError
+from repmlp_lite.errors import HostError
 
 
 class Package(NamedTuple):

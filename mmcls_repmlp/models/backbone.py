@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.host import BaseBackbone
+from repmlp_lite.errors import InputError
 
 from .compatibility import check_state_dict
 from .mergeable import Mergeable, merge_all

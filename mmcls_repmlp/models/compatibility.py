@@ -13,7 +13,7 @@ from math import isqrt
 
 from torch import Tensor
 
-from mmcls_repmlp.errors import CheckpointError, shortened, some
+from repmlp_lite.errors import CheckpointError, shortened, some
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
-from .obstacles import check_free, check_one_device
+from .merge_blockers import check_free, check_one_device
 
 Plan = list[tuple['Mergeable', dict[str, Affine]]]
 

@@ -9,7 +9,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import local_file, read_checkpoint
 from mmcls_repmlp.checkpoints.download import cached_path, fetch
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 
 
 def test_of_those_who_ask_together_one_fetches(web):

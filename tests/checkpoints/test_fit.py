@@ -3,7 +3,7 @@ import torch
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import check_fit, keep_dtype, load_strictly
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.helpers import TINY_CFG, assert_refused, assert_same, random_model
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmcls_repmlp.checkpoints import (class_names, load_strictly,
                                       read_checkpoint, state_dict_of)
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.fuzz import example_files, example_weights, mutants
 
 MUTANTS = int(os.environ.get('MUTANTS', 300))

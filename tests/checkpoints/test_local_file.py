@@ -5,7 +5,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import (local_file, newest_checkpoint,
                                       read_checkpoint)
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 
 
 def test_a_folder_stands_for_its_newest(tmp_path):

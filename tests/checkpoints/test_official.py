@@ -3,7 +3,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls, convert_to_official
 from mmcls_repmlp.checkpoints.official import NAMES, RESNET_NAMES
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.helpers import DATA
 
 BLOCK = 'stages.0.1.repmlp_block'

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.fuzz import example_files, example_weights
 
 DATA = example_files(example_weights())['weights']

@@ -5,9 +5,9 @@ import torch
 
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import check_fit, convert_to_mmcls, recognize
-from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models import ARCH_ZOO, resolve_arch
+from repmlp_lite.errors import CheckpointError
 from tests.helpers import DATA, TINY, classifier_cfg
 
 

@@ -9,7 +9,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.checkpoints.safe_globals import (ALLOWED,
                                                    allow_mmengine_checkpoints)
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.helpers import Pickled, making
 
 

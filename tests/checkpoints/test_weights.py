@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mmcls_repmlp.checkpoints import read_checkpoint, state_dict_of
 from mmcls_repmlp.checkpoints import weights as weights_module
-from mmcls_repmlp.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError
 from tests.helpers import assert_same
 
 WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
-from mmcls_repmlp.errors import UserError
+from repmlp_lite.errors import UserError
 
 WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
 

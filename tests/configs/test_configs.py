@@ -3,9 +3,9 @@ import torch
 from mmengine.config import Config
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.checkpoints import load_strictly
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from tests.helpers import CONFIGS as FOLDER
 from tests.helpers import assert_same, randn, randomize

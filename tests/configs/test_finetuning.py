@@ -3,9 +3,9 @@ import pytest
 import torch
 from make_digits import write_digits
 
-from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.train.train import train
 from tests.helpers import CONFIGS, quick_loaders
 
 

@@ -6,8 +6,8 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
-from mmcls_repmlp.apis._shared.model import build_model
 from mmcls_repmlp.host import DataSample
+from mmcls_repmlp.jobs.shared.model import build_model
 from tests.configs.test_configs import TWINS, read
 from tests.helpers import TINY_RESNET_CFG
 from tests.host_parts import gt_scores

@@ -19,9 +19,9 @@ from PIL import Image
 from segmentation import COLS, ROWS, SIDE, make_scenes
 
 from mmcls_repmlp import RepMLPNet, RepMLPResNet
-from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
-from mmcls_repmlp.errors import CheckpointError, UserError
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from repmlp_lite.errors import CheckpointError, UserError
 from tests.helpers import CONFIGS, MINI, assert_same, shapes
 
 # mmsegmentation's, of its defaults.

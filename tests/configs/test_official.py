@@ -18,15 +18,15 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils import skip_init
 
-from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.apis._shared.model import build_model
-from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import PARAM_SCHEDULERS, TRANSFORMS, CutMix, Mixup
-from mmcls_repmlp.training import WarmupCosineLR
-from mmcls_repmlp.training.transforms import raug
-from mmcls_repmlp.training.transforms.raug_ops import (CUTOUT_FILL, FILL,
-                                                       OPERATIONS)
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.model import build_model
+from mmcls_repmlp.jobs.train.train import train
+from mmcls_repmlp.recipe import WarmupCosineLR
+from mmcls_repmlp.recipe.transforms import raug
+from mmcls_repmlp.recipe.transforms.raug_ops import (CUTOUT_FILL, FILL,
+                                                     OPERATIONS)
 from tests.helpers import CONFIGS as FOLDER
 from tests.helpers import ROOT, quick_loaders
 

@@ -4,8 +4,8 @@ import re
 import pytest
 
 from docs.generate import jobs, official_table, pages, table
-from mmcls_repmlp.apis._shared.config import read_config
-from mmcls_repmlp.plugin.model_index import config_of, indexed_models
+from mmcls_repmlp.host.model_index import config_of, indexed_models
+from mmcls_repmlp.jobs.shared.config import read_config
 
 PAGES = pages()
 MODELS = indexed_models()

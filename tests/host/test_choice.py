@@ -1,7 +1,7 @@
 import pytest
 
-from mmcls_repmlp.errors import UserError
 from mmcls_repmlp.host import choice
+from repmlp_lite.errors import UserError
 
 MMCLS = {'mmcls': '1.0.0rc6', 'mmcv-lite': '2.0.1', 'mmengine': '0.10.7'}
 MMPRETRAIN = {'mmpretrain': '1.2.0', 'mmcv': '2.2.0', 'mmengine': '0.10.7'}

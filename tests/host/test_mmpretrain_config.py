@@ -3,15 +3,15 @@ import json
 
 import pytest
 
-from mmcls_repmlp.apis.browse_dataset import browse_dataset
-from mmcls_repmlp.apis.confusion_matrix import confusion_matrix
-from mmcls_repmlp.apis.export import export_checkpoint
-from mmcls_repmlp.apis.image_demo import classify_image
-from mmcls_repmlp.apis.predict import predict
-from mmcls_repmlp.apis.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.apis.test import test as run_test
-from mmcls_repmlp.apis.train import train
 from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.jobs.browse_dataset import browse_dataset
+from mmcls_repmlp.jobs.export.export import export_checkpoint
+from mmcls_repmlp.jobs.image_demo import classify_image
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
+from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.predict import predict
 from tests.helpers import TINY
 
 CONFIG = """

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
+from repmlp_lite.errors import InputError
 from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_refused, assert_same, randn, random_model)
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from mmcls_repmlp.errors import CheckpointError
 from mmcls_repmlp.models.compatibility import (check_state_dict,
                                                explain_mismatch, find_mismatch,
                                                is_merged)
+from repmlp_lite.errors import CheckpointError
 
 ONES = torch.ones
 TRAINING = {

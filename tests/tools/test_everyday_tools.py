@@ -85,7 +85,7 @@ def test_official_names_and_back(tool, project, tmp_path):
 
 
 def test_vis_cam_without_its_library(tool, capsys, monkeypatch):
-    monkeypatch.setattr('mmcls_repmlp.apis._shared.activation_map.find_spec',
+    monkeypatch.setattr('mmcls_repmlp.jobs.vis_cam.activation_map.find_spec',
                         lambda _: None)
     assert tool(CAM, 'OUT TRAINED --out a.png') == 2
     assert 'pip install "mmcls_repmlp[cam]"' in capsys.readouterr().err

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmcls_repmlp.apis.test import test as run_test
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import pred_scores
+from mmcls_repmlp.jobs.test.test import test as run_test
 from tests.helpers import Pickled, assert_same
 from tests.host_parts import host
 from tests.programs import TOOLS, call, free_port, run, run_python

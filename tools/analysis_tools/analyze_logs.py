@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import add_force, new_parser, run_tool
+from repmlp_lite.command_line import add_force, new_parser, run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar='NAME',
         help='a name for each log; default: their paths')
     add_force(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.analyze_logs:analyze_logs',
+    return run_tool(parser, 'mmcls_repmlp.jobs.train.curves:analyze_logs',
                     parser.parse_args(argv))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_device, add_force, new_parser, run_tool)
+from repmlp_lite.command_line import (add_cfg_options,
+                                      add_config_and_checkpoint, add_device,
+                                      add_force, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser,
-                    'mmcls_repmlp.apis.confusion_matrix:confusion_matrix',
-                    parser.parse_intermixed_args(argv))
+    return run_tool(
+        parser, 'mmcls_repmlp.jobs.test.confusion_matrix:confusion_matrix',
+        parser.parse_intermixed_args(argv))
 
 
 if __name__ == '__main__':

@@ -4,7 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import add_cfg_options, add_size, new_parser, run_tool
+from repmlp_lite.command_line import (add_cfg_options, add_size, new_parser,
+                                      run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--both-forms', action='store_true', help='count the deploy form too')
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.get_flops:get_flops',
+    return run_tool(parser, 'mmcls_repmlp.jobs.get_flops:get_flops',
                     parser.parse_args(argv))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_device, add_force, new_parser, run_tool)
+from repmlp_lite.command_line import (add_cfg_options,
+                                      add_config_and_checkpoint, add_device,
+                                      add_force, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.verify_pairs:verify_pairs',
+    return run_tool(parser, 'mmcls_repmlp.jobs.verify_pairs:verify_pairs',
                     parser.parse_intermixed_args(argv))
 
 

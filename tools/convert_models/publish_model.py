@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import add_force, add_key, new_parser, run_tool
+from repmlp_lite.command_line import add_force, add_key, new_parser, run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "digits of the file's SHA-256")
     add_key(parser)
     add_force(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.publish_model:publish_model',
+    return run_tool(parser, 'mmcls_repmlp.jobs.publish_model:publish_model',
                     parser.parse_args(argv))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config, add_force, add_key,
-                              new_parser, run_tool)
+from repmlp_lite.command_line import (add_cfg_options, add_config, add_force,
+                                      add_key, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_cfg_options(parser)
     return run_tool(
         parser,
-        'mmcls_repmlp.apis.reparameterize_model:reparameterize_checkpoint',
+        'mmcls_repmlp.jobs.reparameterize_model:reparameterize_checkpoint',
         parser.parse_intermixed_args(argv))
 
 

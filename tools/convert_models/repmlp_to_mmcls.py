@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_force, add_key, add_size, choices,
-                              new_parser, run_tool)
+from repmlp_lite.command_line import (add_force, add_key, add_size, choices,
+                                      new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         job = 'convert_to_official_file'
         if 'arch' in args or 'img_size' in args:
             parser.error('--arch and --img-size do not go with --to-official')
-    return run_tool(parser, f'mmcls_repmlp.apis.repmlp_to_mmcls:{job}', args)
+    return run_tool(
+        parser, f'mmcls_repmlp.jobs.repmlp_to_mmcls.repmlp_to_mmcls:{job}',
+        args)
 
 
 if __name__ == '__main__':

@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, add_size,
-                              new_parser, run_tool)
+from repmlp_lite.command_line import (add_cfg_options, add_force, add_key,
+                                      add_size, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_force(parser)
     add_cfg_options(parser)
     return run_tool(parser,
-                    'mmcls_repmlp.apis.resize_partitions:resize_checkpoint',
+                    'mmcls_repmlp.jobs.resize_partitions:resize_checkpoint',
                     parser.parse_args(argv))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_force, add_size, choices, new_parser,
-                              run_tool)
+from repmlp_lite.command_line import (add_cfg_options,
+                                      add_config_and_checkpoint, add_force,
+                                      add_size, choices, new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_size(parser, '--shape', "of the images; default: the model's img_size")
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.export:export_checkpoint',
+    return run_tool(parser,
+                    'mmcls_repmlp.jobs.export.export:export_checkpoint',
                     parser.parse_intermixed_args(argv))
 
 

@@ -48,18 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     # This clone, installed or not; else the package that is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     try:
-        from mmcls_repmlp_cli import outcome, place
+        from repmlp_lite.command_line import outcome
     except ImportError:
         parser.error('mmcls_repmlp is not installed: run pip install '
                      'mmcls_repmlp')
-    place('mmcls_repmlp.deploy')  # running it would import mmcls
     return outcome(parser.prog, lambda: _predict(**vars(args)))
 
 
 def _predict(**arguments) -> None:
-    from mmcls_repmlp.errors import UserError
+    from repmlp_lite.errors import UserError
     try:
-        from mmcls_repmlp.apis.predict import predict
+        from repmlp_lite.predict import predict
         predict(**arguments)
     except ModuleNotFoundError as error:
         name = str(error.name).split('.')[0]

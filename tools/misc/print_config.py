@@ -4,7 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import add_cfg_options, add_force, new_parser, run_tool
+from repmlp_lite.command_line import (add_cfg_options, add_force, new_parser,
+                                      run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--save-path', metavar='FILE', help='also write it to this file')
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.print_config:print_config',
+    return run_tool(parser, 'mmcls_repmlp.jobs.print_config:print_config',
                     parser.parse_args(argv))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_force, choices, new_parser,
-                              run_tool)
+from repmlp_lite.command_line import (add_cfg_options, add_force, choices,
+                                      new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         'both (concat), or every step (pipeline); default: transformed')
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.browse_dataset:browse_dataset',
+    return run_tool(parser, 'mmcls_repmlp.jobs.browse_dataset:browse_dataset',
                     parser.parse_args(argv))
 
 

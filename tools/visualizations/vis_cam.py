@@ -4,9 +4,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_config_and_checkpoint,
-                              add_device, add_force, add_images, choices,
-                              new_parser, parse_with_images, run_tool)
+from repmlp_lite.command_line import (add_cfg_options,
+                                      add_config_and_checkpoint, add_device,
+                                      add_force, add_images, choices,
+                                      new_parser, parse_with_images, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.vis_cam:vis_cam',
+    return run_tool(parser, 'mmcls_repmlp.jobs.vis_cam.vis_cam:vis_cam',
                     parse_with_images(parser, argv))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mmcls_repmlp_cli import (add_cfg_options, add_force, add_key, new_parser,
-                              run_tool)
+from repmlp_lite.command_line import (add_cfg_options, add_force, add_key,
+                                      new_parser, run_tool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='earlier checkpoints, to draw a column of each')
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.apis.vis_locality:vis_locality',
+    return run_tool(parser, 'mmcls_repmlp.jobs.vis_locality:vis_locality',
                     parser.parse_args(argv))
 
 

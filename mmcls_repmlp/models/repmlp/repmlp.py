@@ -12,7 +12,6 @@ from typing import Any
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from mmcls_repmlp.errors import InputError
 from mmcls_repmlp.models.argument_checks import (check_grouped_block,
                                                  conv_kernels, int_pair)
 from mmcls_repmlp.models.folding import fold_leading_norm, linear_weights
@@ -21,6 +20,7 @@ from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
 from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.ops import (Affine, pad_below_and_right, partition,
                               unpartition)
+from repmlp_lite.errors import InputError
 
 
 class RepMLP(PartitionPerceptron):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mmcls_repmlp.errors import InputError
+from repmlp_lite.errors import InputError
 
 Size = tuple[int, int]
 

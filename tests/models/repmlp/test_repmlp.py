@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmcls_repmlp import RepMLP, reparameterize
-from mmcls_repmlp.errors import InputError
+from repmlp_lite.errors import InputError
 from tests.helpers import DATA, assert_same, randn, random_model
 
 KERNELS = [None, (1, ), (3, ), (1, 3, 5)]

@@ -4,7 +4,7 @@ from torch import nn
 
 from mmcls_repmlp import (RepMLP, RepMLPCifarNet, fuse_for_inference,
                           reparameterize)
-from mmcls_repmlp.deploy import complexity
+from mmcls_repmlp.reparam import complexity
 from tests.helpers import assert_same, randn, random_model
 
 TINY = dict(channels=(4, 8, 4), img_size=16, partition_size=4)

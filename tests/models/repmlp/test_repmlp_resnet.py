@@ -4,8 +4,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLP, RepMLPResNet, reparameterize
 from mmcls_repmlp.checkpoints.official import RESNET_NAMES
-from mmcls_repmlp.deploy import complexity
 from mmcls_repmlp.models.repmlp.repmlp_resnet_blocks import BaseBlock
+from mmcls_repmlp.reparam import complexity
 from tests.helpers import (DATA, TINY_RESNET_CFG, assert_equals_official,
                            assert_same, randn, random_model, shapes)
 

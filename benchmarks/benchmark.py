@@ -1,0 +1,49 @@
+"""Time two implementations or forms of RepMLPNet side by side.
+
+A candidate is rc6 or ours, a colon, and a form: train-step, train-form,
+deploy, fused, compiled, onnx, openvino. For example:
+
+    benchmark.py rc6:deploy ours:fused --batch 1 8 32
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.choices import DTYPES
+from repmlp_lite.command_line import new_parser, run_tool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    parser = new_parser(
+        __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('first', help='candidate that sets the scale')
+    parser.add_argument('second', help='candidate to compare with it')
+    parser.add_argument('--arch', help='default: b')
+    parser.add_argument(
+        '--img-size',
+        dest='img_sizes',
+        type=int,
+        nargs='+',
+        metavar='IMG_SIZE',
+        help='default: 224')
+    parser.add_argument(
+        '--batch',
+        dest='batches',
+        type=int,
+        nargs='+',
+        metavar='BATCH',
+        help='default: 8')
+    parser.add_argument('--dtype', choices=DTYPES, help='default: float32')
+    parser.add_argument(
+        '--rounds', type=int, help='timed runs of each; default: 9')
+    parser.add_argument(
+        '--out-dir', help='folder for benchmark.csv and benchmark.png')
+    return run_tool(parser, 'benchmarks.benchmark_models:benchmark',
+                    parser.parse_args(argv))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""Time two implementations of RepMLPNet side by side."""
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import os
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+
+from benchmarks.candidates import build_candidate
+from benchmarks.peak_memory import peak_memory
+from mmcls_repmlp.host import NAME
+from mmcls_repmlp.jobs.shared.config import user_errors
+from mmcls_repmlp.models import RepMLPNet
+from mmcls_repmlp.reparam import complexity, speedup
+from mmcls_repmlp.reparam.latency import alternate
+from repmlp_lite.console import tracked
+from repmlp_lite.errors import UserError
+from repmlp_lite.files import atomic_write
+
+_PACKAGES = ('torch', NAME, 'onnxruntime', 'openvino')
+_BACKWARD = 3  # a training step multiplies three times what inference does
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one candidate.
+
+    Attributes:
+        name: The candidate.
+        arch: Name of the variant.
+        img_size: Image size.
+        batch: Images in a batch.
+        dtype: Name of the dtype.
+        milliseconds: Median time of a batch.
+        ratio: Median time of the first candidate, as multiple of this one's.
+        paired: Median of the ratios of runs that were neighbours, which a
+            noisy machine sways less.
+        images_per_second: Images in a second.
+        gflops: 10^9 floating-point operations in a second.
+        peak_share: Share of the speed of a large matrix product in this
+            process.
+        peak_mib: Most memory held beyond weights and images, in MiB.
+    """
+    name: str
+    arch: str
+    img_size: int
+    batch: int
+    dtype: str
+    milliseconds: float
+    ratio: float
+    paired: float
+    images_per_second: float
+    gflops: float
+    peak_share: float
+    peak_mib: float | None
+
+
+def benchmark(first: str,
+              second: str,
+              arch: str = 'b',
+              img_sizes: Sequence[int] = (224, ),
+              batches: Sequence[int] = (8, ),
+              dtype: str = 'float32',
+              rounds: int = 9,
+              out_dir: str | Path | None = None,
+              report: Callable[[str], None] = print) -> list[Row]:
+    """Time two candidates in turn, in one process, for every size.
+
+    Args:
+        first: Candidate that sets the scale, such as 'rc6:deploy'.
+        second: Candidate to compare, such as 'ours:fused'.
+        arch: Name of the variant. Defaults to 'b'.
+        img_sizes: Image sizes. Defaults to 224.
+        batches: Batch sizes. Defaults to 8.
+        dtype: Name of the dtype. Defaults to 'float32'.
+        rounds: How often each is timed. Defaults to 9.
+        out_dir: Folder for ``benchmark.csv`` and ``benchmark.png``. Defaults
+            to none.
+        report: Called with the table. Defaults to print.
+
+    Returns:
+        Two rows for every size and batch.
+
+    Raises:
+        UserError: If there is no such candidate, or a number is not
+            positive.
+    """
+    if min(*img_sizes, *batches, rounds) < 1:
+        raise UserError('image sizes, batches and rounds must be positive')
+    report(environment())
+    peak = matmul_gflops(getattr(torch, dtype))
+    report(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
+    rows = [
+        row for img_size, batch in product(img_sizes, batches)
+        for row in _compare((
+            first, second), arch, img_size, batch, dtype, rounds, peak)
+    ]
+    report(table(rows))
+    if out_dir is not None:
+        _write_csv(rows, Path(out_dir, 'benchmark.csv'))
+        _draw(rows, Path(out_dir, 'benchmark.png'))
+        report(f'written to {out_dir}')
+    return rows
+
+
+def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
+             dtype: str, rounds: int, peak: float) -> Iterator[Row]:
+    images = torch.randn(
+        batch,
+        3,
+        img_size,
+        img_size,
+        generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
+    with user_errors('the model cannot be built'):
+        runs = [
+            build_candidate(name, arch, img_size, images) for name in names
+        ]
+    seconds = zip(*tracked(
+        alternate(*runs, rounds=rounds, warm_up=2),
+        f'{img_size} px, batch {batch}',
+        rounds,
+        unit='rounds'))
+    seconds = [*map(list, seconds)]
+    with torch.device('meta'):
+        model = RepMLPNet(arch, img_size, out_indices=-1, deploy=True)
+    macs = complexity(model, (3, img_size, img_size)).macs
+    for name, run, times in zip(names, runs, seconds):
+        gc.collect()
+        work = 2e-9 * macs * batch * (
+            _BACKWARD if name.endswith('train-step') else 1)
+        median = statistics.median(times)
+        memory = peak_memory(run)
+        yield Row(name, arch, img_size, batch, dtype, 1e3 * median,
+                  statistics.median(seconds[0]) / median,
+                  speedup(seconds[0], times), batch / median, work / median,
+                  work / median / peak,
+                  None if memory is None else memory / 2**20)
+
+
+def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
+    """Measure the speed of a large matrix product: the machine's ceiling."""
+    a, b = torch.randn(2, size, size).to(dtype)
+    times = alternate(lambda: a @ b, rounds=10)
+    return 2e-9 * size**3 / min(times)[0]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Set the rows below each other."""
+    lines = [
+        f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
+        f'{"paired":>8}{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
+    ]
+    for row in rows:
+        memory = '' if row.peak_mib is None else f'{row.peak_mib:.0f}'
+        lines.append(
+            f'{row.name:20}{row.img_size:5}{row.batch:6}'
+            f'{row.milliseconds:10.1f}{row.ratio:7.2f}{row.paired:8.2f}'
+            f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
+            f'{row.peak_share:8.0%}{memory:>8}')
+    lines.append(
+        'ms: medians; ratio: of the two medians; paired: median of the '
+        'ratios of neighbouring runs')
+    return '\n'.join(lines)
+
+
+def environment() -> str:
+    """Name what a measurement depends on: versions, threads, the CPU."""
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append(f'{package} {version(package)}')
+        except PackageNotFoundError:
+            continue
+    return (f'{", ".join(found)}; {torch.get_num_threads()} threads, '
+            f'{os.cpu_count()} cores; CPU capability '
+            f'{torch.backends.cpu.get_cpu_capability()}')
+
+
+def _write_csv(rows: Sequence[Row], path: Path) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, asdict(rows[0]))
+    writer.writeheader()
+    writer.writerows(map(asdict, rows))
+    with atomic_write(path, force=True) as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def _draw(rows: Sequence[Row], path: Path) -> None:
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    figure, (bars, lines) = plt.subplots(
+        1, 2, figsize=(11, 4), layout='constrained')
+    names = list(dict.fromkeys(row.name for row in rows))
+    key, words = (('img_size',
+                   'pixels of a side') if len({row.img_size
+                                               for row in rows}) > 1 else
+                  ('batch', 'images in a batch'))
+    for i, name in enumerate(names):
+        own = [row for row in rows if row.name == name]
+        _draw_bars(bars, own, i, len(names))
+        lines.plot([getattr(row, key) for row in own],
+                   [row.milliseconds / row.batch for row in own],
+                   marker='o',
+                   label=name)
+    lines.set(
+        xlabel=words,
+        xticks=sorted({getattr(row, key)
+                       for row in rows}),
+        ylabel='ms per image',
+        ylim=(0, 1.3 * max(row.milliseconds / row.batch for row in rows)),
+        title='time per image')
+    bars.set(
+        ylabel='images per second',
+        ylim=(0, 1.3 * max(row.images_per_second for row in rows)),
+        title=f'RepMLP-{str(rows[0].arch).upper()}, {rows[0].dtype}: '
+        f'speed, and multiple of {names[0]}')
+    for axes in (bars, lines):
+        axes.legend()
+    with atomic_write(path, force=True) as temporary:
+        figure.savefig(temporary, format='png', dpi=120)
+    plt.close(figure)
+
+
+def _draw_bars(axes: Any, rows: Sequence[Row], i: int, count: int) -> None:
+    places = [
+        x + (i - (count - 1) / 2) * 0.8 / count for x in range(len(rows))
+    ]
+    drawn = axes.bar(
+        places, [row.images_per_second for row in rows],
+        width=0.8 / count,
+        label=rows[0].name)
+    axes.bar_label(drawn, [f'{row.ratio:.2f}x' for row in rows])
+    axes.set_xticks(
+        range(len(rows)),
+        [f'{row.img_size} px, batch {row.batch}' for row in rows])

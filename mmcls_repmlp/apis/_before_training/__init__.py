@@ -1,1 +1,0 @@
-"""What a training checks, finds and keeps apart before its first step."""

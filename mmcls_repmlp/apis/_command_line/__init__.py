@@ -1,1 +1,0 @@
-"""Arguments in, one sentence and an exit code out."""

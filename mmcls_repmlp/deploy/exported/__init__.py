@@ -1,1 +1,0 @@
-"""Models in files for other runtimes: written, read and described."""

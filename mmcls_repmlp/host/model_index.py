@@ -1,0 +1,46 @@
+"""Where configs and tools lie, and their models in the host's list by name."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelindex.load_model_index import load
+from modelindex.models.Model import Model
+
+from . import ModelHub
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INDEX = 'model-index.yml'
+
+
+def mim_root() -> Path:
+    """Find the folder of ``configs``, ``tools`` and ``model-index.yml``.
+
+    Returns:
+        ``.mim`` inside the installed package, which is where mim looks; in a
+        clone that was not installed, the clone.
+    """
+    installed = _PACKAGE / '.mim'
+    return installed if (installed / _INDEX).is_file() else _PACKAGE.parent
+
+
+def indexed_models() -> list[Model]:
+    """Read the models of ``model-index.yml``, in its order."""
+    index = load(str(mim_root() / _INDEX))
+    index.build_models_with_collections()
+    return list(index.models)
+
+
+def config_of(model: Model, deploy: bool = False) -> Path:
+    """Find the config of a model, of its training or its deploy form."""
+    path = mim_root() / model.config
+    family, rest = path.name.split('_', 1)
+    return path.with_name(f'{family}_deploy_{rest}') if deploy else path
+
+
+def register_models() -> None:
+    """Let the host's ``list_models`` and ``get_model`` find these models.
+
+    A second call does nothing.
+    """
+    if not any(ModelHub.has(model.name) for model in indexed_models()):
+        ModelHub.register_model_index(mim_root() / _INDEX, mim_root())

@@ -1,0 +1,1 @@
+"""Jobs of the users, each named as its command."""

@@ -1,0 +1,1 @@
+"""Conversion of official checkpoints, both ways."""

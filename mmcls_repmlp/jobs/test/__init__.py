@@ -1,0 +1,1 @@
+"""Testing of a checkpoint, with its metrics and pictures."""

@@ -1,0 +1,1 @@
+"""Training, with the checks before its first step."""

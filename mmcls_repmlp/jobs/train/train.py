@@ -1,0 +1,223 @@
+"""Train the model of a config."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+
+from mmcls_repmlp.checkpoints import class_names
+from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
+                                             data_errors, read_config,
+                                             set_launcher, set_loader_defaults,
+                                             set_work_dir, user_errors)
+from mmcls_repmlp.jobs.shared.show_progress import shown
+from mmcls_repmlp.jobs.shared.summary import summarize_training
+from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
+from repmlp_lite.command_line.failures import describe
+from repmlp_lite.command_line.signals import stop_behind
+from repmlp_lite.console import say
+from repmlp_lite.errors import JobFailedError, UserError, option
+
+from .check_images import check_images
+from .classes import check_classes, check_start_classes
+from .dry_run import rehearse
+from .own_folder import use_folder
+from .pretrained import check_pretrained, fetch_pretrained
+from .resume import Start, check_start, find_start, finished, newest_name
+from .training_state import load_training_state
+from .work_dir import check_unused, remove_checkpoints, reserved
+
+
+def train(config: str | Path,
+          work_dir: str | None = None,
+          resume: str | None = None,
+          amp: bool = False,
+          auto_scale_lr: bool = False,
+          no_validate: bool = False,
+          cfg_options: Mapping[str, Any] | None = None,
+          launcher: str = 'none',
+          seed: int | None = None,
+          check_data: bool = False,
+          force: bool = False,
+          data: str | Path | None = None,
+          verbose: bool = True) -> BaseModel:
+    """Train the model of a config and validate it as the config says.
+
+    Args:
+        config: Path of the config.
+        work_dir: Folder of logs and checkpoints. Defaults to the config's, or
+            ``work_dirs/NAME_OF_CONFIG``.
+        resume: Checkpoint to go on from, or 'auto' for the newest whole one
+            in the work folder. Defaults to None: start anew.
+        amp: Whether to train in mixed precision: float16 on a GPU,
+            bfloat16 on a CPU. Defaults to False.
+        auto_scale_lr: Whether to scale the learning rate with the batch size.
+            Defaults to False.
+        no_validate: Whether to skip validation. Defaults to False.
+        cfg_options: Settings to change in the config. Defaults to none.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
+        seed: Seed of all random numbers. Defaults to the config's.
+        check_data: Whether to read all images before the first step. Defaults
+            to False.
+        force: Whether checkpoints of another training in the work folder may
+            be removed. Defaults to False.
+        data: Folder of photos, a subfolder for each class, to use in place of
+            the config's data. Defaults to None.
+        verbose: Whether the screen shows all that the log does, or else a
+            summary, a progress bar and the results. Defaults to True.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        UserError: If the config, its data or a checkpoint is not usable, or
+            the work folder is in use.
+        JobFailedError: If images cannot be read or training fails; the
+            message says what is left.
+    """
+    cfg = read_config(config, cfg_options)
+    set_work_dir(cfg, config, work_dir)
+    use_folder(cfg, data, cfg_options)
+    if no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if seed is not None:
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
+    if auto_scale_lr:
+        _enable_auto_scale_lr(cfg)
+    if amp:
+        _enable_amp(cfg)
+    _check_loss(cfg)
+    start = find_start(cfg, resume)
+    if not (force or start.newest):
+        check_unused(cfg, start.step(cfg))
+    pretrained = fetch_pretrained(cfg.model)
+    set_loader_defaults(cfg)
+    set_launcher(cfg, launcher)
+    try:
+        with reserved(cfg.work_dir):
+            runner = build_runner(cfg, verbose)
+            check_pretrained(runner.model, pretrained)
+            over = _prepare(runner, start, check_data, force)
+            del start  # what it holds is read anew, to where it belongs
+            model = _run(runner) if verbose else _run_shown(runner)
+            if over:
+                print_log(over, logger='current')
+            return model
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_what_is_left(cfg)) from None
+
+
+def _prepare(runner: Runner, start: Start, check_data: bool,
+             force: bool) -> str:
+    """Check all that can be checked before the first step.
+
+    Returns:
+        A sentence if nothing is left to train, or ''.
+    """
+    if start.said:
+        print_log(start.said, logger='current')
+    check_start(runner, start)
+    if runner.distributed:
+        make_gradients_contiguous(runner.model)
+    _seed_training(runner)
+    build_loop(runner, 'train')
+    if runner.cfg.get('val_dataloader') is not None:
+        build_loop(runner, 'val')
+    check_classes(runner)
+    check_start_classes(runner, class_names(start.content), start.resumes)
+    if check_data:
+        check_images(runner)
+    over = finished(runner, start)
+    if not over:
+        rehearse(runner, (lambda copied: load_training_state(copied, start))
+                 if start.resumes else None)
+    if force:
+        remove_checkpoints(runner.cfg, start.step(runner.cfg))
+    return over
+
+
+def _run_shown(runner: Runner) -> BaseModel:
+    with shown(runner, summarize_training):
+        model = _run(runner)
+    newest = newest_name(runner.cfg)
+    if newest and is_main_process():
+        say(f'the last checkpoint is {newest}')
+    return model
+
+
+def _run(runner: Runner) -> BaseModel:
+    try:
+        return runner.train()
+    except UserError:
+        raise
+    except JobFailedError as error:
+        raise JobFailedError(
+            f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
+    except Exception as error:
+        stop = stop_behind(error)
+        if stop is not None:
+            raise stop from None
+        raise JobFailedError(
+            f'training failed in iteration {runner.iter + 1}: '
+            f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
+
+
+def _what_is_left(cfg: Config) -> str:
+    newest = newest_name(cfg)
+    return (f'{newest} is the last whole checkpoint, '
+            f'{option("resume", ...)} goes on from it'
+            if newest else 'no checkpoint was saved yet')
+
+
+def _check_loss(cfg: Config) -> None:
+    # Whatever the config inherits from: a loss that is lost ends a training.
+    hook = dict(type='CheckInvalidLossHook')
+    hooks = list(cfg.get('custom_hooks') or ())
+    if all(other.get('type') != hook['type'] for other in hooks):
+        cfg.custom_hooks = [*hooks, hook]
+
+
+def _seed_training(runner: Runner) -> None:
+    """Build the loader of a training that can be resumed exactly.
+
+    Before its loop is, which may begin to load at once.
+    """
+    with data_errors(runner.cfg, 'train'), user_errors(
+            'the train loop of the config cannot be built'):
+        loader = runner.build_dataloader(
+            runner._train_dataloader,
+            seed=runner.seed,
+            diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
+    seed_loader(loader, runner.seed)
+    runner._train_dataloader = loader
+
+
+def _enable_auto_scale_lr(cfg: Config) -> None:
+    if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
+        raise UserError(
+            f'{option("auto_scale_lr")} needs the batch size that the '
+            'learning rate was chosen for: set '
+            'auto_scale_lr.base_batch_size in the config')
+    cfg.auto_scale_lr.enable = True
+
+
+def _enable_amp(cfg: Config) -> None:
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UserError(
+            f'{option("amp")} does not go with the optimizer wrapper '
+            f'{wrapper!r} of the config: only with OptimWrapper')
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    for name in ('loss_scale', 'dtype'):  # of a config that is for GPUs
+        cfg.optim_wrapper.pop(name, None)
+    cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'

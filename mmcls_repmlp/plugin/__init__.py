@@ -1,1 +1,0 @@
-"""What importing this package checks, and changes in its host."""

@@ -1,0 +1,198 @@
+"""Folders of images, under the host's names of such data sets."""
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.logging import print_log
+
+from mmcls_repmlp import host
+from mmcls_repmlp.host import DATASETS, expanduser
+from repmlp_lite.errors import ConfigError, option, some
+from repmlp_lite.image_files import files_below, is_hidden
+
+from .annotations import read_annotations, read_lines
+from .held_out import PARTS, held_out
+from .suffixes import readable_suffixes
+
+
+class FoldersOfImages:
+    """What changes in the host's data sets of image files.
+
+    - Hidden folders are no classes, and nothing in them is an image.
+    - Every format that the installed OpenCV reads is read; what is left out
+      is counted and named.
+    - ``classes`` that name the subfolders give these their labels, missing
+      ones included. (Other ``classes`` are names for showing: as in the host,
+      one for every subfolder, in their order.)
+    - Annotation files may have a byte order mark, and lines that cannot be
+      understood are named.
+
+    Args:
+        part: 'train' or 'val' to take only that part of the images, see
+            :func:`held_out`. Defaults to None: all of them.
+        val_share: Share of every class that 'val' has. Defaults to 0.2.
+        kwargs: Arguments of the data set; ``extensions`` defaults to
+            :func:`~mmcls_repmlp.recipe.datasets.suffixes.readable_suffixes`.
+    """
+
+    CLASSES: Sequence[str] | None
+    ann_file: str
+    extensions: tuple[str, ...]
+    img_prefix: str
+    is_valid_file: Callable[[str], bool]
+    _metainfo: dict[str, Any]
+
+    def __init__(self,
+                 *args: Any,
+                 part: str | None = None,
+                 val_share: float = 0.2,
+                 **kwargs: Any) -> None:
+        if part not in (None, *PARTS):
+            raise ConfigError(f'part must be one of {" and ".join(PARTS)}, '
+                              f'but is {part!r}')
+        self.part, self.val_share = part, val_share
+        kwargs.setdefault('extensions', readable_suffixes())
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """List the images with their labels.
+
+        Returns:
+            Dicts of ``img_path`` and ``gt_label``.
+
+        Raises:
+            ConfigError: If annotations or ``classes`` cannot be understood.
+            RuntimeError: If there is no image.
+        """
+        if not getattr(self, 'with_label', True):  # for training without any
+            return super().load_data_list()  # type: ignore[misc]
+        if self.ann_file:
+            samples = read_annotations(
+                self.ann_file,
+                None if self.CLASSES is None else len(self.CLASSES))
+        else:
+            samples = self._find_samples()
+        if self.part is not None:
+            held = held_out(samples, self.val_share)
+            samples = [
+                sample for sample, is_held in zip(samples, held)
+                if is_held is (self.part == 'val')
+            ]
+            if not samples:
+                raise ConfigError(
+                    f'no class of {self.img_prefix!r} has two images, so that '
+                    'none can be held out to validate: add images, or a '
+                    f'folder val, or pass {option("no_validate")}')
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
+        return [
+            dict(
+                img_path=backend.join_path(self.img_prefix, name),
+                gt_label=label) for name, label in samples
+        ]
+
+    def _find_samples(self) -> list[tuple[str, int]]:
+        names = self._list('', list_file=False)
+        labels = self._labels(names)
+        images, left_out = [], [
+            name for name in self._list('', list_dir=False)
+            if self.is_valid_file(name)
+        ]
+        for folder, label in labels.items():
+            for file in self._files(folder):
+                path = f'{folder}/{file}'
+                if self.is_valid_file(file):
+                    images.append((path, label))
+                else:
+                    left_out.append(path)
+        self._report(labels, images, left_out)
+        if self.CLASSES is None:
+            self._metainfo['classes'] = tuple(labels)
+        self.folder_to_idx = labels
+        return images
+
+    def _list(self, folder: str, **options: bool) -> list[str]:
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
+        return _shown(
+            backend.list_dir_or_file(
+                backend.join_path(self.img_prefix, folder), **options))
+
+    def _files(self, folder: str) -> list[str]:
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
+        if not isinstance(backend, LocalBackend):
+            return self._list(folder, list_dir=False, recursive=True)
+        # mmengine passes over links to what is not there; those are images
+        # that cannot be read.
+        top = backend.join_path(self.img_prefix, folder)
+        return sorted(os.path.relpath(path, top) for path in files_below(top))
+
+    def _labels(self, names: Sequence[str]) -> dict[str, int]:
+        classes = [str(name) for name in self.CLASSES or ()]
+        unknown = [name for name in names if name not in classes]
+        if not classes or len(unknown) == len(names) == len(classes):
+            return {name: label for label, name in enumerate(names)}
+        if unknown or len(set(classes)) < len(classes):
+            raise ConfigError(
+                f'{len(unknown)} of the {len(names)} subfolders of '
+                f'{self.img_prefix!r} ({some(unknown)}) are none of the '
+                f'{len(classes)} classes given, or these have a name twice: '
+                'name the subfolders in classes, in the order of the labels')
+        if classes != list(names):
+            missing = [name for name in classes if name not in names]
+            _warn(f'{len(names)} subfolders of {self.img_prefix!r} get the '
+                  f'labels that the {len(classes)} classes given have '
+                  f'(no subfolder: {some(missing) or "none"})')
+        return {name: classes.index(name) for name in names}
+
+    def _report(self, labels: dict[str, int], images: list[tuple[str, int]],
+                left_out: list[str]) -> None:
+        suffixes = ', '.join(sorted(self.extensions))
+        if not images:
+            raise RuntimeError(f'there is no image in its {len(labels)} '
+                               f'subfolders: images end in {suffixes}')
+        if left_out:
+            _warn(f'{len(left_out)} files in {self.img_prefix!r} are left out '
+                  f'({some(left_out)}): images are in subfolders and end in '
+                  f'{suffixes}')
+        full = {label for _, label in images}
+        empty = [name for name, label in labels.items() if label not in full]
+        if empty:
+            _warn(f'{len(empty)} subfolders of {self.img_prefix!r} hold no '
+                  f'image ({some(empty)})')
+
+    def _compat_classes(self, metainfo: dict | None,
+                        classes: str | Sequence[str] | None) -> dict:
+        if isinstance(classes, str):
+            classes = read_lines(expanduser(classes))
+        # Of the host's data set that this is mixed into.
+        return super()._compat_classes(  # type: ignore[misc]
+            metainfo, classes)
+
+
+def _warn(message: str) -> None:
+    print_log(message, 'current', logging.WARNING)
+
+
+def _shown(paths: Iterable[str]) -> list[str]:
+    return sorted(
+        path for path in paths
+        if not any(map(is_hidden,
+                       path.replace('\\', '/').split('/'))))
+
+
+@DATASETS.register_module(force=True)
+class CustomDataset(FoldersOfImages, host.CustomDataset):
+    """The host's data set of a folder, or of a list of images."""
+
+
+@DATASETS.register_module(force=True)
+class ImageNet(FoldersOfImages, host.ImageNet):
+    """The host's data set of ImageNet-1k, as a folder or by a list."""
+
+
+@DATASETS.register_module(force=True)
+class ImageNet21k(FoldersOfImages, host.ImageNet21k):
+    """The host's data set of ImageNet-21k, as a folder or by a list."""

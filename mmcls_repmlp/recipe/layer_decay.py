@@ -1,0 +1,119 @@
+"""Learning rates that fall from the head down to the stem."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from mmcls_repmlp.host import OPTIM_WRAPPER_CONSTRUCTORS
+from repmlp_lite.errors import ConfigError
+
+RATE = 'layer_decay_rate'
+_BACKBONE = 'backbone'
+
+
+# A host may have one of this name, which knows no lr_mult.
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Multiply every learning rate by a power of ``layer_decay_rate``.
+
+    The power is the number of layers between the parameter and the head:
+    ``rate ** (num_layers - 1 - depth)``, where the model, or else its
+    backbone, tells both in ``get_layer_depth(param_name, prefix)``.
+
+    All other options of mmengine's default constructor keep their meaning,
+    and ``lr_mult`` of ``custom_keys`` is multiplied as well. Parameters whose
+    options are equal share one group. Frozen parameters are left out.
+
+    Args:
+        optim_wrapper_cfg: Config of the optimizer wrapper; its optimizer
+            needs ``lr``.
+        paramwise_cfg: Options; ``layer_decay_rate`` in (0, 1] is this
+            class's own. Defaults to none, which is a rate of 1.
+
+    Raises:
+        ConfigError: If the rate is out of range, the optimizer has no
+            ``lr``, or the model does not tell how deep its parameters lie.
+    """
+
+    def _validate_cfg(self) -> None:
+        super()._validate_cfg()
+        self.rate = self.paramwise_cfg.get(RATE, 1.)
+        if type(self.rate) not in (int, float) or not 0 < self.rate <= 1:
+            raise ConfigError(f'{RATE} must be a number above 0 and at most '
+                              f'1, got {self.rate!r}')
+        if self.base_lr is None:
+            raise ConfigError(f'{RATE} needs a learning rate to decay: set '
+                              'optim_wrapper.optimizer.lr')
+
+    def add_params(self,
+                   params: list[dict[str, Any]],
+                   module: nn.Module,
+                   prefix: str = '',
+                   is_dcn_module: bool | None = None) -> None:
+        """Add the parameter groups of a model to ``params``, in place.
+
+        Args:
+            params: Groups so far.
+            module: The model, or a part of it.
+            prefix: Name of that part; '' is the whole model.
+            is_dcn_module: Passed on.
+        """
+        super().add_params(params, module, prefix, is_dcn_module)
+        if prefix:  # the parts of a model come through here as well
+            return
+        scale = self._scales(module)
+        for group in params:
+            parameter, = group['params']
+            rate: Any = group.get('lr', self.base_lr)
+            group['lr'] = rate * scale[parameter]
+        params[:] = _merged(params)
+        print_log(
+            f'{RATE}={self.rate}: {len(params)} groups, learning rates from '
+            f'{min(group["lr"] for group in params):.3g} to '
+            f'{max(group["lr"] for group in params):.3g}',
+            logger='current')
+
+    def _scales(self, model: nn.Module) -> dict[nn.Parameter, float]:
+        depth_of = _depth_function(model)
+        scales: dict[nn.Parameter, float] = {}
+        for name, parameter in model.named_parameters():
+            try:
+                depth, num_layers = depth_of(name)
+            except NotImplementedError as error:  # of a host's classifiers
+                raise _no_depths(model) from error
+            scales[parameter] = self.rate**(num_layers - 1 - depth)
+        return scales
+
+
+def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
+    own = getattr(model, 'get_layer_depth', None)
+    if callable(own):
+        return own
+    backbone = getattr(model, _BACKBONE, model)
+    depth_of = getattr(backbone, 'get_layer_depth', None)
+    if not callable(depth_of):
+        raise _no_depths(model)
+    return lambda name: depth_of(name, f'{_BACKBONE}.')
+
+
+def _no_depths(model: nn.Module) -> ConfigError:
+    backbone = getattr(model, _BACKBONE, model)
+    return ConfigError(
+        f'{RATE} needs a backbone that tells how deep its parameters lie '
+        f'(get_layer_depth), and {type(backbone).__name__} does not: leave '
+        'the constructor out of optim_wrapper')
+
+
+def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join groups whose options are equal, in the order of the first."""
+    options = [{**group, 'params': None} for group in groups]
+    merged: dict[int, dict[str, Any]] = {}
+    for group, its_own in zip(groups, options):
+        first = options.index(its_own)
+        merged.setdefault(first, {**group, 'params': []})
+        merged[first]['params'] += group['params']
+    return [*merged.values()]

@@ -1,0 +1,1 @@
+"""What needs neither torch nor a host: console, files, exported models."""

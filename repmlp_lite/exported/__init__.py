@@ -1,0 +1,1 @@
+"""Exported models: described by a card, read, and run."""

@@ -1,0 +1,159 @@
+"""The card of an exported file: what it takes, what it gives, its parts.
+
+``FILE.json`` beside the file. It is as foreign as the file itself, so that
+every entry is checked before use.
+"""
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from repmlp_lite.errors import JobFailedError, UserError, shortened
+from repmlp_lite.files import sha256_of
+
+RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
+LOGITS, EMBEDDING = 'logits', 'embedding'
+_LARGEST = 2**26  # bytes; a card names classes and little else
+_SIDE = 2**16
+# What a file of each suffix may consist of, after its name without suffix.
+_PARTS = {
+    '.onnx': ('.onnx', '.onnx.data'),
+    '.xml': ('.bin', '.xml'),
+    '.pt2': ('.pt2', ),
+    '.pt': ('.pt', )
+}
+_OPTIONAL = '.onnx.data'
+_DIGEST = re.compile(r'[0-9a-f]{64}')
+
+
+def card_of(path: str | Path) -> Path:
+    """Name the card of an exported file."""
+    return Path(f'{path}.json')
+
+
+def parts_of(path: str | Path) -> list[Path]:
+    """Name the files that an exported file may consist of.
+
+    Returns:
+        The weights first, so that what names them is never without them.
+    """
+    path = Path(path)
+    return sorted((path.with_suffix(suffix) for suffix in _PARTS[path.suffix]),
+                  key=path.__eq__)
+
+
+def digests(path: str | Path) -> dict[str, str]:
+    """Compute the SHA-256 of each part of a file, by its suffixes."""
+    path = Path(path)
+    return {
+        suffix: sha256_of(path.with_suffix(suffix))
+        for suffix in _PARTS[path.suffix]
+        if suffix != _OPTIONAL or path.with_suffix(suffix).exists()
+    }
+
+
+def check_parts(path: str | Path) -> None:
+    """Make sure that the parts of a file are those its card was written with.
+
+    Raises:
+        UserError: If one is another, such as after an export that was killed
+            while it replaced them.
+        JobFailedError: If the card cannot be read.
+    """
+    path = Path(path)
+    for suffix, digest in read_card(path)['files'].items():
+        part = path.with_suffix(suffix)
+        if not part.is_file() or sha256_of(part) != digest:
+            raise UserError(f'{str(part)!r} is not what the card '
+                            f'{str(card_of(path))!r} was written for: export '
+                            'again, or put files of one export together')
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """Read the card of an exported file and check every entry.
+
+    Args:
+        path: The exported file.
+
+    Returns:
+        What the card says.
+
+    Raises:
+        UserError: If there is no card.
+        JobFailedError: If it cannot be read, or an entry is missing or of
+            another kind.
+    """
+    card_path = card_of(path)
+    if not card_path.is_file():
+        raise UserError(f'{str(card_path)!r} does not exist: it is written '
+                        'beside the exported file and belongs to it')
+    try:
+        if card_path.stat().st_size > _LARGEST:
+            raise ValueError(f'it is larger than {_LARGEST:,} bytes')
+        card = json.loads(card_path.read_text(encoding='utf-8'))
+        _check(card, Path(path).suffix)
+    except (ValueError, RecursionError, OSError) as error:
+        raise JobFailedError(
+            f'{str(card_path)!r} is no card of an exported file: export again '
+            f'({shortened(str(error), 120)})') from error
+    return card
+
+
+def _check(card: Any, suffix: str) -> None:
+    if not isinstance(card, dict):
+        raise ValueError('it holds no entries by name')
+    for name, is_right in _ENTRIES.items():
+        if name not in card:
+            raise ValueError(f'{name} is missing')
+        if not is_right(card[name]):
+            raise ValueError(f'{name} cannot be {card[name]!r:.60}')
+    needed = {part for part in _PARTS[suffix] if part != _OPTIONAL}
+    if not needed <= {*card['files']} <= {*_PARTS[suffix]}:
+        raise ValueError(f'files cannot be {card["files"]!r:.60}')
+
+
+def _one_of(*values: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in values
+
+
+def _list_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_right, value))
+
+
+def is_side(value: Any) -> bool:
+    """Tell whether something is a number of pixels, or of channels."""
+    return type(value) is int and 0 < value <= _SIDE
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether something is a finite number."""
+    return type(value) in (int, float) and abs(value) < 2**63 and (
+        math.isfinite(value))
+
+
+def _is_digests(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        for digest in value.values())
+
+
+def _per_channel(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: _list_of(is_right)(value) and len(value) in (1, 3)
+
+
+_ENTRIES: Mapping[str, Callable[[Any], bool]] = {
+    'input_shape': lambda v: _list_of(is_side)(v) and len(v) == 3,
+    'input': _one_of(RAW, NORMALISED),
+    'mean': _per_channel(is_number),
+    'std': _per_channel(lambda v: is_number(v) and v > 0),
+    'channels': _one_of('RGB', 'BGR'),
+    'output': _one_of(LOGITS, EMBEDDING),
+    'classes': _list_of(lambda v: isinstance(v, str)),
+    'pipeline': lambda v: isinstance(v, str) or _list_of(
+        lambda step: isinstance(step, dict))(v),
+    'files': _is_digests,
+}

@@ -1,0 +1,171 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.infer import BaseInferencer
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint, load_checkpoint
+
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.checkpoints.host_loaders import (load_safely,
+                                                   make_loading_safe)
+from mmcls_repmlp.host import MODELS
+from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.errors import CheckpointError
+from tests.helpers import (TINY_CFG, assert_same, code_making, making,
+                           random_model)
+
+
+def weights(seed=0):
+    return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
+
+
+def pretrained(file):
+    cfg = dict(type='Pretrained', checkpoint=file)
+    return MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
+
+
+@pytest.fixture(params=['disk', 'web'])
+def put(request, web, tmp_path):
+    """Save a file where mmengine takes it from, and name it."""
+
+    def put(content):
+        path = tmp_path / 'a.pth'
+        torch.save(content, path)
+        if request.param == 'disk':
+            return str(path)
+        return web.put('/weights.pth', path.read_bytes())
+
+    return put
+
+
+# Names of wrappers, in another envelope.
+@pytest.mark.parametrize(('prefix', 'envelope'),
+                         [('', 'state_dict'), ('module._orig_mod.', 'model')])
+def test_a_model_is_loaded(put, prefix, envelope):
+    wrapped = {f'{prefix}{key}': value for key, value in weights().items()}
+    model = random_model(RepMLPNet, seed=1, **TINY_CFG)
+    load_checkpoint(model, put({envelope: wrapped, 'epoch': 3}))
+    assert_same([*model.state_dict().values()], [*weights().values()], 0)
+
+
+@pytest.mark.parametrize('how', [
+    lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
+    lambda file: _load_checkpoint(file, map_location='cpu'),
+    lambda file: pretrained(file).init_weights(),
+])
+def test_a_hostile_file_does_not_run(put, marker, how):
+    file = put(dict(state_dict=making(marker)))
+    with pytest.raises(CheckpointError, match='could run code'):
+        how(file)
+
+
+@pytest.mark.parametrize('put', ['web'], indirect=True)
+@pytest.mark.parametrize(
+    'scheme', ['torchvision', 'modelzoo', 'mmcls', 'openmmlab', 'open-mmlab'])
+def test_names_that_stand_for_addresses(put, marker, monkeypatch, scheme):
+    address = put(dict(state_dict=making(marker)))
+    for table in ('get_torchvision_models', 'get_mmcls_models',
+                  'get_external_models'):
+        monkeypatch.setattr(mmengine_checkpoint, table,
+                            lambda: dict(resnet50=address))
+    monkeypatch.setattr(mmengine_checkpoint, 'get_deprecated_model_names',
+                        lambda: {})
+    with pytest.raises(CheckpointError, match='could run code'):
+        CheckpointLoader.load_checkpoint(f'{scheme}://resnet50', 'cpu')
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    """A scheme whose loader trusts every file, then made safe."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes',
+                        dict(CheckpointLoader._schemes))
+
+    @CheckpointLoader.register_scheme(prefixes='storage://')
+    def load(filename, map_location=None):
+        return torch.load(
+            filename.removeprefix('storage://'),
+            map_location=map_location,
+            weights_only=False)
+
+    make_loading_safe()
+
+
+@pytest.mark.parametrize('before', [None, '0'])
+def test_loaders_of_other_storage_are_made_safe(storage, tmp_path, marker,
+                                                monkeypatch, before):
+    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    monkeypatch.delenv(name, raising=False)
+    if before:
+        monkeypatch.setenv(name, before)
+    path = tmp_path / 'a.pth'
+    torch.save(dict(state_dict=weights()), path)
+    read = CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
+    assert_same([*read['state_dict'].values()], [*weights().values()], 0)
+    torch.save(making(marker), path)
+    with pytest.raises(Exception, match='Weights only load failed'):
+        CheckpointLoader.load_checkpoint(f'storage://{path}', 'cpu')
+    assert os.environ.get(name) == before
+
+
+def test_making_safe_twice_does_no_more(storage):
+
+    def wrapped():
+        return {
+            prefix: getattr(load, '__wrapped__', None)
+            for prefix, load in CheckpointLoader._schemes.items()
+        }
+
+    before = wrapped()
+    make_loading_safe()
+    assert wrapped() == before
+    assert CheckpointLoader._schemes[''] is load_safely
+
+
+def test_no_config_of_a_file_reaches_mmengine(put):
+    kept = dict(epoch=3, dataset_meta=dict(classes=['a']))
+    file = put(
+        dict(
+            state_dict=weights(),
+            meta=dict(kept, config='1', cfg='2'),
+            message_hub=dict(runtime_info=dict(cfg='3', iter=4))))
+    read = _load_checkpoint(file)
+    assert read['meta'] == kept
+    assert read['message_hub'] == dict(runtime_info=dict(iter=4))
+    # Our own tools keep it, as data.
+    assert read_checkpoint(file)['meta']['cfg'] == '2'
+
+
+def test_training_resumes_without_running_the_config_of_a_file(
+        project, work_dir, marker):
+    # mmengine executes meta['config'] to compare numbers of GPUs.
+    content = read_checkpoint(project.trained)
+    for key in ('config', 'cfg'):
+        content['meta'][key] = code_making(marker)
+    work = Path(work_dir)
+    work.mkdir()
+    torch.save(content, work / 'epoch_2.pth')
+    (work / 'last_checkpoint').write_text(str(work / 'epoch_2.pth'))
+    longer = {'train_cfg.max_epochs': 3}
+    train(project.config, work_dir, resume='auto', cfg_options=longer)
+    assert (work / 'epoch_3.pth').is_file()
+
+
+@pytest.mark.parametrize('content', [
+    lambda code: dict(meta=dict(cfg=code)),
+    lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
+])
+def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
+        put, marker, content):
+    file = put(dict(state_dict=weights(), **content(code_making(marker))))
+    with pytest.raises(ValueError, match='Cannot find the config'):
+        BaseInferencer._init_model(None, {}, file)
+
+
+def test_no_model_starts_from_what_is_no_weight(put):
+    model = pretrained(put(dict(weights(), odd=torch.tensor([float('nan')]))))
+    with pytest.raises(CheckpointError, match="its entry 'odd'"):
+        model.init_weights()

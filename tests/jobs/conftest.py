@@ -1,0 +1,68 @@
+"""What tests of several jobs look at on the way."""
+import copy
+import io
+import sys
+
+import pytest
+
+from repmlp_lite import console as progress
+
+
+@pytest.fixture
+def seen(monkeypatch, tmp_path):
+    """Run a job up to the config that it would build a runner of."""
+    monkeypatch.chdir(tmp_path)  # where the work dir goes
+    configs = []
+
+    class StoppedError(Exception):
+        pass
+
+    def build(cfg, verbose=True):
+        configs.append(copy.deepcopy(cfg))
+        raise StoppedError
+
+    def run(job, *args, **kwargs):
+        monkeypatch.setattr(sys.modules[job.__module__], 'build_runner', build)
+        with pytest.raises(StoppedError):
+            job(*args, **kwargs)
+        return configs[-1]
+
+    return run
+
+
+@pytest.fixture
+def image(digits):
+    """A handwritten 3."""
+    return min(digits.glob('val/3/*.png'))
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal in the place of stderr."""
+
+    class Terminal(io.StringIO):
+
+        def isatty(self):
+            return True
+
+    class System:
+        """Python's, but for stderr, which pytest puts back."""
+        stderr = Terminal()
+
+        def __getattr__(self, name):
+            return getattr(sys, name)
+
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setattr(progress, 'sys', System())
+    return System.stderr
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """A file where a test runs, which stays as it is and the only picture."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'old.png'
+    path.write_text('precious')
+    yield path
+    assert path.read_text() == 'precious'
+    assert [*tmp_path.rglob('*.png')] == [path]

@@ -1,0 +1,103 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcls_repmlp.jobs.export import write_int8 as quantize
+from mmcls_repmlp.jobs.export.export import export_checkpoint
+from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
+from repmlp_lite.errors import JobFailedError, UserError
+from repmlp_lite.exported.load_exported import load_exported
+
+pytestmark = pytest.mark.filterwarnings('ignore')
+
+
+def export(project, out, **kwargs):
+    lines = []
+    options = dict(precision='int8', calibrate=project.data / 'train')
+    options.update(kwargs, report=lines.append)
+    export_checkpoint(project.config, project.trained, out, **options)
+    return '\n'.join(lines)
+
+
+@pytest.mark.slow
+def test_accuracy_is_reported_before_and_after(project, data, tmp_path,
+                                               monkeypatch):
+    # The quick model guesses, so that a point lost tells nothing.
+    monkeypatch.setattr(quantize, 'ALLOWED_LOSS', 100.)
+    matrix = confusion_matrix(
+        project.config, project.trained, report=str).clone()
+    # Labels stay those of the checkpoint where a class is missing.
+    shutil.rmtree(data / 'val' / '3')
+    matrix[3] = 0
+    top1 = 100 * int(matrix.trace()) / int(matrix.sum())
+    folder = tmp_path / 'out'
+    root = {'test_dataloader.dataset.data_root': str(data)}
+    for raw in (False, True):
+        path = folder / f'{raw}.onnx'
+        report = export(project, path, with_preprocess=raw, cfg_options=root)
+        assert f' {top1:.2f} % in float32' in report
+        assert '% in int8, the same on every processor' in report
+        assert callable(load_exported(path))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        'False.onnx', 'False.onnx.json', 'True.onnx', 'True.onnx.json'
+    ]
+
+
+def right(count, shift=0.):
+    """A file that is right wherever the label is below a number."""
+    return lambda images: np.stack([images < count, images >= count], 1) + (
+        shift if len(images) == 4 else 0.)  # in the second batch alone
+
+
+@pytest.mark.parametrize(('float32', 'exact', 'optimised', 'message'), [
+    (right(9), right(8), right(9), 'int8 loses 10.00 points'),
+    (right(9), right(9), right(6), 'int8 loses 30.00 points'),
+    (right(8), right(8), right(8, .2), '2.00e-01.*from exact integers'),
+    (right(8), right(8), right(8, np.nan), 'nan .*from exact integers'),
+])
+def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
+                                                  monkeypatch, float32, exact,
+                                                  optimised, message):
+    # Ten images, which are numbers here, in two batches; the label is 0.
+    batches = [(images, np.zeros(len(images)))
+               for images in (np.arange(6), np.arange(6, 10))]
+    for name, value in (('labelled_batches', batches), ('load_exact', exact),
+                        ('export_model', None), ('quantize_onnx', None)):
+        monkeypatch.setattr(quantize, name, lambda *_, value=value: value)
+    monkeypatch.setattr(
+        quantize, 'load_exported', lambda path: float32
+        if path.parent.name == 'float32' else optimised)
+    with pytest.raises(JobFailedError, match=message):
+        export(project, tmp_path / 'a.onnx')
+    assert not any(tmp_path.iterdir())
+
+
+def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
+                                                 monkeypatch):
+
+    def look(exact, small, batches):
+        raise UserError(f'greys: {len(np.unique(next(batches)))}')
+
+    monkeypatch.setattr(quantize, 'export_model', lambda *_: None)
+    monkeypatch.setattr(quantize, 'quantize_onnx', look)
+    for label, grey in (('black', 0), ('white', 255)):
+        folder = tmp_path / 'data' / label
+        folder.mkdir(parents=True)
+        for i in range(20):
+            Image.new('L', (32, 32), grey).save(folder / f'{i}.png')
+    with pytest.raises(UserError, match='greys: 2'):
+        export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
+
+
+@pytest.mark.parametrize(('name', 'kwargs', 'message'), [
+    ('a.onnx', dict(calibrate=None), 'go together'),
+    ('a.onnx', dict(precision='fp32'), 'go together'),
+    ('a.onnx', dict(calibrate='/nowhere'), 'is no folder: name one of images'),
+    ('a.pt', {}, 'only .onnx'),
+])
+def test_wrong_arguments(project, tmp_path, name, kwargs, message):
+    with pytest.raises(UserError, match=message):
+        export(project, tmp_path / name, **kwargs)
+    assert not any(tmp_path.iterdir())

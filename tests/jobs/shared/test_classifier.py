@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.host import pred_scores
+from mmcls_repmlp.jobs.shared.classifier import Classifier, read_image
+from repmlp_lite.errors import ConfigError, ImageError, UserError
+
+
+@pytest.fixture
+def classifier(project):
+    return Classifier(None, project.trained)
+
+
+def test_what_is_shown_is_what_is_given(classifier, tmp_path):
+    path, pixels = tmp_path / 'a.png', np.zeros((32, 32, 3), np.uint8)
+    pixels[..., 0], pixels[:9, :, 2] = 200, 90
+    Image.fromarray(pixels).save(path)
+    prepared = classifier.prepare_and_show(path)
+    np.testing.assert_array_equal(prepared.picture, pixels)
+    inputs = classifier.prepare(path)['inputs']
+    torch.testing.assert_close(prepared.sample['inputs'], inputs)
+    np.testing.assert_array_equal(inputs.flip(0).permute(1, 2, 0), pixels)
+
+
+def test_images_are_classified_in_their_order(classifier, project):
+    images = sorted(project.data.glob('val/*/*.png'))[:4]
+    samples = [classifier.prepare(image) for image in images]
+    together = classifier.run(samples)
+    for sample, found in zip(samples, together):
+        alone, = classifier.run([sample])
+        torch.testing.assert_close(
+            pred_scores(found), pred_scores(alone), rtol=0, atol=1e-6)
+    top = classifier.top(together[0], 20)
+    assert [score for _, score in top] == sorted(
+        pred_scores(together[0]).tolist(), reverse=True)
+    # Classes without names are numbered.
+    assert classifier.name(3) == '3' and classifier.name(10) == 'class 10'
+
+
+def test_what_cannot_be_prepared(classifier, project, tmp_path):
+    (tmp_path / 'bad.png').write_text('no image')
+    with pytest.raises(ImageError, match='bad.png'):
+        classifier.prepare(tmp_path / 'bad.png')
+    with pytest.raises(UserError, match='is a folder'):
+        read_image(tmp_path)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='Nonsense')]
+    with pytest.raises(ConfigError, match='pipeline of the config'):
+        Classifier(
+            None,
+            project.trained,
+            cfg_options={'test_dataloader.dataset.pipeline': pipeline})

@@ -1,0 +1,147 @@
+import json
+import shutil
+from types import SimpleNamespace as Namespace
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+from mmcls_repmlp.host import build_dataset, gt_labels
+from mmcls_repmlp.jobs.shared import labels
+from mmcls_repmlp.jobs.shared.labels import (check_labels, match_classes,
+                                             names_of)
+from repmlp_lite.errors import ConfigError
+
+TEN = tuple(map(str, range(10)))
+PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
+
+
+@pytest.fixture(autouse=True)
+def said(monkeypatch):
+    init_default_scope('mmcls')
+    lines = []
+    monkeypatch.setattr(labels, 'print_log',
+                        lambda line, *_: lines.append(line))
+    return lines
+
+
+@pytest.fixture
+def nine(data):
+    """The digits without 3."""
+    shutil.rmtree(data / 'val' / '3')
+    return folder(data / 'val')
+
+
+def folder(root):
+    return dict(type='CustomDataset', data_root=str(root), pipeline=PIPELINE)
+
+
+def model(outputs=10):
+    return Namespace(head=Namespace(num_classes=outputs))
+
+
+def assert_right(dataset, count):
+    """The label of every image has the name of its folder."""
+    assert len(dataset) == count
+    for i in range(count):
+        sample = dataset[i]['data_samples']
+        name = dataset.metainfo['classes'][int(gt_labels(sample))]
+        assert name == sample.img_path.split('/')[-2]
+
+
+def test_the_same_classes(digits, said):
+    dataset = build_dataset(folder(digits / 'val'))
+    match_classes(dataset, TEN, model())
+    assert_right(dataset, 20)
+    match_classes(dataset, (), model())
+    assert not said
+
+
+@pytest.mark.parametrize('learnt', [TEN, TEN[::-1], (*TEN, 'x')])
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_a_folder_is_missing(nine, said, learnt, wrapped):
+    dataset = build_dataset(
+        dict(type='ConcatDataset', datasets=[nine, nine]) if wrapped else nine)
+    match_classes(dataset, learnt, model(len(learnt)))
+    assert names_of(dataset) == learnt
+    assert_right(dataset, 36 if wrapped else 18)
+    assert f'has 9 of the {len(learnt)} classes' in said[0]
+
+
+@pytest.mark.parametrize('learnt', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
+def test_classes_that_nobody_learnt(digits, learnt):
+    dataset = build_dataset(folder(digits / 'val'))
+    with pytest.raises(ConfigError, match='of the 10 classes of the data '):
+        match_classes(dataset, learnt, model(len(learnt)))
+
+
+def test_a_checkpoint_without_names(nine, said):
+    for outputs in (8, 10):
+        with pytest.raises(
+                ConfigError,
+                match=f'9 classes and the model '
+                f'{outputs} outputs, .* does not name'):
+            match_classes(build_dataset(nine), (), model(outputs))
+    named = build_dataset({**nine, 'classes': TEN})
+    match_classes(named, (), model())
+    assert_right(named, 18)
+    match_classes(build_dataset(nine), (), model(None))
+    assert not said
+
+
+def listed(tmp_path, *labels, **metainfo):
+    samples = [dict(img_path='a.png', gt_label=label) for label in labels]
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(dict(metainfo=metainfo, data_list=samples)))
+    return build_dataset(
+        dict(type='BaseDataset', ann_file=str(path), data_prefix=''))
+
+
+def test_lists_name_their_labels_themselves(tmp_path, said):
+    match_classes(listed(tmp_path, 0, 9), TEN, model())
+    match_classes(listed(tmp_path, 0, [1, 2]), (), model())
+    dataset = listed(tmp_path, 0, 1, classes=['7', '3'])
+    match_classes(dataset, TEN, model())
+    assert dataset.pipeline.transforms[0].labels == (7, 3)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(('label', 'message'), [
+    (10, 'has the label 10, but there are 10 classes'),
+    (-1, 'has the label -1'),
+    ('cat', "has the label 'cat'"),
+    (1.5, 'has the label 1.5'),
+    ([1, 10], 'has the label 10'),
+    (None, 'has no label'),
+])
+@pytest.mark.parametrize('metainfo', [{}, dict(classes=TEN)])
+def test_labels_without_a_class(tmp_path, label, message, metainfo):
+    dataset = listed(tmp_path, 0, label, **metainfo)
+    with pytest.raises(ConfigError, match=rf'sample 1 .*a.png\) {message}'):
+        check_labels(dataset, 10)
+
+
+def test_labels_of_a_model_that_does_not_count(tmp_path):
+    check_labels(listed(tmp_path, 99), None)
+    assert labels.outputs_of(torch.nn.Linear(1, 1)) is None
+
+
+def test_names_that_the_host_spells_otherwise_are_said(said):
+    """A list of labels, as ImageNet's, counts as the checkpoint does."""
+    own = tuple(f'name {i}' for i in range(20))
+    alike, unlike = (*own[:-1], 'another spelling'), (*own[:-3], *'abc')
+    match_classes(named(own), alike, model(20))
+    assert 'have other names in the checkpoint (name 19)' in said[0]
+    by_folder = named(own, folder_to_idx=dict.fromkeys(own))
+    for dataset, learnt in ((named(own), unlike), (by_folder, alike),
+                            (named(own), (*alike, 'x'))):
+        with pytest.raises(ConfigError, match='are not among the 2'):
+            match_classes(dataset, learnt, model(20))
+
+
+def named(names, **more):
+    return Namespace(
+        metainfo=dict(classes=names),
+        _metainfo={},
+        pipeline=Namespace(transforms=[]),
+        **more)

@@ -1,0 +1,173 @@
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.host import pred_labels, pred_scores
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.test.test import METRICS
+from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.errors import JobFailedError, UserError
+from tests.helpers import assert_same
+
+ROOT = 'test_dataloader.dataset.data_root'
+
+
+@pytest.fixture
+def score(project, work_dir):
+    """Test the trained model, with settings changed in the config."""
+
+    def run(options=None,
+            config=project.config,
+            checkpoint=project.trained,
+            **arguments):
+        given = dict(work_dir=work_dir, cfg_options=options, **arguments)
+        return run_test(config, checkpoint, **given)
+
+    return run
+
+
+@pytest.fixture
+def predicted(score, tmp_path):
+    """Test, and give the predictions that are written."""
+
+    def run(*args, **arguments):
+        out = tmp_path / 'predictions.pkl'
+        score(*args, out=out, force=True, **arguments)
+        return pickle.loads(out.read_bytes())
+
+    return run
+
+
+@pytest.mark.parametrize('tta', [False, True])
+def test_all_metrics_to_a_file(score, tmp_path, tta):
+    out = tmp_path / 'metrics.json'
+    wanted = dict(metrics=METRICS, metric_options=dict(topk=[1, 5]), tta=tta)
+    results = score(out=out, out_item='metrics', **wanted)
+    assert json.loads(out.read_text()) == pytest.approx(results)
+    assert results.keys() == {
+        'accuracy/top1', 'accuracy/top5', 'single-label/precision',
+        'single-label/recall', 'single-label/f1-score', 'single-label/support'
+    }
+    assert results['single-label/support'] == 20
+
+
+def test_flips_are_added_before_packing(project, seen):
+    plain = seen(run_test, project.config, project.trained)
+    cfg = seen(run_test, project.config, project.trained, tta=True)
+    *steps, augment = cfg.test_dataloader.dataset.pipeline
+    *before, pack = plain.test_dataloader.dataset.pipeline
+    assert steps == before
+    assert [flip.prob for flip in augment.transforms[0]] == [1., 0.]
+    assert augment.transforms[1] == [pack]
+    assert cfg.model.module == plain.model
+
+
+ACCURACY, SINGLE = dict(type='Accuracy'), dict(type='SingleLabelMetric')
+
+
+@pytest.mark.parametrize(('metrics', 'options', 'expected'), [
+    ([], dict(topk=1), [dict(ACCURACY, topk=1)]),
+    (['recall', 'f1_score'], dict(average=None),
+     [dict(SINGLE, items=('recall', 'f1-score'), average=None)]),
+    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5), [
+        dict(ACCURACY, topk=(1, 5), thrs=0.5),
+        dict(SINGLE, items=('recall', ), thrs=0.5)
+    ]),
+])
+def test_metrics_become_evaluators_of_mmcls(project, seen, metrics, options,
+                                            expected):
+    cfg = seen(run_test, project.config, project.trained, metrics, options)
+    assert cfg.test_evaluator == expected
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(metrics=['mAP']), "'mAP' is unknown: choose from accuracy, "),
+    (dict(metrics=['accuracy'], metric_options=dict(average='micro')),
+     "'average' is none of accuracy: choose from thrs, topk"),
+    (dict(out='a.txt'), r"'a.txt'` cannot hold pred: .* .pkl, .pickle"),
+    (dict(out='a.csv', out_item='metrics'), r'cannot hold metrics: .*.json'),
+    (dict(out='there.pkl'), 'force=True'),
+    (dict(tta=True, show_dir='x'), 'choose one'),
+    (dict(launcher='pytorch'), 'torchrun'),
+    (dict(options=dict(test_dataloader=None)), 'has no test_dataloader'),
+    (dict(options={'test_dataloader.dataset.pipeline.1.scale': 40}),
+     'images of 40x40 do not fit img_size'),
+    (dict(checkpoint='MERGED'), 'already converted'),
+])
+def test_what_cannot_be_tested(score, project, tmp_path, monkeypatch,
+                               arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there.pkl').write_text('precious')
+    if 'checkpoint' in arguments:
+        arguments = dict(checkpoint=project.merged)
+    with pytest.raises(UserError, match=message):
+        score(**arguments)
+    assert (tmp_path / 'there.pkl').read_text() == 'precious'
+
+
+def test_metrics_are_tried_before_the_first_batch(score, monkeypatch):
+    monkeypatch.setattr(Runner, 'test', None)
+    with pytest.raises(UserError, match='Invalid `average`'):
+        score(metrics=['recall'], metric_options=dict(average='weighted'))
+
+
+def test_averaged_weights_are_tested_in_both_forms(project, predicted,
+                                                   tmp_path):
+    # What EMA leaves in a deploy file makes mmcls' hook crash later.
+    ema = {
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+        'train_cfg.max_epochs': 1
+    }
+    train(project.config, str(tmp_path / 'ema'), seed=0, cfg_options=ema)
+    trained, merged = tmp_path / 'ema' / 'epoch_1.pth', tmp_path / 'm.pth'
+    averaged = read_checkpoint(trained)
+    key = 'backbone.stages.0.0.repmlp_block.fc3.weight'
+    assert not averaged['state_dict'][key].equal(
+        averaged['ema_state_dict'][f'module.{key}'])
+    reparameterize_checkpoint(project.config, trained, merged)
+    scores = [
+        torch.stack([pred_scores(p) for p in predicted(ema, *pair)])
+        for pair in ((project.config, trained), (project.deploy_config,
+                                                 merged))
+    ]
+    assert_same(*scores, 2e-5)
+
+
+def test_a_missing_class_does_not_move_the_others(score, predicted, data):
+    shutil.rmtree(data / 'val' / '3')
+    right = [
+        int(pred_labels(sample)[0]) == int(sample['img_path'].split('/')[-2])
+        for sample in predicted() if '/3/' not in sample['img_path']
+    ]
+    assert len(right) == 18
+    assert score({ROOT: str(data)})['accuracy/top1'] == pytest.approx(
+        100 * sum(right) / 18, abs=1e-4)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_image_that_cannot_be_read(score, data, workers):
+    (data / 'val' / '5' / 'a.png').write_bytes(b'')
+    with pytest.raises(
+            JobFailedError,
+            match="^image '.*/5/a.png' cannot be read: the file is empty$"):
+        score({ROOT: str(data), 'test_dataloader.num_workers': workers})
+
+
+def test_pictures_of_every_image(score, data, tmp_path):
+    for label in range(2, 10):
+        shutil.rmtree(data / 'val' / str(label))
+    shown = tmp_path / 'shown'
+    arguments = dict(show_dir=str(shown), options={ROOT: str(data)})
+    score(**arguments)
+    names = sorted(path.name for path in shown.iterdir())
+    assert [name[:2] for name in names] == ['0_', '0_', '1_', '1_']
+    with pytest.raises(UserError, match='is not empty: .*force=True'):
+        score(**arguments)
+    score(**arguments, force=True)
+    assert sorted(path.name for path in shown.iterdir()) == names

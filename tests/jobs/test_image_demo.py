@@ -1,0 +1,225 @@
+import json
+import shutil
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.jobs.image_demo import classify_image, classify_images
+from mmcls_repmlp.jobs.shared.model import load_model
+from repmlp_lite.errors import ImageError, JobFailedError, UserError
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert('RGB'))
+
+
+def by_hand(project, image, mean=(78., ) * 3, std=(96., ) * 3, rgb=True):
+    """Prepare step by step and run the model alone."""
+    pixels = mmcv.imresize(read(image), (32, 32), interpolation='bicubic')
+    pixels = pixels if rgb else pixels[..., ::-1]
+    pixels = torch.from_numpy((pixels - mean) / std).float()
+    model = load_model(project.config, project.trained)
+    with torch.no_grad():
+        return model(pixels.permute(2, 0, 1)[None])[0].softmax(0)
+
+
+@pytest.fixture
+def classify(project, image):
+    """Classify a digit by the trained model, or what else is named."""
+
+    def run(image=image, **arguments):
+        given = dict(config=project.config, checkpoint=project.trained)
+        return classify_image(image, **{**given, **arguments})
+
+    return run
+
+
+def rows_of(path):
+    return [(row['image'], {
+        one['class']: one['score']
+        for one in row['top']
+    }) for row in json.loads(path.read_text())]
+
+
+@pytest.mark.parametrize('form', ['trained', 'merged'])
+def test_both_forms_say_what_the_model_says(project, image, form):
+    config = dict(trained=project.config, merged=project.deploy_config)[form]
+    lines = []
+    top = classify_image(
+        image, config, getattr(project, form), report=lines.append)
+    scores = by_hand(project, image)
+    assert [score for _, score in top] == pytest.approx(
+        scores.topk(5).values.tolist(), abs=1e-5)
+    # Each is the score of its own class; rounding may order two that are near.
+    assert [scores[int(name)].item()
+            for name, _ in top] == pytest.approx([score for _, score in top],
+                                                 abs=1e-5)
+    assert lines[:2] == [
+        'class   score', f'{top[0][0]}      {top[0][1]:6.1%}'
+    ] and len(lines) == 6
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    """An image of 32x32, which is not resized, of unlike channels."""
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (32, 32, 3), dtype=np.uint8) // [1, 3, 9]
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / 'coloured.png')
+    return tmp_path / 'coloured.png'
+
+
+# Whether the data set reads the file, as BGR, or hands over RGB; whether the
+# preprocessor swaps; and so what the model is given.
+@pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [(True, True, True),
+                                                      (True, False, False),
+                                                      (False, False, True)])
+def test_channels_come_in_the_order_of_the_config(classify, project, coloured,
+                                                  loads, to_rgb, rgb):
+    norm = dict(mean=[10., 90., 170.], std=[20., 60., 90.])
+    pipeline = [dict(type='LoadImageFromFile')] * loads + [
+        dict(type='PackClsInputs')
+    ]
+    options = {
+        'data_preprocessor': dict(**norm, to_rgb=to_rgb),
+        'test_dataloader.dataset.pipeline': pipeline
+    }
+    top = classify(coloured, cfg_options=options)
+    expected, other = (
+        by_hand(project, coloured, **norm, rgb=order).topk(5).values
+        for order in (rgb, not rgb))
+    assert not torch.allclose(expected, other, atol=1e-3)
+    assert [score for _, score in top] == pytest.approx(
+        expected.tolist(), abs=1e-5)
+
+
+def test_the_picture_holds_the_whole_image(classify, coloured, tmp_path):
+    lines = []
+    classify(coloured, out=tmp_path / 'a.png', report=lines.append)
+    drawn, pixels = read(tmp_path / 'a.png'), read(coloured)
+    np.testing.assert_array_equal(drawn[:, :224],
+                                  pixels.repeat(7, 0).repeat(7, 1))
+    assert (drawn[:100, 232:] < 128).any()  # the text
+    columns = drawn[:22, 232:]  # above it, of which nothing is cut off
+    assert (columns < 160).any() and (columns[:, -8:] == 255).all()
+    assert 'a.png' in lines[-1]
+
+
+def test_names_come_from_the_data_set_or_are_labels(classify, project,
+                                                    tmp_path):
+    bare, named = tmp_path / 'bare.pth', [f'digit {i}' for i in range(10)]
+    torch.save(read_checkpoint(project.trained)['state_dict'], bare)
+    for setting, value, start in (('classes', named, 'digit '),
+                                  ('data_root', '/nowhere', 'class ')):
+        top = classify(
+            checkpoint=bare,
+            out=tmp_path / 'a.png',
+            cfg_options={f'test_dataloader.dataset.{setting}': value},
+            force=True)
+        assert [name[:-1] for name, _ in top] == [start] * 5
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(image='no.png'), "image 'no.png' does not exist"),
+     (dict(out='a.txt'), 'wrong suffix for a picture'),
+     (dict(out='there.png'), 'force=True'),
+     (dict(device='toaster'), "device 'toaster' cannot be used"),
+     (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
+     (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),
+      'images of 40x40 do not fit')])
+def test_wrong_arguments(classify, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there.png').write_text('precious')
+    with pytest.raises(UserError, match=message):
+        classify(**arguments)
+    assert (tmp_path / 'there.png').read_text() == 'precious'
+
+
+def test_what_is_no_image_is_a_failure_that_names_it(classify, project):
+    with pytest.raises(ImageError, match=f'{project.config}.* cannot be read'):
+        classify(project.config)
+
+
+@pytest.mark.parametrize('job', [
+    lambda image, *files: classify_image(image, *files, image, force=True),
+    lambda image, *files: classify_images([image], *files, image, force=True)
+])
+def test_the_photo_itself_is_never_replaced(project, image, tmp_path, job):
+    image = Path(shutil.copy(image, tmp_path))
+    before = image.read_bytes()
+    with pytest.raises(UserError, match='the very file that is read'):
+        job(image, project.config, project.trained)
+    assert image.read_bytes() == before
+
+
+@pytest.fixture
+def photos(project, tmp_path, image):
+    """Five images in two folders, and one that is none."""
+    folder = tmp_path / 'photos'
+    for i, path in enumerate(sorted(project.data.glob('val/*/*.png'))[:5]):
+        (folder / f'{i % 2}').mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f'{i % 2}' / f'{i}.png')
+    (folder / '1' / 'bad.png').write_text('no image')
+    return folder
+
+
+def test_many_give_what_each_gives_alone(classify, project, photos, tmp_path,
+                                         capsys):
+    files = project.config, project.trained, tmp_path / 'a.json'
+    with pytest.raises(JobFailedError, match='1 of 6 images were skipped'):
+        classify_images([photos], *files, batch_size=2, top_k=10)
+    assert 'bad.png' in capsys.readouterr().err
+    rows = rows_of(files[-1])
+    assert [image[-7:] for image, _ in rows
+            ] == ['0/0.png', '0/2.png', '0/4.png', '1/1.png', '1/3.png']
+    for image, top in rows:
+        alone = dict(classify(image, top_k=10))
+        assert len(top) == len(alone) == 10
+        assert top == pytest.approx(alone, rel=0, abs=1e-6)
+
+
+def test_images_of_several_sizes_go_together(classify, project, tmp_path):
+    # Nothing brings them to one size; the model sees each as it is.
+    images = [tmp_path / f'{i}.png' for i in range(4)]
+    for i, size in enumerate((32, 64, 64, 32)):
+        Image.new('RGB', (size, size), (40 * i, 90, 200)).save(images[i])
+    options = {
+        'test_dataloader.dataset.pipeline': [
+            dict(type='LoadImageFromFile'),
+            dict(type='PackClsInputs')
+        ],
+        'model.backbone.pad_to_multiple': True
+    }
+    files = project.config, project.trained, tmp_path / 'a.json'
+    classify_images(images, *files, cfg_options=options)
+    rows = rows_of(files[-1])
+    assert [image for image, _ in rows] == [*map(str, images)]
+    for image, top in rows:
+        alone = [score for _, score in classify(image, cfg_options=options)]
+        assert [*top.values()] == pytest.approx(alone, rel=0, abs=1e-6)
+
+
+def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
+    found = [f'{image.parent}/{image.stem}*']
+    for name, count in (('a.csv', 1), ('a.png', 4)):
+        lines, out = [], tmp_path / name
+        options = dict(top_k=2, report=lines.append)
+        classify_images(found, None, project.trained, out, **options)
+        assert out.exists() and len(lines) == count
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(dict(out='a.png'), '6 images cannot be drawn as one picture'),
+     (dict(out='a.txt'), 'end it in .png or .jpg or .jpeg or .csv or .json'),
+     (dict(top_k=0), 'top_k=0` cannot be'),
+     (dict(batch_size=0), 'batch_size=0` cannot be')])
+def test_many_are_refused_before_the_work(photos, arguments, message):
+    with pytest.raises(UserError, match=message):
+        classify_images([photos], 'no.py', 'no.pth', **arguments)

@@ -1,0 +1,153 @@
+import hashlib
+
+import pytest
+import torch
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.jobs import publish_model as module_under_test
+from mmcls_repmlp.jobs.publish_model import publish_model
+from mmcls_repmlp.jobs.shared.model import load_model
+from repmlp_lite.errors import JobFailedError, UserError
+
+
+@pytest.fixture
+def publish(tmp_path, project):
+    """Publish a file, the trained model, or what else is to be saved."""
+
+    def run(dst='mini.pth', src=project.trained, **options):
+        if isinstance(src, dict):
+            torch.save(src, tmp_path / 'src.pth')
+            src = tmp_path / 'src.pth'
+        return publish_model(src, tmp_path / dst, **options)
+
+    return run
+
+
+def with_meta(meta):
+    return dict(state_dict=dict(x=torch.ones(1)), meta=meta)
+
+
+def test_what_stays(publish, project):
+    lines = []
+    path = publish('new/mini.pth', report=lines.append)
+    assert lines[0].startswith(f'{path} (') and 'MiB, was ' in lines[0]
+    before, after = read_checkpoint(project.trained), read_checkpoint(path)
+    assert {'optimizer', 'message_hub'} <= before.keys()
+    assert after.keys() == {'meta', 'state_dict'}
+    assert after['meta'].keys() == {
+        'cfg', 'classes', 'dataset_meta', 'mmengine_version'
+    }
+    assert after['meta']['cfg'] == before['meta']['cfg']
+    assert after['meta']['classes'] == tuple('0123456789')
+    assert after['state_dict'].keys() == before['state_dict'].keys()
+    for key, value in before['state_dict'].items():
+        assert after['state_dict'][key].equal(value)
+    assert path.stat().st_size < project.trained.stat().st_size / 2
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    load_model(project.config, path)
+
+
+def test_torch_hub_can_check_the_name_and_an_old_hash_goes(publish):
+    path = publish()
+    digits = torch.hub.HASH_REGEX.search(path.name).group(1)
+    assert len(digits) == 8 and path.name == f'mini-{digits}.pth'
+    assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(digits)
+    assert publish('more/mini-0123abcd.pth', path).name == path.name
+
+
+def test_equal_contents_give_equal_files(publish, project):
+    first = publish()
+    # The same weights, laid out otherwise, as parts of something larger.
+    content = read_checkpoint(project.trained)
+    weights = content['state_dict']
+    content['state_dict'] = {
+        key: torch.nn.Parameter(torch.stack([value, value], -1)[..., 0])
+        if value.is_floating_point() else value
+        for key, value in weights.items()
+    }
+    # As mmengine's EMAHook saves them: averaged ones in state_dict.
+    averaged = {f'module.{key}': value + 1 for key, value in weights.items()}
+    content['ema_state_dict'] = {**averaged, 'steps': torch.tensor(3)}
+    names = content['meta']['dataset_meta']['classes']
+    content['meta'] |= dict(epoch=77, time='later', CLASSES=list(names))
+    for i, other in enumerate((first, content, project.work_dir)):
+        assert publish(f'{i}.pth', other).read_bytes() == first.read_bytes()
+
+
+def test_which_texts_are_one_object_does_not_matter(publish):
+    cat = 'a cat'
+    contents = [
+        with_meta(dict(dataset_meta=dict(classes=[cat], first=other)))
+        for other in (cat, ''.join(['a', ' cat']))
+    ]
+    one, two = (publish(f'{i}.pth', src) for i, src in enumerate(contents))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_bare_weights(publish):
+    bare = dict(a=torch.ones(2, 2), b=torch.tensor(3))
+    content = read_checkpoint(publish(src=bare))
+    assert content['meta'] == {}
+    assert content['state_dict']['a'].equal(torch.ones(2, 2))
+
+
+def test_files_are_replaced_only_by_force(publish):
+    path = publish()
+    path.write_text('precious')
+    with pytest.raises(UserError, match=f'{path.name}.*exists.*force=True'):
+        publish()
+    assert path.read_text() == 'precious'
+    publish(force=True)
+    assert read_checkpoint(path)['state_dict']
+
+
+def test_what_does_not_read_back_is_not_kept(publish, tmp_path, monkeypatch):
+    write = module_under_test.write_checkpoint
+
+    def damaged(content, path):
+        weights = {**content['state_dict'], 'head.fc.bias': torch.zeros(10)}
+        write({**content, 'state_dict': weights}, path)
+
+    monkeypatch.setattr(module_under_test, 'write_checkpoint', damaged)
+    with pytest.raises(JobFailedError, match='nothing was kept'):
+        publish()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('src', 'dst', 'message'),
+    [('trained', 'a.onnx', 'wrong suffix.*.pth or .pt'),
+     ('trained', 'file/a.pth', 'no folder that you may write to'),
+     ('config', 'a.pth', 'is a config and no checkpoint')])
+def test_wrong_arguments(publish, project, tmp_path, src, dst, message):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=message):
+        publish(dst, getattr(project, src))
+    assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+@pytest.mark.parametrize('meta', [
+    dict(classes=3),
+    dict(classes={'a': 1}),
+    dict(classes=[['a'], 'b']),
+    dict(dataset_meta='text'),
+    dict(dataset_meta=dict(classes=None)), 'text',
+    dict(cfg=[1], mmengine_version=dict(a=1))
+])
+def test_odd_meta_is_left_out(publish, meta):
+    assert read_checkpoint(publish(src=with_meta(meta)))['meta'] == {}
+
+
+def parts(depth, width):
+    made = 'x'
+    for _ in range(depth):
+        made = [made] * width
+    return made
+
+
+@pytest.mark.parametrize('more', [parts(8, 10), parts(100, 1)])
+def test_a_small_meta_that_would_never_end_is_refused(publish, tmp_path, more):
+    meta = dict(dataset_meta=dict(classes=['a'], more=more))
+    with pytest.raises(UserError, match='leave its dataset_meta out'):
+        publish(src=with_meta(meta))
+    assert [path.name for path in tmp_path.iterdir()] == ['src.pth']

@@ -1,0 +1,167 @@
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
+from mmcls_repmlp.host import build_classifier
+from mmcls_repmlp.jobs import reparameterize_model as module_under_test
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.shared.model import load_model
+from repmlp_lite.errors import CheckpointError, JobFailedError, UserError
+from tests.helpers import randomize
+
+
+@pytest.fixture
+def convert(project, tmp_path):
+    """Convert the trained model; give what was found and said."""
+    lines = []
+
+    def run(src=project.trained, config=project.config, dst=None, **options):
+        conversion = reparameterize_checkpoint(
+            config, src, dst or run.dst, report=lines.append, **options)
+        return conversion, '\n'.join(lines)
+
+    run.dst = tmp_path / 'out.pth'
+    return run
+
+
+@pytest.fixture
+def source(project, tmp_path):
+    """Save the trained weights, changed; give the file."""
+
+    def save(change):
+        weights = read_checkpoint(project.trained)['state_dict']
+        write_checkpoint(change(weights), tmp_path / 'src.pth')
+        return tmp_path / 'src.pth'
+
+    return save
+
+
+def test_what_is_said_and_written(convert):
+    conversion, report = convert()
+    assert conversion.difference < 1e-5
+    assert conversion.after.macs < conversion.before.macs
+    for step in range(1, 6):
+        assert f'[{step}/5]' in report
+    assert f'{conversion.difference:.2e}' in report
+    for count in (*conversion.before, *conversion.after):
+        assert f'{count:,}' in report
+    checkpoint = read_checkpoint(convert.dst)
+    assert checkpoint.keys() == {'state_dict', 'meta'}
+    meta = checkpoint['meta']
+    assert meta['classes'] == tuple('0123456789')
+    assert meta['dataset_meta']['classes'] == tuple('0123456789')
+    cfg = Config.fromstring(meta['cfg'], '.py')
+    assert cfg.model.backbone.deploy is True
+    assert {type(v)
+            for v in checkpoint['state_dict'].values()} == {torch.Tensor}
+
+
+def test_files_are_replaced_only_by_force(convert, tmp_path):
+    files = convert.dst, tmp_path / 'deploy.py'
+    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]))):
+        path.write_text('precious')
+        with pytest.raises(UserError, match=f'{path}.*exists.*force=True'):
+            convert(dst=tmp_path / 'b.pth' if options else None, **options)
+        assert path.read_text() == 'precious'
+    convert(deploy_cfg=files[1], force=True)
+    assert load_model(files[1], convert.dst).backbone.deploy
+
+
+@pytest.mark.parametrize('names', [
+    dict(dst='trained'),
+    dict(src='work_dir', dst='trained'),
+    dict(deploy_cfg='config')
+])
+def test_what_is_read_is_never_replaced(convert, project, names):
+    files = project.trained, project.config
+    before = [path.read_bytes() for path in files]
+    given = {key: getattr(project, name) for key, name in names.items()}
+    with pytest.raises(UserError, match='is the very file that is read'):
+        convert(**given, force=True)
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_nothing_is_written_when_outputs_differ(convert, monkeypatch):
+    merge = module_under_test.reparameterize
+
+    def broken(model):
+        merged = merge(model)
+        with torch.no_grad():
+            merged.backbone.stages[0][0].repmlp_block.fc3.bias[0] += 1
+        return merged
+
+    monkeypatch.setattr(module_under_test, 'reparameterize', broken)
+    with pytest.raises(JobFailedError, match='nothing was written'):
+        convert()
+    assert not [p for p in os.listdir(convert.dst.parent) if 'out' in p]
+
+
+def without_head(weights):
+    return {k: v for k, v in weights.items() if 'head' not in k}
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
+    (dict(deploy_cfg='a.pth'), r'a config: end it in \.py'),
+    (dict(config='DEPLOY'), 'is a deploy config'),
+    (dict(src='MERGED'), 'is already converted'),
+    (dict(src='HEADLESS'), '2 missing: head.fc.weight'),
+    (dict(cfg_options={'model.backbone.img_size': 64}),
+     'another image size, for partitions of 8x8, the model has 16x16'),
+    (dict(cfg_options={'model.backbone': None}), 'no model.backbone'),
+    (dict(cfg_options={'model.backbone.norm_cfg': dict(type='LN2d')}),
+     'cannot be merged|does not fit'),
+])
+def test_what_cannot_be_converted(convert, project, source, arguments,
+                                  message):
+    files = dict(
+        DEPLOY=project.deploy_config,
+        MERGED=project.merged,
+        HEADLESS=source(without_head))
+    arguments = {
+        name: files.get(str(value), value)
+        for name, value in arguments.items()
+    }
+    with pytest.raises(UserError, match=message):
+        convert(**arguments)
+    assert not convert.dst.exists()
+
+
+@pytest.mark.parametrize(('dtype', 'allowed'), [(torch.bfloat16, 5e-2),
+                                                (torch.float64, 1e-12)])
+def test_the_dtype_is_kept(convert, source, dtype, allowed):
+    conversion, _ = convert(
+        source(
+            lambda weights: {
+                k: v.to(dtype) if v.is_floating_point() else v
+                for k, v in weights.items()
+            }))
+    assert conversion.difference < allowed
+    assert {
+        v.dtype
+        for v in read_checkpoint(convert.dst)['state_dict'].values()
+        if v.is_floating_point()
+    } == {dtype}
+
+
+REPVGG = """
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='RepVGG', arch='A0', out_indices=(3, )),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=1280))
+"""
+
+
+def test_models_of_mmcls_are_converted(convert, tmp_path):
+    config, src = tmp_path / 'repvgg.py', tmp_path / 'src.pth'
+    config.write_text(REPVGG)
+    model = randomize(build_classifier(Config.fromfile(config).model))
+    write_checkpoint(model.state_dict(), src)
+    conversion, _ = convert(src, config)
+    assert conversion.after.params < conversion.before.params
+    with pytest.raises(CheckpointError, match='is already converted'):
+        convert(convert.dst, config, tmp_path / 'again.pth')

@@ -1,0 +1,107 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmcls_repmlp.jobs.train.resume import Start, find_start, finished
+from repmlp_lite.errors import CheckpointError
+
+STATE = dict(
+    state_dict=dict(w=torch.ones(1)),
+    message_hub=dict(),
+    optimizer=dict(),
+    meta=dict(epoch=1, iter=10, seed=4, batches_per_epoch=10))
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write checkpoints of epochs, whole ones or so many bytes of them."""
+
+    def make(*epochs, **options):
+        for number, content in dict(epochs).items():
+            path = tmp_path / f'epoch_{number}.pth'
+            whole = isinstance(content, dict)
+            torch.save(content if whole else STATE, path)
+            if not whole:
+                path.write_bytes(path.read_bytes()[:content])
+        return Config(dict(work_dir=str(tmp_path), **options))
+
+    return make
+
+
+def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
+    cfg = config((9, STATE), (10, STATE), (11, 100), (12, 0))
+    # As after the folder was moved, or the writing was cut off.
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_12.pth')
+    start = find_start(cfg, 'auto')
+    assert start.source == str(tmp_path / 'epoch_10.pth')
+    assert 'passed over as damaged: epoch_12.pth, epoch_11.pth' in start.said
+    assert start.resumes and start.newest
+    assert cfg.resume and cfg.load_from == start.source
+    assert cfg.randomness.seed == 4
+
+
+def test_nothing_to_resume_is_said_and_training_starts_anew(config):
+    cfg = config()
+    start = find_start(cfg, 'auto')
+    assert 'there is no checkpoint in' in start.said
+    assert 'starts anew' in start.said
+    assert start.source is None and start.step(cfg) is None
+    assert not cfg.resume and cfg.load_from is None
+
+
+def test_if_none_is_whole_nothing_starts(config):
+    words = ('none of the 2 checkpoints in .*resume=FILE.*force=True.*'
+             'resume=.*epoch_2.pth')
+    with pytest.raises(CheckpointError, match=words):
+        find_start(config((1, 9), (2, 9)), 'auto')
+
+
+@pytest.mark.parametrize('resume', ['auto', 'epoch_3.pth'])
+@pytest.mark.parametrize('lost', ['optimizer', 'message_hub', 'meta'])
+def test_a_whole_file_without_training_state_is_refused(
+        config, tmp_path, monkeypatch, lost, resume):
+    # Not passed over: who put it there should know.
+    monkeypatch.chdir(tmp_path)
+    content = {key: value for key, value in STATE.items() if key != lost}
+    cfg = config((2, STATE), (3, content))
+    words = 'epoch_3.pth.*no training state to resume'
+    with pytest.raises(CheckpointError, match=words):
+        find_start(cfg, resume)
+
+
+@pytest.mark.parametrize(
+    ('options', 'resume', 'resumes', 'name'),
+    [(dict(), None, False, None),
+     (dict(load_from='epoch_1.pth'), None, False, 'epoch_1.pth'),
+     (dict(load_from='epoch_1.pth', resume=True), None, True, 'epoch_1.pth'),
+     (dict(resume=True), None, True, 'epoch_2.pth'),
+     (dict(load_from='epoch_1.pth'), 'auto', True, 'epoch_2.pth'),
+     (dict(), 'epoch_1.pth', True, 'epoch_1.pth')])
+def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
+                             resumes, name):
+    monkeypatch.chdir(tmp_path)
+    cfg = config((1, STATE), (2, STATE), **options)
+    start = find_start(cfg, resume)
+    assert cfg.resume == start.resumes == resumes
+    assert name is None or cfg.load_from.endswith(name)
+
+
+def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
+    assert 'random' not in find_start(config((1, STATE)), 'auto').said
+    plain = dict(STATE, meta=dict(epoch=1, iter=10, seed=4))
+    start = find_start(config((1, plain)), 'auto')
+    assert start.resumes and 'with other random numbers' in start.said
+    assert 'epoch_1.pth, the newest whole checkpoint' in start.said
+
+
+@pytest.mark.parametrize(('done', 'words'), [(9, ''),
+                                             (10, 'of 10 epochs where'),
+                                             (11, 'of 11 epochs where')])
+def test_a_finished_training(done, words):
+    runner = SimpleNamespace(train_loop=SimpleNamespace(max_epochs=10))
+    content = dict(meta=dict(epoch=done, iter=done * 7))
+    said = finished(runner, Start('a.pth', content, resumes=True))
+    assert words in said and bool(words) == bool(said)
+    assert finished(runner, Start('a.pth', content)) == ''

@@ -1,0 +1,198 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.host import HOOKS
+from mmcls_repmlp.jobs.shared.model import load_model
+from mmcls_repmlp.jobs.train import work_dir as work_dir_module
+from mmcls_repmlp.jobs.train.train import train
+from mmcls_repmlp.jobs.train.work_dir import reserved
+from repmlp_lite.errors import JobFailedError, UserError
+from tests.helpers import assert_same
+
+
+@pytest.fixture
+def fit(project, work_dir):
+    """Train on the digits, with settings changed in the config."""
+
+    def run(options=None, **arguments):
+        return train(
+            project.config, work_dir, cfg_options=options, **arguments)
+
+    return run
+
+
+@pytest.fixture
+def finished(project, work_dir):
+    """The work folder of a finished training."""
+    return Path(shutil.copytree(project.work_dir, work_dir))
+
+
+def test_trains_validates_and_saves(project):
+    checkpoint = read_checkpoint(project.trained)
+    assert checkpoint['meta']['epoch'] == 2
+    assert checkpoint['meta']['dataset_meta']['classes'] == tuple('0123456789')
+    hub = checkpoint['message_hub']['log_scalars']
+    losses = hub['train/loss'].data[0]
+    assert sum(losses[-3:]) < sum(losses[:3])  # the last and the first epoch
+    assert 'val/accuracy/top1' in hub
+
+
+def test_goes_on_from_the_newest_whole_one_until_all_is_done(fit, finished):
+    newest = finished / 'epoch_2.pth'
+    newest.write_bytes(newest.read_bytes()[:-100])
+    fit(resume='auto')
+    logs = ''.join(path.read_text() for path in finished.glob('*/*.log'))
+    assert 'passed over as damaged: epoch_2.pth' in logs
+    before = newest.read_bytes()
+    model = fit(resume='auto')
+    log = sorted(finished.glob('*/*.log'))[-1].read_text()
+    assert log.splitlines()[-1].endswith(
+        'is a finished training, of 2 epochs where train_cfg wants 2: '
+        'nothing is left to do')
+    assert newest.read_bytes() == before
+    weights = read_checkpoint(newest)['state_dict']
+    assert_same([*model.state_dict().values()], [*weights.values()], 0)
+
+
+def test_training_anew_over_another_is_refused(fit, finished):
+    before = sorted(finished.iterdir())
+    for resume in (None, f'{finished}/epoch_1.pth'):
+        with pytest.raises(UserError, match='epoch_2.pth the newest, which'):
+            fit(resume=resume)
+    assert sorted(finished.iterdir()) == before
+    fit({'train_cfg.max_epochs': 1}, force=True)
+    assert [path.name for path in finished.glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_two_trainings_in_one_folder(fit, work_dir, monkeypatch):
+    monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
+    with reserved(work_dir), \
+            pytest.raises(UserError, match='another training is running'):
+        fit()
+
+
+@HOOKS.register_module()
+class FailingHook(Hook):
+    """Fail in the second epoch of three images' worth."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == 1 and self.kind != 'nan':
+            raise dict(
+                stop=KeyboardInterrupt, defect=ZeroDivisionError)[self.kind]
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == 1 and self.kind == 'nan':
+            runner.model.head.fc.bias.data[0] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ('kind', 'error', 'words'),
+    [('stop', KeyboardInterrupt, ''),
+     ('defect', JobFailedError,
+      'training failed in iteration 4: ZeroDivisionError; '),
+     ('nan', JobFailedError, 'the loss is NaN or infinite since iteration 4: '
+      r'.*\(optim_wrapper.clip_grad\); ')])
+def test_what_is_left_is_said(fit, work_dir, kind, error, words):
+    left = (f'^{words}{work_dir}/epoch_1.pth is the last whole checkpoint, '
+            'option `resume=...` goes on from it$')
+    with pytest.raises(error, match=left):
+        fit(
+            dict(
+                custom_hooks=[dict(type='FailingHook', kind=kind)],
+                default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
+    assert read_checkpoint(f'{work_dir}/epoch_1.pth')['meta']['epoch'] == 1
+
+
+def test_arguments_reach_the_config(project, seen, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    flags = dict(no_validate=True, auto_scale_lr=True, amp=True, seed=7)
+    options = {'train_cfg.max_epochs': 5}
+    cfg = seen(train, project.config, 'x', cfg_options=options, **flags)
+    assert cfg.work_dir == 'x'
+    assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
+    assert cfg.randomness.seed == 7
+    assert cfg.auto_scale_lr.enable
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    assert cfg.train_dataloader.pin_memory
+    assert cfg.train_cfg.max_epochs == 5
+    assert not cfg.resume and cfg.load_from is None
+
+
+GPU = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
+
+
+@pytest.mark.parametrize('wrapper', [{}, GPU])
+def test_mixed_precision_on_a_cpu(fit, monkeypatch, wrapper):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    seen, forward = set(), torch.nn.functional.linear
+
+    def linear(x, weight, bias=None):
+        out = forward(x, weight, bias)
+        if torch.is_grad_enabled():
+            seen.add(out.dtype)
+        return out
+
+    monkeypatch.setattr(torch.nn.functional, 'linear', linear)
+    options = dict(optim_wrapper=wrapper, train_cfg=dict(max_epochs=1))
+    model = fit(options, amp=True, no_validate=True)
+    assert torch.bfloat16 in seen
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_checkpoints_are_checked_before_anything_starts(
+        fit, project, work_dir):
+    for resume, message in ((project.merged, 'no training state to resume'),
+                            ('no.pth', "'no.pth' does not exist")):
+        with pytest.raises(UserError, match=message):
+            fit(resume=str(resume))
+    assert not Path(work_dir).exists()
+
+
+SGD = dict(type='SGD', lr=0.1, weight_decay=0., _delete_=True)
+LATE = [dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]
+
+
+@pytest.mark.parametrize(('options', 'arguments', 'message'), [
+    ({
+        'model.head.num_classes': 12
+    }, dict(resume='TRAINED'), 'another number of classes'),
+    ({
+        'model.head.num_classes': 12,
+        'load_from': 'TRAINED'
+    }, {}, 'another number of classes'),
+    (dict(load_from='BACKBONE'), {}, 'does not fit the model'),
+    ({
+        'optim_wrapper.optimizer': SGD,
+        'train_cfg.max_epochs': 3
+    }, dict(resume='TRAINED'), 'with another optimizer'),
+    (dict(param_scheduler=LATE), {}, 'param_scheduler of the config cannot be '
+     'built, or is longer than its train_cfg'),
+    ({
+        'auto_scale_lr.base_batch_size': None
+    }, dict(auto_scale_lr=True), 'auto_scale_lr.base_batch_size'),
+    ({
+        'optim_wrapper.type': 'ApexOptimWrapper'
+    }, dict(amp=True), "wrapper 'ApexOptimWrapper'"),
+])
+def test_what_does_not_go_together_is_refused(fit, project, tmp_path, options,
+                                              arguments, message):
+    # A backbone's weights without the prefix would leave all at random.
+    weights = load_model(project.config, project.trained).backbone
+    torch.save(weights.state_dict(), tmp_path / 'backbone.pth')
+    files = dict(
+        TRAINED=str(project.trained), BACKBONE=str(tmp_path / 'backbone.pth'))
+    options, arguments = ({
+        name: files.get(str(value), value)
+        for name, value in given.items()
+    } for given in (options, arguments))
+    with pytest.raises(UserError, match=message):
+        fit(options, **arguments)

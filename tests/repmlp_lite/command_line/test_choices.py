@@ -1,0 +1,18 @@
+import torch
+from torchcam import methods
+
+from mmcls_repmlp.models import ARCH_ZOO
+from repmlp_lite.command_line import choices
+
+
+def test_the_variants_are_all_there_are():
+    assert choices.ARCHS == tuple(ARCH_ZOO)
+
+
+def test_methods_are_those_of_torchcam():
+    assert {*choices.CAM_METHODS.values()} <= {*vars(methods)}
+
+
+def test_precisions_are_those_of_torch():
+    for name in choices.PRECISIONS.values():
+        assert isinstance(getattr(torch, name), torch.dtype)

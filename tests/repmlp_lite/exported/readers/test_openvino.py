@@ -1,0 +1,64 @@
+import re
+
+import pytest
+
+from repmlp_lite.errors import JobFailedError, UserError
+from repmlp_lite.exported.load_exported import load_exported
+
+ENTITIES = ''.join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
+BOMB = f'<!DOCTYPE net [<!ENTITY e0 "x">{ENTITIES}]>'
+
+
+@pytest.fixture
+def change(exported, tmp_path):
+    """Copy the file with its text edited, or its weights replaced."""
+
+    def write(edit=lambda text: text, weights=None):
+        text = (exported.folder / 'm.xml').read_text()
+        if weights is None:
+            weights = (exported.folder / 'm.bin').read_bytes()
+        (tmp_path / 'm.xml').write_bytes(edit(text).encode('latin1'))
+        (tmp_path / 'm.bin').write_bytes(weights)
+        return tmp_path / 'm.xml'
+
+    return write
+
+
+def test_an_unchanged_file_is_read(exported, change):
+    exported.check(change(), exact=True)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [('<net', f'{BOMB}<net', 'document type'),
+     ('version="opset1"', 'version="extension"', "of 'extension'"),
+     ('<net', '<model><net', 'starts with <model>')])
+def test_what_no_openvino_file_holds_is_refused(change, old, new, message):
+    with pytest.raises(UserError, match=message):
+        load_exported(change(lambda text: text.replace(old, new, 1)))
+
+
+def test_another_format_under_this_name_is_not_read(exported, change):
+    onnx = (exported.folder / 'm.onnx').read_bytes().decode('latin1')
+    with pytest.raises(JobFailedError, match='not well-formed'):
+        load_exported(change(lambda text: onnx))
+
+
+@pytest.mark.parametrize('place', [
+    'offset="{far}" size="{size}"', 'offset="0" size="{far}"',
+    'offset="-64" size="{size}"', 'offset="18446744073709551000" size="64"'
+])
+def test_claims_beyond_the_weights_are_refused(change, place):
+
+    def edit(text):
+        found = re.search(r'offset="\d+" size="(\d+)"', text)
+        return text.replace(found[0], place.format(far=10**12, size=found[1]))
+
+    with pytest.raises(JobFailedError, match='cannot be read as .xml'):
+        load_exported(change(edit))
+
+
+@pytest.mark.parametrize('weights', [b'', b'short'])
+def test_weights_that_are_cut_off_are_refused(change, weights):
+    with pytest.raises(JobFailedError, match='cannot be read as .xml'):
+        load_exported(change(weights=weights))

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from repmlp_lite.errors import JobFailedError, UserError
+from repmlp_lite.exported.card import (card_of, check_parts, digests, parts_of,
+                                       read_card)
+from repmlp_lite.exported.load_exported import load_exported
+
+DIGEST = 'a' * 64
+BAD = dict(
+    input_shape=[
+        '332', [3, 32], [3, -32, 32], [3, 10**30, 32], [3., 32, 32],
+        [True, 32, 32]
+    ],
+    input=['float64', ['uint8 RGB']],
+    mean=[1., [], [1, 2], ['1'], [10**400]],
+    std=[[0], [float('nan')]],
+    channels=['GBR'],
+    output=[None],
+    classes=['ab', [1, 2], dict(a='a')],
+    pipeline=[None, ['Resize']],
+    files=[{}, [],
+           dict.fromkeys(['.pt'], 'A' * 64),
+           dict.fromkeys(['.pt'], 1),
+           dict.fromkeys(['.xml'], DIGEST),
+           dict.fromkeys(['.pt', '/../../etc/passwd'], DIGEST)])
+BAD_ENTRIES = [(name, value) for name in BAD for value in BAD[name]]
+NO_CARDS = [
+    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
+    b'9' * 10**4, b'{"input_shape": [3, 1e999, NaN]}'
+]
+
+
+@pytest.fixture
+def good(card):
+    return dict(card, files={'.pt': DIGEST})
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a card, of these bytes or entries, and name what it is for."""
+
+    def write(content=b'', name='m.pt'):
+        if not isinstance(content, bytes):
+            content = json.dumps(content).encode()
+        card_of(tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_good_card_is_read(write, good):
+    good['more'] = 1
+    assert read_card(write(good)) == good
+
+
+def test_a_missing_card_is_named(tmp_path):
+    with pytest.raises(UserError, match="m.pt.json' does not exist"):
+        read_card(tmp_path / 'm.pt')
+
+
+@pytest.mark.parametrize('content',
+                         [*NO_CARDS, *(dict([bad]) for bad in BAD_ENTRIES)])
+def test_other_contents_are_a_sentence(write, good, content):
+    if isinstance(content, dict):
+        content = good | content
+    with pytest.raises(JobFailedError, match='no card of') as error:
+        read_card(write(content))
+    assert len(str(error.value)) < 500
+
+
+def test_a_card_larger_than_any_is_not_read(write):
+    path = write()
+    with open(card_of(path), 'r+b') as file:
+        file.truncate(2**27)
+    with pytest.raises(JobFailedError, match='larger than'):
+        read_card(path)
+
+
+@pytest.mark.parametrize(('name', 'parts'), [
+    ('m.xml', ['m.bin', 'm.xml']),
+    ('m.v2.onnx', ['m.v2.onnx.data', 'm.v2.onnx']),
+])
+def test_weights_go_first_and_the_named_file_last(name, parts):
+    assert [part.name for part in parts_of(f'a/{name}')] == parts
+
+
+@pytest.mark.parametrize('part', ['m.xml', 'm.bin'])
+def test_parts_of_another_export_are_refused(tmp_path, write, card, part):
+    path = tmp_path / 'm.xml'
+    for name in ('m.xml', 'm.bin'):
+        (tmp_path / name).write_text(name)
+    check_parts(write(dict(card, files=digests(path)), 'm.xml'))
+    (tmp_path / part).write_text('another')
+    for use in (check_parts, load_exported):
+        with pytest.raises(UserError, match=f"{part}' is not what the card"):
+            use(path)
+    (tmp_path / part).unlink()
+    with pytest.raises(UserError, match=f"{part}' is not what"):
+        check_parts(path)
+
+
+def test_weights_beyond_two_gigabytes_are_a_part(tmp_path):
+    path = tmp_path / 'm.onnx'
+    path.write_text('graph')
+    assert {*digests(path)} == {'.onnx'}
+    (tmp_path / 'm.onnx.data').write_text('weights')
+    assert {*digests(path)} == {'.onnx', '.onnx.data'}

@@ -1,0 +1,81 @@
+import json
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from repmlp_lite.batch_predict import check_numbers, classify_many, in_words
+from repmlp_lite.errors import JobFailedError, UserError
+
+IMAGES = [Path(f'{i}.png') for i in range(7)]
+
+
+def prepare(path):
+    if path.stem in ('2', '3'):
+        raise JobFailedError(f'{path} is\x1b no image')
+    return int(path.stem)
+
+
+def run(paths, ready):
+    assert [int(path.stem) for path in paths] == ready
+    return [
+        JobFailedError('5 is NaN') if i == 5 else [(f'c{i}', i / 8)]
+        for i in ready
+    ]
+
+
+def test_lines_are_in_order_and_batches_full(capsys):
+    lines, spy = [], Mock(side_effect=run)
+    with pytest.raises(JobFailedError) as error:
+        classify_many(IMAGES, prepare, spy, 3, report=lines.append)
+    batches = [call.args[1] for call in spy.call_args_list]
+    assert batches == [[0, 1], [4, 5], [6]]
+    assert lines == [f'{i}.png: c{i} {i / 8:.1%}' for i in (0, 1, 4, 6)]
+    assert capsys.readouterr().err == (
+        'skipped: 2.png is? no image\nskipped: 3.png is? no image\n'
+        'skipped: 5 is NaN\n')
+    assert str(error.value).startswith('3 of 7 images were skipped')
+    assert "'2.png', '3.png', '5.png'" in str(error.value)
+
+
+def test_only_some_of_many_are_named_at_the_end_and_no_table_is_empty(
+        tmp_path):
+    with pytest.raises(JobFailedError, match=r"'2.png' and 3 more$"):
+        classify_many([IMAGES[2]] * 6, prepare, None, out=tmp_path / 'a.csv')
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_single_image_says_itself_what_is_wrong(capsys):
+    with pytest.raises(JobFailedError, match='2.png is'):
+        classify_many([IMAGES[2]], prepare, run)
+    assert not capsys.readouterr().err
+
+
+def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
+        tmp_path, terminal):
+    lines, out = [], tmp_path / 'a.json'
+    with pytest.raises(JobFailedError, match='3 of 7'):
+        classify_many(IMAGES, prepare, run, out=out, report=lines.append)
+    names = [row['image'] for row in json.loads(out.read_text())]
+    assert names == ['0.png', '1.png', '4.png', '6.png']
+    assert lines == [f'4 of 7 images are in {out}']
+    drawn = terminal.getvalue()
+    assert '7/7, ' in drawn and ' images/s' in drawn
+    assert drawn.index('skipped: 2.png') < drawn.rindex('classifying')
+
+
+def test_nothing_is_drawn_between_lines_of_results(terminal, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', terminal)
+    classify_many(IMAGES[:2], prepare, run, report=lambda line: None)
+    assert not terminal.getvalue()
+
+
+@pytest.mark.parametrize('numbers', [(0, 5), (16, 0), (-1, 5)])
+def test_numbers_that_are_none(numbers):
+    with pytest.raises(UserError, match='from 1 on'):
+        check_numbers(*numbers)
+
+
+def test_classes_cannot_steer_the_terminal():
+    assert in_words([('\x1b]0;x', 0.25), ('b', 0.5)]) == '?]0;x 25.0%, b 50.0%'

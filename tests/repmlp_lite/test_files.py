@@ -1,0 +1,162 @@
+import hashlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from repmlp_lite.errors import UserError
+from repmlp_lite.files import (atomic_write, check_suffix, check_writable,
+                               scratch_folder, sha256_of)
+
+# Starts to write a file, and says so.
+WRITER = """
+import sys
+from repmlp_lite.files import atomic_write
+with atomic_write(sys.argv[1], force=True) as path:
+    path.write_text('half')
+    print('writing', flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    command = [sys.executable, '-c', WRITER, tmp_path / 'a.txt']
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout.readline() == b'writing\n'
+        yield process
+
+
+@pytest.fixture
+def precious(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('precious')
+    return path
+
+
+def write(path, **options):
+    with atomic_write(path, **options) as temporary:
+        temporary.write_text('new')
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / 'a.txt'
+    with pytest.raises(UserError, match='exists'), \
+            atomic_write(path) as temporary:
+        temporary.write_text('new')
+        path.write_text('precious')
+    assert path.read_text() == 'precious'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_failure_leaves_nothing_and_loses_nothing(precious):
+    with pytest.raises(ZeroDivisionError), \
+            atomic_write(precious, force=True) as temporary:
+        temporary.write_text('half')
+        raise ZeroDivisionError
+    assert precious.read_text() == 'precious'
+    assert os.listdir(precious.parent) == ['a.txt']
+
+
+@pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
+def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file.*no folder that you may write'):
+        check_writable(tmp_path / path)
+
+
+def test_what_is_read_and_folders_are_never_replaced(precious):
+    other = precious.with_name('other')
+    other.touch()
+    check_writable(precious, True, None, 'https://a/b.pth', 'no.pth', other)
+    with pytest.raises(UserError, match='the very file that is read'):
+        check_writable(precious, True, None, 'no.pth', precious)
+    with pytest.raises(UserError, match='is a folder: name a file'):
+        check_writable(precious.parent, True)
+
+
+def test_folders_of_others_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(UserError, match='is no folder that you may write to'):
+        check_writable(tmp_path / 'new' / 'a.pth')
+
+
+@pytest.mark.parametrize('size', [0, 3, 2**21 + 5])
+def test_a_hash_is_that_of_the_whole_file(tmp_path, size):
+    (tmp_path / 'a').write_bytes(bytes(range(251)) * (size // 251 + 1))
+    content = (tmp_path / 'a').read_bytes()
+    assert sha256_of(tmp_path / 'a') == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize('path', ['a.png', 'b/a.PNG', 'a.b.csv'])
+def test_suffixes_that_go_with_the_contents(path):
+    check_suffix(path, ('.png', '.csv'), 'a matrix')
+
+
+@pytest.mark.parametrize('path', ['a', 'a.png.txt', 'png'])
+def test_suffixes_that_do_not(path):
+    message = f"'{path}' has the wrong suffix for a matrix: end it in .png or"
+    with pytest.raises(UserError, match=message):
+        check_suffix(path, ('.png', '.csv'), 'a matrix')
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(precious, writer):
+    folder = precious.parent
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert precious.read_text() == 'precious'
+    assert len(os.listdir(folder)) == 2
+    write(folder / 'b.txt')
+    assert sorted(os.listdir(folder)) == ['a.txt', 'b.txt']
+
+
+def test_what_a_living_process_prepares_is_kept(tmp_path, writer):
+    with scratch_folder(tmp_path):
+        pass
+    writer.communicate()
+    assert writer.returncode == 0
+    assert (tmp_path / 'a.txt').read_text() == 'half'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
+    target, link = tmp_path / 'target.txt', tmp_path / 'link.txt'
+    link.symlink_to(target)
+    with pytest.raises(UserError, match='exists'):
+        check_writable(link)
+    write(link, force=True)
+    assert link.is_symlink() and target.read_text() == 'new'
+
+
+def test_without_locks_nothing_is_removed_and_all_is_written(
+        tmp_path, monkeypatch):
+
+    def unknown(self, *args, **kwargs):
+        raise NotImplementedError
+
+    (tmp_path / '.mmcls_repmlp-abc').mkdir()
+    monkeypatch.setattr('filelock.FileLock.acquire', unknown)
+    write(tmp_path / 'a.txt')
+    assert sorted(os.listdir(tmp_path)) == ['.mmcls_repmlp-abc', 'a.txt']
+
+
+def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    events, sync, replace = [], os.fsync, os.replace
+
+    def record_sync(descriptor):
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        events.append('folder' if folder else 'file')
+        sync(descriptor)
+
+    def record_name(*paths):
+        events.append('name')
+        replace(*paths)
+
+    monkeypatch.setattr(os, 'fsync', record_sync)
+    monkeypatch.setattr(os, 'replace', record_name)
+    write(tmp_path / 'a.txt')
+    assert events == ['file', 'name', 'folder']

@@ -1,0 +1,95 @@
+import os
+
+import pytest
+
+from repmlp_lite.errors import UserError
+from repmlp_lite.image_files import find_images, is_hidden
+
+
+def make(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def found(*places):
+    return [path.as_posix() for path in find_images(places)]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, 'p/10.png', 'p/2.JPG', 'p/notes.txt', 'p/.3.png',
+         'p/in/1.webp', 'p/.git/4.png', 'p/__MACOSX/5.png', 'p/in/deep/a.tif',
+         'q/x[1].png', 'empty/notes.txt')
+    return tmp_path
+
+
+IN_P = ['p/2.JPG', 'p/10.png', 'p/in/1.webp', 'p/in/deep/a.tif']
+
+
+@pytest.mark.parametrize(('places', 'images'), [
+    (['p'], IN_P),
+    (['q', 'p/10.png', 'p/10.png'], ['q/x[1].png', 'p/10.png', 'p/10.png']),
+    (['p/notes.txt', 'p/.3.png'], ['p/notes.txt', 'p/.3.png']),
+    (['p/*.png'], ['p/10.png']),
+    (['p/*'], IN_P),
+    (['p/**'], IN_P),
+    (['q/x[1].png'], ['q/x[1].png']),
+    (['*/x?1?.png'], ['q/x[1].png']),
+])
+def test_files_folders_and_patterns(photos, places, images):
+    assert found(*places) == images
+
+
+def test_numbers_in_names_of_folders_count_too(photos):
+    make(photos, 'n/b10/0.png', 'n/b9/0.png', 'n/A1/0.png')
+    assert found('n') == ['n/A1/0.png', 'n/b9/0.png', 'n/b10/0.png']
+
+
+@pytest.mark.parametrize(
+    ('place', 'message'),
+    [('empty', "no image in folder 'empty' or below it: name"),
+     ('p/*.gif', r"no image matches 'p/\*\.gif'"),
+     ('p/no.png', "image 'p/no.png' does not exist"),
+     ('', "image '' is no name")])
+def test_where_there_is_none(photos, place, message):
+    with pytest.raises(UserError, match=message):
+        find_images(['p', place])
+
+
+def test_photos_that_cannot_be_read_are_not_passed_over(photos):
+    make(photos, 'empty/IMG_1.HEIC', 'empty/a.dng')
+    assert found('empty') == ['empty/a.dng', 'empty/IMG_1.HEIC']
+
+
+def test_pipes_are_no_images_but_links_to_nothing_are(photos):
+    os.mkfifo('empty/a.png')
+    os.symlink('nothing', 'empty/b.png')
+    for place in ('empty', 'empty/*'):
+        assert found(place) == ['empty/b.png']
+
+
+def test_links_are_followed_and_end(photos):
+    (photos / 'q' / 'back').symlink_to(photos / 'q')
+    (photos / 'q' / 'other').symlink_to(photos / 'p' / 'in')
+    assert found('q') == ['q/other/1.webp', 'q/other/deep/a.tif', 'q/x[1].png']
+
+
+def test_a_folder_that_cannot_be_read_is_named(photos, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == 'in':
+            raise PermissionError(13, 'Permission denied', path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    with pytest.raises(UserError, match="'p/in' cannot be read: Permission"):
+        find_images(['p'])
+
+
+def test_hidden_names():
+    hidden = 'Thumbs.db', '.ipynb_checkpoints', '.git', '__MACOSX', '@eaDir'
+    assert all(map(is_hidden, hidden))
+    assert not any(map(is_hidden, ('cat', 'a.b', '_cat')))

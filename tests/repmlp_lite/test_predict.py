@@ -1,0 +1,264 @@
+"""predict.py as its users meet it: a process without the host."""
+import json
+import pickle
+import re
+import shutil
+import zipfile
+from unittest.mock import Mock
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcls_repmlp.jobs.export.export import export_checkpoint
+from mmcls_repmlp.jobs.shared.model import load_model
+from repmlp_lite import predict as predict_module
+from repmlp_lite.errors import JobFailedError
+from repmlp_lite.exported.card import card_of, digests
+from repmlp_lite.predict import predict
+from tests.helpers import ROOT, Pickled
+from tests.programs import call, run_python
+
+PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'
+# Nothing of these may be imported.
+WITHOUT_HOST = ('import sys; sys.modules["mmcls"] = '
+                'sys.modules["mmpretrain"] = sys.modules["mmengine"] = '
+                'sys.modules["mmcv"] = None; ')
+
+
+@pytest.fixture(scope='module')
+def exported(project, tmp_path_factory):
+    """The digits model as TorchScript, which is written in no time."""
+    path = tmp_path_factory.mktemp('exported') / 'a.pt'
+    export_checkpoint(project.config, project.trained, path)
+    return path
+
+
+@pytest.fixture
+def model_file(exported, tmp_path):
+    for path in (exported, card_of(exported)):
+        shutil.copy(path, tmp_path)
+    return tmp_path / 'a.pt'
+
+
+def run(*argv, code=None, script=PREDICT, **options):
+    start = [script] if code is None else [
+        '-c', f'{code}sys.argv = [{str(script)!r}, *sys.argv[1:]]; import '
+        f'runpy; runpy.run_path({str(script)!r}, run_name="__main__")'
+    ]
+    return run_python(*start, *argv, **options)
+
+
+def coloured(image, folder):
+    """Colour a grey image, so that the order of channels tells."""
+    pixels = np.asarray(Image.open(image).convert('RGB')) * [1., 0.5, 0.]
+    Image.fromarray(pixels.astype(np.uint8)).save(folder / 'coloured.png')
+    return folder / 'coloured.png'
+
+
+def assert_scores(said, project, image):
+    """Compare what was printed with the model's own scores."""
+    model = load_model(project.config, project.trained)
+    pixels = cv2.resize(
+        np.asarray(Image.open(image).convert('RGB')), (32, 32),
+        interpolation=cv2.INTER_CUBIC)
+    ready = (pixels[..., ::-1].transpose(2, 0, 1) - np.float32(78)) / 96
+    with torch.no_grad():
+        scores = 100 * model(torch.from_numpy(ready)[None])[0].softmax(0)
+    found = re.fullmatch(
+        rf'{re.escape(str(image))}: ' + ', '.join([r'(\d) (\d+\.\d)%'] * 5) +
+        '\n', said).groups()
+    # Rounded to a tenth, which the last bits of a float may tip over.
+    for wanted in (scores.topk(5).values.tolist(),
+                   [scores[int(name)].item() for name in found[::2]]):
+        assert [*map(float, found[1::2])] == pytest.approx(wanted, abs=0.051)
+
+
+def call_predict(*argv):
+    return call('deployment/predict.py', *argv)
+
+
+def edit(model_file, **changes):
+    """Change the card, as somebody would who also edits its digests."""
+    card = json.loads(card_of(model_file).read_text())
+    card_of(model_file).write_text(json.dumps({**card, **changes}))
+
+
+@pytest.mark.parametrize(('suffix', 'raw'), [('.onnx', False), ('.pt2', True),
+                                             ('.pt', True), ('.xml', True)])
+def test_from_the_file_alone(project, tmp_path, image, suffix, raw):
+    path, image = tmp_path / f'a{suffix}', coloured(image, tmp_path)
+    export_checkpoint(
+        project.config, project.trained, path, with_preprocess=raw)
+    done = run(path, image, code=WITHOUT_HOST)
+    assert done.returncode == 0, done.stderr
+    assert_scores(done.stdout, project, image)
+
+
+def test_runs_where_only_the_package_is_installed(model_file, image, tmp_path):
+    site, alone = tmp_path / 'site', tmp_path / 'elsewhere'
+    shutil.copytree(
+        ROOT / 'mmcls_repmlp',
+        site / 'mmcls_repmlp',
+        ignore=shutil.ignore_patterns('.mim', '__pycache__'))
+    shutil.copy(ROOT / 'repmlp_lite.command_line.py', site)
+    mim = site / 'mmcls_repmlp' / '.mim' / 'tools' / 'deployment'
+    for folder in (mim, alone):
+        folder.mkdir(parents=True)
+        script = shutil.copy(PREDICT, folder)
+        done = run(
+            model_file, image, script=script, cwd=folder, PYTHONPATH=str(site))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f'{image}: ')
+
+
+def test_a_package_that_is_not_installed_is_named(model_file, image, tmp_path):
+    script = shutil.copy(PREDICT, tmp_path)
+    code = ('import sys; sys.meta_path = [f for f in sys.meta_path if '
+            '"editable" not in getattr(f, "__module__", "")]; ')
+    done = run(model_file, image, code=code, script=script, PYTHONPATH='')
+    assert done.returncode == 2
+    assert done.stderr.endswith('pip install mmcls_repmlp\n')
+
+
+@pytest.mark.parametrize(('module', 'package'), [('PIL', 'pillow'),
+                                                 ('numpy', 'numpy')])
+def test_a_missing_library_is_named(model_file, image, module, package):
+    code = f'import sys; sys.modules[{module!r}] = None; '
+    done = run(model_file, image, code=code)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert done.stderr.endswith(f'pip install {package}\n')
+
+
+@pytest.mark.parametrize(
+    ('argv', 'code', 'message'),
+    [(['FOLDER', 'IMAGE'], 2, 'is no file'),
+     (['FILE', 'FOLDER'], 2, 'no image in folder'),
+     (['FILE', 'IMAGE', '--top-k', '0'], 2, '--top-k 0 cannot be'),
+     (['no.pt', 'IMAGE', '--out', 'a.txt'], 2, 'wrong suffix for a table'),
+     (['no.pt', 'IMAGE', '--out', 'TABLE'], 2, '--force'),
+     (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
+     (['FILE', 'FILE'], 1, "a.pt' cannot be read as an image")])
+def test_wrong_arguments(model_file, image, capsys, argv, code, message):
+    table = model_file.with_suffix('.csv')
+    table.write_text('precious')
+    words = dict(
+        FILE=model_file, IMAGE=image, FOLDER=model_file.parent, TABLE=table)
+    assert call_predict(*(words.get(word, word) for word in argv)) == code
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert table.read_text() == 'precious'
+
+
+def spoil(model_file, card=True):
+    model_file.write_bytes(b'hello')
+    if card:
+        edit(model_file, files=digests(model_file))
+
+
+@pytest.mark.parametrize(('change', 'code', 'message'), [
+    (lambda file: card_of(file).unlink(), 2, "a.pt.json' does not exist"),
+    (lambda file: card_of(file).write_text('{}'), 1, 'input_shape is missing'),
+    (lambda file: spoil(file, card=False), 2, 'is not what the card'),
+    (spoil, 1, 'cannot be read as .pt'),
+    (dict(output='embedding'), 2, 'vectors to compare images by'),
+    (dict(pipeline='it is \x1b[31mred'), 2, 'it is ?[31mred'),
+    (dict(pipeline=[]), 1, 'cannot be followed'),
+    (dict(input_shape=[3, 64, 64]), 2, 'its card says'),
+    (dict(classes=['a']), 2, '10 logits and its card names 1 class'),
+    (dict(input='uint8 RGB'), 2, 'takes float32 images'),
+    (dict(mean=[0.] * 3, std=[1e-38] * 3), 1, 'NaN'),
+])
+def test_files_that_do_not_fit(model_file, image, capsys, change, code,
+                               message):
+    if callable(change):
+        change(model_file)
+    else:
+        edit(model_file, **change)
+    assert call_predict(model_file, image) == code
+    error, = capsys.readouterr().err.splitlines()
+    assert message in error
+
+
+def test_an_image_of_another_shape_is_named(model_file, tmp_path):
+    card = json.loads(card_of(model_file).read_text())
+    edit(model_file, pipeline=card['pipeline'][:1])
+    Image.new('RGB', (48, 32)).save(tmp_path / 'a.png')
+    with pytest.raises(JobFailedError, match=r'shape \(3, 32, 48\) by the'):
+        predict(model_file, [tmp_path / 'a.png'])
+
+
+@pytest.mark.parametrize('suffix', ['.pt', '.pt2'])
+def test_no_code_out_of_the_file_runs(project, model_file, image, tmp_path,
+                                      monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f'h{suffix}'
+    with zipfile.ZipFile(path, 'w') as file:
+        for name in ('data.pkl', 'constants.pkl', 'data/sample_inputs/'
+                     'model.pt', 'data/weights/model.pt'):
+            file.writestr(f'h/{name}',
+                          pickle.dumps(Pickled(open, ('ran', 'w')), 2))
+        file.writestr('h/models/model.json', '{}')
+        file.writestr('h/archive_format', 'pt2')
+    shutil.copy(card_of(model_file), card_of(path))
+    edit(path, files=digests(path))
+    assert call_predict(path, image) in (1, 2)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_the_module_needs_nothing_heavy():
+    assert not {'torch', 'mmcls', 'mmpretrain', 'mmcv'
+                } & {*vars(predict_module)}
+
+
+def test_many_give_what_each_gives_alone(model_file, project, tmp_path,
+                                         capsys):
+    folder = tmp_path / 'photos'
+    shutil.copytree(project.data / 'val', folder)
+    (folder / '3' / 'bad.png').write_text('no image')
+    out, alone = tmp_path / 'a.json', tmp_path / 'alone.json'
+    assert call_predict(model_file, folder, '--out', out, '--batch-size', 7,
+                        '--top-k', 10) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith('skipped: ') and 'bad.png' in said.err
+    assert '1 of 21 images were skipped' in said.err.splitlines()[-1]
+    rows = table(out)
+    assert said.out == f'20 of 21 images are in {out}\n' and len(rows) == 20
+    for image, top in rows:
+        predict(model_file, [image], out=alone, force=True, top_k=10)
+        (_, single), = table(alone)
+        assert len(top) == len(single) == 10
+        assert top == pytest.approx(single, rel=0, abs=1e-6)
+
+
+def table(path):
+    """Images of a table, each with the scores of its classes."""
+    return [(row['image'], {
+        one['class']: one['score']
+        for one in row['top']
+    }) for row in json.loads(path.read_text())]
+
+
+def test_the_file_is_given_batches(model_file, image, monkeypatch):
+    runs, load = [], predict_module.load_exported
+
+    def spied(*args, **kwargs):
+        run = load(*args, **kwargs)
+        runs.append(Mock(wraps=run, shape=run.shape))
+        return runs[-1]
+
+    monkeypatch.setattr(predict_module, 'load_exported', spied)
+    lines = []
+    predict(
+        model_file, [image] * 5, batch_size=2, top_k=3, report=lines.append)
+    assert [call.args[0].shape for call in runs[0].call_args_list
+            ] == [(2, 3, 32, 32)] * 2 + [(1, 3, 32, 32)]
+    assert len(lines) == 5 and all(line.count('%') == 3 for line in lines)
+
+
+def test_the_card_is_never_replaced(model_file, image):
+    card = card_of(model_file)
+    before = card.read_text()
+    assert call_predict(model_file, image, '--out', card, '--force') == 2
+    assert card.read_text() == before

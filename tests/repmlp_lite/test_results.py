@@ -1,0 +1,53 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from repmlp_lite.errors import UserError
+from repmlp_lite.results import check_results, write_results
+
+FOUND = [
+    (Path('a, "b".png'), [('cat', 0.1 + 0.2), ('dög', 1e-9)]),
+    (Path('n\udcff.png'), [('dög', 0.5), ('a,b', 0.5)]),
+]
+
+
+def test_csv(tmp_path):
+    path = tmp_path / 'a.csv'
+    write_results(FOUND, path)
+    with open(path, newline='', errors='surrogateescape') as file:
+        header, *rows = csv.reader(file)
+    assert header == ['image', 'class_1', 'score_1', 'class_2', 'score_2']
+    for row, (image, top) in zip(rows, FOUND, strict=True):
+        assert row[0] == str(image) and row[1::2] == [name for name, _ in top]
+        assert [*map(float, row[2::2])] == [score for _, score in top]
+
+
+def test_json(tmp_path):
+    write_results(FOUND, tmp_path / 'a.JSON')
+    rows = json.loads((tmp_path / 'a.JSON').read_text())
+    for row, (image, top) in zip(rows, FOUND, strict=True):
+        assert row['image'] == str(image)
+        assert [(one['class'], one['score']) for one in row['top']] == top
+
+
+def test_tables_are_replaced_only_by_force(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('precious')
+    with pytest.raises(UserError, match='force=True'):
+        check_results(path)
+    with pytest.raises(UserError, match='force=True'):
+        write_results(FOUND, path)
+    assert path.read_text() == 'precious'
+    write_results(FOUND, path, force=True)
+    assert path.read_bytes().startswith(b'image,')
+
+
+def test_a_table_is_written_whole_or_not(tmp_path):
+    broken = [*FOUND, (Path('c.png'), [('cat', object())])]
+    with pytest.raises(TypeError):
+        write_results(broken, tmp_path / 'a.json')
+    with pytest.raises(UserError, match='end it in .csv or .json'):
+        check_results(tmp_path / 'a.txt')
+    assert not [*tmp_path.iterdir()]
