@@ -1,13 +1,13 @@
 """RepMLP for mmcls and mmpretrain: importing this registers the models."""
-from .host import hush_mmengine, without_import_noise
+from .host import silence_import_warnings, silence_mmengine_warnings
 from .version import __version__
 
-with without_import_noise():
+with silence_import_warnings():
     from mmcls_repmlp import recipe  # noqa: F401, it registers its parts
 
     from .checkpoints import allow_mmengine_checkpoints
     from .checkpoints.host_loaders import make_loading_safe
-    from .host.inferencer import mend_inferencer
+    from .host.inferencer import patch_inferencer
     from .host.model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
@@ -15,8 +15,8 @@ with without_import_noise():
 
 allow_mmengine_checkpoints()
 make_loading_safe()
-hush_mmengine()
-mend_inferencer()
+silence_mmengine_warnings()
+patch_inferencer()
 register_models()
 
 __all__ = [

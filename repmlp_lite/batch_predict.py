@@ -20,7 +20,7 @@ BATCH_SIZE, TOP, _NAMED = 16, 5, 3
 Outcome = list[tuple[str, float]] | JobFailedError
 
 
-def check_numbers(batch_size: int, top_k: int) -> None:
+def check_batch_options(batch_size: int, top_k: int) -> None:
     """Refuse what is no number of images or classes.
 
     Raises:
@@ -32,7 +32,7 @@ def check_numbers(batch_size: int, top_k: int) -> None:
                             'from 1 on')
 
 
-def classify_many(images: Sequence[Path],
+def batch_predict(images: Sequence[Path],
                   prepare: Callable[[Path], T],
                   run: Callable[[list[Path], list[T]], Sequence[Outcome]],
                   batch_size: int = BATCH_SIZE,
@@ -72,7 +72,7 @@ def classify_many(images: Sequence[Path],
                 if len(images) > 1:
                     warn(printable(f'skipped: {outcome}'))
             elif out is None:
-                report(f'{printable(str(image))}: {in_words(outcome)}')
+                report(f'{printable(str(image))}: {format_top_k(outcome)}')
             else:
                 done.append((image, outcome))
             if progress is not None:
@@ -86,7 +86,7 @@ def classify_many(images: Sequence[Path],
         raise _failure(skipped, len(images))
 
 
-def in_words(top: Sequence[tuple[str, float]]) -> str:
+def format_top_k(top: Sequence[tuple[str, float]]) -> str:
     """Describe the classes of an image in a line."""
     return ', '.join(f'{printable(name)} {score:.1%}' for name, score in top)
 

@@ -73,12 +73,12 @@ def _flag(match: re.Match) -> str:
     return flag if value in ('True', '...') else f'{flag} {value}'
 
 
-def counted(count: int, what: str) -> str:
+def pluralize(count: int, what: str) -> str:
     """Say how many there are of something, such as '1 file' or '2 files'."""
     return f'{count} {what}' if count == 1 else f'{count} {what}s'
 
 
-def shortened(text: str, length: int) -> str:
+def shorten(text: str, length: int) -> str:
     """Make text fit a message: one line, its end cut off if it is longer.
 
     Args:
@@ -89,7 +89,7 @@ def shortened(text: str, length: int) -> str:
     return line if len(line) <= length else f'{line[:length - 3]}...'
 
 
-def shown(path: object, length: int = 60) -> str:
+def quote_path(path: object, length: int = 60) -> str:
     """Quote a path or an address; of a long one the end, which tells more."""
     text = str(path)
     if len(text) > length:
@@ -97,7 +97,7 @@ def shown(path: object, length: int = 60) -> str:
     return repr(text)
 
 
-def some(names: Sequence[object]) -> str:
+def first_few(names: Sequence[object]) -> str:
     """Name the first few of many, for a message."""
     return ', '.join(map(str,
                          names[:_NAMED])) + (', ...' if names[_NAMED:] else '')

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .batch_predict import (BATCH_SIZE, TOP, Outcome, check_numbers,
-                            classify_many, printable)
+from .batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
+                            check_batch_options, printable)
 from .errors import JobFailedError, UserError, option
 from .exported.card import EMBEDDING, RAW, card_of, read_card
 from .exported.load_exported import ExportedModel, check_format, load_exported
@@ -43,7 +43,7 @@ def predict(exported: str | Path,
         JobFailedError: If the file or an image cannot be read, or it gives
             no numbers. All other images have been reported then.
     """
-    check_numbers(batch_size, top_k)
+    check_batch_options(batch_size, top_k)
     if out is not None:
         # Here alone: what it needs is not everywhere where files are run.
         from .results import check_results
@@ -71,7 +71,7 @@ def predict(exported: str | Path,
             for path, logits in zip(paths, _logits(run, ready))
         ]
 
-    classify_many(found, prepare, classify, batch_size, out, force, report)
+    batch_predict(found, prepare, classify, batch_size, out, force, report)
 
 
 def _pipeline(exported: str | Path,

@@ -18,7 +18,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import wrap_file
 
-from repmlp_lite.errors import CheckpointError, shortened, shown
+from repmlp_lite.errors import CheckpointError, quote_path, shorten
 from repmlp_lite.files import atomic_write, sha256_of
 
 WEB = ('http://', 'https://')
@@ -87,7 +87,7 @@ def _download(url: str, path: Path) -> None:
             raise _not_fetched(url, error, path) from error
         if not _has_its_hash(temporary):
             raise CheckpointError(
-                f'checkpoint {shown(url)} has another hash than its name '
+                f'checkpoint {quote_path(url)} has another hash than its name '
                 'says, it was damaged or replaced on its way: nothing was '
                 'kept, try again or take it from elsewhere')
 
@@ -100,8 +100,8 @@ def _not_fetched(url: str,
         where = (f', which is looked for as {path.name!r} in '
                  f'{str(path.parent)!r}')
     return CheckpointError(
-        f'checkpoint {shown(url)} cannot be fetched '
-        f'({shortened(str(error), 90)}): check the address, or download the '
+        f'checkpoint {quote_path(url)} cannot be fetched '
+        f'({shorten(str(error), 90)}): check the address, or download the '
         f'file by hand{where}')
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
-from repmlp_lite.errors import CheckpointError, shortened, shown
+from repmlp_lite.errors import CheckpointError, quote_path, shorten
 
 _LONGEST = 300  # characters of a message; the remedy comes first
 
@@ -23,8 +23,8 @@ def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
     mismatch = find_mismatch(model.state_dict(), state_dict)
     if mismatch:
         raise CheckpointError(
-            shortened(
-                f'checkpoint {shown(source)} does not fit the model: '
+            shorten(
+                f'checkpoint {quote_path(source)} does not fit the model: '
                 f'{explain_mismatch(mismatch)} ({mismatch})', _LONGEST))
 
 

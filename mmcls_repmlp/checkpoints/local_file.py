@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmcls_repmlp.recipe.hooks import numbered_checkpoints
-from repmlp_lite.errors import CheckpointError, shown
+from repmlp_lite.errors import CheckpointError, quote_path
 
 from .download import WEB, fetch
 
@@ -26,8 +26,9 @@ def local_file(source: str | Path) -> Path:
         return fetch(str(source))
     path = Path(newest_checkpoint(source)).expanduser()
     if not path.is_file():
-        raise CheckpointError(f'checkpoint {shown(source)} does not exist: '
-                              'check the path')
+        raise CheckpointError(
+            f'checkpoint {quote_path(source)} does not exist: '
+            'check the path')
     return path
 
 
@@ -49,6 +50,6 @@ def newest_checkpoint(source: str | Path) -> str | Path:
     found = numbered_checkpoints(Path(source).expanduser())
     if not found:
         raise CheckpointError(
-            f'folder {shown(source)} holds no epoch_N.pth or iter_N.pth: '
+            f'folder {quote_path(source)} holds no epoch_N.pth or iter_N.pth: '
             'name the checkpoint itself')
     return found[0][1]

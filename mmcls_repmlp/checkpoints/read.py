@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import torch
 
-from repmlp_lite.errors import CheckpointError, shortened, shown
+from repmlp_lite.errors import CheckpointError, quote_path, shorten
 
 from .local_file import local_file
 from .safe_globals import only_what_mmengine_writes
@@ -46,7 +46,7 @@ def read_checkpoint(source: str | Path) -> Any:
         raise
     except MemoryError as error:
         raise CheckpointError(
-            f'checkpoint {shown(source)} does not fit into the memory: close '
+            f'checkpoint {quote_path(source)} does not fit into the memory: close '
             'other programs, or fetch it again if it is damaged') from error
     except Exception as error:  # torch raises any kind for a damaged file
         raise _explained(error, source) from error
@@ -67,14 +67,14 @@ def _check_archive(path: Path) -> None:
         claimed = sum(entry.file_size for entry in archive.infolist())
         if claimed > path.stat().st_size:
             raise CheckpointError(
-                f'checkpoint {shown(path)} was not loaded, because its '
+                f'checkpoint {quote_path(path)} was not loaded, because its '
                 f'{path.stat().st_size:,} bytes claim to hold {claimed:,}: '
                 'write it by torch.save, which does not compress')
         damaged = archive.testzip()
     if damaged is not None:
         raise CheckpointError(
-            f'checkpoint {shown(path)} is damaged, the checksum of '
-            f'{shortened(damaged, 60)!r} in it is wrong: fetch or write it '
+            f'checkpoint {quote_path(path)} is damaged, the checksum of '
+            f'{shorten(damaged, 60)!r} in it is wrong: fetch or write it '
             'again')
 
 
@@ -83,15 +83,15 @@ def _explained(error: Exception, source: str | Path) -> CheckpointError:
         str(error))
     if foreign:
         return CheckpointError(
-            f'checkpoint {shown(source)} was not loaded, because it holds '
+            f'checkpoint {quote_path(source)} was not loaded, because it holds '
             'more than weights, which could run code: if you trust it, open '
             'it with weights_only=False and save its weights alone, such as '
-            f"its entry 'model' ({shortened(foreign[0], 40)})")
+            f"its entry 'model' ({shorten(foreign[0], 40)})")
     if Path(source).suffix in _CONFIGS:
-        return CheckpointError(f'{shown(source)} is a config and no '
+        return CheckpointError(f'{quote_path(source)} is a config and no '
                                'checkpoint: name a .pth file')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])
     return CheckpointError(
-        f'checkpoint {shown(source)} cannot be read, it is none, damaged or '
-        f'incomplete: fetch or write it again ({shortened(reason, 90)})')
+        f'checkpoint {quote_path(source)} cannot be read, it is none, damaged or '
+        f'incomplete: fetch or write it again ({shorten(reason, 90)})')

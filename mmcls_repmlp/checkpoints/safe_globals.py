@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .safe_numpy import NumberArray, NumberType, no_bytes, number
+from .safe_numpy import NumberArray, NumberType, empty_bytes, restore_scalar
 
 # All that mmengine's checkpoints hold beyond tensors and plain containers: the
 # message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy
@@ -16,10 +16,10 @@ from .safe_numpy import NumberArray, NumberType, no_bytes, number
 # Both module names of numpy's functions occur, old and new, in files.
 _NUMPY = [(NumberArray, 'numpy.ndarray'), NumberArray,
           (NumberType, 'numpy.dtype'), NumberType,
-          (no_bytes, 'builtins.bytes'),
+          (empty_bytes, 'builtins.bytes'),
           *((function, f'numpy.{package}.multiarray.{name}')
             for function, name in ((NumberArray, '_reconstruct'),
-                                   (number, 'scalar'))
+                                   (restore_scalar, 'scalar'))
             for package in ('core', '_core'))]
 _STATISTICS = ('min', 'max', 'mean', 'current')
 

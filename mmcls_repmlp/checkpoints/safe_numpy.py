@@ -62,12 +62,12 @@ class NumberArray(np.ndarray):
         return self.view(np.ndarray).__reduce__()
 
 
-def no_bytes() -> bytes:
+def empty_bytes() -> bytes:
     """Stand in for ``bytes``, which protocol 2 calls for empty ones."""
     return b''
 
 
-def number(kind: NumberType, data: bytes) -> np.generic:
+def restore_scalar(kind: NumberType, data: bytes) -> np.generic:
     """Stand in for numpy's ``scalar``."""
     if not isinstance(kind, NumberType) or not isinstance(data, bytes):
         raise UnpicklingError('Unsupported numpy scalar, which is no number')

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from repmlp_lite.errors import CheckpointError, option, shortened, shown
+from repmlp_lite.errors import CheckpointError, option, quote_path, shorten
 
 # What mmengine's EMAHook writes: the averaged weights under the usual name,
 # the ones that are trained under the other.
@@ -58,8 +58,8 @@ def state_dict_of(checkpoint: Any,
         reason = _unusable(weight)
         if reason:
             raise CheckpointError(
-                f'checkpoint {shown(source)} cannot be used, its entry '
-                f'{shortened(name, 60)!r} {reason}')
+                f'checkpoint {quote_path(source)} cannot be used, its entry '
+                f'{shorten(name, 60)!r} {reason}')
     return weights
 
 
@@ -88,27 +88,27 @@ def _is_weights(content: Mapping) -> bool:
 
 def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
             key: str | None) -> Mapping[str, Tensor]:
-    names = shortened(', '.join(repr(name) for name in sets if name), 90)
+    names = shorten(', '.join(repr(name) for name in sets if name), 90)
     if key is not None:
         if key not in sets:
             raise CheckpointError(
-                f'checkpoint {shown(source)} holds no state dict under '
+                f'checkpoint {quote_path(source)} holds no state dict under '
                 f'{key!r}: ' +
                 (f'choose from {names}' if names else 'leave the key out'))
         return sets[key]
     if not sets:
         raise CheckpointError(
-            f'checkpoint {shown(source)} holds no state dict: expected '
+            f'checkpoint {quote_path(source)} holds no state dict: expected '
             "tensors by name, alone or under a key such as 'state_dict'")
     if set(sets) == {_AVERAGED, _RAW}:
         print_log(
-            f'{shown(source)}: taking {_AVERAGED!r}, which mmengine '
+            f'{quote_path(source)}: taking {_AVERAGED!r}, which mmengine '
             f'averaged; {_RAW!r} holds the weights as they were trained',
             logger='current')
         return sets[_AVERAGED]
     if len(sets) > 1:
         raise CheckpointError(
-            f'checkpoint {shown(source)} holds several sets of weights: '
+            f'checkpoint {quote_path(source)} holds several sets of weights: '
             f'choose one with {option("key", ...)}, out of {names} '
             '(publish_model.py --key '
             'makes a file of one alone, to train from)')
@@ -135,7 +135,7 @@ def _unwrapped(weights: Mapping[str, Tensor],
         }
     if len(set(names.values())) < len(names):
         raise CheckpointError(
-            f'checkpoint {shown(source)} holds the same weights inside and '
+            f'checkpoint {quote_path(source)} holds the same weights inside and '
             'outside of a wrapper: save the state dict of one model alone')
     return {name: weights[old].detach() for old, name in names.items()}
 
@@ -148,7 +148,7 @@ def _check_size(weights: Mapping[str, Tensor], source: str | Path) -> None:
     }.values())
     if claimed > max(_TIMES * held, _HARMLESS):
         raise CheckpointError(
-            f'checkpoint {shown(source)} was not loaded, its weights claim '
+            f'checkpoint {quote_path(source)} was not loaded, its weights claim '
             f'{claimed:,} bytes and hold {held:,}: above {_HARMLESS:,} at '
             f'most {_TIMES} times as many as are there are accepted')
 

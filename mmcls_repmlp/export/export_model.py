@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repmlp_lite.errors import JobFailedError, UserError, option, shortened
+from repmlp_lite.errors import JobFailedError, UserError, option, shorten
 from repmlp_lite.exported.card import card_of, digests, parts_of
 from repmlp_lite.exported.load_exported import check_format, load_exported
 from repmlp_lite.files import check_writable, move_into_place, scratch_folder
@@ -156,7 +156,7 @@ def _write(model: ExportWrapper, path: Path, input_shape: tuple[int, int, int],
     except Exception as error:  # exporters raise what they like
         raise JobFailedError(
             f'the model cannot be written as {path.suffix}: '
-            f'choose another format ({shortened(str(error), 200)})') from error
+            f'choose another format ({shorten(str(error), 200)})') from error
 
 
 def _traced(model: ExportWrapper, input_shape: tuple[int, int,

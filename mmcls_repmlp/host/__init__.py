@@ -13,13 +13,13 @@ from torch import Tensor
 
 from .caption import Caption
 from .choice import check_versions, choose_host, host_module
-from .warning_filters import hush_mmengine, without_import_noise
+from .warning_filters import silence_import_warnings, silence_mmengine_warnings
 
 NAME = choose_host()
 # The scope of this package's own configs, which every host knows.
 DEFAULT_SCOPE = 'mmcls'
 check_versions(NAME)
-with without_import_noise():
+with silence_import_warnings():
     _host = host_module(NAME)
     _registry = host_module(NAME, 'registry')
     _models = host_module(NAME, 'models')
@@ -79,15 +79,50 @@ pred_scores: Callable[[Any], Tensor] = _own.pred_scores  # (classes,)
 draw: Callable[..., None] = _own.draw
 
 __all__ = [
-    'BATCH_AUGMENTS', 'DATASETS', 'DEFAULT_SCOPE', 'HOOKS', 'METRICS',
-    'MODELS', 'NAME', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PACKERS',
-    'PARAM_SCHEDULERS', 'TRANSFORMS', 'WEIGHT_INITIALIZERS', 'Accuracy',
-    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'Caption',
-    'ConfusionMatrix', 'CustomDataset', 'CutMix', 'DataSample',
-    'GlobalAveragePooling', 'ImageClassificationInferencer', 'ImageNet',
-    'ImageNet21k', 'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub',
-    'ResizeEdge', 'SELayer', 'SingleLabelMetric', 'Visualizer',
-    'build_backbone', 'build_classifier', 'build_dataset', 'draw',
-    'expanduser', 'gt_labels', 'host_module', 'hush_mmengine',
-    'make_divisible', 'pred_labels', 'pred_scores', 'without_import_noise'
+    'BATCH_AUGMENTS',
+    'DATASETS',
+    'DEFAULT_SCOPE',
+    'HOOKS',
+    'METRICS',
+    'MODELS',
+    'NAME',
+    'OPTIMIZERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PACKERS',
+    'PARAM_SCHEDULERS',
+    'TRANSFORMS',
+    'WEIGHT_INITIALIZERS',
+    'Accuracy',
+    'ArcFaceClsHead',
+    'BaseBackbone',
+    'BaseRetriever',
+    'Caption',
+    'ConfusionMatrix',
+    'CustomDataset',
+    'CutMix',
+    'DataSample',
+    'GlobalAveragePooling',
+    'ImageClassificationInferencer',
+    'ImageNet',
+    'ImageNet21k',
+    'LinearClsHead',
+    'LinearReduction',
+    'Mixup',
+    'ModelHub',
+    'ResizeEdge',
+    'SELayer',
+    'SingleLabelMetric',
+    'Visualizer',
+    'build_backbone',
+    'build_classifier',
+    'build_dataset',
+    'draw',
+    'expanduser',
+    'gt_labels',
+    'host_module',
+    'make_divisible',
+    'pred_labels',
+    'pred_scores',
+    'silence_import_warnings',
+    'silence_mmengine_warnings'
 ]

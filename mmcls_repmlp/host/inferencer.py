@@ -4,7 +4,7 @@ from __future__ import annotations
 from . import ImageClassificationInferencer
 
 
-def mend_inferencer() -> None:
+def patch_inferencer() -> None:
     """Give the host's inferencer what mmengine came to expect of it.
 
     mmengine 0.10 asks every inferencer whether to show its progress; an older

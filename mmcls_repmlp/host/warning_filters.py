@@ -11,7 +11,7 @@ _ONEDL = 'Could not import OneDL\n'
 
 
 @contextmanager
-def without_import_noise() -> Iterator[None]:
+def silence_import_warnings() -> Iterator[None]:
     """Silence what importing a host says.
 
     mmcv-lite has no compiled operators, which no model here needs, mmengine
@@ -29,7 +29,7 @@ def without_import_noise() -> Iterator[None]:
         sys.stdout.write(printed.getvalue().replace(_ONEDL, ''))
 
 
-def hush_mmengine() -> None:
+def silence_mmengine_warnings() -> None:
     """Silence what mmengine causes warnings of as it runs.
 
     It finds packages by pkg_resources, and mmcv's operators by a function of

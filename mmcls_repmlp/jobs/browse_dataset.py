@@ -17,7 +17,8 @@ from repmlp_lite.console import tracked
 from repmlp_lite.errors import UserError
 
 from .shared.config import data_errors, loader_config, read_config, user_errors
-from .shared.dataset_parts import check_annotation_files, check_samples, parts
+from .shared.leaf_datasets import (check_annotation_files, check_samples,
+                                   leaf_datasets)
 from .shared.pictures import READABLE, check_folder, picture, side_by_side
 
 _FIRST_AND_LAST = 'concat'
@@ -98,7 +99,7 @@ def _recording(dataset: Config, cfg: Config) -> BaseDataset:
     with user_errors('the data set of the config cannot be built'):
         built = build_dataset(dataset)
     check_samples(built, 'the data set')
-    for part in parts(built):
+    for part in leaf_datasets(built):
         part.pipeline = _Recorder(part.pipeline.transforms)
     return built
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from mmcls_repmlp.host import (Caption, DataSample, Visualizer, draw,
                                pred_labels, pred_scores)
-from repmlp_lite.batch_predict import (BATCH_SIZE, TOP, Outcome, check_numbers,
-                                       classify_many)
+from repmlp_lite.batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
+                                       check_batch_options)
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from repmlp_lite.image_files import find_images
@@ -61,7 +61,7 @@ def classify_images(images: Sequence[str | Path],
         JobFailedError: If images cannot be read and were skipped. All others
             have been reported and written then.
     """
-    check_numbers(batch_size, top_k)
+    check_batch_options(batch_size, top_k)
     if out is not None:
         check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
         check_writable(out, force, config, *images)
@@ -82,7 +82,7 @@ def classify_images(images: Sequence[str | Path],
             classifier.top(sample, top_k) for sample in classifier.run(samples)
         ]
 
-    classify_many(found, classifier.prepare, run, batch_size, out, force,
+    batch_predict(found, classifier.prepare, run, batch_size, out, force,
                   report)
 
 
@@ -119,7 +119,7 @@ def classify_image(image: str | Path,
         UserError: If something given is not usable.
         ImageError: If the image cannot be read.
     """
-    check_numbers(1, top_k)
+    check_batch_options(1, top_k)
     if out is not None:
         check_suffix(out, _PICTURES, 'a picture')
         check_writable(out, force, image)

@@ -13,7 +13,7 @@ from math import isqrt
 
 from torch import Tensor
 
-from repmlp_lite.errors import CheckpointError, shortened, some
+from repmlp_lite.errors import CheckpointError, first_few, shorten
 
 TOOL = 'tools/convert_models/reparameterize_model.py'
 RESIZER = 'tools/convert_models/resize_partitions.py'
@@ -53,9 +53,10 @@ class Mismatch:
         ]
         kinds = (('missing', self.missing), ('unexpected', self.unexpected),
                  ('mis-shaped', shapes), ('not floating-point', self.mistyped))
-        return '; '.join(f'{len(keys)} {kind}: '
-                         f'{some([shortened(key, _LONGEST) for key in keys])}'
-                         for kind, keys in kinds if keys)
+        return '; '.join(
+            f'{len(keys)} {kind}: '
+            f'{first_few([shorten(key, _LONGEST) for key in keys])}'
+            for kind, keys in kinds if keys)
 
 
 def find_mismatch(expected: Mapping[str, Tensor],

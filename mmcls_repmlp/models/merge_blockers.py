@@ -66,7 +66,7 @@ def obstacle(layer: nn.Module) -> str | None:
     return None
 
 
-def check_free(layers: Iterable[tuple[str, nn.Module]]) -> None:
+def check_no_blockers(layers: Iterable[tuple[str, nn.Module]]) -> None:
     """Refuse layers that cannot be merged.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
-from .merge_blockers import check_free, check_one_device
+from .merge_blockers import check_no_blockers, check_one_device
 
 Plan = list[tuple['Mergeable', dict[str, Affine]]]
 
@@ -181,7 +181,7 @@ def check_mergeable(model: nn.Module) -> None:
     for prefix, part in _unmerged(model):
         touched = [(f'{prefix}.{name}' if prefix else name, module)
                    for name, module in part.touched_modules()]
-        check_free(touched)
+        check_no_blockers(touched)
         check_one_device(touched)
         for name, module in touched:
             if holders[module] > 1:

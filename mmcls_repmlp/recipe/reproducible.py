@@ -24,7 +24,7 @@ from mmcls_repmlp.host import HOOKS
 # are made of the same ones.
 _EPOCH, _ITERATION, _IMAGE = range(3)
 # In a checkpoint's meta: what tells the middle of an epoch from its end.
-LENGTH = 'batches_per_epoch'
+BATCHES_PER_EPOCH_KEY = 'batches_per_epoch'
 
 
 def seed_all(*entropy: int) -> None:
@@ -164,9 +164,11 @@ class DistSamplerSeedHook(hooks.DistSamplerSeedHook):
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict[str, Any]) -> None:
         """Save what tells the middle of an epoch from its end."""
-        checkpoint['meta'][LENGTH] = len(runner.train_dataloader)
+        checkpoint['meta'][BATCHES_PER_EPOCH_KEY] = len(
+            runner.train_dataloader)
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: dict[str, Any]) -> None:
         """Take it from a checkpoint; mmengine's own have none."""
-        self.saved_length = checkpoint.get('meta', {}).get(LENGTH)
+        self.saved_length = checkpoint.get('meta',
+                                           {}).get(BATCHES_PER_EPOCH_KEY)

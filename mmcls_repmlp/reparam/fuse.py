@@ -20,7 +20,7 @@ from mmcls_repmlp.host import (ArcFaceClsHead, GlobalAveragePooling,
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from mmcls_repmlp.models.folding import (fold_leading_norm, fold_norm,
                                          is_foldable, linear_weights)
-from mmcls_repmlp.models.merge_blockers import check_free
+from mmcls_repmlp.models.merge_blockers import check_no_blockers
 from mmcls_repmlp.models.mergeable import merge_all
 from mmcls_repmlp.ops import Affine
 
@@ -52,7 +52,7 @@ def fuse_for_inference(model: nn.Module) -> FusedModel:
             or otherwise not what can be fused; the message names it and the
             remedy.
     """
-    check_free(model.named_modules())
+    check_no_blockers(model.named_modules())
     with torch.inference_mode(False), torch.no_grad():
         backbone, linear, unit = _parts(model)
         like = next(backbone.parameters())

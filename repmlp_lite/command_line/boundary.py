@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from repmlp_lite import console
-from repmlp_lite.errors import JobFailedError, UserError, shortened, with_flags
+from repmlp_lite.errors import JobFailedError, UserError, shorten, with_flags
 
 from .failures import LONGEST
-from .signals import TerminatedError, is_output_closed, stop_behind, stoppable
+from .signals import (TerminatedError, interrupt_cause, is_output_closed,
+                      stoppable)
 
 DONE, FAILURE, USER_ERROR = 0, 1, 2
 # As shells count: 128 and the number of the signal.
@@ -22,7 +23,7 @@ def plainly(error: Exception, name: str) -> str:
     if isinstance(error, JobFailedError):
         return str(error)
     said = f'{type(error).__name__}: {error}'.rstrip(': ')
-    return shortened(said, LONGEST)
+    return shorten(said, LONGEST)
 
 
 def outcome(name: str,
@@ -57,7 +58,7 @@ def _outcome(name: str, job: Callable[[], object],
     except KeyboardInterrupt as stop:
         return _stopped(name, stop)
     except Exception as error:
-        hidden = stop_behind(error)
+        hidden = interrupt_cause(error)
         if hidden is not None:
             return _stopped(name, hidden)
         if isinstance(error, UserError):

@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from repmlp_lite.errors import shortened
+from repmlp_lite.errors import shorten
 
 # A sentence, not the novel that some errors tell.
 LONGEST = 303
@@ -30,7 +30,7 @@ def describe(error: BaseException) -> str:
         text = str(error.args[0])  # a sentence, which KeyError would quote
     elif not isinstance(error, RuntimeError) or not text:
         text = ': '.join(filter(None, (type(error).__name__, text)))
-    return shortened(text, LONGEST)
+    return shorten(text, LONGEST)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

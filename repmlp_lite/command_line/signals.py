@@ -16,7 +16,7 @@ class TerminatedError(KeyboardInterrupt):
     """The process was asked to end (SIGTERM); treated as Ctrl-C is."""
 
 
-def stop_behind(error: BaseException) -> KeyboardInterrupt | None:
+def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
     """Find the stop that an error was made of, if any.
 
     Some libraries catch whatever is raised in them and raise an error of

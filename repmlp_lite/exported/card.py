@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from repmlp_lite.errors import JobFailedError, UserError, shortened
+from repmlp_lite.errors import JobFailedError, UserError, shorten
 from repmlp_lite.files import sha256_of
 
 RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
@@ -99,7 +99,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except (ValueError, RecursionError, OSError) as error:
         raise JobFailedError(
             f'{str(card_path)!r} is no card of an exported file: export again '
-            f'({shortened(str(error), 120)})') from error
+            f'({shorten(str(error), 120)})') from error
     return card
 
 

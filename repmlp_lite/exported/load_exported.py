@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from repmlp_lite.errors import (InputError, JobFailedError, UserError, option,
-                                shortened)
+                                shorten)
 
 from .card import card_of, check_parts
 from .readers import Loaded
@@ -129,4 +129,4 @@ def load_exported(path: str | Path,
 
 
 def _said(error: Exception) -> str:
-    return shortened(str(error) or type(error).__name__, 120)
+    return shorten(str(error) or type(error).__name__, 120)

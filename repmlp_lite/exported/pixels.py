@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from repmlp_lite.errors import JobFailedError, UserError, shortened
+from repmlp_lite.errors import JobFailedError, UserError, shorten
 from repmlp_lite.jpeg import is_cut_off
 
 from .card import is_number, is_side
@@ -66,7 +66,7 @@ def read_pixels(path: str | Path,
     except UserError:
         raise
     except Exception as error:  # decoders raise what they like
-        said = shortened(str(error) or type(error).__name__, 120)
+        said = shorten(str(error) or type(error).__name__, 120)
         raise JobFailedError(f'{str(path)!r} cannot be read as an image, it '
                              'may be damaged or of another kind: replace it '
                              f'or leave it out ({said})') from error

@@ -60,8 +60,8 @@ def test_only_our_own_stand_ins_and_history_buffers_are_allowed():
     } == {
         'mmengine.logging.history_buffer.HistoryBuffer',
         f'{ours}.safe_globals._history_buffer_method',
-        *(f'{ours}.numpy_numbers.{name}'
-          for name in ('NumberArray', 'NumberType', 'no_bytes', 'number'))
+        *(f'{ours}.safe_numpy.{name}'
+          for name in ('NumberArray', 'NumberType', 'empty_bytes', 'number'))
     }
 
 

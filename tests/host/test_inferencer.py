@@ -6,5 +6,5 @@ def test_what_is_missing_is_added_and_nothing_replaced(monkeypatch):
     for given in ({}, dict(show_progress=True)):
         kind = type('Inferencer', (), given)
         monkeypatch.setattr(inferencer, 'ImageClassificationInferencer', kind)
-        inferencer.mend_inferencer()
+        inferencer.patch_inferencer()
         assert kind.show_progress is bool(given)

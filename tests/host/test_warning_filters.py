@@ -2,13 +2,13 @@ import warnings
 
 import pytest
 
-from mmcls_repmlp.host import NAME, without_import_noise
+from mmcls_repmlp.host import NAME, silence_import_warnings
 from tests.programs import run_python
 
 
 def test_noise_is_silenced_and_nothing_else(capsys):
     with pytest.warns(UserWarning, match='worth reading') as seen, \
-            without_import_noise():
+            silence_import_warnings():
         warnings.warn('Fail to import ``Something``', stacklevel=1)
         warnings.warn('old', DeprecationWarning, stacklevel=1)
         warnings.warn('worth reading', stacklevel=1)

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from mmcls_repmlp.models.merge_blockers import (check_free, check_one_device,
-                                                obstacle)
+from mmcls_repmlp.models.merge_blockers import (check_no_blockers,
+                                                check_one_device, obstacle)
 
 
 def put_weight(change):
@@ -40,7 +40,7 @@ def test_the_remedy_named_is_one(do, named, remedy):
     do(layer)
     message = f'^a.b cannot be merged: it .*{named}.*first$'
     with pytest.raises(ValueError, match=message):
-        check_free([('a', nn.ReLU()), ('a.b', layer)])
+        check_no_blockers([('a', nn.ReLU()), ('a.b', layer)])
     remedy(layer)
     assert obstacle(layer) is None
 

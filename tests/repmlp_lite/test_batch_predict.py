@@ -5,7 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from repmlp_lite.batch_predict import check_numbers, classify_many, in_words
+from repmlp_lite.batch_predict import (batch_predict, check_batch_options,
+                                       format_top_k)
 from repmlp_lite.errors import JobFailedError, UserError
 
 IMAGES = [Path(f'{i}.png') for i in range(7)]
@@ -28,7 +29,7 @@ def run(paths, ready):
 def test_lines_are_in_order_and_batches_full(capsys):
     lines, spy = [], Mock(side_effect=run)
     with pytest.raises(JobFailedError) as error:
-        classify_many(IMAGES, prepare, spy, 3, report=lines.append)
+        batch_predict(IMAGES, prepare, spy, 3, report=lines.append)
     batches = [call.args[1] for call in spy.call_args_list]
     assert batches == [[0, 1], [4, 5], [6]]
     assert lines == [f'{i}.png: c{i} {i / 8:.1%}' for i in (0, 1, 4, 6)]
@@ -42,13 +43,13 @@ def test_lines_are_in_order_and_batches_full(capsys):
 def test_only_some_of_many_are_named_at_the_end_and_no_table_is_empty(
         tmp_path):
     with pytest.raises(JobFailedError, match=r"'2.png' and 3 more$"):
-        classify_many([IMAGES[2]] * 6, prepare, None, out=tmp_path / 'a.csv')
+        batch_predict([IMAGES[2]] * 6, prepare, None, out=tmp_path / 'a.csv')
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_single_image_says_itself_what_is_wrong(capsys):
     with pytest.raises(JobFailedError, match='2.png is'):
-        classify_many([IMAGES[2]], prepare, run)
+        batch_predict([IMAGES[2]], prepare, run)
     assert not capsys.readouterr().err
 
 
@@ -56,7 +57,7 @@ def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
         tmp_path, terminal):
     lines, out = [], tmp_path / 'a.json'
     with pytest.raises(JobFailedError, match='3 of 7'):
-        classify_many(IMAGES, prepare, run, out=out, report=lines.append)
+        batch_predict(IMAGES, prepare, run, out=out, report=lines.append)
     names = [row['image'] for row in json.loads(out.read_text())]
     assert names == ['0.png', '1.png', '4.png', '6.png']
     assert lines == [f'4 of 7 images are in {out}']
@@ -67,15 +68,16 @@ def test_a_table_holds_what_was_read_and_a_terminal_shows_how_far_it_is(
 
 def test_nothing_is_drawn_between_lines_of_results(terminal, monkeypatch):
     monkeypatch.setattr(sys, 'stdout', terminal)
-    classify_many(IMAGES[:2], prepare, run, report=lambda line: None)
+    batch_predict(IMAGES[:2], prepare, run, report=lambda line: None)
     assert not terminal.getvalue()
 
 
 @pytest.mark.parametrize('numbers', [(0, 5), (16, 0), (-1, 5)])
 def test_numbers_that_are_none(numbers):
     with pytest.raises(UserError, match='from 1 on'):
-        check_numbers(*numbers)
+        check_batch_options(*numbers)
 
 
 def test_classes_cannot_steer_the_terminal():
-    assert in_words([('\x1b]0;x', 0.25), ('b', 0.5)]) == '?]0;x 25.0%, b 50.0%'
+    assert format_top_k([('\x1b]0;x', 0.25),
+                         ('b', 0.5)]) == '?]0;x 25.0%, b 50.0%'

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from .model import build_on_meta
-from .settings import pairs
+from .settings import iter_items
 
 # Settings that count blocks, as no shape of a weight does.
 _COUNTS = ('depth', 'depths')
@@ -27,10 +27,10 @@ def check_claimed_size(cfg: Config, content: Any) -> None:
         ValueError: If the model is larger, or cannot be built.
     """
     sizes = [
-        value.numel() for _, value in pairs(content)
+        value.numel() for _, value in iter_items(content)
         if isinstance(value, Tensor)
     ]
-    for key, value in pairs(cfg.model):
+    for key, value in iter_items(cfg.model):
         count = (
             _sum(value) if key in _COUNTS else
             len(value) if isinstance(value, (list, tuple)) else 0)

@@ -13,13 +13,14 @@ import torch.distributed as dist
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
-from mmcls_repmlp.host import DATASETS, NAME, without_import_noise
+from mmcls_repmlp.host import DATASETS, NAME, silence_import_warnings
 from repmlp_lite.errors import ConfigError, UserError, option
 from repmlp_lite.files import check_writable
 
 from .config_files import explain, refuse_circle
-from .dataset_parts import check_annotation_files, check_samples, described
 from .launch import check_launcher
+from .leaf_datasets import (check_annotation_files, check_samples,
+                            describe_annotations)
 from .options import check_options
 from .runners import QuietRunner, SeparateRunner
 from .vis_backends import check_vis_backends
@@ -73,7 +74,7 @@ def _read(path: str | Path) -> Config:
             'does not exist: check the path')
         raise ConfigError(f'config {str(path)!r} {what}')
     try:
-        with without_import_noise():
+        with silence_import_warnings():
             refuse_circle(path)
             return Config.fromfile(str(path))
     except MemoryError:
@@ -160,8 +161,9 @@ def build_loop(runner: Runner, name: str) -> None:
     """
     data = runner.cfg[f'{name}_dataloader'].get('dataset')
     check_annotation_files(data)
-    with user_errors(f'the {name} loop of the config{described(data)} cannot '
-                     'be built'), data_errors(runner.cfg, name):
+    with user_errors(
+            f'the {name} loop of the config{describe_annotations(data)} cannot '
+            'be built'), data_errors(runner.cfg, name):
         loop = getattr(runner, f'{name}_loop')
     check_samples(loop.dataloader.dataset, f'the {name} data set')
 

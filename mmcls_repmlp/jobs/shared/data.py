@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from repmlp_lite.console import tracked
 
 from .config import data_errors, loader_config, user_errors
-from .dataset_parts import check_annotation_files, check_samples, described
+from .leaf_datasets import (check_annotation_files, check_samples,
+                            describe_annotations)
 
 
 def open_loader(cfg: Config, phase: str) -> DataLoader:
@@ -23,10 +24,9 @@ def open_loader(cfg: Config, phase: str) -> DataLoader:
     """
     loader = loader_config(cfg, phase)
     check_annotation_files(loader.dataset)
-    with user_errors(
-            f'the {phase} data of the config'
-            f'{described(loader.dataset)} cannot be read'), data_errors(
-                cfg, phase):
+    with user_errors(f'the {phase} data of the config'
+                     f'{describe_annotations(loader.dataset)} cannot be read'
+                     ), data_errors(cfg, phase):
         built = Runner.build_dataloader(loader)
     check_samples(built.dataset, f'the {phase} data set')
     return built

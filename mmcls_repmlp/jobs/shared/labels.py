@@ -13,9 +13,9 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.recipe import PairVerification
 from mmcls_repmlp.recipe.datasets import FoldersOfImages, MapLabels
-from repmlp_lite.errors import ConfigError, some
+from repmlp_lite.errors import ConfigError, first_few
 
-from .dataset_parts import levels, parts
+from .leaf_datasets import leaf_datasets, levels
 from .model import unwrapped
 
 _ALIKE = 0.9  # of the names are the same, at the same place
@@ -39,8 +39,8 @@ def match_classes(dataset: BaseDataset, learnt: Sequence[str],
         ConfigError: If the data has classes or labels that the model has not,
             or it cannot be told which of the model's they are.
     """
-    learnt, outputs = tuple(map(str, learnt)), outputs_of(model)
-    for part in parts(dataset):
+    learnt, outputs = tuple(map(str, learnt)), num_classes_of(model)
+    for part in leaf_datasets(dataset):
         own = names_of(part)
         check_labels(part, outputs)
         if learnt and own and own != learnt:
@@ -112,19 +112,19 @@ def _relabel(dataset: BaseDataset, own: Sequence[str],
     if odd and _spelled_otherwise(dataset, own, learnt):
         print_log(
             f'{len(odd)} of the {len(own)} classes have other names in '
-            f'the checkpoint ({some(odd)}): labels are taken as they '
+            f'the checkpoint ({first_few(odd)}): labels are taken as they '
             'are', 'current', logging.WARNING)
         return
     if odd:
         raise ConfigError(
-            f'{len(odd)} of the {len(own)} classes of the data ({some(odd)}) '
+            f'{len(odd)} of the {len(own)} classes of the data ({first_few(odd)}) '
             f'are not among the {len(learnt)} that the checkpoint was trained '
-            f'on ({some(learnt)}): give it data of these, or name the classes '
+            f'on ({first_few(learnt)}): give it data of these, or name the classes '
             'of the data set in the config, in their order, by classes=[...]')
     missing = [name for name in learnt if name not in own]
     print_log(
         f'the data has {len(own)} of the {len(learnt)} classes that the '
-        f'checkpoint was trained on (not there: {some(missing) or "none"}): '
+        f'checkpoint was trained on (not there: {first_few(missing) or "none"}): '
         'labels go by the names of the classes', 'current', logging.WARNING)
     dataset.pipeline.transforms.insert(
         0, MapLabels([learnt.index(name) for name in own]))
@@ -152,7 +152,7 @@ def _check_count(dataset: BaseDataset, own: Sequence[str],
             'its outputs, by classes=[...] in the data set of the config')
 
 
-def outputs_of(model: BaseModel) -> int | None:
+def num_classes_of(model: BaseModel) -> int | None:
     """Count the outputs of a classifier; None if it does not say."""
     model = unwrapped(model)
     if isinstance(model, BaseTTAModel):

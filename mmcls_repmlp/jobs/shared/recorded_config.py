@@ -17,11 +17,11 @@ from mmcls_repmlp.checkpoints import (meta_of, newest_checkpoint,
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.host import BATCH_AUGMENTS, DEFAULT_SCOPE, MODELS, NAME
 from repmlp_lite.command_line.literals import literal
-from repmlp_lite.errors import ConfigError, shortened
+from repmlp_lite.errors import ConfigError, shorten
 
 from .claimed_size import check_claimed_size
 from .config import change_config, read_config
-from .settings import pairs
+from .settings import iter_items
 
 # What testing, merging, exporting and drawing read. Hooks, folders to write
 # to and the like are for the training that is over.
@@ -126,7 +126,7 @@ def recorded_config(meta: Mapping[str, Any], source: str | Path) -> Config:
             for key, value in _settings(text).items() if key in _KEPT
         }
         _check_backbone(settings)
-        for key, value in pairs(settings):
+        for key, value in iter_items(settings):
             _check_value(key, value)
         for name in _OF_DATA:
             _check_data(settings.get(name))
@@ -140,7 +140,7 @@ def _refused(source: str | Path) -> Iterator[None]:
         yield
     except (SyntaxError, ValueError, TypeError, RuntimeError, OverflowError,
             MemoryError) as error:
-        reason = shortened(str(error) or type(error).__name__, _SHOWN * 2)
+        reason = shorten(str(error) or type(error).__name__, _SHOWN * 2)
         raise ConfigError(
             f'the config that checkpoint {str(source)!r} carries is not used '
             f'({reason}): name a config before it') from error
@@ -176,14 +176,14 @@ def _check_value(key: Any, value: Any) -> None:
         fault = 'it loads data by {} processes, which is too many'
     else:
         return
-    raise ValueError(fault.format(shortened(repr(value), _SHOWN)))
+    raise ValueError(fault.format(shorten(repr(value), _SHOWN)))
 
 
 def _check_data(settings: Any) -> None:
     """Refuse data from elsewhere, and what would take all memory or time."""
-    for key, value in pairs(settings):
+    for key, value in iter_items(settings):
         if isinstance(value, str) and _ADDRESS in value:
-            raise ValueError(f'its data are at {shortened(value, _SHOWN)!r}, '
+            raise ValueError(f'its data are at {shorten(value, _SHOWN)!r}, '
                              'not on the disk')
         limit = _LIMITS.get(key, _LARGEST)
         if isinstance(value, (int, float)) and abs(value) > limit:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
-def pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
+def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
     """Go through settings, at any depth.
 
     Args:
@@ -22,4 +22,4 @@ def pairs(settings: Any) -> Iterator[tuple[Any, Any]]:
         return
     for key, value in items:
         yield key, value
-        yield from pairs(value)
+        yield from iter_items(value)

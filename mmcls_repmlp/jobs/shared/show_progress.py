@@ -20,7 +20,8 @@ _TIMES = ('time', 'data_time')
 
 
 @contextmanager
-def shown(runner: Runner, summary: Callable[[Runner], str]) -> Iterator[None]:
+def show_progress(runner: Runner, summary: Callable[[Runner],
+                                                    str]) -> Iterator[None]:
     """Tell on the screen what a runner does within the block.
 
     ``summary`` is composed once all is loaded.

@@ -9,10 +9,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from repmlp_lite.errors import counted, some
+from repmlp_lite.errors import first_few, pluralize
 
-from .dataset_parts import parts
 from .labels import names_of
+from .leaf_datasets import leaf_datasets
 from .model import unwrapped
 
 Rows = Sequence[tuple[str, str]]
@@ -21,7 +21,7 @@ Rows = Sequence[tuple[str, str]]
 def summarize_training(runner: Runner) -> str:
     """Say what is about to be trained, on what, and where the log is."""
     train = runner.train_dataloader.dataset
-    images = f'{counted(len(train), "image")} to train on'
+    images = f'{pluralize(len(train), "image")} to train on'
     if runner.val_loop is not None:
         images += f', {len(runner.val_dataloader.dataset)} to validate'
     start = runner._load_from
@@ -45,7 +45,7 @@ def summarize_test(runner: Runner, checkpoint: object) -> str:
         ('model', _model(runner)),
         ('weights', str(checkpoint)),
         ('data',
-         f'{counted(len(dataset), "image")} to test on{_place(dataset)}'),
+         f'{pluralize(len(dataset), "image")} to test on{_place(dataset)}'),
         ('classes', _classes(dataset)),
         *_where(runner),
     ])
@@ -70,14 +70,17 @@ def _model(runner: Runner) -> str:
 
 
 def _place(dataset: BaseDataset) -> str:
-    roots = {str(getattr(part, 'data_root', '')) for part in parts(dataset)}
+    roots = {
+        str(getattr(part, 'data_root', ''))
+        for part in leaf_datasets(dataset)
+    }
     found = sorted(root for root in roots if root)
-    return f', in {some(found)}' if found else ''
+    return f', in {first_few(found)}' if found else ''
 
 
 def _classes(dataset: BaseDataset) -> str:
     names = names_of(dataset)
-    return f'{len(names)}: {some(names)}' if names else 'without names'
+    return f'{len(names)}: {first_few(names)}' if names else 'without names'
 
 
 def _schedule(runner: Runner) -> str:
@@ -88,9 +91,9 @@ def _schedule(runner: Runner) -> str:
     if get_world_size() > 1:
         size += f' in each of {get_world_size()} processes'
     if isinstance(runner.train_loop, IterBasedTrainLoop):
-        return f'{counted(runner.max_iters, "iteration")}, {size}'
-    return (f'{counted(runner.max_epochs, "epoch")} of '
-            f'{counted(len(loader), "iteration")}, {size}')
+        return f'{pluralize(runner.max_iters, "iteration")}, {size}'
+    return (f'{pluralize(runner.max_epochs, "epoch")} of '
+            f'{pluralize(len(loader), "iteration")}, {size}')
 
 
 def _optimizer(runner: Runner) -> str:
@@ -107,7 +110,7 @@ def _where(runner: Runner) -> Rows:
     device = next(runner.model.parameters()).device
     name = (
         torch.cuda.get_device_name(device) if device.type == 'cuda' else
-        f'{device.type}, {counted(torch.get_num_threads(), "thread")}')
+        f'{device.type}, {pluralize(torch.get_num_threads(), "thread")}')
     if get_world_size() > 1:
         name += f', {get_world_size()} processes'
     return [('device', name), ('log', str(runner.logger.log_file))]

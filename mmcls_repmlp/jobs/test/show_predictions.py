@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.dataset_parts import parts
+from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
 from mmcls_repmlp.jobs.shared.picture_names import PictureNames
 from mmcls_repmlp.jobs.shared.pictures import READABLE
 
@@ -60,6 +60,6 @@ class ShowPredictions(Hook):
 def _root(dataset: BaseDataset) -> str:
     folders: list[Any] = [
         getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
-        for part in parts(dataset)
+        for part in leaf_datasets(dataset)
     ]
     return os.path.commonpath([os.path.abspath(each) for each in folders])

@@ -20,11 +20,11 @@ from mmcls_repmlp.checkpoints import (class_names, load_strictly,
 from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
                                              set_launcher, set_loader_defaults,
                                              set_work_dir)
-from mmcls_repmlp.jobs.shared.labels import match_loop, outputs_of
+from mmcls_repmlp.jobs.shared.labels import match_loop, num_classes_of
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
 from mmcls_repmlp.jobs.shared.recorded_config import config_for
-from mmcls_repmlp.jobs.shared.show_progress import shown
+from mmcls_repmlp.jobs.shared.show_progress import show_progress
 from mmcls_repmlp.jobs.shared.summary import summarize_test
 from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import UserError, option
@@ -120,11 +120,11 @@ def test(config: str | Path | None,
     load_strictly(model.module if tta else model, weights, checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, class_names(content))
-    check_metrics(runner.test_evaluator, outputs_of(runner.model))
+    check_metrics(runner.test_evaluator, num_classes_of(runner.model))
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
     summary = partial(summarize_test, checkpoint=checkpoint)
-    with nullcontext() if verbose else shown(runner, summary):
+    with nullcontext() if verbose else show_progress(runner, summary):
         return _run(runner, out, out_item, force)
 
 

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmcls_repmlp.jobs.shared.dataset_parts import parts
+from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
 from repmlp_lite.console import tracked
 from repmlp_lite.errors import ImageError, JobFailedError
@@ -39,7 +39,7 @@ def check_images(runner: Runner) -> None:
         if runner.cfg.get(f'{phase}_dataloader') is None:
             continue
         loader = getattr(runner, f'{phase}_loop').dataloader
-        for part in parts(loader.dataset):
+        for part in leaf_datasets(loader.dataset):
             images = _Images(part)
             count += len(images)
             faults += _faults(images, loader.num_workers)

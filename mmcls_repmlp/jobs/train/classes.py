@@ -8,10 +8,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmcls_repmlp.jobs.shared.dataset_parts import parts
 from mmcls_repmlp.jobs.shared.labels import (check_labels, names_of,
-                                             outputs_of, verifies_pairs)
-from repmlp_lite.errors import ConfigError, some
+                                             num_classes_of, verifies_pairs)
+from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from repmlp_lite.errors import ConfigError, first_few
 
 
 def check_classes(runner: Runner) -> None:
@@ -38,9 +38,9 @@ def check_classes(runner: Runner) -> None:
             f'{len(val_names)}, and they are not the same '
             f'({_odd(names, val_names)}): both need a subfolder for every '
             'class, even an empty one')
-    count = outputs_of(runner.model)
+    count = num_classes_of(runner.model)
     for dataset in (train, *(() if pairs else (val, ))):
-        for part in () if dataset is None else parts(dataset):
+        for part in () if dataset is None else leaf_datasets(dataset):
             check_labels(part, count)
     _check_head(count, names)
 
@@ -74,7 +74,7 @@ def check_start_classes(runner: Runner, learnt: Sequence[str],
 
 
 def _odd(names: Sequence[str], others: Sequence[str]) -> str:
-    return some(sorted({*names} ^ {*others}) or ['their order'])
+    return first_few(sorted({*names} ^ {*others}) or ['their order'])
 
 
 def _check_head(count: int | None, names: Sequence[str]) -> None:

@@ -28,8 +28,8 @@ from repmlp_lite.errors import ConfigError, JobFailedError, UserError
 _REPEATS = 8
 
 
-def rehearse(runner: Runner,
-             load_state: Callable[[Runner], None] | None = None) -> None:
+def dry_run(runner: Runner,
+            load_state: Callable[[Runner], None] | None = None) -> None:
     """Try a training step and a validation on a copy of the model.
 
     The smallest batch that will occur, of two images at most, goes through

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from repmlp_lite.console import say
-from repmlp_lite.errors import ConfigError, UserError, option, some
+from repmlp_lite.errors import ConfigError, UserError, first_few, option
 from repmlp_lite.image_files import is_hidden
 
 from .head_width import fit_head
@@ -65,7 +65,7 @@ def use_folder(cfg: Config,
     if len(classes) < 2:
         raise UserError(
             f'folder {str(train)!r} has no two subfolders '
-            f'({some(classes) or "none"}): put the photos of each class, of '
+            f'({first_few(classes) or "none"}): put the photos of each class, of '
             'two or more, into a subfolder of its own')
     _check_apart(cfg, train)
     split = _VAL not in parts
@@ -80,7 +80,7 @@ def use_folder(cfg: Config,
     fit_head(cfg, options or ())
     how = (f'a fifth of each class of {str(train)!r} is held out to validate'
            if split else f'{str(folder / parts[_VAL])!r} is used to validate')
-    say(f'{len(classes)} classes ({some(classes)}); {how}')
+    say(f'{len(classes)} classes ({first_few(classes)}); {how}')
 
 
 def _parts(folder: Path) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _parts(folder: Path) -> dict[str, str]:
     found = {_SPELLED[name.casefold()]: name for name in named}
     if named and (_TRAIN not in found or len(found) < len(named)):
         raise UserError(
-            f'folder {str(folder)!r} has the subfolders {some(named)}: name '
+            f'folder {str(folder)!r} has the subfolders {first_few(named)}: name '
             'them train, val and test, of which train is needed')
     return found
 

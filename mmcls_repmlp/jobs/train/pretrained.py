@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
-from mmcls_repmlp.jobs.shared.settings import pairs
+from mmcls_repmlp.jobs.shared.settings import iter_items
 from repmlp_lite.errors import CheckpointError, ConfigError
 
 
@@ -81,7 +81,7 @@ def check_pretrained(model: BaseModel,
 
 def _pretrained(cfg: Any) -> Iterator[Any]:
     """Find every Pretrained in a config, however deep it lies."""
-    for _, value in pairs([cfg]):
+    for _, value in iter_items([cfg]):
         if isinstance(value, Mapping) and str(
                 value.get('type')).split('.')[-1] == 'Pretrained':
             yield value

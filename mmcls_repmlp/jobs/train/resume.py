@@ -12,7 +12,7 @@ from torch import Tensor
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.jobs.shared.model import unwrapped
-from mmcls_repmlp.recipe import LENGTH
+from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.errors import CheckpointError, option
 
@@ -75,7 +75,7 @@ def find_start(cfg: Config, resume: str | None) -> Start:
     if start.resumes:
         _check_training_state(start)
         _take_seed(cfg, start)
-        if LENGTH not in meta_of(start.content):
+        if BATCHES_PER_EPOCH_KEY not in meta_of(start.content):
             return replace(
                 start,
                 said=f'{start.said or start.source}: saved '
@@ -145,7 +145,7 @@ def check_start(runner: Runner, start: Start) -> None:
         check_fit(unwrapped(runner.model), start.weights, start.source)
 
 
-def finished(runner: Runner, start: Start) -> str:
+def explain_finished(runner: Runner, start: Start) -> str:
     """Say in a sentence that nothing is left to train; '' if there is."""
     if not start.resumes:
         return ''

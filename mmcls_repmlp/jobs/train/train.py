@@ -17,22 +17,23 @@ from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
                                              data_errors, read_config,
                                              set_launcher, set_loader_defaults,
                                              set_work_dir, user_errors)
-from mmcls_repmlp.jobs.shared.show_progress import shown
+from mmcls_repmlp.jobs.shared.show_progress import show_progress
 from mmcls_repmlp.jobs.shared.summary import summarize_training
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.failures import describe
-from repmlp_lite.command_line.signals import stop_behind
+from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
 from repmlp_lite.errors import JobFailedError, UserError, option
 
 from .check_images import check_images
 from .classes import check_classes, check_start_classes
-from .dry_run import rehearse
+from .dry_run import dry_run
 from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
-from .resume import Start, check_start, find_start, finished, newest_name
+from .resume import (Start, check_start, explain_finished, find_start,
+                     newest_name)
 from .training_state import load_training_state
-from .work_dir import check_unused, remove_checkpoints, reserved
+from .work_dir import check_work_dir_unused, lock_work_dir, remove_checkpoints
 
 
 def train(config: str | Path,
@@ -96,12 +97,12 @@ def train(config: str | Path,
     _check_loss(cfg)
     start = find_start(cfg, resume)
     if not (force or start.newest):
-        check_unused(cfg, start.step(cfg))
+        check_work_dir_unused(cfg, start.step(cfg))
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     try:
-        with reserved(cfg.work_dir):
+        with lock_work_dir(cfg.work_dir):
             runner = build_runner(cfg, verbose)
             check_pretrained(runner.model, pretrained)
             over = _prepare(runner, start, check_data, force)
@@ -134,17 +135,17 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     check_start_classes(runner, class_names(start.content), start.resumes)
     if check_data:
         check_images(runner)
-    over = finished(runner, start)
+    over = explain_finished(runner, start)
     if not over:
-        rehearse(runner, (lambda copied: load_training_state(copied, start))
-                 if start.resumes else None)
+        dry_run(runner, (lambda copied: load_training_state(copied, start))
+                if start.resumes else None)
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
     return over
 
 
 def _run_shown(runner: Runner) -> BaseModel:
-    with shown(runner, summarize_training):
+    with show_progress(runner, summarize_training):
         model = _run(runner)
     newest = newest_name(runner.cfg)
     if newest and is_main_process():
@@ -161,7 +162,7 @@ def _run(runner: Runner) -> BaseModel:
         raise JobFailedError(
             f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
     except Exception as error:
-        stop = stop_behind(error)
+        stop = interrupt_cause(error)
         if stop is not None:
             raise stop from None
         raise JobFailedError(

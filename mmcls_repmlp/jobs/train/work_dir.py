@@ -45,7 +45,7 @@ def folder_of(cfg: Config) -> Path:
         hook_config(cfg).get('out_dir'))
 
 
-def check_unused(cfg: Config, step: int | None) -> None:
+def check_work_dir_unused(cfg: Config, step: int | None) -> None:
     """Refuse to train where checkpoints of another training would go.
 
     Args:
@@ -78,7 +78,7 @@ def remove_checkpoints(cfg: Config, step: int | None) -> None:
 
     Args:
         cfg: The config, with its work dir.
-        step: As of :func:`check_unused`.
+        step: As of :func:`check_work_dir_unused`.
     """
     if not is_main_process():
         return
@@ -93,7 +93,7 @@ def remove_checkpoints(cfg: Config, step: int | None) -> None:
 
 
 @contextmanager
-def reserved(work_dir: str) -> Iterator[None]:
+def lock_work_dir(work_dir: str) -> Iterator[None]:
     """Keep other trainings out of a work dir as long as the block runs.
 
     The first of several processes does it for all. However a process ends,

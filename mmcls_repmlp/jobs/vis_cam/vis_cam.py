@@ -19,9 +19,9 @@ from mmcls_repmlp.jobs.shared.classifier import (Classifier, Prepared,
                                                  pipeline_errors)
 from mmcls_repmlp.jobs.shared.picture_names import PictureNames
 from mmcls_repmlp.jobs.shared.pictures import check_folder
-from repmlp_lite.batch_predict import Outcome, classify_many, printable
+from repmlp_lite.batch_predict import Outcome, batch_predict, printable
 from repmlp_lite.command_line.choices import CAM_METHODS
-from repmlp_lite.errors import JobFailedError, UserError, shortened, some
+from repmlp_lite.errors import JobFailedError, UserError, first_few, shorten
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from repmlp_lite.image_files import find_images
 
@@ -117,7 +117,7 @@ def vis_cam(images: Sequence[str | Path],
 
     skipped = None
     try:
-        classify_many(
+        batch_predict(
             found, classifier.prepare_and_show, run, 1, report=report)
     except JobFailedError as error:  # what could be read is drawn
         skipped = error
@@ -155,7 +155,7 @@ def _label(classifier: Classifier, target: str, count: int) -> int:
     if target.isdecimal() and int(target) < count:
         return int(target)
     raise UserError(f'class {target!r} is unknown: name one, such as '
-                    f'{some(names)}, or its number from 0 to {count - 1}')
+                    f'{first_few(names)}, or its number from 0 to {count - 1}')
 
 
 class _Pictures:
@@ -249,4 +249,4 @@ def _draw_pair(one: Explained, plain: Axes, covered: Axes) -> None:
 
 
 def _short(text: str) -> str:
-    return printable(shortened(text, _LONGEST))
+    return printable(shorten(text, _LONGEST))

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from mmcls_repmlp import host
 from mmcls_repmlp.host import DATASETS, expanduser
-from repmlp_lite.errors import ConfigError, option, some
+from repmlp_lite.errors import ConfigError, first_few, option
 from repmlp_lite.image_files import files_below, is_hidden
 
 from .annotations import read_annotations, read_lines
@@ -137,14 +137,14 @@ class FoldersOfImages:
         if unknown or len(set(classes)) < len(classes):
             raise ConfigError(
                 f'{len(unknown)} of the {len(names)} subfolders of '
-                f'{self.img_prefix!r} ({some(unknown)}) are none of the '
+                f'{self.img_prefix!r} ({first_few(unknown)}) are none of the '
                 f'{len(classes)} classes given, or these have a name twice: '
                 'name the subfolders in classes, in the order of the labels')
         if classes != list(names):
             missing = [name for name in classes if name not in names]
             _warn(f'{len(names)} subfolders of {self.img_prefix!r} get the '
                   f'labels that the {len(classes)} classes given have '
-                  f'(no subfolder: {some(missing) or "none"})')
+                  f'(no subfolder: {first_few(missing) or "none"})')
         return {name: classes.index(name) for name in names}
 
     def _report(self, labels: dict[str, int], images: list[tuple[str, int]],
@@ -154,14 +154,15 @@ class FoldersOfImages:
             raise RuntimeError(f'there is no image in its {len(labels)} '
                                f'subfolders: images end in {suffixes}')
         if left_out:
-            _warn(f'{len(left_out)} files in {self.img_prefix!r} are left out '
-                  f'({some(left_out)}): images are in subfolders and end in '
-                  f'{suffixes}')
+            _warn(
+                f'{len(left_out)} files in {self.img_prefix!r} are left out '
+                f'({first_few(left_out)}): images are in subfolders and end in '
+                f'{suffixes}')
         full = {label for _, label in images}
         empty = [name for name, label in labels.items() if label not in full]
         if empty:
             _warn(f'{len(empty)} subfolders of {self.img_prefix!r} hold no '
-                  f'image ({some(empty)})')
+                  f'image ({first_few(empty)})')
 
     def _compat_classes(self, metainfo: dict | None,
                         classes: str | Sequence[str] | None) -> dict:

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 import torch
 
-from repmlp_lite.errors import UserError, option, shortened
+from repmlp_lite.errors import UserError, option, shorten
 
 from . import Loaded, more_than_arithmetic
 from .torch_files import OPERATORS, compute_of
@@ -96,7 +96,7 @@ def _checked_text(text: str, path: Path) -> ast.Module:
         if not isinstance(node, _NODES) or not _is_harmless(node):
             raise more_than_arithmetic(
                 path,
-                f'its TorchScript holds {shortened(ast.unparse(node), 60)!r}, '
+                f'its TorchScript holds {shorten(ast.unparse(node), 60)!r}, '
                 'which is not known to be arithmetic alone')
     if not all(isinstance(part, ast.ClassDef) for part in tree.body):
         raise UserError(f'{str(path)!r} was not loaded, because its '

@@ -123,7 +123,7 @@ def test_labels_without_a_class(tmp_path, label, message, metainfo):
 
 def test_labels_of_a_model_that_does_not_count(tmp_path):
     check_labels(listed(tmp_path, 99), None)
-    assert labels.outputs_of(torch.nn.Linear(1, 1)) is None
+    assert labels.num_classes_of(torch.nn.Linear(1, 1)) is None
 
 
 def test_names_that_the_host_spells_otherwise_are_said(said):

@@ -7,7 +7,7 @@ import torch
 
 from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
                                              read_config)
-from mmcls_repmlp.jobs.train.dry_run import rehearse
+from mmcls_repmlp.jobs.train.dry_run import dry_run
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import assert_same
 
@@ -57,7 +57,7 @@ def test_nothing_changes(runner, project):
     made = runner(param_scheduler=schedule, auto_scale_lr=dict(enable=True))
     before, files = state(made), sorted(project.folder.rglob('*'))
     weights = copy.deepcopy(made.model.state_dict())
-    rehearse(made)
+    dry_run(made)
     assert state(made) == before
     assert_same([*made.model.state_dict().values()], [*weights.values()], 0)
     assert all(weight.grad is None for weight in made.model.parameters())
@@ -101,13 +101,13 @@ def test_nothing_changes(runner, project):
 ])
 def test_what_would_fail_later(runner, key, value, words):
     with pytest.raises(UserError, match=words):
-        rehearse(runner(**{key: value}))
+        dry_run(runner(**{key: value}))
 
 
 def test_what_does_not(runner):
-    rehearse(runner(**{SAVE_BEST: 'auto', 'param_scheduler': None}))
+    dry_run(runner(**{SAVE_BEST: 'auto', 'param_scheduler': None}))
     confusion = [dict(type='Accuracy'), dict(type='ConfusionMatrix')]
-    rehearse(
+    dry_run(
         runner(**{
             'val_evaluator': confusion,
             'optim_wrapper.accumulative_counts': 4
@@ -131,7 +131,7 @@ def test_what_waits_for_a_validation_in_vain(runner, options, words,
     made, said = runner(**options, **idle), []
     monkeypatch.setattr(made.logger, 'warning',
                         lambda text, *args: said.append(text % args))
-    rehearse(made)
+    dry_run(made)
     assert len(said) == bool(words)
     assert not words or words in said[0]
 
@@ -147,7 +147,7 @@ def test_a_last_batch_of_one_image_is_the_one_that_is_tried(runner):
         loader = dict(batch_size=size, drop_last=drop_last)
         made = runner(train_dataloader=loader)
         made.model.backbone.final_norm = Norm(128)
-        rehearse(made)
+        dry_run(made)
 
     try_with(8)  # of 40 images
     try_with(13, drop_last=True)
@@ -166,5 +166,5 @@ def test_errors_of_the_machine_are_not_the_configs(runner):
 
         made.train_dataloader.dataset.pipeline = fail
         with pytest.raises(type(error)) as caught:
-            rehearse(made)
+            dry_run(made)
         assert caught.value is error

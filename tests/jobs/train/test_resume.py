@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp.jobs.train.resume import Start, find_start, finished
+from mmcls_repmlp.jobs.train.resume import Start, explain_finished, find_start
 from repmlp_lite.errors import CheckpointError
 
 STATE = dict(
@@ -102,6 +102,6 @@ def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
 def test_a_finished_training(done, words):
     runner = SimpleNamespace(train_loop=SimpleNamespace(max_epochs=10))
     content = dict(meta=dict(epoch=done, iter=done * 7))
-    said = finished(runner, Start('a.pth', content, resumes=True))
+    said = explain_finished(runner, Start('a.pth', content, resumes=True))
     assert words in said and bool(words) == bool(said)
-    assert finished(runner, Start('a.pth', content)) == ''
+    assert explain_finished(runner, Start('a.pth', content)) == ''

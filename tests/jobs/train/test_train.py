@@ -10,7 +10,7 @@ from mmcls_repmlp.host import HOOKS
 from mmcls_repmlp.jobs.shared.model import load_model
 from mmcls_repmlp.jobs.train import work_dir as work_dir_module
 from mmcls_repmlp.jobs.train.train import train
-from mmcls_repmlp.jobs.train.work_dir import reserved
+from mmcls_repmlp.jobs.train.work_dir import lock_work_dir
 from repmlp_lite.errors import JobFailedError, UserError
 from tests.helpers import assert_same
 
@@ -71,7 +71,7 @@ def test_training_anew_over_another_is_refused(fit, finished):
 
 def test_two_trainings_in_one_folder(fit, work_dir, monkeypatch):
     monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
-    with reserved(work_dir), \
+    with lock_work_dir(work_dir), \
             pytest.raises(UserError, match='another training is running'):
         fit()
 

@@ -7,8 +7,10 @@ import pytest
 from mmengine.config import Config
 
 from mmcls_repmlp.jobs.train import work_dir as module
-from mmcls_repmlp.jobs.train.work_dir import (check_unused, remove_checkpoints,
-                                              reserved, saved_checkpoints)
+from mmcls_repmlp.jobs.train.work_dir import (check_work_dir_unused,
+                                              lock_work_dir,
+                                              remove_checkpoints,
+                                              saved_checkpoints)
 from repmlp_lite.errors import UserError
 
 
@@ -52,9 +54,9 @@ def test_nothing_is_replaced_unasked(config):
         'work_dir=.*force=True')
     for step in (None, 1):  # anew, or going back
         with pytest.raises(UserError, match=words):
-            check_unused(cfg, step)
-    check_unused(cfg, 3)
-    check_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
+            check_work_dir_unused(cfg, step)
+    check_work_dir_unused(cfg, 3)
+    check_work_dir_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_what_is_replaced_goes_and_nothing_else(config, step, left):
 
 def free(work_dir):
     """Whether another training may run there."""
-    with suppress(UserError), reserved(str(work_dir)):
+    with suppress(UserError), lock_work_dir(str(work_dir)):
         return True
     return False
 
@@ -80,9 +82,9 @@ def free(work_dir):
 def test_one_training_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'PATIENCE', 0.1)
     work = str(tmp_path / 'work')
-    with reserved(work):
+    with lock_work_dir(work):
         with pytest.raises(UserError, match='another training is running in'):
-            with reserved(work):
+            with lock_work_dir(work):
                 pass
         assert free(work + '2')
         # Other processes of the same training are let in.

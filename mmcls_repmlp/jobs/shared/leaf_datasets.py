@@ -9,7 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from repmlp_lite.errors import ConfigError
 
-from .settings import pairs
+from .settings import iter_items
 
 # Kinds of files that mmengine reads by running what they say. It takes for
 # the kind what follows the last dot, or all of a name without any.
@@ -23,7 +23,7 @@ def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
         yield from levels(part)
 
 
-def parts(dataset: BaseDataset) -> Iterator[BaseDataset]:
+def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
     """Look into data sets that repeat, balance or concatenate others."""
     return (level for level in levels(dataset) if not _inside(level))
 
@@ -40,13 +40,14 @@ def check_samples(dataset: BaseDataset, what: str) -> None:
         ConfigError: If it is empty.
     """
     if not len(dataset):
-        lists = (getattr(part, 'ann_file', '') for part in parts(dataset))
+        lists = (
+            getattr(part, 'ann_file', '') for part in leaf_datasets(dataset))
         first = next(filter(None, lists), None)
         where = f' (its list is {first!r})' if first else ''
         raise ConfigError(f'{what} is empty{where}: there is nothing to do')
 
 
-def described(dataset: Any) -> str:
+def describe_annotations(dataset: Any) -> str:
     """Tell where settings of a data set have annotations, for a message."""
     path = dataset.get('ann_file') if isinstance(dataset, Mapping) else None
     return f', whose annotations are in {str(path)!r},' if path else ''
@@ -59,7 +60,7 @@ def check_annotation_files(dataset: Any) -> None:
         ConfigError: If one names a pickle or YAML file as ``ann_file``, or
             under another key that ends so.
     """
-    for key, path in pairs(dataset):
+    for key, path in iter_items(dataset):
         if str(key).endswith('_file') and isinstance(
                 path, (str, PurePath)) and _kind(path) in _RUN_CODE:
             raise ConfigError(

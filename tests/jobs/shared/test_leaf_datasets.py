@@ -2,9 +2,10 @@ from types import SimpleNamespace as Namespace
 
 import pytest
 
-from mmcls_repmlp.jobs.shared.dataset_parts import (check_annotation_files,
-                                                    check_samples, described,
-                                                    parts)
+from mmcls_repmlp.jobs.shared.leaf_datasets import (check_annotation_files,
+                                                    check_samples,
+                                                    describe_annotations,
+                                                    leaf_datasets)
 from repmlp_lite.errors import ConfigError
 
 
@@ -15,7 +16,8 @@ class Part(list):
 def test_the_parts_of_a_data_set():
     one, two = Part('a'), Part('b')
     both = Namespace(datasets=[one, Namespace(dataset=two)])
-    assert [*parts(one)] == [one] and [*parts(both)] == [one, two]
+    assert [*leaf_datasets(one)] == [one] and [*leaf_datasets(both)
+                                               ] == [one, two]
 
 
 def test_no_sample():
@@ -41,6 +43,6 @@ def test_others():
 
 
 def test_where_annotations_are():
-    said = described(dict(ann_file='a.txt'))
+    said = describe_annotations(dict(ann_file='a.txt'))
     assert said == ", whose annotations are in 'a.txt',"
-    assert not described(dict(ann_file=''))
+    assert not describe_annotations(dict(ann_file=''))
