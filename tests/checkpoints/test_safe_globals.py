@@ -54,15 +54,14 @@ def test_allowing_twice_adds_nothing():
 def test_only_our_own_stand_ins_and_history_buffers_are_allowed():
     allowed = (e[0] if isinstance(e, tuple) else e for e in ALLOWED)
     ours = 'mmcls_repmlp.checkpoints'
-    assert {
-        f'{e.__module__}.{e.__name__}'
-        for e in allowed
-    } == {
-        'mmengine.logging.history_buffer.HistoryBuffer',
-        f'{ours}.safe_globals._history_buffer_method',
-        *(f'{ours}.safe_numpy.{name}'
-          for name in ('NumberArray', 'NumberType', 'empty_bytes', 'number'))
-    }
+    assert {f'{e.__module__}.{e.__name__}'
+            for e in allowed} == {
+                'mmengine.logging.history_buffer.HistoryBuffer',
+                f'{ours}.safe_globals._history_buffer_method',
+                *(f'{ours}.safe_numpy.{name}'
+                  for name in ('NumberArray', 'NumberType', 'empty_bytes',
+                               'restore_scalar'))
+            }
 
 
 @pytest.fixture
