@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import ConfusionMatrix
-from mmcls_repmlp.jobs.shared.config import loader_config
-from mmcls_repmlp.jobs.shared.data import batches, open_loader
+from mmcls_repmlp.jobs.shared.data import batches, loader_config, open_loader
 from mmcls_repmlp.jobs.shared.labels import match_classes, names_of
 from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.errors import UserError

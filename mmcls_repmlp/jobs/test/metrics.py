@@ -7,7 +7,7 @@ import torch
 from mmengine.evaluator import Evaluator
 
 from mmcls_repmlp.host import Accuracy, DataSample, SingleLabelMetric
-from mmcls_repmlp.jobs.shared.config import user_errors
+from mmcls_repmlp.jobs.shared.config import config_errors
 from repmlp_lite.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
         kind = type(metric)
         if kind not in (Accuracy, SingleLabelMetric):
             continue
-        with user_errors(
+        with config_errors(
                 f'the metric {kind.__name__} cannot be computed for '
                 f'{outputs} classes', RuntimeError, IndexError):
             _check_topk(metric, outputs)

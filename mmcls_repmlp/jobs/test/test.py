@@ -16,9 +16,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             set_launcher, set_loader_defaults,
+from mmcls_repmlp.jobs.shared.config import (build_runner, set_launcher,
                                              set_work_dir)
+from mmcls_repmlp.jobs.shared.data import build_loop, set_loader_defaults
 from mmcls_repmlp.jobs.shared.labels import match_loop, num_classes_of
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
