@@ -22,8 +22,6 @@ from .launch import check_launcher
 from .leaf_datasets import (check_annotation_files, check_samples,
                             describe_annotations)
 from .options import check_options
-from .runners import QuietRunner, SeparateRunner
-from .vis_backends import check_vis_backends
 
 # What numpy says when mmengine joins the samples of a data set without any.
 _NO_SAMPLE = 'at least one array'
@@ -134,23 +132,6 @@ def set_launcher(config: Config, launcher: str) -> None:
             type='MMDistributedDataParallel', device_ids=None)
         if not dist.is_initialized():
             dist.init_process_group('gloo')
-
-
-def build_runner(config: Config, verbose: bool = True) -> Runner:
-    """Build the runner of a config, its model included.
-
-    The screen shows all that its log does, unless ``verbose`` is False.
-
-    Raises:
-        ConfigError: If something in the config cannot be built, or needs a
-            package that is not installed.
-    """
-    check_vis_backends(config)
-    # A full disk or a broken one is no fault of the config.
-    with user_errors('the config cannot be built', FileNotFoundError,
-                     NotADirectoryError, PermissionError):
-        kind = SeparateRunner if verbose else QuietRunner
-        return kind.from_cfg(config)
 
 
 def build_loop(runner: Runner, name: str) -> None:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 
 from .config import data_errors, loader_config, user_errors
 from .leaf_datasets import (check_annotation_files, check_samples,
@@ -38,5 +38,5 @@ def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
     Raises:
         ImageError: If an image cannot be read; names its file.
     """
-    yield from tracked(loader, 'testing', len(loader),
-                       lambda batch: len(batch['inputs']))
+    yield from track(loader, 'testing', len(loader),
+                     lambda batch: len(batch['inputs']))

@@ -7,13 +7,12 @@ from typing import Any
 from mmcv.transforms import LoadImageFromFile as ReadsImages
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
-from repmlp_lite.console import tracked
+from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError
 
 _NAMED = 10
@@ -51,7 +50,7 @@ def check_images(runner: Runner) -> None:
         raise JobFailedError(f'{len(faults)} images cannot be read: ' +
                              '; '.join(faults[:_NAMED]) +
                              (f'; and {more} more' if more > 0 else ''))
-    print_log(f'{count} images can be read', 'current')
+    say(f'{count} images can be read')
 
 
 class _Images(BaseDataset):
@@ -89,5 +88,5 @@ def _faults(images: _Images, workers: int) -> Iterator[str]:
         return
     loader: DataLoader = DataLoader(
         images, _BATCH, num_workers=workers, collate_fn=list)
-    for batch in tracked(loader, 'checking images', len(loader), len):
+    for batch in track(loader, 'checking images', len(loader), len):
         yield from filter(None, batch)

@@ -7,18 +7,16 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             data_errors, read_config,
-                                             set_launcher, set_loader_defaults,
-                                             set_work_dir, user_errors)
-from mmcls_repmlp.jobs.shared.show_progress import show_progress
-from mmcls_repmlp.jobs.shared.summary import summarize_training
+from mmcls_repmlp.jobs.shared.config import (build_loop, data_errors,
+                                             read_config, set_launcher,
+                                             set_loader_defaults, set_work_dir,
+                                             user_errors)
+from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+                                             summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.failures import describe
 from repmlp_lite.command_line.signals import interrupt_cause
@@ -108,9 +106,9 @@ def train(config: str | Path,
             over = _prepare(runner, start, check_data, force)
             del start  # what it holds is read anew, to where it belongs
             runner.write_config(cfg.work_dir)
-            model = _run(runner) if verbose else _run_shown(runner)
-            if over:
-                print_log(over, logger='current')
+            with show_progress(runner, summarize_training):
+                model = _run(runner)
+                _report_end(cfg, over)
             return model
     except KeyboardInterrupt as stop:
         raise type(stop)(_what_is_left(cfg)) from None
@@ -124,7 +122,7 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
         A sentence if nothing is left to train, or ''.
     """
     if start.said:
-        print_log(start.said, logger='current')
+        say(start.said)
     check_start(runner, start)
     if runner.distributed:
         make_gradients_contiguous(runner.model)
@@ -145,15 +143,6 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     return over
 
 
-def _run_shown(runner: Runner) -> BaseModel:
-    with show_progress(runner, summarize_training):
-        model = _run(runner)
-    newest = newest_name(runner.cfg)
-    if newest and is_main_process():
-        say(f'the last checkpoint is {newest}')
-    return model
-
-
 def _run(runner: Runner) -> BaseModel:
     try:
         return runner.train()
@@ -169,6 +158,12 @@ def _run(runner: Runner) -> BaseModel:
         raise JobFailedError(
             f'training failed in iteration {runner.iter + 1}: '
             f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
+
+
+def _report_end(cfg: Config, over: str) -> None:
+    newest = newest_name(cfg)
+    if over or newest:
+        say(over or f'the last checkpoint is {newest}')
 
 
 def _what_is_left(cfg: Config) -> str:

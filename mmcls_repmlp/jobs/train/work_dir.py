@@ -9,9 +9,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 
 from mmcls_repmlp.recipe.hooks import checkpoint_folder, numbered_checkpoints
+from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
 
 LOCK = '.training.lock'
@@ -87,7 +87,7 @@ def remove_checkpoints(cfg: Config, step: int | None) -> None:
         replaced += Path(folder_of(cfg)).glob('best_*.pth')
     for path in replaced:
         path.unlink()
-        print_log(f'removed {path} of an earlier training', 'current')
+        say(f'removed {path} of an earlier training')
     with suppress(FileNotFoundError):
         Path(cfg.work_dir, 'last_checkpoint').unlink()
 

@@ -4,7 +4,7 @@ import mmengine.visualization
 import pytest
 from mmengine.config import Config
 
-from mmcls_repmlp.jobs.shared.config import build_runner
+from mmcls_repmlp.jobs.shared.runner import build_runner
 from mmcls_repmlp.jobs.shared.vis_backends import check_vis_backends
 from repmlp_lite.errors import ConfigError
 

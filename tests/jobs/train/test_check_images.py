@@ -50,7 +50,6 @@ def test_the_first_ten_are_named_also_if_a_pipeline_passes_them_over(
 
 def test_whole_data_is_trained_on(run, monkeypatch):
     lines = []
-    monkeypatch.setattr(check_data, 'print_log',
-                        lambda line, *_: lines.append(line))
+    monkeypatch.setattr(check_data, 'say', lines.append)
     run()
     assert lines == ['60 images can be read']

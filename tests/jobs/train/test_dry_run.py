@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             read_config)
+from mmcls_repmlp.jobs.shared.config import build_loop, read_config
+from mmcls_repmlp.jobs.shared.runner import build_runner
 from mmcls_repmlp.jobs.train.dry_run import dry_run
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import assert_same
