@@ -23,7 +23,7 @@ from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.reparam import complexity, speedup
 from mmcls_repmlp.reparam.latency import alternate
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
@@ -125,7 +125,7 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         runs = [
             build_candidate(name, arch, img_size, images) for name in names
         ]
-    seconds = zip(*tracked(
+    seconds = zip(*track(
         alternate(*runs, rounds=rounds, warm_up=2),
         f'{img_size} px, batch {batch}',
         rounds,

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from PIL import Image
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite import console
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -156,3 +159,24 @@ def figures(monkeypatch):
 
     monkeypatch.setattr(Figure, 'savefig', savefig)
     return written
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal in the place of stderr."""
+
+    class Terminal(io.StringIO):
+
+        def isatty(self):
+            return True
+
+    class System:
+        """Python's, but for stderr, which pytest puts back."""
+        stderr = Terminal()
+
+        def __getattr__(self, name):
+            return getattr(sys, name)
+
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setattr(console, 'sys', System())
+    return System.stderr

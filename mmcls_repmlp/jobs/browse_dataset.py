@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import DataSample, Visualizer, build_dataset, draw
 from repmlp_lite.command_line.choices import MODES
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 from repmlp_lite.errors import UserError
 
 from .shared.config import read_config
@@ -86,8 +86,8 @@ def browse_dataset(config: str | Path,
         picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
         written = [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
-            for i in tracked(picks.round().astype(int).tolist(), 'drawing',
-                             len(picks))
+            for i in track(picks.round().astype(int).tolist(), 'drawing',
+                           len(picks))
         ]
     report(f'{len(written)} pictures in {out_dir}')
     return written

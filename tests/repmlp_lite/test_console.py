@@ -7,7 +7,7 @@ import pytest
 
 from repmlp_lite import console as module
 from repmlp_lite.command_line.boundary import outcome
-from repmlp_lite.console import Progress, say, tracked
+from repmlp_lite.console import Progress, say, track
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_line_is_due_every_minute_and_not_more_than_twice(monkeypatch):
 
 def test_a_job_without_an_end_in_sight():
     with Progress('verifying') as progress:
-        assert progress.said() == 'for 0:00:00'
+        assert progress.describe() == 'for 0:00:00'
 
 
 def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
@@ -64,16 +64,16 @@ def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
             progress.advance(4)
     now = 10.
     # Five steps took ten seconds, 45 are left.
-    assert progress.said() == '55/100, 2 images/s, 0:01:30 left'
+    assert progress.describe() == '55/100, 2 images/s, 0:01:30 left'
 
 
 def test_a_short_job_in_a_log_says_nothing(capsys):
-    assert [*tracked('abc', 'testing', 3)] == [*'abc']
+    assert [*track('abc', 'testing', 3)] == [*'abc']
     assert capsys.readouterr() == ('', '')
 
 
 def test_a_bar_on_a_terminal_under_the_lines(terminal, monkeypatch, capsys):
-    for thing in tracked(['ab', 'cde'], 'testing', 2, len):
+    for thing in track(['ab', 'cde'], 'testing', 2, len):
         say(f'a [line] of {thing}')
         monkeypatch.setattr(sys, 'stdout', terminal)
     assert capsys.readouterr().out == 'a [line] of ab\n'  # it was a file then
@@ -112,7 +112,7 @@ def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
     monkeypatch.setattr(sys, 'stderr', terminal)
 
     def job():
-        for _ in tracked('abc', 'testing', 3):
+        for _ in track('abc', 'testing', 3):
             raise RuntimeError('broken')
 
     assert outcome('tool', job) == 1

@@ -18,7 +18,7 @@ from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.export.quantize_onnx import load_exact, quantize_onnx
 from mmcls_repmlp.jobs.shared.data import open_loader
 from mmcls_repmlp.jobs.shared.labels import match_classes
-from repmlp_lite.console import Progress, tracked
+from repmlp_lite.console import Progress, track
 from repmlp_lite.errors import ConfigError, JobFailedError, option
 from repmlp_lite.exported.load_exported import ExportedModel, load_exported
 from repmlp_lite.files import scratch_folder
@@ -83,7 +83,7 @@ def write_int8(wrapper: ExportWrapper, model: BaseModel, cfg: Config,
                 CALIBRATION_BATCHES)))
         scores = _score(
             load_exported(exact), load_exact(small), load_exported(small),
-            tracked(
+            track(
                 labelled_batches(test, model, wrapper.raw), 'scoring',
                 len(test), lambda batch: len(batch[1])))
         report(f'      top-1 on the test data: {scores.float32:.2f} % in '

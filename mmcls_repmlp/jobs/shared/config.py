@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
 from repmlp_lite.errors import ConfigError, translate
@@ -19,7 +18,6 @@ from repmlp_lite.files import check_writable
 from .config_files import read_file
 from .launch import check_launcher
 from .options import check_options
-from .runners import QuietRunner, SeparateRunner
 
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
@@ -97,16 +95,3 @@ def set_launcher(config: Config, launcher: str) -> None:
             type='MMDistributedDataParallel', device_ids=None)
         if not dist.is_initialized():
             dist.init_process_group('gloo')
-
-
-def build_runner(config: Config, verbose: bool = True) -> Runner:
-    """Build the runner of a config, its model included.
-
-    Raises:
-        ConfigError: If something in the config cannot be built, or needs a
-            package that is not installed.
-    """
-    with config_errors('the config cannot be built', FileNotFoundError,
-                       NotADirectoryError, PermissionError):
-        kind = SeparateRunner if verbose else QuietRunner
-        return kind.from_cfg(config)

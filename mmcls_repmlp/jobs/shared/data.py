@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import DATASETS
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 from repmlp_lite.errors import ConfigError, option, translate
 
 from .config import config_errors
@@ -82,8 +82,8 @@ def build_loop(runner: Runner, phase: str) -> None:
 
 def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
     """Iterate over a loader of images once, with a progress bar."""
-    yield from tracked(loader, 'testing', len(loader),
-                       lambda batch: len(batch['inputs']))
+    yield from track(loader, 'testing', len(loader),
+                     lambda batch: len(batch['inputs']))
 
 
 @contextmanager

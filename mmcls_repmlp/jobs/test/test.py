@@ -12,20 +12,19 @@ import mmengine
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
-from mmcls_repmlp.jobs.shared.config import (build_runner, set_launcher,
-                                             set_work_dir)
+from mmcls_repmlp.jobs.shared.config import set_launcher, set_work_dir
 from mmcls_repmlp.jobs.shared.data import build_loop, set_loader_defaults
 from mmcls_repmlp.jobs.shared.labels import match_loop, num_classes_of
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
-from mmcls_repmlp.jobs.shared.show_progress import show_progress
+from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+                                             summarize_test)
 from mmcls_repmlp.jobs.shared.source import open_source
-from mmcls_repmlp.jobs.shared.summary import summarize_test
 from repmlp_lite.command_line.choices import METRICS
+from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
 from repmlp_lite.files import atomic_write, check_writable
 
@@ -123,7 +122,7 @@ def test(config: str | Path | None,
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
     summary = partial(summarize_test, checkpoint=checkpoint)
-    with nullcontext() if verbose else show_progress(runner, summary):
+    with show_progress(runner, summary):
         return _run(runner, out, out_item, force)
 
 
@@ -141,7 +140,7 @@ def _run(runner: Runner, out: str | Path | None, out_item: str,
         results = runner.test()
         if out_item == 'metrics' and main:
             mmengine.dump(results, str(target))
-    print_log(f'{out_item} written to {out}', logger='current')
+    say(f'{out_item} written to {out}')
     return results
 
 

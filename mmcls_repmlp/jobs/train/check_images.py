@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
-from repmlp_lite.console import say, tracked
+from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError
 
 _LISTED = 10  # images, in a message
@@ -68,6 +68,6 @@ def _read(dataset: BaseDataset, threads: int) -> Iterator[str]:
 
     places = range(get_rank(), len(dataset), get_world_size())
     with ThreadPool(threads) as pool:
-        yield from tracked(
+        yield from track(
             pool.imap(fault_of, places, _CHUNK), 'checking images',
             len(places))

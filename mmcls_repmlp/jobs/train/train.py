@@ -7,17 +7,16 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.jobs.shared.config import (build_runner, read_config,
-                                             set_launcher, set_work_dir)
+from mmcls_repmlp.jobs.shared.config import (read_config, set_launcher,
+                                             set_work_dir)
 from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
-from mmcls_repmlp.jobs.shared.show_progress import show_progress
-from mmcls_repmlp.jobs.shared.summary import summarize_training
+from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+                                             summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
@@ -107,9 +106,11 @@ def train(config: str | Path,
         finished = _prepare(runner, start, check_data, force)
         del start  # mmengine reads the file again, to the right device
         runner.write_config(cfg.work_dir)
-        model = _run(runner) if verbose else _run_shown(runner)
-        if finished:
-            say(finished)
+        with show_progress(runner, summarize_training):
+            model = _run(runner)
+            newest = newest_name(cfg)
+            if finished or newest:
+                say(finished or f'the last checkpoint is {newest}')
         return model
 
 
@@ -140,15 +141,6 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
     return finished
-
-
-def _run_shown(runner: Runner) -> BaseModel:
-    with show_progress(runner, summarize_training):
-        model = _run(runner)
-    newest = newest_name(runner.cfg)
-    if newest and is_main_process():
-        say(f'the last checkpoint is {newest}')
-    return model
 
 
 def _run(runner: Runner) -> BaseModel:

@@ -8,9 +8,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             data_errors, loader_config,
-                                             read_config, set_work_dir)
+from mmcls_repmlp.jobs.shared.config import (build_loop, data_errors,
+                                             loader_config, read_config,
+                                             set_work_dir)
+from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
 
 
