@@ -29,6 +29,7 @@ class Model(BaseModel):
 @pytest.fixture
 def runner_of(work_dir):
     """Build a runner of a class whose logger is its own."""
+    close_all()
     yield lambda kind: kind(Model(), work_dir, experiment_name=work_dir)
     close_all()
 

@@ -123,8 +123,7 @@ def test_what_would_not_fail_does_not(runner):
      }, 'save_best and monitor of EarlyStoppingHook of the config'),
      (dict(param_scheduler=PLATEAU), 'monitor of param_scheduler'),
      ({}, None)])
-def test_what_waits_for_a_validation_in_vain(runner, options, words,
-                                             capsys):
+def test_what_waits_for_a_validation_in_vain(runner, options, words, capsys):
     idle = dict.fromkeys(['val_evaluator', 'val_cfg', 'val_dataloader'])
     dry_run(runner(**options, **idle))
     warned = capsys.readouterr().err
