@@ -87,7 +87,7 @@ def browse_dataset(config: str | Path,
         written = [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
             for i in track(picks.round().astype(int).tolist(), 'drawing',
-                             len(picks))
+                           len(picks))
         ]
     report(f'{len(written)} pictures in {out_dir}')
     return written

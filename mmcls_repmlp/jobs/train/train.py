@@ -25,6 +25,7 @@ from repmlp_lite.errors import JobFailedError, UserError, option
 
 from .check_images import check_images
 from .classes import check_classes, check_start_classes
+from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
@@ -158,6 +159,8 @@ def _run(runner: Runner) -> BaseModel:
         raise JobFailedError(
             f'training failed in iteration {runner.iter + 1}: '
             f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
+    finally:
+        write_curves(runner.work_dir)
 
 
 def _report_end(cfg: Config, over: str) -> None:
