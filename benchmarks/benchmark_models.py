@@ -19,7 +19,7 @@ import torch
 from benchmarks.candidates import build_candidate
 from benchmarks.peak_memory import peak_memory
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import user_errors
+from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.reparam import complexity, speedup
 from mmcls_repmlp.reparam.latency import alternate
@@ -121,7 +121,7 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         img_size,
         img_size,
         generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
-    with user_errors('the model cannot be built'):
+    with config_errors('the model cannot be built'):
         runs = [
             build_candidate(name, arch, img_size, images) for name in names
         ]

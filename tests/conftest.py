@@ -1,7 +1,7 @@
 """A small project on real digits, made once for all tests that run jobs."""
 from __future__ import annotations
 
-import functools
+import gc
 import io
 import os
 import shutil
@@ -16,7 +16,6 @@ from make_digits import write_digits
 from matplotlib.figure import Figure
 from mmengine.config import config
 from PIL import Image
-from yapf.yapflib.yapf_api import FormatCode
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
@@ -32,15 +31,9 @@ if 'OMP_NUM_THREADS' not in os.environ:
 _EPOCHS = 2
 
 
-# mmengine lays a config out anew for every log and every checkpoint, which
+# mmengine lays a config out by yapf for every log and every checkpoint, which
 # takes longer than the trainings here.
-@functools.cache
-def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
-    return FormatCode(text, style_config=dict(style))
-
-
-config.FormatCode = lambda text, style_config, **_: _lay_out(
-    text, *style_config.items())
+config.FormatCode = lambda text, **_: (text, True)
 
 # Where jobs run whole, models have their true size, or files are exported;
 # what modules have at hand whose tests start processes or train; and what
@@ -55,6 +48,8 @@ _HEAVY_WORDS = ('compile', 'export')
 
 def pytest_collection_modifyitems(items):
     """Mark what ``make quick`` leaves out."""
+    # mmengine collects garbage for every data set, among all that is imported.
+    gc.freeze()
     for item in items:
         place = item.path.relative_to(ROOT / 'tests').parts
         if (_HEAVY_PLACES & {*place} or _HEAVY_NAMES & {*vars(item.module)}

@@ -16,9 +16,9 @@ from repmlp_lite.command_line.choices import MODES
 from repmlp_lite.console import track
 from repmlp_lite.errors import UserError
 
-from .shared.config import data_errors, loader_config, read_config, user_errors
-from .shared.leaf_datasets import (check_annotation_files, check_samples,
-                                   leaf_datasets)
+from .shared.config import read_config
+from .shared.data import data_errors, loader_config
+from .shared.leaf_datasets import check_samples, leaf_datasets
 from .shared.pictures import READABLE, check_folder, picture, side_by_side
 
 _FIRST_AND_LAST = 'concat'
@@ -95,9 +95,7 @@ def browse_dataset(config: str | Path,
 
 def _recording(dataset: Config, cfg: Config) -> BaseDataset:
     init_default_scope(cfg.default_scope)
-    check_annotation_files(dataset)
-    with user_errors('the data set of the config cannot be built'):
-        built = build_dataset(dataset)
+    built = build_dataset(dataset)
     check_samples(built, 'the data set')
     for part in leaf_datasets(built):
         part.pipeline = _Recorder(part.pipeline.transforms)

@@ -15,8 +15,7 @@ from mmcls_repmlp.host import gt_labels
 from mmcls_repmlp.recipe import Verification, verify
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.config import loader_config
-from .shared.data import batches, open_loader
+from .shared.data import batches, loader_config, open_loader
 from .shared.source import open_source
 
 _RATES = (1e-3, 1e-2, 1e-1)

@@ -23,6 +23,8 @@ def test_what_importing_and_running_mmengine_warns_of_is_not_shown():
             'from mmengine.utils import dl_utils, get_installed_path; '
             'warnings.simplefilter("default", append=True); '
             f'get_installed_path({NAME!r}); dl_utils.mmcv_full_available(); '
+            'from torch.utils.data import DataLoader; '
+            'DataLoader([0], num_workers=999); '
             'warnings.warn("other", DeprecationWarning)')
     done = run_python('-c', code)
     assert (done.returncode, done.stdout) == (0, '')

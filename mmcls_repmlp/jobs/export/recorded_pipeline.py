@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import PACKERS, TRANSFORMS, ResizeEdge
-from mmcls_repmlp.jobs.shared.config import user_errors
+from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
 from repmlp_lite.errors import ConfigError, option
 from repmlp_lite.exported.pixels import check_pipeline
@@ -37,7 +37,7 @@ def recorded_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
         return 'the config has no test_dataloader, whose pipeline to follow'
     settings = copy.deepcopy(cfg.test_dataloader.dataset.get('pipeline', []))
     init_default_scope(cfg.default_scope)
-    with user_errors('the test pipeline of the config cannot be built'):
+    with config_errors('the test pipeline of the config cannot be built'):
         steps = [TRANSFORMS.build(setting) for setting in settings]
     if not any(
             isinstance(step, mmcv_transforms.LoadImageFromFile)

@@ -18,7 +18,8 @@ from mmcls_repmlp.host import (TRANSFORMS, DataSample, build_dataset,
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
 from repmlp_lite.errors import UserError
 
-from .config import loader_config, user_errors
+from .config import config_errors
+from .data import loader_config
 from .pictures import picture
 from .source import open_source
 
@@ -129,8 +130,8 @@ class Classifier:
 
 def pipeline_errors() -> AbstractContextManager[None]:
     """Turn what a pipeline raises at an image into a ConfigError."""
-    return user_errors('the test pipeline of the config does not take the '
-                       'image')
+    return config_errors('the test pipeline of the config does not take the '
+                         'image')
 
 
 def read_image(image: str | Path) -> np.ndarray:
@@ -152,6 +153,6 @@ def read_image(image: str | Path) -> np.ndarray:
 
 def _classes_of(dataset: Config) -> tuple[str, ...]:
     # Lazy: what the data set knows of itself, without looking for its files.
-    with user_errors('the test data set of the config cannot be built'):
+    with config_errors('the test data set of the config cannot be built'):
         built = build_dataset(dict(dataset, lazy_init=True))
     return built.metainfo.get('classes') or ()

@@ -21,11 +21,10 @@ from repmlp_lite import console
 from repmlp_lite.errors import first_few, pluralize
 from repmlp_lite.files import atomic_write
 
-from .config import user_errors
+from .config import config_errors
 from .labels import names_of
 from .leaf_datasets import leaf_datasets
 from .model import unwrapped
-from .vis_backends import check_vis_backends
 
 # Warnings of mmengine about its own code.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
@@ -90,10 +89,9 @@ def build_runner(config: Config, verbose: bool = True) -> JobRunner:
         ConfigError: If something in the config cannot be built, or needs a
             package that is not installed.
     """
-    check_vis_backends(config)
     # A full disk or a broken one is no fault of the config.
-    with user_errors('the config cannot be built', FileNotFoundError,
-                     NotADirectoryError, PermissionError):
+    with config_errors('the config cannot be built', FileNotFoundError,
+                       NotADirectoryError, PermissionError):
         return (VerboseRunner if verbose else JobRunner).from_cfg(config)
 
 

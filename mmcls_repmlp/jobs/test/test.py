@@ -15,8 +15,8 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
-from mmcls_repmlp.jobs.shared.config import (build_loop, loader_config,
-                                             set_launcher, set_work_dir)
+from mmcls_repmlp.jobs.shared.config import set_launcher, set_work_dir
+from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrapped

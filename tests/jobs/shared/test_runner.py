@@ -9,8 +9,8 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.jobs.shared.config import (build_loop, read_config,
-                                             set_loader_defaults)
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.data import build_loop, set_loader_defaults
 from mmcls_repmlp.jobs.shared.runner import (JobRunner, VerboseRunner,
                                              build_runner, format_scores,
                                              summarize_test,
@@ -29,6 +29,7 @@ class Model(BaseModel):
 @pytest.fixture
 def runner_of(work_dir):
     """Build a runner of a class whose logger is its own."""
+    close_all()
     yield lambda kind: kind(Model(), work_dir, experiment_name=work_dir)
     close_all()
 
