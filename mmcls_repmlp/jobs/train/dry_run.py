@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import OPTIMIZERS, BaseRetriever
 from mmcls_repmlp.jobs.shared.model import unwrapped
-from repmlp_lite.command_line.failures import describe, is_out_of_memory
-from repmlp_lite.errors import ConfigError, JobFailedError, UserError
+from repmlp_lite.errors import (ConfigError, JobFailedError, UserError,
+                                describe, is_out_of_memory)
 
 # Metrics of pairs, or of ranks, need more than a few samples: those that were
 # predicted are given this often.

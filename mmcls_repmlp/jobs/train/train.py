@@ -20,10 +20,9 @@ from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
 from mmcls_repmlp.jobs.shared.show_progress import show_progress
 from mmcls_repmlp.jobs.shared.summary import summarize_training
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
-from repmlp_lite.command_line.failures import describe
 from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
-from repmlp_lite.errors import JobFailedError, UserError, option
+from repmlp_lite.errors import JobFailedError, UserError, describe, option
 
 from .check_images import check_images
 from .classes import check_classes, check_start_classes
