@@ -41,7 +41,7 @@ def test_print_config(tool, tmp_path, capsys):
     (CONVERT, 'CONFIG TRAINED OUT/a.pth --deploy-cfg OUT/b.py',
      'largest relative difference', ['a.pth', 'b.py']),
     (CONVERT, 'TRAINED --force OUT/a.pth', 'deploy form ', ['a.pth']),
-    (EXPORT, 'MERGED OUT/a.pt', '3/3', ['a.pt', 'a.pt.json']),
+    (EXPORT, 'MERGED OUT/a.pt2', '3/3', ['a.pt2', 'a.pt2.json']),
     (BROWSE, 'CONFIG OUT --phase val -n 3 --mode concat',
      '3 pictures in OUT\n', ['*.png'] * 3),
     (LOGS, 'LOG LOG --keys loss --legend one two --out OUT/a.png',

@@ -1,4 +1,4 @@
-"""Readers of exported files that run nothing but arithmetic from them."""
+"""Readers of exported files, one module for each format."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,20 +11,19 @@ from repmlp_lite.errors import UserError, option
 
 
 class Loaded(NamedTuple):
-    """What a file computes, and what it takes.
+    """Content of an exported file, as its runtime has loaded it.
 
     Attributes:
         compute: From images to logits, unchecked.
-        shape: Shape (C, H, W) of an image; None if the file does not say.
-        dtype: Name of the dtype of images; None if the file does not say.
+        shape: Shape (C, H, W) of an image.
+        dtype: Name of the dtype of images.
     """
     compute: Callable[[np.ndarray], np.ndarray]
-    shape: tuple[int | str, ...] | None
-    dtype: str | None
+    shape: tuple[int | str, ...]
+    dtype: str
 
 
-def more_than_arithmetic(path: Path, reason: str) -> UserError:
-    """Refuse a file that may do more than arithmetic; the reason says what."""
-    return UserError(
-        f'{str(path)!r} was not loaded, because {reason}: where you '
-        f'trust the file, pass {option("trust")}')
+def needs_trust(path: Path, reason: str) -> UserError:
+    """Make the error for a file that may do more than arithmetic."""
+    return UserError(f'{str(path)!r} was not loaded, because {reason}: where '
+                     f'you trust the file, pass {option("trust")}')
