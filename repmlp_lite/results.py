@@ -19,14 +19,9 @@ def check_results(path: str | Path,
                   *sources: str | Path | None) -> None:
     """Make sure that a table can be written before the work begins.
 
-    Args:
-        path: The table.
-        force: Whether it may be replaced. Defaults to False.
-        *sources: Files that it is made from, which are never replaced.
-
-    Raises:
-        UserError: If its suffix is not one of :data:`SUFFIXES`, or as
-            :func:`~repmlp_lite.files.check_writable`.
+    Arguments and errors are those of
+    :func:`~repmlp_lite.files.check_writable`; a suffix other than
+    :data:`SUFFIXES` is one too.
     """
     check_suffix(path, SUFFIXES, 'a table of images')
     check_writable(path, force, *sources)

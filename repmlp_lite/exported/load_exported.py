@@ -15,7 +15,7 @@ from .readers import Loaded
 
 # Runtime of each format: the package that it comes in.
 RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
-_READERS = {'.onnx': 'onnx', '.xml': 'openvino', '.pt2': 'pt2'}
+_READERS = dict(zip(RUNTIMES, ('onnx', 'openvino', 'pt2')))
 _WRITERS = {'.onnx': ('onnx', 'onnxscript')}
 
 

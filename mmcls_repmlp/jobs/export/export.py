@@ -51,8 +51,7 @@ def export_checkpoint(config: str | Path | None,
     and the SHA-256 of every part.
 
     Args:
-        config: Config of the model, of either form; None for the one beside
-            the checkpoint.
+        config: Config of either form; None for the one beside the checkpoint.
         checkpoint: Path or URL of a training or deploy checkpoint.
         out: File to write: .onnx, .xml or .pt2.
         precision: 'fp32', 'fp16', 'bf16' or 'int8' (.onnx). Defaults to
@@ -155,12 +154,11 @@ def _wrap(model: BaseModel, with_preprocess: bool,
 
 def _normalisation(model: BaseModel,
                    channels: int) -> tuple[list[float], list[float]]:
-    preprocessor = model.data_preprocessor
-    if getattr(preprocessor, 'mean', None) is None:
-        # The model takes images as they are.
+    """Return mean and standard deviation of every channel."""
+    norm = model.data_preprocessor
+    if getattr(norm, 'mean', None) is None:  # images stay as they are
         return [0.] * channels, [1.] * channels
-    return (preprocessor.mean.flatten().tolist(),
-            preprocessor.std.flatten().tolist())
+    return norm.mean.flatten().tolist(), norm.std.flatten().tolist()
 
 
 def _card(source: Source, model: BaseModel, wrapper: ExportWrapper,

@@ -27,7 +27,7 @@ SAMPLE_SIZE = 256
 
 def labelled_batches(loader: DataLoader, model: BaseModel,
                      raw: bool) -> Iterator[Batch]:
-    """Go through labelled images.
+    """Iterate over images as an exported file takes them.
 
     Args:
         loader: Loader of a test data set.
@@ -35,10 +35,7 @@ def labelled_batches(loader: DataLoader, model: BaseModel,
         raw: Whether the file takes uint8 RGB images, not normalised ones.
 
     Yields:
-        Images (N, C, H, W) as the file takes them, and labels (N, ).
-
-    Raises:
-        ImageError: If an image cannot be read.
+        Images (N, C, H, W), uint8 or float32, and labels (N, ).
     """
     for batch in loader:
         labels = np.array(
@@ -52,7 +49,7 @@ def labelled_batches(loader: DataLoader, model: BaseModel,
 
 
 def shuffled(loader: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Let the settings of a loader draw images in a fixed random order."""
+    """Change settings of a loader, and its order to a fixed random one."""
     sampler = dict(type='DefaultSampler', shuffle=True, seed=0)
     return {**loader, 'sampler': sampler, **changes}
 
@@ -70,9 +67,6 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
     Returns:
         Batches of images; none if the test data are not here, or of another
         size.
-
-    Raises:
-        ImageError: If an image cannot be read.
     """
     if cfg.get('test_dataloader') is None:
         return []
@@ -85,10 +79,10 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
     batches: list[np.ndarray] = []
     missing = SAMPLE_SIZE
     for images, _ in labelled_batches(loader, model, raw):
-        if images.shape[1:] != tuple(input_shape):
-            return []
         batches.append(images[:missing])
         missing -= len(batches[-1])
+        if images.shape[1:] != input_shape:
+            return []
         if not missing:
             break
     return batches
@@ -102,8 +96,8 @@ def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
         size: Height and width that the exported file takes.
 
     Returns:
-        The settings of every transform; or, where the pipeline cannot make
-        images for the file from image files, a sentence that says why.
+        The settings of every transform; or, if the pipeline does not make
+        images of that size from image files, a sentence that says why.
 
     Raises:
         ConfigError: If a transform cannot be recorded.

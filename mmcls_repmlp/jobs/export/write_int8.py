@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -30,14 +30,6 @@ ALLOWED_LOSS = 2.  # percentage points of top-1
 # Between the optimised file and exact integers, of the largest logit: values
 # at the edge of a step round either way, saturated sums differ by more.
 _ALLOWED_DRIFT = 0.05
-
-
-class Scores(NamedTuple):
-    """Top-1 in percent, and largest difference of optimised and exact file."""
-    float32: float
-    exact: float
-    optimised: float
-    drift: float
 
 
 def write_int8(wrapper: ExportWrapper,
@@ -69,9 +61,8 @@ def write_int8(wrapper: ExportWrapper,
 
     Raises:
         ConfigError: If images cannot be found, or have other classes.
-        ImageError: If an image cannot be read.
-        JobFailedError: If more than two points are lost, or the file computes
-            something else than exact integers; nothing is written.
+        JobFailedError: If an image cannot be read, more than two points are
+            lost, or the file computes something else than exact integers.
     """
     test = open_loader(cfg, 'test')
     match_classes(test.dataset, model.class_names, model)
@@ -83,30 +74,30 @@ def write_int8(wrapper: ExportWrapper,
             quantize_onnx(exact, small, (images for images, _ in islice(
                 labelled_batches(calibration, model, wrapper.raw),
                 CALIBRATION_BATCHES)))
-        scores = _score(
-            load_exported(exact), load_exact(small), load_exported(small),
+        runs = load_exported(exact), load_exact(small), load_exported(small)
+        (before, after, optimised), drift = _score(
+            runs,
             tracked(
                 labelled_batches(test, model, wrapper.raw), 'scoring',
                 len(test), lambda batch: len(batch[1])))
-        say(f'      top-1 on the test data: {scores.float32:.2f} % in '
-            f'float32, {scores.exact:.2f} % in int8, the same on every '
-            f'processor; as optimised here {scores.optimised:.2f} %')
-        _check(scores)
+        say(f'      top-1 on the test data: {before:.2f} % in float32, '
+            f'{after:.2f} % in int8, the same on every processor; as '
+            f'optimised here {optimised:.2f} %')
+        _check(before - min(after, optimised), drift)
         put_in_place(small, out, card, force)
-    return scores.float32 - scores.exact
+    return before - after
 
 
-def _check(scores: Scores) -> None:
-    lost = scores.float32 - min(scores.exact, scores.optimised)
+def _check(lost: float, drift: float) -> None:
     if not lost <= ALLOWED_LOSS:
         raise JobFailedError(
             f'int8 loses {lost:.2f} points of top-1, allowed are '
             f'{ALLOWED_LOSS}: nothing was written')
-    if not scores.drift <= _ALLOWED_DRIFT:
+    if not drift <= _ALLOWED_DRIFT:
         raise JobFailedError(
-            f'the int8 file gives outputs that are {scores.drift:.2e} of the '
-            'largest one away from exact integers, allowed is '
-            f'{_ALLOWED_DRIFT}: nothing was written')
+            f'the int8 file gives outputs that are {drift:.2e} of the largest '
+            f'one away from exact integers, allowed is {_ALLOWED_DRIFT}: '
+            'nothing was written')
 
 
 def _calibration_data(cfg: Config, folder: str | Path) -> DataLoader:
@@ -120,16 +111,17 @@ def _calibration_data(cfg: Config, folder: str | Path) -> DataLoader:
     return open_loader(cfg, 'test')
 
 
-def _score(float32: ExportedModel, exact: ExportedModel,
-           optimised: ExportedModel, batches: Iterable[Batch]) -> Scores:
+def _score(runs: Sequence[ExportedModel],
+           batches: Iterable[Batch]) -> tuple[list[float], float]:
+    """Return top-1 in percent of each, and how far the last two differ."""
     hits: list[list[np.ndarray]] = []
     drift = 0.
     for images, labels in batches:
-        outputs = [run(images) for run in (float32, exact, optimised)]
+        outputs = [run(images) for run in runs]
         hits.append([output.argmax(1) == labels for output in outputs])
-        _, integer, quick = outputs
-        drift = np.maximum(  # unlike max, it does not pass NaN over
+        _, exact, optimised = outputs
+        drift = np.maximum(  # unlike max, it keeps NaN
             drift,
-            np.abs(integer - quick).max() / np.abs(integer).max())
+            np.abs(exact - optimised).max() / np.abs(exact).max())
     top1 = 100 * np.concatenate(hits, axis=1).mean(1)
-    return Scores(*map(float, (*top1, drift)))
+    return top1.tolist(), float(drift)
