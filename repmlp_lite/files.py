@@ -17,16 +17,17 @@ from .errors import UserError, option
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
 
 
-def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> None:
+def check_suffix(path: str | Path, suffixes: Sequence[str],
+                 content: str) -> None:
     """Raise UserError if a file name has none of the suffixes of its content.
 
     Args:
         path: The file to be written.
         suffixes: The suffixes, in lower case.
-        what: The content, for the message.
+        content: Its content, for the message.
     """
     if Path(path).suffix.lower() not in suffixes:
-        raise UserError(f'{str(path)!r} has the wrong suffix for {what}: '
+        raise UserError(f'{str(path)!r} has the wrong suffix for {content}: '
                         f'end it in {" or ".join(suffixes)}')
 
 

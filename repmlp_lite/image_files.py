@@ -23,8 +23,8 @@ FORMATS = {
 # passed over.
 _PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
                      '.nef', '.arw', '.raf', '.orf', '.rw2'))
-# Left behind by file managers and network drives; what version control leaves
-# starts with a dot.
+# Left behind by file managers and network drives; those of version control
+# start with a dot.
 _LEFTOVERS = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
      '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',

@@ -49,7 +49,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
     if 'local_rank' in arguments:
         rank = arguments.pop('local_rank')
         os.environ.setdefault('LOCAL_RANK', str(rank or 0))
-    # OpenCV would print what is wrong with an image beside the sentence.
+    # OpenCV would print its own lines about an image beside the sentence.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     with convert_sigterm():
         code = _exit_code(parser.prog, job, arguments)

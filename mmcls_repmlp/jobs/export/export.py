@@ -23,7 +23,7 @@ from repmlp_lite.files import check_writable
 from .test_data import record_pipeline, sample_images
 from .write_int8 import write_int8
 
-# Why a format cannot be had in a precision: what its runtime lacks on a CPU.
+# Formats without a precision, and the reason, on a CPU.
 _IMPOSSIBLE = {
     ('.onnx', 'bf16'): 'ONNX Runtime has no bf16 convolution',
     ('.xml', 'bf16'): 'OpenVINO uses bf16 by itself where it can',

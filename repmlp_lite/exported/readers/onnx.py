@@ -1,4 +1,4 @@
-"""Reader of ONNX files, by ONNX Runtime, after a check of what they name."""
+"""Reader of ONNX files, which checks the files and operators they name."""
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Search of an ONNX file for what it names, without a library for ONNX.
+"""Files and operators that an ONNX file names, without a library for ONNX.
 
 Every occurrence of a field is visited, even those that a parser would merge or
 let a later one replace.

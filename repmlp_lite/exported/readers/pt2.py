@@ -11,8 +11,8 @@ from . import Loaded, needs_trust
 def read(path: Path, exact: bool, trust: bool) -> Loaded:
     """Read a torch.export file.
 
-    ``torch.export.load`` unpickles what it finds, and evaluates expressions
-    (torch 2.13, ``torch/export/pt2_archive/_package.py``).
+    ``torch.export.load`` unpickles members and evaluates expressions (torch
+    2.13, ``torch/export/pt2_archive/_package.py``).
 
     Args:
         path: The file.

@@ -93,16 +93,3 @@ def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
             Image.new('L', (32, 32), grey).save(folder / f'{i}.png')
     with pytest.raises(UserError, match='greys: 2'):
         export(project, tmp_path / 'a.onnx', calibrate=tmp_path / 'data')
-
-
-@pytest.mark.parametrize(('name', 'kwargs', 'message'), [
-    ('a.onnx', dict(calibrate=None), 'go together'),
-    ('a.onnx', dict(precision='fp32'), 'go together'),
-    ('a.onnx', dict(calibrate='/nowhere'),
-     'is not a folder: name one of images'),
-    ('a.pt2', {}, 'only .onnx'),
-])
-def test_wrong_arguments(project, tmp_path, name, kwargs, message):
-    with pytest.raises(UserError, match=message):
-        export(project, tmp_path / name, **kwargs)
-    assert not any(tmp_path.iterdir())
