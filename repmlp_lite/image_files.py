@@ -41,11 +41,10 @@ def is_hidden(name: str) -> bool:
 def find_images(places: Iterable[str | Path]) -> list[Path]:
     """List the images that files, folders and patterns name.
 
-    A file is taken whatever its suffix. In folders, and all folders below
-    them, images are the files that end in one of :data:`FORMATS`, or are
-    photos in a format that may be unknown here, and are not hidden; so are
-    those that a pattern such as ``photos/*.jpg`` matches. They come in natural
-    order, 2 before 10, place by place.
+    A file is taken whatever its suffix. In folders, all below them, and among
+    the matches of a pattern such as ``photos/*.jpg``, images are files with a
+    suffix of :data:`FORMATS` or of camera photos that are not hidden. They
+    come in natural order, 2 before 10, place by place.
 
     Args:
         places: Paths and patterns. A path that exists is never a pattern.

@@ -11,8 +11,9 @@ from .batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
                             check_batch_options)
 from .errors import JobFailedError, UserError, option, printable, translate
 from .exported.card import EMBEDDING, RAW, card_of, read_card
-from .exported.load_exported import ExportedModel, load_exported
+from .exported.load_exported import load_exported
 from .exported.pixels import check_pipeline, read_pixels
+from .exported.readers import ExportedModel
 from .image_files import find_images
 
 

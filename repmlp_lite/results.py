@@ -59,11 +59,9 @@ def _write_csv(images: Sequence[Classified], path: Path) -> None:
 
 
 def _write_json(images: Sequence[Classified], path: Path) -> None:
-    rows = [{
-        'image': str(image),
-        'top': [{
-            'class': name,
-            'score': score
-        } for name, score in top]
-    } for image, top in images]
+    keys = ('class', 'score')
+    rows = [
+        dict(image=str(image), top=[dict(zip(keys, pair)) for pair in top])
+        for image, top in images
+    ]
     path.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')

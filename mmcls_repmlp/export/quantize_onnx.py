@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from repmlp_lite.errors import JobFailedError
-from repmlp_lite.exported.load_exported import ExportedModel
+from repmlp_lite.exported.readers import ExportedModel
 
 # Largest sum of two absolute weights that cannot saturate.
 LARGEST_PAIR = 32767 // 255
@@ -79,4 +79,4 @@ def load_exact(path: Path) -> ExportedModel:
     the same on every processor.
     """
     from repmlp_lite.exported.readers.onnx import load
-    return ExportedModel(load(path, optimize=False), path)
+    return load(path, optimize=False)

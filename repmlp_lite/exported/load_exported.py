@@ -5,13 +5,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from repmlp_lite.errors import (InputError, JobFailedError, UserError, option,
-                                translate)
+from repmlp_lite.errors import JobFailedError, UserError, translate
 
 from .card import card_of, check_parts
-from .readers import Loaded
+from .readers import ExportedModel
 
 # Runtime of each format: the package that it comes in.
 RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
@@ -37,41 +34,6 @@ def check_format(path: str | Path, to_write: bool = False) -> None:
         what = '"mmcls_repmlp[export]"' if to_write else ' '.join(missing)
         raise UserError(f'{suffix} files need {" and ".join(missing)}: '
                         f'run pip install {what}')
-
-
-class ExportedModel:
-    """An exported file, ready to run on the CPU.
-
-    A call takes images (N, C, H, W) as an array and gives logits
-    (N, classes), or vectors (N, D), in float32.
-
-    Attributes:
-        shape: Shape (C, H, W) of an image.
-        dtype: Name of the dtype of images, 'float32' or 'uint8'.
-    """
-
-    def __init__(self, loaded: Loaded, path: Path) -> None:
-        self._compute, self.shape, self.dtype = loaded
-        self._path = path
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Run the file on a batch.
-
-        Raises:
-            InputError: If it was not made for images of this shape or dtype.
-            JobFailedError: If it cannot be computed.
-        """
-        images = np.ascontiguousarray(images)
-        if images.shape[1:] != self.shape or images.dtype != self.dtype:
-            wanted = ', '.join(['N', *map(str, self.shape)])
-            raise InputError(
-                f'{str(self._path)!r} takes {self.dtype} images of shape '
-                f'({wanted}), found {images.dtype} of {images.shape}: prepare '
-                'them so, or export again with '
-                f'{option("shape", "HEIGHT WIDTH")}')
-        with translate(JobFailedError, f'{str(self._path)!r} cannot be '
-                       'computed', Exception):
-            return self._compute(images)
 
 
 def load_exported(path: str | Path,
@@ -107,4 +69,4 @@ def load_exported(path: str | Path,
             'it may be damaged or incomplete, so export it again', Exception):
         reader = import_module(f'.readers.{_READERS[path.suffix]}',
                                __package__)
-        return ExportedModel(reader.read(path, exact, trust), path)
+        return reader.read(path, exact, trust)

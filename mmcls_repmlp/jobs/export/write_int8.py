@@ -20,7 +20,8 @@ from mmcls_repmlp.jobs.shared.data import open_loader
 from mmcls_repmlp.jobs.shared.labels import match_classes
 from repmlp_lite.console import Progress, say, tracked
 from repmlp_lite.errors import JobFailedError
-from repmlp_lite.exported.load_exported import ExportedModel, load_exported
+from repmlp_lite.exported.load_exported import load_exported
+from repmlp_lite.exported.readers import ExportedModel
 from repmlp_lite.files import scratch_folder
 
 from .test_data import Batch, labelled_batches, shuffled

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from . import Loaded, needs_trust
+from . import ExportedModel, needs_trust
 from .protobuf import references
 
 _FATAL = 4  # severity: ONNX Runtime would print lines beside the one sentence
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8'}
 
 
-def read(path: Path, exact: bool, trust: bool) -> Loaded:
+def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an ONNX file.
 
     Args:
@@ -30,7 +30,7 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
     return load(path)
 
 
-def load(path: Path, optimize: bool = True) -> Loaded:
+def load(path: Path, optimize: bool = True) -> ExportedModel:
     """Load an ONNX file without checks.
 
     Args:
@@ -50,7 +50,8 @@ def load(path: Path, optimize: bool = True) -> Loaded:
     def compute(images: np.ndarray) -> np.ndarray:
         return session.run(None, {image.name: images})[0]
 
-    return Loaded(compute, tuple(image.shape[1:]), _DTYPES[image.type])
+    return ExportedModel(path, compute, tuple(image.shape[1:]),
+                         _DTYPES[image.type])
 
 
 def _check(path: Path) -> None:

@@ -14,13 +14,13 @@ import openvino
 
 from repmlp_lite.errors import UserError
 
-from . import Loaded, needs_trust
+from . import ExportedModel, needs_trust
 
 _OPERATOR_SET = re.compile(r'opset\d+')
 _DTYPES = {'f32': 'float32', 'u8': 'uint8'}
 
 
-def read(path: Path, exact: bool, trust: bool) -> Loaded:
+def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an OpenVINO file and the .bin beside it.
 
     Args:
@@ -47,7 +47,7 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
         return model(images)[0].copy()
 
     dtype = image.get_element_type().get_type_name()
-    return Loaded(compute, shape, _DTYPES[dtype])
+    return ExportedModel(path, compute, shape, _DTYPES[dtype])
 
 
 def _check(path: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import Loaded, needs_trust
+from . import ExportedModel, needs_trust
 
 
-def read(path: Path, exact: bool, trust: bool) -> Loaded:
+def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read a torch.export file.
 
     ``torch.export.load`` unpickles members and evaluates expressions (torch
@@ -37,5 +37,5 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
     def compute(images: np.ndarray) -> np.ndarray:
         return module(torch.from_numpy(images)).numpy()
 
-    return Loaded(compute, tuple(image.shape[1:]),
-                  str(image.dtype).removeprefix('torch.'))
+    return ExportedModel(path, compute, tuple(image.shape[1:]),
+                         str(image.dtype).removeprefix('torch.'))

@@ -6,9 +6,9 @@ import pytest
 
 from repmlp_lite.errors import InputError, JobFailedError, UserError
 from repmlp_lite.exported import load_exported as module
-from repmlp_lite.exported.load_exported import (RUNTIMES, ExportedModel,
-                                                check_format, load_exported)
-from repmlp_lite.exported.readers import Loaded
+from repmlp_lite.exported.load_exported import (RUNTIMES, check_format,
+                                                load_exported)
+from repmlp_lite.exported.readers import ExportedModel
 
 
 @pytest.mark.parametrize(('suffix', 'lost', 'to_write', 'said'), [
@@ -48,7 +48,7 @@ def test_damage_is_a_sentence(tmp_path, capfd, suffix, data):
 
 
 def run_of(compute=lambda images: images):
-    return ExportedModel(Loaded(compute, (3, 8, 8), 'float32'), 'm.onnx')
+    return ExportedModel('m.onnx', compute, (3, 8, 8), 'float32')
 
 
 @pytest.mark.parametrize(('shape', 'dtype'), [((2, 3, 16, 16), 'f4'),
