@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from .functional import has_hooks
+from .plain_layers import has_hooks
 
 _Obstacle = tuple[Callable[[nn.Module], bool], str]
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import (Affine, local_conv, merge_convs_into_fc,
                               shareset_fc)
 
-from .folding import check_plain_conv, fold_conv_module, fold_norm
-from .functional import (computed_functionally, is_plain_conv_norm,
-                         is_pointwise, keeps_size)
 from .mergeable import Mergeable
+from .norm_folding import check_plain_conv, fold_conv_module, fold_norm
+from .plain_layers import (computed_functionally, is_plain_conv_norm,
+                           is_pointwise, keeps_size)
 
 
 class PartitionPerceptron(Mergeable):

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from mmcls_repmlp.host import (ArcFaceClsHead, GlobalAveragePooling,
                                LinearClsHead, LinearReduction)
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.folding import (fold_leading_norm, fold_norm,
-                                         is_foldable, linear_weights)
 from mmcls_repmlp.models.merge_blockers import check_no_blockers
 from mmcls_repmlp.models.mergeable import merge_all
+from mmcls_repmlp.models.norm_folding import (fold_leading_norm, fold_norm,
+                                              is_foldable, linear_weights)
 from mmcls_repmlp.ops import Affine
 
 from .fused_layers import frozen, fused

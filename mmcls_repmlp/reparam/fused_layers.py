@@ -14,9 +14,9 @@ from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.folding import (fold_conv_module, fold_leading_norm,
-                                         fold_norm, linear_weights,
-                                         scale_shift)
+from mmcls_repmlp.models.norm_folding import (fold_conv_module,
+                                              fold_leading_norm, fold_norm,
+                                              linear_weights, scale_shift)
 from mmcls_repmlp.models.repmlpnet.layers import (ConvFFN, GlobalPerceptron,
                                                   PatchEmbed)
 from mmcls_repmlp.models.repmlpnet.repmlp_block import (RepMLPBlock,

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from mmcls_repmlp.models import RepMLPBlock
-from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import check_mergeable
+from mmcls_repmlp.models.norm_folding import fold_norm
 
 Position = tuple[int, int]
 

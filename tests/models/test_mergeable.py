@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock
-from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable, merge_all
+from mmcls_repmlp.models.norm_folding import fold_norm
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import assert_same, randn, random_model
 from tests.host_parts import EFFICIENT

@@ -4,8 +4,8 @@ from __future__ import annotations
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.folding import check_plain_conv, fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable
+from mmcls_repmlp.models.norm_folding import check_plain_conv, fold_norm
 from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.ops import Affine
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.models.argument_checks import (check_grouped_block,
                                                  conv_kernels, int_pair)
-from mmcls_repmlp.models.folding import fold_leading_norm, linear_weights
+from mmcls_repmlp.models.norm_folding import fold_leading_norm, linear_weights
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_fc3)
 from mmcls_repmlp.models.relu import ReLU

@@ -13,10 +13,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import SELayer
-from mmcls_repmlp.models.folding import fold_norm
-from mmcls_repmlp.models.functional import (computed_functionally, is_plain,
-                                            is_plain_conv_norm, is_pointwise,
-                                            uses_running_statistics)
+from mmcls_repmlp.models.norm_folding import fold_norm
+from mmcls_repmlp.models.plain_layers import (computed_functionally, is_plain,
+                                              is_plain_conv_norm, is_pointwise,
+                                              uses_running_statistics)
 from mmcls_repmlp.ops import (Affine, eager_on_cpu, for_pointwise_conv,
                               has_many_positions, pointwise_ffn)
 

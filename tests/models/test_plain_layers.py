@@ -7,11 +7,11 @@ from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from mmcls_repmlp.models import functional
-from mmcls_repmlp.models.functional import (computed_functionally,
-                                            is_plain_conv_norm, is_pointwise,
-                                            keeps_size,
-                                            uses_running_statistics)
+from mmcls_repmlp.models import plain_layers
+from mmcls_repmlp.models.plain_layers import (computed_functionally,
+                                              is_plain_conv_norm, is_pointwise,
+                                              keeps_size,
+                                              uses_running_statistics)
 from tests.helpers import randn
 from tests.host_parts import EFFICIENT
 
@@ -166,4 +166,4 @@ def test_running_statistics():
 
 def test_the_tables_hold_classes_as_torch_has_them():
     assert all(kind.forward is forward
-               for kind, forward in functional.FORWARDS.items())
+               for kind, forward in plain_layers.FORWARDS.items())

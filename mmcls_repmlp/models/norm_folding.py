@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.ops import Affine
 
-from .functional import PLAIN_CONVS, PLAIN_NORMS, runs_conv_then_norm
+from .plain_layers import PLAIN_CONVS, PLAIN_NORMS, runs_conv_then_norm
 
 _LINEAR_FORWARDS = nn.Linear.forward, *(kind.forward for kind in PLAIN_CONVS)
 _NORM_FORWARDS = tuple(kind.forward for kind in PLAIN_NORMS)
