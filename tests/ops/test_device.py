@@ -1,18 +1,18 @@
 import pytest
 import torch
 
-from mmcls_repmlp.ops.device import eager_on_cpu, is_transformed
+from mmcls_repmlp.ops.device import is_eager_on_cpu, is_transformed
 
 
 class Probe(torch.nn.Module):
 
     def forward(self, x):
-        return x + 1 if eager_on_cpu(x) else x + 2
+        return x + 1 if is_eager_on_cpu(x) else x + 2
 
 
 def test_is_true_in_eager_mode_on_a_cpu_only():
-    assert eager_on_cpu(torch.ones(1))
-    assert not eager_on_cpu(torch.ones(1, device='meta'))
+    assert is_eager_on_cpu(torch.ones(1))
+    assert not is_eager_on_cpu(torch.ones(1, device='meta'))
     assert Probe()(torch.ones(1)) == 2
 
 

@@ -17,8 +17,8 @@ from mmcls_repmlp.models.norm_folding import fold_norm
 from mmcls_repmlp.models.plain_layers import (computed_functionally, is_plain,
                                               is_plain_conv_norm, is_pointwise,
                                               uses_running_statistics)
-from mmcls_repmlp.ops import (Affine, eager_on_cpu, for_pointwise_conv,
-                              has_many_positions, pointwise_ffn)
+from mmcls_repmlp.ops import (Affine, has_many_positions, is_eager_on_cpu,
+                              pointwise_ffn, to_pointwise_layout)
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -103,7 +103,7 @@ class ConvFFN(BaseModule):
         if self.repays_folding(x):
             return pointwise_ffn(x, _folded(self.ffn_fc1),
                                  _folded(self.ffn_fc2))
-        x = for_pointwise_conv(x)
+        x = to_pointwise_layout(x)
         return self.ffn_fc2(self.act(self.ffn_fc1(x)))
 
     def repays_folding(self, x: Tensor) -> bool:
@@ -116,7 +116,7 @@ class ConvFFN(BaseModule):
             x: Maps (N, C, H, W).
         """
         return (not self.training and not torch.is_grad_enabled()
-                and eager_on_cpu(x) and has_many_positions(x)
+                and is_eager_on_cpu(x) and has_many_positions(x)
                 and type(self.act) is nn.GELU and is_plain(self.act)
                 and self.act.approximate == 'none' and all(
                     _is_foldable(layer, x)
