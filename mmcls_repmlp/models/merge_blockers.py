@@ -1,7 +1,7 @@
-"""What keeps a layer from being merged, in words, with the remedy.
+"""Conditions that keep a layer from being merged, each with its remedy.
 
-Merging reads weights and removes layers. What lives on a layer beside its
-weights would be lost without a word, or half way through with a KeyError.
+Merging reads weights and removes layers. Anything else attached to a layer
+would be lost silently.
 """
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from .plain_layers import has_hooks
 
-_Obstacle = tuple[Callable[[nn.Module], bool], str]
+NamedLayers = Iterable[tuple[str, nn.Module]]
+_Condition = Callable[[nn.Module], bool]
 
 
-def _has_pre_hook(kind: type) -> Callable[[nn.Module], bool]:
+def _has_pre_hook(kind: type) -> _Condition:
     return lambda layer: any(
         isinstance(hook, kind) for hook in layer._forward_pre_hooks.values())
 
 
-def _has_values_that(
-        fails: Callable[[Tensor], bool]) -> Callable[[nn.Module], bool]:
-    return lambda layer: any(map(fails, _values(layer)))
+def _has_other_numbers(layer: nn.Module) -> bool:
+    return any(value.is_quantized or not value.is_floating_point()
+               or value.layout != torch.strided for value in _values(layer))
 
 
-# The first that applies is told.
-_OBSTACLES: tuple[_Obstacle, ...] = (
+# The first one that applies is reported.
+_BLOCKERS: tuple[tuple[_Condition, str], ...] = (
     (_has_pre_hook(prune.BasePruningMethod),
      'is pruned: call torch.nn.utils.prune.remove on it first'),
     (parametrize.is_parametrized, 'is parametrized: call '
@@ -39,56 +40,37 @@ _OBSTACLES: tuple[_Obstacle, ...] = (
     (_has_pre_hook(SpectralNorm),
      'has a spectral norm: call torch.nn.utils.remove_spectral_norm on it '
      'first'),
-    (has_hooks,
-     'has hooks, which would see other values afterwards or none: remove '
-     'them first (handle.remove())'),
+    (has_hooks, 'has hooks, which would see other values or none afterwards: '
+     'remove them first (handle.remove())'),
     (lambda layer: 'forward' in vars(layer),
      'has a forward of its own, which would be lost: delete it first'),
-    (_has_values_that(lambda tensor: tensor.is_quantized or not tensor.
-                      is_floating_point() or tensor.layout != torch.strided),
+    (_has_other_numbers,
      'has weights that are not dense floating-point numbers: convert them '
      'back first'),
 )
 
 
-def obstacle(layer: nn.Module) -> str | None:
-    """Say what keeps a layer from being merged, or None.
+def find_blocker(layer: nn.Module) -> str | None:
+    """Return a clause with the remedy if a layer cannot be merged, or None.
 
     Args:
-        layer: The layer, without what is inside it.
-
-    Returns:
-        A clause whose subject is the layer, with the remedy.
+        layer: The layer; its children are not examined.
     """
-    for applies, clause in _OBSTACLES:
-        if applies(layer):
-            return clause
-    return None
+    return next((clause for applies, clause in _BLOCKERS if applies(layer)),
+                None)
 
 
-def check_no_blockers(layers: Iterable[tuple[str, nn.Module]]) -> None:
-    """Refuse layers that cannot be merged.
-
-    Args:
-        layers: Names and layers.
-
-    Raises:
-        ValueError: If something is in the way; the message names the layer
-            and the remedy.
-    """
+def check_no_blockers(layers: NamedLayers) -> None:
+    """Raise a ValueError that names the first layer that cannot be merged."""
     for name, layer in layers:
-        found = obstacle(layer)
-        if found:
+        clause = find_blocker(layer)
+        if clause:
             raise ValueError(f'{name or type(layer).__name__} cannot be '
-                             f'merged: it {found}')
+                             f'merged: it {clause}')
 
 
-def check_one_device(layers: Iterable[tuple[str, nn.Module]]) -> None:
-    """Refuse layers that lie on several devices.
-
-    Raises:
-        ValueError: If they do; the message names a layer on each.
-    """
+def check_one_device(layers: NamedLayers) -> None:
+    """Raise a ValueError that names layers that are on several devices."""
     devices: dict[torch.device, str] = {}
     for name, layer in layers:
         for value in _values(layer):

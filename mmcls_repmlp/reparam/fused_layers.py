@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from mmcls_repmlp.models.norm_folding import (fold_conv_module,
                                               fold_leading_norm, fold_norm,
                                               linear_weights, scale_shift)
-from mmcls_repmlp.models.repmlpnet.layers import (ConvFFN, GlobalPerceptron,
-                                                  PatchEmbed)
-from mmcls_repmlp.models.repmlpnet.repmlp_block import (RepMLPBlock,
+from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
+                                                        GlobalPerceptron,
+                                                        RepMLPBlock,
                                                         RepMLPNetUnit)
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PatchEmbed
 from mmcls_repmlp.ops import (Affine, partition, pointwise_ffn, shareset_fc,
                               unpartition)
 

@@ -86,7 +86,7 @@ def locality(block: RepMLPBlock,
     _check_index('shareset', (shareset, ), (block.num_sharesets, ))
     check_mergeable(block)
     before, _ = fold_norm(block.fc3, block.fc3_bn, 'fc3')
-    after, _ = block.folded()['fc3']
+    after, _ = block.fold_layers()['fc3']
     row = shareset * size[0] * size[1] + position[0] * size[1] + position[1]
     return Locality(position, shareset, max(block.reparam_conv_kernels),
                     *(weight[row].reshape(size) for weight in (before, after)))

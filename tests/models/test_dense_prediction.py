@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
-from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron
+from mmcls_repmlp.models.repmlpnet.repmlp_block import GlobalPerceptron
 from tests.helpers import TINY, assert_same, randn, random_model
 
 ARCH = dict(

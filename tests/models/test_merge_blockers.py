@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from mmcls_repmlp.models.merge_blockers import (check_no_blockers,
-                                                check_one_device, obstacle)
+                                                check_one_device, find_blocker)
 
 
 def put_weight(change):
@@ -36,13 +36,13 @@ DEEDS = dict(
 @pytest.mark.parametrize(('do', 'named', 'remedy'), DEEDS.values(), ids=DEEDS)
 def test_the_remedy_named_is_one(do, named, remedy):
     layer = nn.Conv2d(3, 3, 1)
-    assert obstacle(layer) is None
+    assert find_blocker(layer) is None
     do(layer)
     message = f'^a.b cannot be merged: it .*{named}.*first$'
     with pytest.raises(ValueError, match=message):
         check_no_blockers([('a', nn.ReLU()), ('a.b', layer)])
     remedy(layer)
-    assert obstacle(layer) is None
+    assert find_blocker(layer) is None
 
 
 @pytest.mark.parametrize('kind', [
@@ -52,17 +52,17 @@ def test_the_remedy_named_is_one(do, named, remedy):
 def test_hooks(kind):
     layer = nn.BatchNorm2d(2)
     handle = getattr(layer, f'register_{kind}')(lambda *_: None)
-    assert 'handle.remove()' in obstacle(layer)
+    assert 'handle.remove()' in find_blocker(layer)
     handle.remove()
-    assert obstacle(layer) is None
+    assert find_blocker(layer) is None
 
 
 @pytest.mark.filterwarnings('ignore::FutureWarning')
 def test_old_weight_norm():
     layer = nn.utils.weight_norm(nn.Conv2d(3, 3, 1))
-    assert 'remove_weight_norm' in obstacle(layer)
+    assert 'remove_weight_norm' in find_blocker(layer)
     nn.utils.remove_weight_norm(layer)
-    assert obstacle(layer) is None
+    assert find_blocker(layer) is None
 
 
 def test_layers_on_several_devices_are_named():

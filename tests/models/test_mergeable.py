@@ -30,7 +30,7 @@ class Pair(Mergeable):
         x = self.inner(x)
         return x if self.deploy else self.bn(x)
 
-    def folded(self):
+    def fold_layers(self):
         return {'inner.0': fold_norm(self.inner[0], self.bn, 'inner')}
 
 
@@ -65,7 +65,7 @@ def test_merged_equals_unmerged():
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
     part = pair().to(dtype).requires_grad_(trainable).train()
-    exact = [t.to(dtype) for t in part.folded()['inner.0']]
+    exact = [t.to(dtype) for t in part.fold_layers()['inner.0']]
     part.switch_to_deploy()
     layer = part.inner[0]
     assert_same([layer.weight.data, layer.bias.data], exact, 0)

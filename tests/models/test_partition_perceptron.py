@@ -69,11 +69,11 @@ def test_layers_that_cannot_be_merged_are_refused():
 def test_merged_layer_equals_the_sum_in_float64(size, channels):
     block, x = build(size=size, channels=channels), randn(3, 4, *size)
     expected = block(x)
-    weight, bias = block.float().folded()['fc3']
+    weight, bias = block.float().fold_layers()['fc3']
     assert weight.dtype is bias.dtype is torch.float64
     assert weight.shape == block.fc3.weight.shape
     out = F.conv2d(
-        x.reshape(3, -1, 1, 1), *block.double().folded()['fc3'], groups=2)
+        x.reshape(3, -1, 1, 1), *block.double().fold_layers()['fc3'], groups=2)
     assert_same(out.view_as(expected), expected)
     block.switch_to_deploy()
     assert not block.local_branches
@@ -84,7 +84,7 @@ def test_a_norm_that_cannot_be_folded_is_named():
     block = build()
     block.repconv3.bn = nn.InstanceNorm2d(6)
     with pytest.raises(ValueError, match='repconv3 is normalised by Instance'):
-        block.folded()
+        block.fold_layers()
 
 
 def test_a_layer_of_other_groups_in_its_place_is_called():

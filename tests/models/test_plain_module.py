@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
                           fuse_for_inference, reparameterize)
 from mmcls_repmlp.models import partition_perceptron
-from mmcls_repmlp.models.repmlpnet import layers as layers_module
+from mmcls_repmlp.models.repmlpnet import repmlp_block
 from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, randn, random_model)
 from tests.host_parts import host_twin
@@ -136,7 +136,7 @@ def test_without_a_witness_the_fast_formulations_are_used(name, monkeypatch):
 
     count(partition_perceptron, 'shareset_fc')
     count(partition_perceptron, 'local_conv')
-    count(layers_module, 'pointwise_ffn')
+    count(repmlp_block, 'pointwise_ffn')
     model = build(name)
     computed(model, images(name), False)
     blocks = sum(key.endswith('.fc3') for key, _ in model.named_modules())

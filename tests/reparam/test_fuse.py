@@ -9,9 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
                           fuse_for_inference)
 from mmcls_repmlp.host import build_classifier
-from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
-from mmcls_repmlp.models.stage import Stage
 from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, classifier_cfg, randn, random_model)
 
@@ -156,15 +155,14 @@ class Guest(MergeableBackbone):
     stem_name = 'root'
 
     def __init__(self):
-        super().__init__()
-        self.img_size, self.channels, self.out_indices = (8, 8), (4, 4), (1, )
+        super().__init__(channels=(4, 4), img_size=8)
         self.root = ConvModule(3, 4, 3, norm_cfg=dict(type='BN'))
         self.stages = nn.ModuleList(
             Stage(ConvBN(4, 4), nn.BatchNorm2d(4)) for _ in range(2))
         self.freeze()
 
     @property
-    def parts(self):
+    def stage_of_module(self):
         return {'root': -1, 'stages.0': 0, 'stages.1': 1}
 
 

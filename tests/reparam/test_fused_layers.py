@@ -6,7 +6,8 @@ from mmcv.cnn import ConvModule
 from torch import nn
 
 from mmcls_repmlp.models import RepMLPNetUnit
-from mmcls_repmlp.models.repmlpnet.layers import GlobalPerceptron, PatchEmbed
+from mmcls_repmlp.models.repmlpnet.repmlp_block import GlobalPerceptron
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PatchEmbed
 from mmcls_repmlp.reparam.fused_layers import (FusedConv, FusedNorm, FusedUnit,
                                                fused)
 from tests.helpers import assert_same, randn, random_model
