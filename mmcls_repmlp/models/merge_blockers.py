@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from .plain_layers import has_hooks
 
-NamedLayers = Iterable[tuple[str, nn.Module]]
 _Condition = Callable[[nn.Module], bool]
 
 
@@ -25,8 +24,12 @@ def _has_pre_hook(kind: type) -> _Condition:
 
 
 def _has_other_numbers(layer: nn.Module) -> bool:
-    return any(value.is_quantized or not value.is_floating_point()
-               or value.layout != torch.strided for value in _values(layer))
+    tensors = {**layer._parameters, **layer._buffers}
+    tensors.pop('num_batches_tracked', None)
+    return any(
+        tensor is not None and (
+            tensor.is_quantized or not tensor.is_floating_point()
+            or tensor.layout != torch.strided) for tensor in tensors.values())
 
 
 # The first one that applies is reported.
@@ -50,42 +53,14 @@ _BLOCKERS: tuple[tuple[_Condition, str], ...] = (
 )
 
 
-def find_blocker(layer: nn.Module) -> str | None:
-    """Return a clause with the remedy if a layer cannot be merged, or None.
+def check_no_blockers(layers: Iterable[tuple[str, nn.Module]]) -> None:
+    """Check that layers, children not included, can be merged.
 
-    Args:
-        layer: The layer; its children are not examined.
+    Raises:
+        ValueError: If one cannot; the message names it and the remedy.
     """
-    return next((clause for applies, clause in _BLOCKERS if applies(layer)),
-                None)
-
-
-def check_no_blockers(layers: NamedLayers) -> None:
-    """Raise a ValueError that names the first layer that cannot be merged."""
     for name, layer in layers:
-        clause = find_blocker(layer)
-        if clause:
-            raise ValueError(f'{name or type(layer).__name__} cannot be '
-                             f'merged: it {clause}')
-
-
-def check_one_device(layers: NamedLayers) -> None:
-    """Raise a ValueError that names layers that are on several devices."""
-    devices: dict[torch.device, str] = {}
-    for name, layer in layers:
-        for value in _values(layer):
-            devices.setdefault(value.device, name)
-    if len(devices) > 1:
-        places = ', '.join(f'{name} on {device}'
-                           for device, name in devices.items())
-        raise ValueError('layers on several devices cannot be merged '
-                         f'({places}): move the model to one device, with all '
-                         'its weights, first')
-
-
-def _values(layer: nn.Module) -> list[Tensor]:
-    tensors = {**layer._parameters, **layer._buffers}
-    return [
-        tensor for name, tensor in tensors.items()
-        if tensor is not None and name != 'num_batches_tracked'
-    ]
+        for applies, clause in _BLOCKERS:
+            if applies(layer):
+                raise ValueError(f'{name or type(layer).__name__} cannot be '
+                                 f'merged: it {clause}')

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
-from .merge_blockers import check_no_blockers, check_one_device
+from .merge_blockers import check_no_blockers
 
 Plan = list[tuple['Mergeable', dict[str, Affine]]]
 
@@ -170,7 +170,6 @@ def check_mergeable(model: nn.Module) -> None:
                   if name and not any(f'{name}.'.startswith(f'{other}.')
                                       for other in part.unaffected)]
         check_no_blockers(layers)
-        check_one_device(layers)
         for name, module in layers:
             if holders[module] > 1:
                 raise ValueError(f'{name} cannot be merged: it is shared with '

@@ -1,4 +1,4 @@
-"""Model in, model out: merge, fuse, verify, count, time."""
+"""Operations on whole models: merge, fuse, verify, count, time."""
 from .complexity import Complexity, complexity
 from .fuse import fuse_for_inference
 from .input_shape import input_shape

@@ -1,4 +1,4 @@
-"""Shape of the images that a model takes."""
+"""Shape of the input images of a model."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,17 +6,14 @@ from typing import Any
 
 from torch import nn
 
-_USUAL_SIZE = (224, 224)
-_USUAL_CHANNELS = 3
-
 
 def input_shape(model: nn.Module,
                 size: Sequence[int] | None = None) -> tuple[int, int, int]:
-    """Return the shape of one image that a model takes.
+    """Return the shape (C, H, W) of one input image of a model.
 
     Args:
-        model: A classifier, perhaps inside a wrapper for test-time
-            augmentation, or a backbone.
+        model: A backbone, or a classifier, perhaps wrapped for test-time
+            augmentation.
         size: Height and width to use instead of the model's own.
 
     Returns:
@@ -25,12 +22,9 @@ def input_shape(model: nn.Module,
     """
     inner: Any = getattr(model, 'module', model)
     backbone = getattr(inner, 'backbone', inner)
-    if size is None:
-        size = getattr(backbone, 'img_size', _USUAL_SIZE)
-        size = (size, size) if isinstance(size, int) else size
-    height, width = size
+    own: Any = getattr(backbone, 'img_size', 224)
+    height, width = size or ((own, own) if isinstance(own, int) else own)
     channels = next(
         (module.in_channels
-         for module in backbone.modules() if isinstance(module, nn.Conv2d)),
-        _USUAL_CHANNELS)
+         for module in backbone.modules() if isinstance(module, nn.Conv2d)), 3)
     return channels, height, width

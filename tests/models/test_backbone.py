@@ -1,7 +1,6 @@
 """The contract that every backbone keeps."""
 import copy
 import itertools
-import pickle
 
 import pytest
 import torch
@@ -90,13 +89,6 @@ def test_is_a_backbone_of_the_host(name):
     assert issubclass(kind, BaseBackbone)
     built = build_backbone(dict(cfg, type=kind.__name__))
     assert type(built) is kind and built.train() is built
-
-
-@every_backbone
-def test_copies_and_pickles(name):
-    model = net(name)
-    x = images(model)
-    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
 
 
 @every_backbone

@@ -38,12 +38,6 @@ def pair(seed=0):
     return random_model(Pair, seed)
 
 
-class OtherNorm(nn.BatchNorm2d):
-
-    def forward(self, x):
-        return super().forward(x) + 1
-
-
 class OtherConv(nn.Conv2d):
 
     def _conv_forward(self, x, weight, bias):
@@ -102,9 +96,6 @@ SPOILS = [
      lambda part: prune.l1_unstructured(part.repconv3.conv, 'weight', 0.5)),
     (r'^1\.repconv3 cannot .* hooks',
      lambda part: part.repconv3.register_forward_pre_hook(lambda *_: None)),
-    ('^1: repconv3 is normalised by OtherNorm',
-     put('repconv3.bn',
-         OtherNorm(4).double())),
     ('^1: layer type OtherConv .* fc3 could not be merged',
      put('fc3', OtherConv(16, 16, 1, groups=4))),
     ('^1: repconv3 is no linear convolution of stride 1',
@@ -119,8 +110,7 @@ SPOILS = [
      lambda part: getattr(part.repconv3, f'turn_on_{EFFICIENT}')()),
     ('^1: fc3 would not be finite in torch.float64.*NaN',
      lambda part: part.fc3_bn.running_mean.fill_(float('nan'))),
-    (r'^layers on several devices .*1\.repconv1.* on meta',
-     lambda part: part.repconv1.to('meta')),
+    ('^1: .*device', lambda part: part.repconv1.to('meta')),
 ]
 
 

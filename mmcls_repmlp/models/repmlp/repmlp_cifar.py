@@ -49,16 +49,8 @@ class RepMLPCifarNet(MergeableBackbone):
         out_indices: Stages to return, before pooling; negative ones count
             from the last. Defaults to (2, ), or to the last one of fewer
             stages.
-        conv_cfg: Config of all convolutions. Defaults to Conv2d.
-        norm_cfg: Config of all norms. Defaults to BN.
-        deploy: Whether to build the merged form. Defaults to False.
-        frozen_stages: Freeze the stem and the stages up to this one; -1
-            freezes nothing. Defaults to -1.
-        norm_eval: Whether batch norms stay in eval mode during training.
-            Defaults to False.
-        with_cp: Whether to trade time for memory by gradient checkpointing.
-            Defaults to False.
-        init_cfg: Initialization config. Defaults to None.
+        conv_cfg, norm_cfg, deploy, frozen_stages, norm_eval, with_cp,
+            init_cfg: See :class:`RepMLPNet`.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.

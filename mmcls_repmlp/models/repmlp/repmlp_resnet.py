@@ -71,18 +71,8 @@ class RepMLPResNet(MergeableBackbone):
             RepMLP. Defaults to (1, 2), the paper's c3 and c4.
         out_indices: Stages to return; negative ones count from the last.
             Defaults to (3, ), or to the last one of fewer stages.
-        conv_cfg: Config of all convolutions. Defaults to Conv2d.
-        norm_cfg: Config of all norms. Defaults to BN.
-        deploy: Whether to build the merged form. Defaults to False.
-        frozen_stages: Freeze the stem and the stages up to this one; -1
-            freezes nothing. Defaults to -1.
-        norm_eval: Whether batch norms stay in eval mode during training.
-            Defaults to False.
-        with_cp: Whether to trade time for memory by gradient checkpointing.
-            Defaults to False.
-        drop_path_rate: Probability of dropping the last block's residual
-            branch; it grows linearly from 0 over the blocks. Defaults to 0.
-        init_cfg: Initialization config. Defaults to None.
+        conv_cfg, norm_cfg, deploy, frozen_stages, norm_eval, with_cp,
+            drop_path_rate, init_cfg: See :class:`RepMLPNet`.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
