@@ -119,14 +119,7 @@ def merge_all(model: nn.Module) -> None:
 
 @torch.inference_mode(False)
 def plan_merging(model: nn.Module) -> Plan:
-    """Compute the merged layers of every part that is not merged yet.
-
-    Args:
-        model: See :func:`merge_all`. It is not changed.
-
-    Raises:
-        ValueError: See :func:`merge_all`.
-    """
+    """Compute what :func:`merge_all` would do; nothing is changed."""
     check_mergeable(model)
     plan = []
     for name, part in _unmerged_parts(model):

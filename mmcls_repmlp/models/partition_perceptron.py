@@ -19,7 +19,7 @@ from .plain_layers import (can_bypass, is_plain_conv_norm, is_pointwise,
 
 
 class PartitionPerceptron(Mergeable):
-    """Block with fc3; a subclass sets its attributes and calls the builders.
+    """Block with fc3; subclasses set its sizes and call :meth:`build_layers`.
 
     Attributes:
         partition_size: Height and width (h, w) of a partition.
@@ -32,22 +32,22 @@ class PartitionPerceptron(Mergeable):
     partition_size: tuple[int, int]
     reparam_conv_kernels: tuple[int, ...]
 
-    def build_fc3(self, inputs: int, outputs: int, groups: int, deploy: bool,
-                  conv_cfg: dict | None) -> None:
-        """Build fc3, with a bias in deploy form."""
+    def build_layers(self, in_channels: int, out_channels: int, groups: int,
+                     norm_channels: int, deploy: bool, conv_cfg: dict | None,
+                     norm_cfg: dict | None) -> None:
+        """Build fc3, and in training form its norm and the convolutions."""
+        h, w = self.partition_size
         self.fc3 = build_conv_layer(
             None if deploy else conv_cfg,
-            inputs,
-            outputs,
+            in_channels * h * w,
+            out_channels * h * w,
             kernel_size=1,
             groups=groups,
             bias=deploy)
         check_plain_conv(self.fc3, 'fc3')
-
-    def build_branches(self, norm_channels: int, in_channels: int,
-                       out_channels: int, groups: int, conv_cfg: dict | None,
-                       norm_cfg: dict) -> None:
-        """Build the norm of fc3 and the convolutions of the training form."""
+        if deploy:
+            return
+        norm_cfg = norm_cfg or dict(type='BN')
         self.fc3_bn = build_norm_layer(norm_cfg, norm_channels)[1]
         for k, name in zip(self.reparam_conv_kernels, self.branch_names):
             branch = ConvModule(

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .device import is_eager_on_cpu
 
-# A convolution repacks the Q x Q weights of every shareset at every call, so it
-# is faster for many rows only. Measured, see docs/performance.md.
+# A convolution repacks the Q x Q weights of every shareset at every call, so
+# it is faster for many rows only. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
 # With gradients, the many small matrices of a last stage are the exception.
 _MAX_INPUTS_TO_TRAIN = 64

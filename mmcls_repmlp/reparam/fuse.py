@@ -72,13 +72,7 @@ def fuse_for_inference(model: nn.Module) -> FusedModel:
 
 
 class FusedModel(nn.Module):
-    """Fused backbone, perhaps with pooling and one linear layer.
-
-    Args:
-        backbone: The backbone.
-        linear: Weight and bias of the layer. Defaults to none.
-        normalizes: Whether outputs are scaled to length 1. Defaults to False.
-    """
+    """Fused backbone, perhaps with pooling, a linear layer and L2 norm."""
 
     def __init__(self,
                  backbone: nn.Module,
@@ -126,14 +120,7 @@ class FusedNorm(nn.Module):
 
 
 class FusedConv(nn.Module):
-    """Convolution with its norm folded, and what surrounds the two.
-
-    Args:
-        conv: The convolution.
-        affine: Its weight and bias with the norm folded.
-        activation: Module after the norm. Defaults to none.
-        padding: Module before the convolution. Defaults to none.
-    """
+    """Padding, convolution with folded weights, activation."""
 
     def __init__(self,
                  conv: nn.Conv2d,
@@ -215,14 +202,9 @@ _UNIT_PARTS: dict[str, Any] = {
 
 
 def fuse_module(module: Any) -> nn.Module | None:
-    """Build the fused replacement of one merged module, in float64.
+    """Return the fused replacement of a merged module, or None.
 
-    Args:
-        module: A module of any kind; the replacement may keep its layers.
-
-    Returns:
-        A module that computes the same for inference, or None if there is
-        none.
+    It computes the same for inference, and may keep layers of ``module``.
     """
     try:
         if isinstance(module, RepMLPNetUnit):

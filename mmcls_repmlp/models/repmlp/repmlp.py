@@ -91,13 +91,13 @@ class RepMLP(PartitionPerceptron):
                                         out_channels)
         ratio = check_positive_int('globalperceptron_ratio',
                                    globalperceptron_ratio)
-        # The deploy form is the one without norms.
-        norm_cfg = None if deploy else norm_cfg or dict(type='BN')
         if with_global and self.num_partitions > 1:
-            self._add_global_perceptron(ratio, norm_cfg)
-        self._add_partition_perceptron(conv_cfg, norm_cfg)
+            self._add_global_perceptron(ratio, deploy, norm_cfg)
+        h, w = self.partition_size
+        self.build_layers(in_channels, out_channels, num_groups,
+                          out_channels * h * w, deploy, conv_cfg, norm_cfg)
 
-    def _add_global_perceptron(self, ratio: int,
+    def _add_global_perceptron(self, ratio: int, deploy: bool,
                                norm_cfg: dict | None) -> None:
         features = self.in_channels * self.num_partitions
         hidden = max(1, features // ratio)
@@ -108,21 +108,10 @@ class RepMLP(PartitionPerceptron):
                 fc2=nn.Linear(hidden, features)))
         self.avg = nn.Sequential(
             OrderedDict(avg=nn.AvgPool2d(self.partition_size)))
-        if norm_cfg is not None:
-            self.avg.add_module(
-                'bn',
-                build_norm_layer(norm_cfg, self.in_channels)[1])
-
-    def _add_partition_perceptron(self, conv_cfg: dict | None,
-                                  norm_cfg: dict | None) -> None:
-        h, w = self.partition_size
-        channels = self.in_channels, self.out_channels
-        inputs, outputs = (count * h * w for count in channels)
-        self.build_fc3(inputs, outputs, self.num_groups, norm_cfg is None,
-                       conv_cfg)
-        if norm_cfg is not None:
-            self.build_branches(outputs, *channels, self.num_groups, conv_cfg,
-                                norm_cfg)
+        if not deploy:
+            norm = build_norm_layer(
+                norm_cfg or dict(type='BN'), self.in_channels)[1]
+            self.avg.add_module('bn', norm)
 
     @property
     def num_partitions(self) -> int:

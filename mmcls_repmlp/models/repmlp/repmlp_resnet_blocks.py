@@ -61,9 +61,8 @@ class BaseBlock(ResidualBlock):
     """Bottleneck of ResNet: 1x1, 3x3 with the stride, 1x1.
 
     Args:
-        mid_channels: Channels of the 3x3 convolution.
-
-    See :class:`ResidualBlock` for the others.
+        mid_channels: Channels of the 3x3 convolution. For the others see
+            :class:`ResidualBlock`.
     """
 
     expansion = 4
@@ -92,9 +91,8 @@ class RepMLPLightBlock(ResidualBlock):
 
     Args:
         mid_channels: Channels of RepMLP.
-        repmlp: Arguments of :class:`RepMLP` except the channels.
-
-    See :class:`ResidualBlock` for the others.
+        repmlp: Arguments of :class:`RepMLP` except the channels. For the
+            others see :class:`ResidualBlock`.
     """
 
     expansion = 8
@@ -127,12 +125,9 @@ class RepMLPBottleneckBlock(ResidualBlock):
     Args:
         mid_channels: Channels between the first and the last 1x1.
         reduction: RepMLP has ``mid_channels // reduction`` channels.
-        repmlp: Arguments of :class:`RepMLP` except the channels.
+        repmlp: Arguments of :class:`RepMLP` except the channels. For the
+            others see :class:`ResidualBlock`.
 
-    See :class:`ResidualBlock` for the others.
-
-    Raises:
-        ValueError: If ``reduction`` does not divide ``mid_channels``.
     """
 
     expansion = 4

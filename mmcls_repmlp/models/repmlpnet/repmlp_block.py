@@ -108,12 +108,8 @@ class RepMLPBlock(PartitionPerceptron):
 
         self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
                                    globalperceptron_divisor, conv_cfg)
-        features = num_sharesets * path_h * path_w
-        self.build_fc3(features, features, num_sharesets, deploy, conv_cfg)
-        if not deploy:
-            self.build_branches(num_sharesets, num_sharesets, num_sharesets,
-                                num_sharesets, conv_cfg, norm_cfg
-                                or dict(type='BN'))
+        self.build_layers(num_sharesets, num_sharesets, num_sharesets,
+                          num_sharesets, deploy, conv_cfg, norm_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions within every partition, gated per channel.

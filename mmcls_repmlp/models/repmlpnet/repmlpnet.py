@@ -74,7 +74,7 @@ class PartitionGrid:
 
         Args:
             map_size: Height and width of the first stage's map.
-            image_size: Height and width of the images, for the message.
+            image_size: Height and width of the images.
 
         Raises:
             InputError: If they are not; the message names a size that fits.
@@ -207,7 +207,13 @@ class RepMLPNet(MergeableBackbone):
         self.patch_embed = self._build_stem(
             in_channels, check_pair('patch_size', patch_size), patch_cfg or {},
             **cfgs)
-        self.partition_grid = self._build_grid(pad_to_multiple)
+        self.partition_grid = PartitionGrid(self.img_size,
+                                            self.patch_embed.init_out_size,
+                                            self.patch_embed.projection.stride,
+                                            self.num_stages)
+        if pad_to_multiple and not self.partition_grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {self.img_size!r}')
         self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
             check_drop_path_rate(drop_path_rate),
@@ -238,15 +244,6 @@ class RepMLPNet(MergeableBackbone):
             norm_cfg=norm_cfg,
             bias=False)
         return PatchEmbed(**{**defaults, **patch_cfg})
-
-    def _build_grid(self, pad_to_multiple: bool) -> PartitionGrid:
-        grid = PartitionGrid(self.img_size, self.patch_embed.init_out_size,
-                             self.patch_embed.projection.stride,
-                             self.num_stages)
-        if pad_to_multiple and not grid.tiles_evenly:
-            raise ValueError('pad_to_multiple needs an img_size that the '
-                             f'strides divide, got {self.img_size!r}')
-        return grid
 
     def _build_stages(self, drop_path_rate: float, **unit: Any) -> ModuleList:
         depths = self.arch.depths
@@ -295,9 +292,6 @@ class RepMLPNet(MergeableBackbone):
             Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
             patches of 4, rounded up if padded; with ``out_after_downsample``
             those of the next stage for all but the last.
-
-        Raises:
-            InputError: If the size of the images is no such multiple.
         """
         if not self.pad_to_multiple:
             return super().forward(x)

@@ -20,10 +20,10 @@ def images(n=2, size=32):
 
 
 @pytest.mark.parametrize('deploy', [False, True])
-def test_arch_t_has_the_names_shapes_and_order_of_mmcls(deploy):
+def test_arch_b_has_the_names_shapes_and_order_of_mmcls(deploy):
     with torch.device('meta'):
-        ours = RepMLPNet('t', deploy=deploy)
-        theirs = HostRepMLPNet('t', reparam_conv_kernels=(1, 3), deploy=deploy)
+        ours = RepMLPNet('b', deploy=deploy)
+        theirs = HostRepMLPNet('b', reparam_conv_kernels=(1, 3), deploy=deploy)
     assert shapes(ours) == shapes(theirs)
     # Optimizer states of checkpoints go by position.
     assert [name for name, _ in ours.named_parameters()
