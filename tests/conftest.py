@@ -16,11 +16,15 @@ from make_digits import write_digits
 from matplotlib.figure import Figure
 from mmengine.config import config
 from PIL import Image
+from torch import nn
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
+from mmcls_repmlp.export.export_model import export_model
+from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite import console
+from repmlp_lite.exported.load_exported import RUNTIMES, load_exported
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -29,7 +33,6 @@ if 'OMP_NUM_THREADS' not in os.environ:
     torch.set_num_threads(1)
 
 _EPOCHS = 2
-
 
 # mmengine lays a config out by yapf for every log and every checkpoint, which
 # takes longer than the trainings here.
@@ -105,9 +108,57 @@ def project(tmp_path_factory, digits):
 
 
 @pytest.fixture
+def image(digits):
+    """A handwritten 3."""
+    return min(digits.glob('val/3/*.png'))
+
+
+@pytest.fixture
 def data(digits, tmp_path):
     """A copy of the digits, for a test to spoil."""
     return shutil.copytree(digits, tmp_path / 'data')
+
+
+class Exported(NamedTuple):
+    """Files of a tiny model, images, and the logits it has for them."""
+    folder: Path
+    images: np.ndarray
+    expected: np.ndarray
+
+    def check(self, path, **how):
+        """Load a file and compare what it computes with the model."""
+        actual = load_exported(path, **how)(self.images)
+        np.testing.assert_allclose(actual, self.expected, atol=1e-5)
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """``m.onnx``, ``m.xml`` and ``m.pt2`` of a tiny model."""
+    torch.manual_seed(0)
+    model = ExportWrapper(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(36, 5)))
+    folder = tmp_path_factory.mktemp('exported')
+    for suffix in RUNTIMES:
+        export_model(model, folder / f'm{suffix}', (3, 8, 8))
+    images = torch.randn(3, 3, 8, 8)
+    with torch.no_grad():
+        return Exported(folder, images.numpy(), model(images).numpy())
+
+
+@pytest.fixture
+def card():
+    """A good card, but for its digests."""
+    return dict(
+        input_shape=[3, 8, 8],
+        input='float32, normalised',
+        mean=[0.],
+        std=[1.],
+        channels='RGB',
+        output='logits',
+        classes=['a', 'b'],
+        pipeline='none')
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_what_does_not_read_back_is_not_kept(publish, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('src', 'dst', 'message'),
     [('trained', 'a.onnx', 'wrong suffix.*.pth or .pt'),
-     ('trained', 'file/a.pth', 'no folder that you may write to'),
+     ('trained', 'file/a.pth', 'not a folder that you may write to'),
      ('config', 'a.pth', 'is a config and no checkpoint')])
 def test_wrong_arguments(publish, project, tmp_path, src, dst, message):
     (tmp_path / 'file').write_text('')

@@ -1,3 +1,4 @@
+import argparse
 import io
 import re
 import sys
@@ -6,7 +7,7 @@ import time
 import pytest
 
 from repmlp_lite import console as module
-from repmlp_lite.command_line.boundary import outcome
+from repmlp_lite.command_line import run_tool
 from repmlp_lite.console import Progress, say, track
 
 
@@ -52,7 +53,7 @@ def test_a_line_is_due_every_minute_and_not_more_than_twice(monkeypatch):
 
 def test_a_job_without_an_end_in_sight():
     with Progress('verifying') as progress:
-        assert progress.describe() == 'for 0:00:00'
+        assert progress.said() == 'for 0:00:00'
 
 
 def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
@@ -64,7 +65,7 @@ def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
             progress.advance(4)
     now = 10.
     # Five steps took ten seconds, 45 are left.
-    assert progress.describe() == '55/100, 2 images/s, 0:01:30 left'
+    assert progress.said() == '55/100, 2 images/s, 0:01:30 left'
 
 
 def test_a_short_job_in_a_log_says_nothing(capsys):
@@ -115,5 +116,7 @@ def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
         for _ in track('abc', 'testing', 3):
             raise RuntimeError('broken')
 
-    assert outcome('tool', job) == 1
-    assert terminal.getvalue().endswith('tool: error: RuntimeError: broken\n')
+    parser = argparse.ArgumentParser(prog='tool')
+    assert run_tool(parser, job, argparse.Namespace()) == 1
+    last = terminal.getvalue().splitlines()[-1]
+    assert 'tool: error: RuntimeError: broken (the traceback is' in last

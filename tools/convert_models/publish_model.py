@@ -1,4 +1,4 @@
-"""Keep of a checkpoint what running it needs; name it by its hash."""
+"""Write a checkpoint for release, without training state, named by hash."""
 from __future__ import annotations
 
 import sys

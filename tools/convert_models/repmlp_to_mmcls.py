@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--arch',
         type=str.lower,
         choices=choices.ARCHS,
-        help='variant that it must be; default: what its shapes say')
+        help='variant that it must be; default: the one of its shapes')
     add_size(
         parser, '--img-size', 'of the images trained on; default: square '
         'ones, by the shapes')

@@ -24,6 +24,7 @@ from repmlp_lite.errors import JobFailedError, UserError, describe, option
 
 from .check_images import check_images
 from .classes import check_checkpoint_classes, check_classes
+from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
@@ -159,6 +160,8 @@ def _run(runner: Runner) -> BaseModel:
             raise JobFailedError(f'{error}; {last}') from error.__cause__
         raise JobFailedError(f'training failed in iteration {runner.iter + 1}:'
                              f' {describe(error)}; {last}') from error
+    finally:
+        write_curves(runner.work_dir)
 
 
 def _last_checkpoint(cfg: Config) -> str:

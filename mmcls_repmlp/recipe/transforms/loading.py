@@ -10,7 +10,7 @@ from mmengine import fileio
 
 from mmcls_repmlp.host import TRANSFORMS
 from repmlp_lite.errors import ImageError
-from repmlp_lite.jpeg import is_cut_off
+from repmlp_lite.image_files import is_cut_off
 
 
 @TRANSFORMS.register_module(force=True)

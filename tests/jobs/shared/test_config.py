@@ -43,7 +43,7 @@ def test_work_dir(own, argument, expected):
 
 def test_a_work_dir_must_be_writable(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='no folder that you may write to'):
+    with pytest.raises(UserError, match='not a folder that you may write to'):
         set_work_dir(Config(), 'a.py', str(tmp_path / 'file'))
 
 

@@ -94,7 +94,7 @@ def test_a_training_is_told_in_lines(project, work_dir, capsys, slow):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         'model', 'data', 'schedule', 'optimizer', 'start', 'seed', 'classes',
-        'device', 'log', 'epoch', 'epoch', 'trained', 'the'
+        'device', 'log', 'epoch', 'epoch', 'trained', 'curves', 'the'
     ]
     for number, line in enumerate(lines[9:11], 1):
         assert re.fullmatch(
@@ -141,10 +141,11 @@ def test_a_test_is_told_in_lines(project, work_dir, capsys, terminal):
                 work_dir) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        'model', 'weights', 'data', 'classes', 'device', 'log', 'tested'
+        'model', 'weights', 'data', 'classes', 'device', 'log', 'tested',
+        'most', 'confusion'
     ]
     assert re.fullmatch(
-        r'tested 20 images in 0:00:\d\d: accuracy/top1 \d+\.\d{4}', lines[-1])
+        r'tested 20 images in 0:00:\d\d: accuracy/top1 \d+\.\d{4}', lines[6])
     assert re.search(r'testing .*2/2, [\d.e+]+ images/s', terminal.getvalue())
 
 

@@ -7,11 +7,10 @@ from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from mmcls_repmlp.models import functional
-from mmcls_repmlp.models.functional import (computed_functionally,
-                                            is_plain_conv_norm, is_pointwise,
-                                            keeps_size,
-                                            uses_running_statistics)
+from mmcls_repmlp.models import plain_layers
+from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain_conv_norm,
+                                              is_pointwise, keeps_size,
+                                              uses_running_statistics)
 from tests.helpers import randn
 from tests.host_parts import EFFICIENT
 
@@ -58,21 +57,21 @@ SEEN = dict(
 @pytest.mark.parametrize('see', SEEN)
 def test_what_could_tell_the_difference_is_called(see):
     layer, x = conv(), randn(2, 4, 1, 1)
-    assert computed_functionally(layer, x)
+    assert can_bypass(layer, x)
     seen = SEEN[see](layer)
-    assert not computed_functionally(layer, x)
+    assert not can_bypass(layer, x)
     if see.endswith('hook'):
         seen.remove()
-        assert computed_functionally(layer, x)
+        assert can_bypass(layer, x)
 
 
 @pytest.mark.parametrize(
     'copied', [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
 def test_copies_are_as_plain_as_what_they_were_made_of(copied):
     layer, x = conv(), randn(2, 4, 1, 1)
-    assert computed_functionally(copied(layer), x)
+    assert can_bypass(copied(layer), x)
     layer.register_forward_hook(noop)
-    assert not computed_functionally(copied(layer), x)
+    assert not can_bypass(copied(layer), x)
 
 
 @pytest.mark.parametrize('kind', [
@@ -83,10 +82,10 @@ def test_global_hooks(kind):
     layer, x = conv(), randn(2, 4, 1, 1)
     handle = getattr(nn.modules.module, f'register_module_{kind}')(noop)
     try:
-        assert not computed_functionally(layer, x)
+        assert not can_bypass(layer, x)
     finally:
         handle.remove()
-    assert computed_functionally(layer, x)
+    assert can_bypass(layer, x)
 
 
 @pytest.mark.parametrize('owner, name', [(nn.Conv2d, 'forward'),
@@ -94,7 +93,7 @@ def test_global_hooks(kind):
 def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
     layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)
     monkeypatch.setattr(owner, name, lambda *args: original(*args))
-    assert not computed_functionally(layer, x)
+    assert not can_bypass(layer, x)
 
 
 @pytest.mark.parametrize('layer', [
@@ -105,16 +104,16 @@ def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
         4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)
 ])
 def test_other_classes_are_called(layer):
-    assert not computed_functionally(layer, torch.rand(2, 4, 1, 1))
+    assert not can_bypass(layer, torch.rand(2, 4, 1, 1))
 
 
 def test_inputs_that_are_not_ordinary():
     layer, x, seen = conv(), randn(2, 4, 1, 1), []
-    assert not computed_functionally(layer, x[:0])
-    assert not computed_functionally(layer, x.as_subclass(OtherTensor))
+    assert not can_bypass(layer, x[:0])
+    assert not can_bypass(layer, x.as_subclass(OtherTensor))
 
     def see(y, z):
-        seen.append(computed_functionally(layer, z))
+        seen.append(can_bypass(layer, z))
         return y
 
     torch.func.vmap(lambda y: see(y, y))(x)
@@ -166,4 +165,4 @@ def test_running_statistics():
 
 def test_the_tables_hold_classes_as_torch_has_them():
     assert all(kind.forward is forward
-               for kind, forward in functional.FORWARDS.items())
+               for kind, forward in plain_layers.FORWARDS.items())

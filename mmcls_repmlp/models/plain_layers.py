@@ -1,10 +1,9 @@
-"""Whether a layer may be computed from its weights, without calling it.
+"""Conditions under which a layer may be bypassed.
 
-The fast formulations read the weights of a layer and go past the layer itself.
-That is right only while nobody could tell the difference: a hook, a pruning
-mask, a parametrization, another forward or a fake-quantizer must be met as in
-any module. So each of them asks here first, at every call, and calls the layer
-where the answer is no.
+Fast formulations read the weights of a layer without calling it. That is right
+only if the difference cannot be observed: a hook, a pruning mask, a
+parametrization, another forward or a fake-quantizer must work as in any
+module. So they ask here at every call, and otherwise call the layer.
 """
 from __future__ import annotations
 
@@ -18,13 +17,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.ops import is_traced, is_transformed
 
-# Convolutions whose output is their `weight` applied with zero padding. Others
-# (weight standardisation, deformable, ...) compute something else with it.
+# Convolutions that apply their `weight` as it is, padded with zeros. Others
+# (weight standardisation, deformable, ...) do not.
 PLAIN_CONVS = nn.Conv2d, MmcvConv2d, Conv2dAdaptivePadding
 PLAIN_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
                nn.SyncBatchNorm, _BatchNormXd)
-# What these classes computed when this was imported: profilers and the like
-# replace methods of whole classes, as torch does while it traces.
+# The methods as they were at import: profilers replace methods of classes, as
+# torch does while it traces.
 FORWARDS = {
     kind: kind.forward
     for kind in (*PLAIN_CONVS, *PLAIN_NORMS, ConvModule, nn.Linear, nn.GELU)
@@ -33,15 +32,11 @@ _CALL = nn.Module.__call__
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Say whether calling a module does what its class does, nothing more.
+    """Return whether calling a module runs the forward of its class only.
 
-    Args:
-        module: A module of any kind.
-
-    Returns:
-        Whether it is exactly of a known class, not of a subclass (which
-        parametrizations, quantization and adapters make), its forward is that
-        of the class, and no hook, of its own or global, is there to see it.
+    Its class must be a known one, not a subclass (as parametrizations,
+    quantization and adapters make), with its original forward, and no hook of
+    its own or global may be registered.
     """
     kind = type(module)
     return (FORWARDS.get(kind) is kind.forward
@@ -52,47 +47,45 @@ def is_plain(module: nn.Module) -> bool:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Say whether a module has hooks of its own on forward or backward."""
+    """Return whether a module has hooks of its own on forward or backward."""
     return bool(module._forward_hooks or module._forward_pre_hooks
                 or module._backward_hooks or module._backward_pre_hooks)
 
 
-def computed_functionally(layer: nn.Module, x: Tensor) -> bool:
-    """Say whether a formulation of ours may stand for ``layer(x)``.
+def can_bypass(layer: nn.Module, x: Tensor) -> bool:
+    """Return whether another formulation may stand for ``layer(x)``.
+
+    The layer must be plain, both its weight and ``x`` ordinary tensors, with
+    at least one sample, and no transform of ``torch.func`` active.
 
     Args:
         layer: A layer with a ``weight``.
-        x: Its input, in any shape.
-
-    Returns:
-        Whether the layer is plain, no transform of ``torch.func`` is at work,
-        neither tensor is of a subclass that computes otherwise, and there is
-        at least one sample.
+        x: Its input, of any shape.
     """
     if not is_plain(layer):
         return False
     kinds = type(layer.weight), type(x)
     if is_traced():
-        # Tensors may be of kinds that torch has for tracing alone.
+        # torch has kinds of tensors for tracing alone.
         return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
     return (all(kind in (Tensor, nn.Parameter) for kind in kinds)
             and x.numel() > 0 and not is_transformed())
 
 
 def is_plain_conv_norm(layer: nn.Module) -> bool:
-    """Say whether a module is a plain convolution and then a norm, only."""
+    """Return whether a module is a plain ConvModule without activation."""
     return (type(layer) is ConvModule and is_plain(layer)
-            and runs_conv_then_norm(layer))
+            and runs_conv_then_norm(layer) and not layer.with_activation)
 
 
-# Where a ConvModule keeps what runs both in one, in mmcv 2.0 and from 2.1 on.
+# Where a ConvModule keeps a combined formulation, in mmcv 2.0 and from 2.1 on.
 _COMBINED = ('fast_conv_bn_eval_forward', 'efficient_conv_bn_eval_forward')
 
 
 def runs_conv_then_norm(layer: ConvModule) -> bool:
-    """Say whether a ConvModule is set to run its convolution, then its norm.
+    """Return whether a ConvModule runs its convolution, then its norm.
 
-    Whether an activation follows is not asked.
+    An activation may follow.
     """
     return (layer.with_norm and layer.order[:2] == ('conv', 'norm')
             and all(getattr(layer, name, None) is None for name in _COMBINED)
@@ -100,13 +93,13 @@ def runs_conv_then_norm(layer: ConvModule) -> bool:
 
 
 def is_pointwise(conv: nn.Conv2d) -> bool:
-    """Say whether a layer is a convolution of one position at a time."""
+    """Return whether a layer is a convolution of one position at a time."""
     return (isinstance(conv, nn.Conv2d) and conv.kernel_size == conv.stride ==
             (1, 1) and conv.padding in ((0, 0), 'same', 'valid'))
 
 
 def keeps_size(conv: nn.Conv2d) -> bool:
-    """Say whether a layer is a convolution that zeros around keep in size."""
+    """Return whether a layer is a zero-padded convolution that keeps sizes."""
     if not isinstance(conv, nn.Conv2d) or conv.padding_mode != 'zeros':
         return False
     padding = tuple(k // 2 for k in conv.kernel_size)
@@ -117,6 +110,6 @@ def keeps_size(conv: nn.Conv2d) -> bool:
 
 
 def uses_running_statistics(norm: nn.Module) -> bool:
-    """Say whether a norm is a plain batch norm in eval mode."""
+    """Return whether a norm is a plain batch norm in eval mode."""
     return (is_plain(norm) and isinstance(norm, _BatchNorm)
             and not norm.training and norm.running_mean is not None)

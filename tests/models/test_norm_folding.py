@@ -4,9 +4,10 @@ import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import ConvModule, build_conv_layer
 from torch import nn
 
-from mmcls_repmlp.models.folding import (check_plain_conv, fold_conv_module,
-                                         fold_leading_norm, fold_norm,
-                                         scale_shift)
+from mmcls_repmlp.models.norm_folding import (check_plain_conv,
+                                              fold_conv_module,
+                                              fold_leading_norm, fold_norm,
+                                              scale_shift)
 from tests.helpers import assert_same, randn, randomize
 
 

@@ -1,8 +1,7 @@
-"""The one place where a norm is folded into a layer before or after it.
+"""The one place where a batch norm is folded into a layer beside it.
 
-A batch norm in eval mode is ``scale * x + shift`` for every channel, so it
-goes into any linear layer beside it. Layers are read in float64 unless told
-otherwise, and nothing is changed.
+In eval mode a batch norm is ``scale * x + shift`` for every channel, so any
+linear layer before or after it can take it in. Nothing is changed in place.
 """
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.ops import Affine
 
-from .functional import PLAIN_CONVS, PLAIN_NORMS, runs_conv_then_norm
+from .plain_layers import PLAIN_CONVS, PLAIN_NORMS, runs_conv_then_norm
 
 _LINEAR_FORWARDS = nn.Linear.forward, *(kind.forward for kind in PLAIN_CONVS)
 _NORM_FORWARDS = tuple(kind.forward for kind in PLAIN_NORMS)
@@ -25,55 +24,54 @@ def fold_norm(layer: nn.Module,
               norm: nn.Module,
               name: str,
               dtype: torch.dtype = torch.float64) -> Affine:
-    """Fold a batch norm into the layer whose output it takes.
+    """Fold a batch norm into the layer before it.
 
     Args:
         layer: Layer with ``weight`` of shape (R, ...) and an optional bias.
-        norm: Its batch norm, of R channels or a divisor: each then serves as
-            many rows that follow each other (fc3 has one batch-norm channel
-            for the Q rows of a shareset).
-        name: What an error calls the pair.
-        dtype: What to compute in. Defaults to float64.
+        norm: Its batch norm, of R channels or a divisor of R: each channel
+            then serves consecutive rows (fc3 has one for the Q rows of a
+            shareset).
+        name: Name of the pair in error messages.
+        dtype: Type to compute in. Defaults to float64.
 
     Returns:
         Folded weight, shaped as the layer's, and bias of shape (R,).
 
     Raises:
-        ValueError: If the layer does not apply its weight as it is, the norm
-            is not a batch norm with running statistics, or its channels do
-            not divide R.
+        ValueError: If the layer or the norm is of another kind, or the norm's
+            channels do not divide R.
     """
     weight, bias = linear_weights(layer, name, dtype)
     scale, shift = (
-        _repeated(values, len(weight), f'outputs of {name}')
+        _repeat(values, len(weight), f'outputs of {name}')
         for values in scale_shift(norm, name, dtype))
     rows = scale.view(-1, *[1] * (weight.dim() - 1))
     return weight * rows, bias * scale + shift
 
 
 def fold_leading_norm(norm: nn.Module, linear: Affine, name: str) -> Affine:
-    """Fold a batch norm into the linear layer that takes its output.
+    """Fold a batch norm into the linear layer after it.
 
     Args:
-        norm: The batch norm, of I channels or a divisor: each then serves as
-            many inputs that follow each other (the first layer of the first
+        norm: The batch norm, of I channels or a divisor of I: each channel
+            then serves consecutive inputs (the first layer of the first
             paper's global perceptron reads all partitions of a channel).
         linear: Weight of shape (O, I), or (O, I, 1, 1) of a 1x1 convolution,
-            and bias of shape (O,), float64. Larger kernels would see the
-            zeros of their padding shifted too.
-        name: What an error calls what the norm takes.
+            and bias of shape (O,), float64. With a larger kernel the zeros of
+            the padding would be shifted too.
+        name: Name of the input in error messages.
 
     Returns:
         Weight in its shape and bias of shape (O,).
 
     Raises:
-        ValueError: If the norm is not a batch norm with running statistics,
-            or its channels do not divide I.
+        ValueError: If the norm is of another kind, or its channels do not
+            divide I.
     """
     weight, bias = linear
     matrix = weight.flatten(1)  # (O, I)
     scale, shift = (
-        _repeated(values, matrix.shape[1], f'inputs of {name}')
+        _repeat(values, matrix.shape[1], f'inputs of {name}')
         for values in scale_shift(norm, name))
     return (matrix * scale).view_as(weight), bias + matrix @ shift
 
@@ -82,7 +80,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
     """Fold the norm of a ConvModule into its convolution.
 
     Raises:
-        ValueError: If it computes something else than that.
+        ValueError: If the module computes anything else before its activation.
     """
     if type(layer).forward is not ConvModule.forward or (
             not runs_conv_then_norm(layer)):
@@ -95,10 +93,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
 def scale_shift(norm: Any,
                 name: str,
                 dtype: torch.dtype = torch.float64) -> Affine:
-    """Read a batch norm in eval mode as ``scale * x + shift``.
-
-    Returns:
-        scale and shift of shape (C,).
+    """Return scale and shift (C,) of a batch norm in eval mode.
 
     Raises:
         ValueError: If the norm is not a batch norm with running statistics.
@@ -117,7 +112,7 @@ def scale_shift(norm: Any,
 def linear_weights(layer: Any,
                    name: str,
                    dtype: torch.dtype = torch.float64) -> Affine:
-    """Read weight and bias of a layer; no bias is zeros.
+    """Return weight and bias of a layer; the bias defaults to zeros.
 
     Raises:
         ValueError: If the layer does not apply its weight as it is.
@@ -129,38 +124,32 @@ def linear_weights(layer: Any,
 
 
 def is_foldable(norm: nn.Module) -> bool:
-    """Say whether a norm is a batch norm with running statistics."""
+    """Return whether a norm is a batch norm with running statistics."""
     return (isinstance(norm, _BatchNorm) and norm.running_mean is not None
             and type(norm).forward in _NORM_FORWARDS)
 
 
-def is_plain_linear(layer: nn.Module) -> bool:
-    """Say whether a layer's output is its ``weight`` applied as it is."""
-    kind = type(layer)
-    return kind.forward in _LINEAR_FORWARDS and getattr(
-        kind, '_conv_forward',
-        nn.Conv2d._conv_forward) is nn.Conv2d._conv_forward
-
-
 def check_plain_conv(conv: nn.Module, name: str) -> None:
-    """Refuse a layer type that kernels cannot be read from.
+    """Check that a layer applies its ``weight`` as it is.
 
     Args:
-        conv: The layer that ``conv_cfg`` built, or what took its place.
-        name: What the message calls it.
+        conv: A convolution or linear layer.
+        name: Its name in the message.
 
     Raises:
-        ValueError: If the layer's output is not its ``weight`` applied with
-            zero padding.
+        ValueError: If it computes something else.
     """
-    if not is_plain_linear(conv):
-        raise ValueError(f'layer type {type(conv).__name__} does not apply '
+    kind = type(conv)
+    plain = nn.Conv2d._conv_forward
+    if (kind.forward not in _LINEAR_FORWARDS
+            or getattr(kind, '_conv_forward', plain) is not plain):
+        raise ValueError(f'layer type {kind.__name__} does not apply '
                          f'its weight as it is, so {name} could not be '
                          "merged: use 'Conv2d' or a subclass that keeps its "
                          'forward')
 
 
-def _repeated(values: Tensor, count: int, what: str) -> Tensor:
+def _repeat(values: Tensor, count: int, what: str) -> Tensor:
     if count % len(values):
         raise ValueError(f'{len(values)} batch-norm channels cannot serve '
                          f'the {count} {what}: expected a divisor')
