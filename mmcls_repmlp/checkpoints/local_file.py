@@ -1,12 +1,15 @@
 """Find the file that a path, a folder or an address stands for."""
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
-from mmcls_repmlp.recipe.hooks import numbered_checkpoints
 from repmlp_lite.errors import CheckpointError, quote_path
 
 from .download import WEB, fetch
+
+_TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')  # mmengine's, by kind of loop
 
 
 def local_file(source: str | Path) -> Path:
@@ -53,3 +56,39 @@ def newest_checkpoint(source: str | Path) -> str | Path:
             f'folder {quote_path(source)} holds no epoch_N.pth or iter_N.pth: '
             'name the checkpoint itself')
     return found[0][1]
+
+
+def numbered_checkpoints(
+        folder: str | Path,
+        template: str | None = None) -> list[tuple[int, Path]]:
+    """List the checkpoints of a folder that training can resume from.
+
+    Args:
+        folder: The folder; it need not exist.
+        template: Their names, with ``{}`` for the number. Defaults to those
+            of mmengine.
+
+    Returns:
+        Number and path of each, the highest number first. Files under
+        mmengine's names come after all those under ``template``.
+    """
+    found = []
+    for name in dict.fromkeys((template or _TEMPLATES[0], *_TEMPLATES)):
+        start, end = map(re.escape, name.split('{}'))
+        pattern = re.compile(f'{start}([0-9]+){end}')
+        matches = [
+            (int(match[1]), path) for path in Path(folder).glob('*')
+            if (match := pattern.fullmatch(path.name)) and path.is_file()
+        ]
+        found += sorted(matches, reverse=True)
+    return found
+
+
+def checkpoint_folder(work_dir: str, out_dir: str | Path | None) -> Path:
+    """Name the folder that a CheckpointHook with this ``out_dir`` writes to.
+
+    mmengine appends the name of the work dir to another ``out_dir``.
+    """
+    if out_dir is None or str(out_dir) == work_dir:
+        return Path(work_dir)
+    return Path(out_dir, os.path.basename(work_dir.rstrip(os.sep)))

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
-from mmcls_repmlp.recipe.hooks import checkpoint_folder, numbered_checkpoints
+from mmcls_repmlp.checkpoints import checkpoint_folder, numbered_checkpoints
 from repmlp_lite.errors import UserError, option
 
 LOCK = '.training.lock'
@@ -30,7 +30,7 @@ def hook_config(cfg: Config) -> dict:
 def saved_checkpoints(cfg: Config) -> list[tuple[int, Path]]:
     """List what a training of this config saved, newest first.
 
-    See :func:`mmcls_repmlp.recipe.hooks.numbered_checkpoints`.
+    See :func:`mmcls_repmlp.checkpoints.numbered_checkpoints`.
     """
     hook = hook_config(cfg)
     template = hook.get('filename_tmpl') or ('epoch_{}.pth' if hook.get(
