@@ -52,7 +52,7 @@ def test_the_config_builds_what_the_weights_fill(weights, size, name):
     assert found.name == name
     # Names and shapes tell all that there is: the arch, the form, the head.
     with torch.device('meta'):
-        check_fit(MODELS.build(found.classifier()), weights, 'weights')
+        check_fit(MODELS.build(found.classifier), weights, 'weights')
 
 
 @pytest.mark.parametrize(('name', 'shape', 'message'), [
