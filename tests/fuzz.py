@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from safetensors.torch import save
 
 # What torch's unpickler may call beyond what plain weights need.
 _GLOBALS = (b'torch._utils\n_rebuild_sparse_tensor',
@@ -69,6 +70,7 @@ def example_files(weights: Weights) -> dict[str, bytes]:
         'mmengine': _saved(full),
         'official': _saved(dict(model=weights)),
         'parameters': _saved(parameters),
+        'safetensors': save(weights),
         'before torch 1.6': _saved(weights, zipped=False),
         'full before torch 1.6': _saved(full, zipped=False)
     }

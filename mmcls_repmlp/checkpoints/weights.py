@@ -1,7 +1,7 @@
-"""Take the weights out of what a checkpoint holds, and check them."""
+"""Weights out of what a checkpoint holds, checked."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ _COUNTERS = ('n_averaged', 'steps')  # of averaged models
 # Weights may share memory, but not so that a small file fills the machine's:
 # they claim at most this many times what they hold, or this many bytes.
 _TIMES, _HARMLESS = 16, 2**30
-_SHOWN = 4
 
 
 def state_dict_of(checkpoint: Any,
@@ -47,19 +46,14 @@ def state_dict_of(checkpoint: Any,
         Weights by name: each strided, real and finite, on the CPU.
 
     Raises:
-        CheckpointError: If there are no weights, or none under ``key``; if
-            there are several sets and ``key`` is None; if a weight is of
-            another kind.
+        CheckpointError: If there is no set of weights or several, unless
+            ``key`` names one, or if a weight is of another kind.
     """
     sets = dict(_weight_sets(checkpoint))
-    weights = _unwrapped(_choose(sets, source, key), source)
+    weights = _unwrap(_choose(sets, source, key), source)
+    _check_each(weights, source, _unusable_kind)
     _check_size(weights, source)
-    for name, weight in weights.items():
-        reason = _unusable(weight)
-        if reason:
-            raise CheckpointError(
-                f'checkpoint {quote_path(source)} cannot be used, its entry '
-                f'{shorten(name, 60)!r} {reason}')
+    _check_each(weights, source, _not_finite)
     return weights
 
 
@@ -115,51 +109,43 @@ def _choose(sets: Mapping[str, Mapping[str, Tensor]], source: str | Path,
     return next(iter(sets.values()))
 
 
-def _unwrapped(weights: Mapping[str, Tensor],
-               source: str | Path) -> dict[str, Tensor]:
+def _unwrap(weights: Mapping[str, Tensor],
+            source: str | Path) -> dict[str, Tensor]:
     names = {
         name: '.'.join(
             part for part in name.split('.') if part not in _WRAPPERS)
         for name in weights
     }
-    while True:
-        rest = [name for name in names.values() if name not in _COUNTERS]
-        outer = next(
-            (prefix for prefix in _OUTER
-             if rest and all(name.startswith(prefix) for name in rest)), None)
-        if outer is None:
-            break
+    while prefix := _outer_prefix(names.values()):
         names = {
-            old: name.removeprefix(outer)
+            old: name.removeprefix(prefix)
             for old, name in names.items() if name not in _COUNTERS
         }
     if len(set(names.values())) < len(names):
         raise CheckpointError(
-            f'checkpoint {quote_path(source)} holds the same weights inside and '
-            'outside of a wrapper: save the state dict of one model alone')
+            f'checkpoint {quote_path(source)} holds the same weights inside '
+            'and outside of a wrapper: save the state dict of one model alone')
     return {name: weights[old].detach() for old, name in names.items()}
 
 
-def _check_size(weights: Mapping[str, Tensor], source: str | Path) -> None:
-    claimed = sum(w.numel() * w.element_size() for w in weights.values())
-    held = sum({
-        storage.data_ptr(): storage.nbytes()
-        for storage in map(_storage, weights.values()) if storage is not None
-    }.values())
-    if claimed > max(_TIMES * held, _HARMLESS):
-        raise CheckpointError(
-            f'checkpoint {quote_path(source)} was not loaded, its weights claim '
-            f'{claimed:,} bytes and hold {held:,}: above {_HARMLESS:,} at '
-            f'most {_TIMES} times as many as are there are accepted')
+def _outer_prefix(names: Iterable[str]) -> str:
+    names = [name for name in names if name not in _COUNTERS]
+    return next((prefix for prefix in _OUTER
+                 if names and all(name.startswith(prefix) for name in names)),
+                '')
 
 
-def _storage(weight: Tensor) -> torch.UntypedStorage | None:
-    plain = weight.layout == torch.strided and weight.device.type == 'cpu'
-    return weight.untyped_storage() if plain else None
+def _check_each(weights: Mapping[str, Tensor], source: str | Path,
+                find_fault: Callable[[Tensor], str]) -> None:
+    for name, weight in weights.items():
+        fault = find_fault(weight)
+        if fault:
+            raise CheckpointError(
+                f'checkpoint {quote_path(source)} cannot be used, its entry '
+                f'{shorten(name, 60)!r} {fault}')
 
 
-def _unusable(weight: Tensor) -> str | None:
-    """Say what keeps a tensor from being a weight, and the remedy."""
+def _unusable_kind(weight: Tensor) -> str:
     if weight.device.type != 'cpu':
         return ('has no numbers, only a shape: save the model when it is not '
                 f'on the device {weight.device.type!r}')
@@ -167,26 +153,31 @@ def _unusable(weight: Tensor) -> str | None:
             or weight.is_nested or type(weight) not in (Tensor, nn.Parameter)):
         return ('is no plain tensor (sparse, quantized, nested or of a class '
                 'of its own): save it as a dense one')
-    if weight.is_complex():
-        return 'is complex: save real weights'
-    if weight.is_floating_point() and not (_is_finite(weight)
-                                           or _is_mask(weight)):
-        return ('has infinite or undefined numbers: take an earlier '
-                'checkpoint, before the training diverged')
-    return None
+    return 'is complex: save real weights' if weight.is_complex() else ''
 
 
-def _is_mask(weight: Tensor) -> bool:
-    # Zero and minus infinity alone, as attention is masked: no training makes
-    # such weights.
-    return bool(((weight == 0) | (weight == -torch.inf)).all())
+def _check_size(weights: Mapping[str, Tensor], source: str | Path) -> None:
+    claimed = sum(weight.nbytes for weight in weights.values())
+    storages = [weight.untyped_storage() for weight in weights.values()]
+    held = sum({s.data_ptr(): s.nbytes() for s in storages}.values())
+    if claimed > max(_TIMES * held, _HARMLESS):
+        raise CheckpointError(
+            f'checkpoint {quote_path(source)} was not loaded, its weights '
+            f'claim {claimed:,} bytes and hold {held:,}: above {_HARMLESS:,} '
+            f'at most {_TIMES} times as many as are there are accepted')
 
 
-def _is_finite(weight: Tensor) -> bool:
-    if not weight.numel():
-        return True
+def _not_finite(weight: Tensor) -> str:
+    if not weight.is_floating_point() or not weight.numel():
+        return ''
     if weight.element_size() == 1:  # float8 can be converted, but not asked
         weight = weight.float()
     # Both are undefined if any number is. Needs no copy, as isfinite does.
     smallest, largest = weight.aminmax()
-    return bool(smallest.isfinite() and largest.isfinite())
+    # Zero and minus infinity alone are a mask of attention: no training makes
+    # such weights.
+    if (smallest.isfinite() and largest.isfinite()) or bool(
+        ((weight == 0) | (weight == -torch.inf)).all()):
+        return ''
+    return ('has infinite or undefined numbers: take an earlier checkpoint, '
+            'before the training diverged')
