@@ -21,7 +21,6 @@ WEB = ('http://', 'https://')
 _HASHED = re.compile(r'-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]*$')
 _NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError,
                    ValueError)
-_DIGITS, _LONGEST = 16, 100
 
 
 def fetch(url: str) -> Path:
@@ -31,9 +30,6 @@ def fetch(url: str) -> Path:
     holds its hash lies there under this name, as other programs keep it, and
     its hash is verified at every use. Any other lies in a folder of its own
     for each address.
-
-    Args:
-        url: Address that starts with http:// or https://.
 
     Raises:
         CheckpointError: If it cannot be downloaded, or has another hash than
@@ -66,14 +62,14 @@ def cached_path(url: str) -> Path:
     """Name the file in which an address is kept, downloaded or not."""
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     name = unquote(re.split('[?#]', url)[0]).rsplit('/', 1)[-1].lstrip('.')
-    name = name[-_LONGEST:] or 'checkpoint.pth'
+    name = name[-100:] or 'checkpoint.pth'
     if not _hash_in(name):
-        folder /= hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
+        folder /= hashlib.sha256(url.encode()).hexdigest()[:16]
     return folder / name
 
 
 def forget(url: str) -> None:
-    """Remove a damaged file, unless its hash says that it came as it is."""
+    """Remove a damaged file, unless its hash says that it is as it was."""
     path = cached_path(url)
     if not _hash_in(path.name):
         path.unlink(missing_ok=True)

@@ -17,8 +17,7 @@ def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
     """Check that a state dict fills a model exactly; change nothing.
 
     Raises:
-        CheckpointError: If it does not; the message says what it looks like
-            and names the first missing, unexpected and mis-shaped keys.
+        CheckpointError: If it does not; the message names the first keys.
     """
     mismatch = find_mismatch(model.state_dict(), state_dict)
     if mismatch:

@@ -2,8 +2,7 @@
 
 mmengine unpickles a downloaded file without restriction, a maintained fork of
 it (onedl-mmengine 0.10.12) every file that weights-only unpickling refuses,
-and both execute the config that a checkpoint carries: to compare batch sizes
-when training is resumed, or to build a model that nobody named.
+and both execute the config that a checkpoint carries.
 """
 from __future__ import annotations
 
@@ -16,24 +15,18 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from .checkpoint_file import read_checkpoint
 from .download import WEB
-from .read import read_checkpoint
 from .safe_globals import only_what_mmengine_writes
 from .weights import state_dict_of
 
-Loader = Callable[..., Any]
 _LOCAL = ''
 _CONFIGS = ('config', 'cfg')  # in the meta and in the message hub
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 
 
-def load_safely(filename: str, map_location: Any = None, **kwargs: Any) -> Any:
-    """Read a checkpoint to the CPU, weights only, for mmengine.
-
-    Args:
-        filename: Path or URL.
-        map_location: Not used. Defaults to None.
-        **kwargs: Not used.
+def load_safely(filename: str, *_: Any, **__: Any) -> Any:
+    """Read a checkpoint, a file or URL, to the CPU for mmengine.
 
     Returns:
         What the file holds, but no config. Its weights are under
@@ -48,8 +41,7 @@ def load_safely(filename: str, map_location: Any = None, **kwargs: Any) -> Any:
 def make_loading_safe() -> None:
     """Put our reader in the place of mmengine's; twice does no more.
 
-    Files and addresses go through :func:`load_safely`. What reads other
-    storage, such as s3://, keeps reading it, weights only.
+    What reads other storage, such as s3://, keeps reading it, weights only.
     """
     for prefix, load in list(CheckpointLoader._schemes.items()):
         ours = prefix in (_LOCAL, *WEB)
@@ -59,7 +51,7 @@ def make_loading_safe() -> None:
     mmengine_checkpoint.load_from_http = load_safely
 
 
-def _weights_only(load: Loader) -> Loader:
+def _weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
     load = getattr(load, '__wrapped__', load)
 
     @wraps(load)

@@ -1,4 +1,4 @@
-"""Find the file that a path, a folder or an address stands for."""
+"""Checkpoint files that a path, a folder or an address stands for."""
 from __future__ import annotations
 
 import os
@@ -16,41 +16,35 @@ def local_file(source: str | Path) -> Path:
     """Find a checkpoint on this machine, downloading it if it is a URL.
 
     Args:
-        source: A path, or a URL that starts with http:// or https://. The
-            work folder of a training stands for its newest checkpoint.
-
-    Returns:
-        Path of the file, see :func:`fetch` for downloads.
+        source: A path, or a URL, see :func:`fetch`, or a folder, see
+            :func:`newest_checkpoint`.
 
     Raises:
-        CheckpointError: If there is no such file, or it cannot be fetched.
+        CheckpointError: If there is no such file, or it cannot be downloaded.
     """
     if str(source).startswith(WEB):
         return fetch(str(source))
     path = Path(newest_checkpoint(source)).expanduser()
     if not path.is_file():
         raise CheckpointError(
-            f'checkpoint {quote_path(source)} does not exist: '
-            'check the path')
+            f'checkpoint {quote_path(source)} does not exist: check the path')
     return path
 
 
 def newest_checkpoint(source: str | Path) -> str | Path:
-    """Let the work folder of a training stand for its newest checkpoint.
-
-    Args:
-        source: A path or URL.
+    """Let the work folder of a training run stand for its newest checkpoint.
 
     Returns:
-        The checkpoint with the highest number in a folder; anything else as
-        it is.
+        The checkpoint with the highest number in a folder; anything else,
+        such as a URL, as it is.
 
     Raises:
         CheckpointError: If it is a folder without any.
     """
-    if str(source).startswith(WEB) or not Path(source).expanduser().is_dir():
+    folder = Path(source).expanduser()
+    if str(source).startswith(WEB) or not folder.is_dir():
         return source
-    found = numbered_checkpoints(Path(source).expanduser())
+    found = numbered_checkpoints(folder)
     if not found:
         raise CheckpointError(
             f'folder {quote_path(source)} holds no epoch_N.pth or iter_N.pth: '
@@ -74,13 +68,11 @@ def numbered_checkpoints(
     """
     found = []
     for name in dict.fromkeys((template or _TEMPLATES[0], *_TEMPLATES)):
-        start, end = map(re.escape, name.split('{}'))
-        pattern = re.compile(f'{start}([0-9]+){end}')
-        matches = [
+        pattern = re.escape(name).replace(r'\{\}', '([0-9]+)')
+        found += sorted((
             (int(match[1]), path) for path in Path(folder).glob('*')
-            if (match := pattern.fullmatch(path.name)) and path.is_file()
-        ]
-        found += sorted(matches, reverse=True)
+            if (match := re.fullmatch(pattern, path.name)) and path.is_file()),
+                        reverse=True)
     return found
 
 

@@ -18,14 +18,10 @@ def meta_of(checkpoint: Any) -> dict[str, Any]:
 
 
 def class_names(checkpoint: Any) -> tuple[str, ...]:
-    """Name the classes that a checkpoint was trained on.
+    """Name the classes that a checkpoint was trained on, by label.
 
-    Args:
-        checkpoint: What the file holds. mmengine keeps the names under
-            ``dataset_meta``, older files under 'classes' or 'CLASSES'.
-
-    Returns:
-        The names by label; empty if the checkpoint has no list of names.
+    mmengine keeps them under ``dataset_meta``, older files under 'classes' or
+    'CLASSES'. Empty if there is no list of names.
     """
     meta = meta_of(checkpoint)
     names = (
@@ -50,7 +46,16 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
     names = class_names(checkpoint)
     if not names:
         return {}
-    dataset_meta = _plain(_dict_in(meta_of(checkpoint), 'dataset_meta'))
+    # A few lists that hold each other several times over would never end.
+    pieces = json.JSONEncoder(
+        skipkeys=True, default=_as_list).iterencode(
+            _dict_in(meta_of(checkpoint), 'dataset_meta'))
+    try:
+        dataset_meta = json.loads(''.join(islice(pieces, _MOST)))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            'what the checkpoint states of its data set is too large, or '
+            'nested too deep: leave its dataset_meta out') from error
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})
 
 
@@ -66,17 +71,6 @@ def converted_meta(checkpoint: Any) -> dict[str, Any]:
 def _dict_in(content: Any, key: str) -> dict[str, Any]:
     value = content.get(key) if isinstance(content, Mapping) else None
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    # A few lists that hold each other several times over would never end.
-    encoder = json.JSONEncoder(skipkeys=True, default=_as_list)
-    try:
-        return json.loads(''.join(islice(encoder.iterencode(value), _MOST)))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(
-            'what the checkpoint states of its data set is too large, or '
-            'nested too deep: leave its dataset_meta out') from error
 
 
 def _as_list(value: Any) -> Any:

@@ -17,13 +17,10 @@ Row = tuple[str, str]
 
 
 class RenameTable(NamedTuple):
-    """Names of one kind of model, official and ours.
+    """Names of one kind of model, by our type of its backbone.
 
-    Attributes:
-        backbone: Our type of its backbone.
-        rows: One (official, ours) for each place. A number in the name stands
-            as {n}. Every name is a place followed by the rest, which both
-            sides share.
+    Each row is a place in the model: (official, ours), with {n} for a number.
+    A name is a place followed by the rest, which both sides share.
     """
     backbone: str
     rows: tuple[Row, ...]
@@ -56,10 +53,6 @@ def convert_to_mmcls(state_dict: Mapping[str, T],
                      table: RenameTable = REPMLPNET) -> dict[str, T]:
     """Rename an official state dict's entries to ours.
 
-    Args:
-        state_dict: The entries.
-        table: Names of the model. Defaults to those of RepMLPNet.
-
     Raises:
         CheckpointError: If a name is not one of the official model's.
     """
@@ -69,10 +62,6 @@ def convert_to_mmcls(state_dict: Mapping[str, T],
 def convert_to_official(state_dict: Mapping[str, T],
                         table: RenameTable = REPMLPNET) -> dict[str, T]:
     """Rename our state dict's entries to the official ones.
-
-    Args:
-        state_dict: The entries.
-        table: As in :func:`convert_to_mmcls`.
 
     Raises:
         CheckpointError: If a name is not one of our classifier's.

@@ -76,32 +76,38 @@ def _recognize(weights: Mapping[str, Tensor],
         'backbone.patch_embed.projection.weight'].shape
     size = _image_size(areas, patch, img_size)
     variant = next((name for name in ARCH_ZOO if ARCH_ZOO[name] == arch), None)
-    backbone = dict(
-        type='RepMLPNet',
-        arch=variant or asdict(arch),
-        img_size=size,
-        in_channels=in_channels,
-        patch_size=tuple(patch),
-        out_indices=(arch.num_stages - 1, ),
-        reparam_conv_kernels=tuple(sorted({int(m[3])
-                                           for m in found if m[3]})),
-        deploy=is_merged(weights))
+    model = dict(
+        type='ImageClassifier',
+        backbone=dict(
+            type='RepMLPNet',
+            arch=variant or asdict(arch),
+            img_size=size,
+            in_channels=in_channels,
+            patch_size=tuple(patch),
+            out_indices=(arch.num_stages - 1, ),
+            reparam_conv_kernels=tuple(
+                sorted({int(m[3])
+                        for m in found if m[3]})),
+            deploy=is_merged(weights)),
+        neck=dict(type='GlobalAveragePooling'))
+    if 'head.fc.weight' in weights:
+        classes, channels = weights['head.fc.weight'].shape
+        model['head'] = dict(
+            type='LinearClsHead', num_classes=classes, in_channels=channels)
     name = variant.upper() if variant else 'custom '
-    return Recognized(
-        name + 'x'.join(map(str, size if size[0] != size[1] else size[:1])),
-        arch, _classifier(backbone, weights.get('head.fc.weight')))
+    name += 'x'.join(map(str, size if size[0] != size[1] else size[:1]))
+    return Recognized(name, arch, model)
 
 
 def _arch_and_areas(weights: Mapping[str, Tensor],
                     depths: Sequence[int]) -> tuple[Arch, tuple[int, ...]]:
     """Read what goes by stages, and the positions of their partitions."""
     blocks = [f'backbone.stages.{i}.0' for i in range(len(depths))]
-    channels = [len(weights[f'{b}.norm1.weight']) for b in blocks]
-    rows, areas = zip(*(weights[f'{b}.repmlp_block.fc3.weight'].shape[:2]
-                        for b in blocks))
-    hidden = [
-        len(weights[f'{b}.repmlp_block.gp.conv1.conv.weight']) for b in blocks
-    ]
+    channels, rows, areas, hidden = zip(
+        *((len(weights[f'{block}.norm1.weight']),
+           *weights[f'{block}.repmlp_block.fc3.weight'].shape[:2],
+           len(weights[f'{block}.repmlp_block.gp.conv1.conv.weight']))
+          for block in blocks))
     arch = dict(
         channels=channels,
         depths=depths,
@@ -110,22 +116,12 @@ def _arch_and_areas(weights: Mapping[str, Tensor],
     return resolve_arch(arch), areas
 
 
-def _classifier(backbone: dict, head: Tensor | None) -> dict[str, Any]:
-    neck = dict(type='GlobalAveragePooling')
-    model = dict(type='ImageClassifier', backbone=backbone, neck=neck)
-    if head is None:
-        return model
-    classes, channels = head.shape
-    return model | dict(
-        head=dict(
-            type='LinearClsHead', num_classes=classes, in_channels=channels))
-
-
-def _gate_divisor(channels: list[int], hidden: list[int]) -> int:
+def _gate_divisor(channels: tuple[int, ...], hidden: tuple[int, ...]) -> int:
     # OpenMMLab rounds the gate's width to eights, the official code does not;
     # where both come to the same, it is OpenMMLab's default.
     for divisor in (8, 1):
-        if hidden == [make_divisible(c // _RATIO, divisor) for c in channels]:
+        if hidden == tuple(
+                make_divisible(c // _RATIO, divisor) for c in channels):
             return divisor
     raise ValueError(f'gates of {hidden} units for {channels} channels')
 

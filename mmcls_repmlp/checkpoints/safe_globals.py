@@ -24,17 +24,9 @@ _STATISTICS = ('min', 'max', 'mean', 'current')
 
 
 class NumberType:
-    """Dtype of numbers, as a pickle describes it.
+    """Dtype of numbers, such as 'f8', as a pickle describes it."""
 
-    Args:
-        kind: Such as 'f8'.
-        *options: How numpy aligns and copies it; not used.
-
-    Raises:
-        UnpicklingError: If it is not a kind of number.
-    """
-
-    def __init__(self, kind: str, *options: bool) -> None:
+    def __init__(self, kind: str, *_: bool) -> None:
         if kind not in _KINDS:
             raise UnpicklingError(f'Unsupported numpy dtype {kind!r:.20}')
         self.dtype = np.dtype(kind)
@@ -98,10 +90,7 @@ ALLOWED = (HistoryBuffer, (history_buffer_method, 'builtins.getattr'),
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Let plain ``torch.load(FILE)`` read mmengine's checkpoints.
-
-    A second call does nothing.
-    """
+    """Let plain ``torch.load`` read mmengine's checkpoints; twice is once."""
     torch.serialization.add_safe_globals(list(ALLOWED))
 
 
@@ -109,8 +98,7 @@ def allow_mmengine_checkpoints() -> None:
 def only_what_mmengine_writes() -> Iterator[None]:
     """Allow these and nothing that others added, while the block runs.
 
-    Others may have allowed more than is safe, such as the real ``getattr``
-    that onedl-mmengine needs, or have taken these away again.
+    onedl-mmengine, for one, allows the real ``getattr``.
     """
     others = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()

@@ -1,4 +1,6 @@
 import json
+import pickle
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -10,6 +12,40 @@ from torch import nn
 from mmcls_repmlp.checkpoints import (class_names, read_checkpoint,
                                       state_dict_of, write_checkpoint)
 from repmlp_lite.errors import CheckpointError
+
+
+def test_a_config_is_no_checkpoint(tmp_path):
+    (tmp_path / 'a.py').write_text('_base_ = []')
+    with pytest.raises(CheckpointError, match=r"a\.py' is a config and no ch"):
+        read_checkpoint(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [(MemoryError, 'does not fit into the memory'),
+     *((error, 'cannot be read, it is none, damaged or incomplete')
+       for error in (IndexError, TypeError('a\nb'), RecursionError, OSError)),
+     (pickle.UnpicklingError('a\nUnsupported 7'), r'\(Unsupported 7\)')])
+def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error,
+                                            message):
+    torch.save({}, tmp_path / 'a.pth')
+    monkeypatch.setattr(torch, 'load', Mock(side_effect=error))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_checkpoint(tmp_path / 'a.pth')
+    assert '\n' not in str(caught.value)
+
+
+def test_a_file_is_written_by_torch_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / 'new' / 'folder' / 'a.pth'
+    weights = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
+    write_checkpoint(weights, path)
+    assert torch.load(path).keys() == weights.keys()
+    assert [*path.parent.iterdir()] == [path]
+    (tmp_path / 'other').touch()
+    assert path.stat().st_mode == (tmp_path / 'other').stat().st_mode
+
+
+# ---------------------------------------------------------- safetensors files
 
 HALF = torch.arange(6.).view(2, 3).half()
 WEIGHTS = {
@@ -80,16 +116,13 @@ def test_mmengine_reads_them(path):
     assert target.weight.equal(source.weight)
 
 
-def test_infinite_numbers_and_odd_names_are_refused_as_elsewhere(path):
+def test_weights_are_checked_as_elsewhere(path, forge):
     write_checkpoint(dict(odd=torch.tensor([torch.nan])), path)
     with pytest.raises(CheckpointError, match="its entry 'odd' has infinite"):
         state_dict_of(read_checkpoint(path), path)
-
-
-def test_a_meta_that_is_no_text_is_refused(path):
-    with pytest.raises(CheckpointError, match=r'write a \.pth file'):
-        write_checkpoint(dict(state_dict={}, meta=dict(a={1})), path)
-    assert not path.exists()
+    forge(entry((8, ), 'F4') | dict(b=entry((0, ), offsets=(4, 4))['a']))
+    with pytest.raises(CheckpointError, match="its entry 'a' is no plain"):
+        state_dict_of(read_checkpoint(path), path)
 
 
 @pytest.mark.parametrize(('header', 'length'), [
@@ -102,6 +135,7 @@ def test_a_meta_that_is_no_text_is_refused(path):
     (b'{"a":' * 10**5, None),
     (b'[1, 2]', None),
     (dict(entry(), __metadata__=dict(a=3)), None),
+    (dict(entry(), __metadata__=dict(a='[' * 10**5)), None),
     *((entry(*odd), None)
       for odd in (((100, ), 'F32', (0, 400)), ((1, ), 'F32', (4, 0)),
                   ((1, ), 'F32', (4, 8)), ((2**62, 8), ), ((-1, ), ),
@@ -120,10 +154,4 @@ def test_the_forged_header_would_be_read_if_it_were_right(path, forge):
     assert read_checkpoint(path)['state_dict']['a'].equal(torch.zeros(1))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match='damaged or incomplete'):
-        read_checkpoint(path)
-
-
-def test_deep_texts_of_the_header_are_refused(path, forge):
-    forge(dict(entry(), __metadata__=dict(a='[' * 10**5)))
-    with pytest.raises(CheckpointError, match='cannot be read'):
         read_checkpoint(path)
