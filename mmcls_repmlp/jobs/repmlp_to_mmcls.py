@@ -34,14 +34,7 @@ Weights = Mapping[str, Tensor]
 
 
 class Identified(NamedTuple):
-    """Model whose weights a file holds.
-
-    Attributes:
-        name: Name such as 'B224', or the one in the model index.
-        model: Config of the model that the weights fill.
-        configs: Configs here that are of this model.
-        arch: Variant of a RepMLPNet, None for other models.
-    """
+    """Model whose weights a file holds, and the configs here that build it."""
     name: str
     model: Mapping[str, Any]
     configs: list[Path]
@@ -49,13 +42,7 @@ class Identified(NamedTuple):
 
 
 class Published(NamedTuple):
-    """Model of the model index, in one form.
-
-    Attributes:
-        name: Name in the index.
-        config: Its config of that form.
-        weights: Its state dict, of shapes alone.
-    """
+    """Model of the model index in one form; of its weights, shapes alone."""
     name: str
     config: Path
     weights: Weights
@@ -80,9 +67,6 @@ def convert_from_official(src: str | Path,
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
 
-    Returns:
-        What was identified.
-
     Raises:
         UserError: If the file is not usable, holds no such model, or would
             overwrite another.
@@ -104,7 +88,8 @@ def convert_from_official(src: str | Path,
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
                               f'arch {arch!r}: check the file, or drop '
                               f'{option("arch", ...)}')
-    say(f'this is {found.name}, {_details(found, converted)}')
+    form = 'deploy' if is_merged(converted) else 'training'
+    say(f'this is {found.name}, {form} form')
     say(f'writing {dst}')
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)
     write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
@@ -120,8 +105,7 @@ def convert_to_official_file(src: str | Path,
     """Convert a checkpoint of ours to a plain official state dict.
 
     Args:
-        src: Path or URL of a checkpoint of a RepMLPNet or RepMLP-ResNet
-            classifier.
+        src: Path or URL of a RepMLPNet or RepMLP-ResNet classifier.
         dst: File to write.
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
@@ -191,21 +175,10 @@ def _identify(weights: Weights, table: RenameTable,
     return Identified(matches[0].name, read_config(configs[0]).model, configs)
 
 
-def _details(found: Identified, weights: Weights) -> str:
-    form = f'{"deploy" if is_merged(weights) else "training"} form'
-    if found.arch is None:
-        return form
-    height, width = found.model['backbone']['img_size']
-    classes = found.model.get('head', {}).get('num_classes', 'no')
-    return (f'{form}: channels {found.arch.channels}, depths '
-            f'{found.arch.depths}, sharesets {found.arch.sharesets_nums}, '
-            f'images of {height}x{width}, {classes} classes')
-
-
 def _next_step(found: Identified, dst: str | Path) -> str:
     if not found.configs:
-        return ('next: no config here is for this model; write one with '
-                f'model=dict(backbone={found.model["backbone"]}, ...)')
+        return ('next: no config here is for this model: write one with '
+                f'model = {found.model}')
     first, *others = found.configs
     return '\n'.join([
         f'next: python tools/test.py {first} {dst} --metrics accuracy',

@@ -49,8 +49,9 @@ def test_print_config(tool, tmp_path, capsys):
     (MATRIX, 'CONFIG TRAINED --out OUT/a.png --include-values',
      '20 images, top-1 ', ['a.png']),
     (MATRIX, 'TRAINED --out OUT/a.csv', '20 images, top-1 ', ['a.csv']),
-    (PUBLISH, 'TRAINED OUT/a.pth', 'OUT/a-.*.pth ', ['a-*.pth']),
-    (RESIZE, 'CONFIG TRAINED OUT/a.pth --to 48 64', '8x8 to 12x16', ['a.pth']),
+    (PUBLISH, 'TRAINED OUT/a.pth', 'OUT/a-.*.pth ', ['a-*.pth', 'a-*.py']),
+    (RESIZE, 'CONFIG TRAINED OUT/a.pth --to 48 64', '8x8 to 12x16',
+     ['a.pth', 'a.py']),
     (LOCALITY, 'CONFIG TRAINED OUT/a.png --block 1.0 --position 0 3 '
      '--shareset 7 --over-training EARLIER',
      'within 3x3 before(.*\n)*.*within 3x3 before', ['a.png']),
