@@ -9,7 +9,6 @@ from mmcls_repmlp.jobs.image_demo import classify_image
 from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
-from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
 from mmcls_repmlp.jobs.test.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.jobs.vis_locality import vis_locality
@@ -40,10 +39,6 @@ def weights_in(path):
 def evaluated(project, source, out, **key):
     return run_test(
         project.config, source, work_dir=str(out.parent / 'work'), **key)
-
-
-def counted(project, source, out, **key):
-    return confusion_matrix(project.config, source, **key).tolist()
 
 
 def classified(project, source, out, **key):
@@ -78,10 +73,9 @@ def drawn(project, source, out, **key):
     return found.after.tolist()
 
 
-@pytest.mark.parametrize('job', [
-    evaluated, counted, classified, published, drawn, exported, converted,
-    resized
-])
+@pytest.mark.parametrize(
+    'job',
+    [evaluated, classified, published, drawn, exported, converted, resized])
 def test_the_key_chooses_and_nothing_else_does(project, both, tmp_path, job):
     out = tmp_path / 'out.pth'
     with pytest.raises(CheckpointError, match='several sets of weights'):
