@@ -46,6 +46,8 @@ def fetch(url: str) -> Path:
             if not path.is_file() or (digits and
                                       not sha256_of(path).startswith(digits)):
                 torch.hub.download_url_to_file(address, str(path), digits)
+    except NotImplementedError:
+        raise  # the file system knows no locks
     except RuntimeError as error:
         raise CheckpointError(
             f'checkpoint {quote_path(url)} has another hash than its name '

@@ -16,7 +16,7 @@ from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, classes_meta,
                                       local_file, meta_of, newest_checkpoint,
                                       read_checkpoint, state_dict_of,
                                       write_checkpoint)
-from mmcls_repmlp.models.compatibility import is_merged
+from mmcls_repmlp.models.compatibility import find_mismatch, is_merged
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import ConfigError, JobFailedError
 from repmlp_lite.files import (check_suffix, check_writable, move_into_place,
@@ -27,6 +27,7 @@ from .shared.model import build_on_meta
 from .shared.source import (check_config_beside, config_beside,
                             write_config_beside)
 
+Weights = Mapping[str, Tensor]
 _KEPT = ('mmcls_repmlp_version', 'mmengine_version')
 _DIGITS = 8
 _OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
@@ -81,26 +82,27 @@ def publish_model(src: str | Path,
     before, after = (
         path.stat().st_size / _MIB for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
-    say('no config is written: there is none, or there are several, beside '
-        f'{src}' if cfg is
-        None else f'{write_config_beside(cfg, final, force)} is its config')
+    if cfg is None:
+        say(f'no config is written: none beside {src} belongs to it')
+    else:
+        say(f'{write_config_beside(cfg, final, force)} is its config')
     return final
 
 
-def _config_of(src: str | Path, weights: Mapping[str,
-                                                 Tensor]) -> Config | None:
+def _config_of(src: str | Path, weights: Weights) -> Config | None:
     """Read the config beside a checkpoint, for the form of these weights."""
     try:
         config = config_beside(src)
         warn(f'config {config}')
         cfg = read_config(config)
+        backbone = getattr(build_on_meta(cfg), 'backbone', None)
+        deploy = is_merged(weights)
+        if getattr(backbone, 'deploy', deploy) != deploy:
+            cfg.model.backbone.deploy = deploy
+        fits = not find_mismatch(build_on_meta(cfg).state_dict(), weights)
     except ConfigError:
         return None
-    backbone = getattr(build_on_meta(cfg), 'backbone', None)
-    deploy = is_merged(weights)
-    if getattr(backbone, 'deploy', deploy) != deploy:
-        cfg.model.backbone.deploy = deploy
-    return cfg
+    return cfg if fits else None
 
 
 def _meta(content: Any) -> dict[str, Any]:
@@ -111,16 +113,16 @@ def _meta(content: Any) -> dict[str, Any]:
     return json.loads(json.dumps({**kept, **classes_meta(content)}))
 
 
-def _compact(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _compact(weights: Weights) -> dict[str, Tensor]:
     """Drop what else the tensors' memory may hold, and its layout."""
     return {
         sys.intern(key): value.detach().clone(
             memory_format=torch.contiguous_format)
-        for key, value in state_dict.items()
+        for key, value in weights.items()
     }
 
 
-def _check(path: Path, expected: Mapping[str, Tensor]) -> None:
+def _check(path: Path, expected: Weights) -> None:
     written = read_checkpoint(path)['state_dict']
     if written.keys() != expected.keys() or not all(
             torch.equal(written[key].view(-1).view(torch.uint8),

@@ -69,13 +69,12 @@ def resize_checkpoint(
     _report_sizes(source, target)
     load_strictly(target, resized_state_dict(source, target), src)
     _run_once(target, cfg)
-    say(f'writing {dst} and {write_config_beside(cfg, dst, force)}')
+    meta = converted_meta(given.content)
     write_checkpoint(
-        dict(
-            meta=converted_meta(given.content),
-            state_dict=target.state_dict()), dst, force)
-    say('use it with a pipeline that gives such images, and fine-tune it '
-        'before you rely on it')
+        dict(meta=meta, state_dict=target.state_dict()), dst, force)
+    say(f'{dst} and {write_config_beside(cfg, dst, force)} are written: use '
+        'them with a pipeline that gives such images, and fine-tune before '
+        'you rely on them')
     return target
 
 

@@ -56,7 +56,7 @@ def test_the_config_is_for_the_form_that_is_published(publish, project,
                                                       tmp_path):
     # Beside it lies the config of the training form.
     shutil.copy(project.merged, tmp_path / 'merged.pth')
-    shutil.copy(next(project.work_dir.glob('*.py')), tmp_path / 'merged.py')
+    shutil.copy(project.work_dir / 'quick.py', tmp_path / 'merged.py')
     path = publish(src=tmp_path / 'merged.pth')
     assert Config.fromfile(path.with_suffix('.py')).model.backbone.deploy
     load_model(path.with_suffix('.py'), path)
@@ -99,13 +99,17 @@ def test_which_texts_are_one_object_does_not_matter(publish):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_bare_weights(publish, capsys):
+@pytest.mark.parametrize('other', [False, True])
+def test_bare_weights_without_a_config_of_theirs(publish, project, tmp_path,
+                                                 capsys, other):
+    if other:
+        shutil.copy(project.work_dir / 'quick.py', tmp_path / 'src.py')
     bare = dict(a=torch.ones(2, 2), b=torch.tensor(3))
     path = publish(src=bare)
     content = read_checkpoint(path)
     assert content['meta'] == {}
     assert content['state_dict']['a'].equal(torch.ones(2, 2))
-    assert 'no config is written: there is none' in capsys.readouterr().out
+    assert 'no config is written: none beside' in capsys.readouterr().out
     assert not path.with_suffix('.py').exists()
 
 
