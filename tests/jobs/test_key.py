@@ -59,7 +59,8 @@ def converted(project, source, out, **key):
 
 
 def resized(project, source, out, **key):
-    resize_checkpoint(project.config, source, out, (48, ), force=True, **key)
+    resize_checkpoint(
+        project.config, source, out, to=(48, ), force=True, **key)
     return weights_in(out)
 
 

@@ -4,15 +4,12 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
-from mmcls_repmlp.checkpoints.official import NAMES, RESNET_NAMES
-from mmcls_repmlp.host.model_index import config_of, indexed_models
-from mmcls_repmlp.jobs.repmlp_to_mmcls import published
-from mmcls_repmlp.jobs.repmlp_to_mmcls import repmlp_to_mmcls as official
-from mmcls_repmlp.jobs.repmlp_to_mmcls.published import published_models
-from mmcls_repmlp.jobs.repmlp_to_mmcls.repmlp_to_mmcls import (
-    convert_from_official, convert_to_official_file)
-from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import build_model
+from mmcls_repmlp.checkpoints.official import REPMLP_RESNET, REPMLPNET
+from mmcls_repmlp.jobs import repmlp_to_mmcls as module_under_test
+from mmcls_repmlp.jobs.repmlp_to_mmcls import (convert_from_official,
+                                               convert_to_official_file,
+                                               published_models)
+from mmcls_repmlp.models import ARCH_ZOO
 from repmlp_lite.errors import CheckpointError, UserError
 from tests.helpers import DATA, ROOT, assert_same, load_model
 
@@ -50,8 +47,9 @@ published_once = functools.cache(lambda *kind: [*published_models(*kind)])
 @pytest.fixture(autouse=True)
 def _published_once(monkeypatch):
     """Build the published models once for all tests of this file."""
-    for module in (official, published):
-        monkeypatch.setattr(module, 'published_models', published_once)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(module_under_test, 'published_models',
+                        lambda *kind: published_once(*kind[:2]))
 
 
 @pytest.fixture
@@ -79,14 +77,14 @@ def refused(paths):
 
 
 def empty_weights(name, deploy=False):
-    """A config of the zoo, its model's weights in full size, and no memory."""
-    entry = next(m for m in indexed_models() if m.name == f'repmlp-{name}')
-    config = config_of(entry, deploy)
-    with torch.device('meta'):
-        shapes = build_model(read_config(config)).state_dict()
-    return config, {
+    """The weights of a published model, in full size, and no memory."""
+    kind = 'RepMLPResNet' if 'resnet' in name else 'RepMLPNet'
+    model = next(
+        model for model in published_once(kind, deploy)
+        if model.name == f'repmlp-{name}')
+    return {
         key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-        for key, value in shapes.items()
+        for key, value in model.weights.items()
     }
 
 
@@ -96,8 +94,9 @@ def convert(monkeypatch, tmp_path):
 
     def run(content, job=convert_from_official, **options):
         written = []
-        monkeypatch.setattr(official, 'read_checkpoint', lambda path: content)
-        monkeypatch.setattr(official, 'write_checkpoint',
+        monkeypatch.setattr(module_under_test, 'read_checkpoint',
+                            lambda path: content)
+        monkeypatch.setattr(module_under_test, 'write_checkpoint',
                             lambda content, *_: written.append(content))
         return job('a.pth', tmp_path / 'b.pth', **options), *written
 
@@ -127,34 +126,31 @@ def test_the_converted_model_computes_what_the_official_one_does(
     assert_same(model(kept['input'].double()), kept['output'], 1e-10)
 
 
-def test_the_key_takes_the_averaged_weights(paths, refused):
-    weights = oracle()['state_dict']
-    averaged = {key: value + 1 for key, value in weights.items()}
-    message = refused(dict(model=weights, ema=averaged))
-    assert 'choose one with option `key=' in message
-    assert 'closest' not in message
-    convert_from_official(*paths[:2], key='ema')
-    convert_to_official_file(*paths[1:])
-    assert equal(read_checkpoint(paths[2]), averaged)
-
-
 @pytest.mark.parametrize('deploy', [False, True])
 @pytest.mark.parametrize(('name', 'model'), PUBLISHED.items())
 def test_all_published_models_are_recognized(convert, tmp_path, capsys, name,
                                              model, deploy):
-    config, weights = empty_weights(name, deploy)
-    theirs = convert_to_official(weights, NAMES if model else RESNET_NAMES)
+    weights = empty_weights(name, deploy)
+    theirs = convert_to_official(weights,
+                                 REPMLPNET if model else REPMLP_RESNET)
     found, written = convert(theirs, arch=model[0] if model else None)
     assert found.name == written['meta']['model'] == (
         model or f'repmlp-{name}')
     ours = written['state_dict']
     assert ours.keys() == weights.keys()
+    family, rest = f'repmlp-{name}.py'.split('_', 1)
+    config = f'configs/repmlp/{family}{"_deploy" * deploy}_{rest}'
     said = capsys.readouterr().out
-    relative = f'configs/repmlp/{config.name}'
-    assert f'{relative} {tmp_path / "b.pth"} --metrics accuracy' in said
-    assert (ROOT / relative).exists()
+    assert f'{config} {tmp_path / "b.pth"} --metrics accuracy' in said
+    assert (ROOT / config).exists()
     _, back = convert(ours, convert_to_official_file)
     assert equal(back, theirs)
+
+
+def test_only_models_of_an_arch_are_built():
+    large, = published_models('RepMLPNet', True, ARCH_ZOO['l'])
+    assert large.name == 'repmlp-large_8xb32_in1k-256px'
+    assert all(value.is_meta for value in large.weights.values())
 
 
 def damaged(**changes):
@@ -164,46 +160,48 @@ def damaged(**changes):
 @pytest.mark.parametrize(('content', 'options', 'words'), [
     (dict(model=damaged(), config=Foreign()), {},
      ['was not loaded', "save its weights alone, such as its entry 'model'"]),
+    (dict(model=damaged(),
+          ema=damaged()), {}, ['choose one with option `key=']),
     ({
         'conv1.weight': torch.ones(1)
     }, {}, [
-        "'conv1.weight' is no parameter of the official",
-        "none of its names is the official model's"
+        "'conv1.weight' is not a parameter of the official",
+        'no published model is close to it'
     ]),
     (damaged(**{'head_norm.bias': torch.ones(3)}), {},
      ['backbone.final_norm.bias (model (64,), checkpoint (3,))']),
     ({
         'stage0.conv.weight': torch.ones(1)
-    }, {}, [
-        'no official RepMLPResNet: no config here has these ',
-        'closest is repmlp-'
-    ]),
+    }, {}, ['no official RepMLPResNet: no config here has these ']),
     (None, dict(arch='b'), ["is custom 32, not arch 'b'"]),
+    ({
+        'head.fc.bias': torch.ones(1)
+    }, {}, ['has the names of OpenMMLab already']),
 ])
 def test_what_is_no_official_model(refused, content, options, words):
     message = refused(content, **options)
     assert all(some in message for some in words)
 
 
-def test_the_closest_model_is_named(refused):
-    name = 'tiny_8xb32_in1k'
-    _, weights = empty_weights(name)
+@pytest.mark.parametrize(('share', 'words'), [
+    (0, 'closest is repmlp-tiny_8xb32_in1k, which differs in 2 of'),
+    (0.45, 'closest is repmlp-tiny_8xb32_in1k, which differs in'),
+    (0.55, 'no published model is close to it'),
+])
+def test_the_closest_model_is_named_if_one_is_close(refused, share, words):
     content = {
         key: torch.zeros(()).expand(value.shape)
-        for key, value in convert_to_official(weights).items()
+        for key, value in convert_to_official(
+            empty_weights('tiny_8xb32_in1k')).items()
     }
     content.pop('stages.1.1.repmlp_block.fc3_bn.bias')
+    for key in [*content][:round(share * len(content))]:
+        content[key] = torch.ones(1, 2, 3)
     message = refused({**content, 'extra': torch.ones(1)})
-    assert "'extra' is no parameter" in message
-    assert f'closest is repmlp-{name}, which differs in 2 of' in message
-    assert '1 missing: backbone.stages.1.1.repmlp_block.fc3_bn.bias' in message
-
-
-def test_our_own_names_need_no_conversion(paths, refused):
-    convert_from_official(*paths[:2])
-    ours = read_checkpoint(paths[1])
-    paths[1].unlink()
-    assert 'has the names of OpenMMLab already' in refused(ours)
+    assert "'extra' is not a parameter" in message
+    assert words in message
+    missing = '1 missing: backbone.stages.1.1.repmlp_block.fc3_bn.bias'
+    assert (missing in message) is (share < 0.5)
 
 
 @pytest.mark.parametrize('convert',
@@ -222,9 +220,7 @@ def test_nothing_is_overwritten_and_the_source_never(paths, convert):
 
 def test_the_way_back_refuses_what_has_no_official_name(paths):
     torch.save({'head.layers.0.weight': torch.ones(1)}, paths[0])
-    with pytest.raises(
-            CheckpointError,
-            match="'head.layers.0.weight' is no "
-            'parameter of the OpenMMLab'):
+    message = "'head.layers.0.weight' is not a parameter of the OpenMMLab"
+    with pytest.raises(CheckpointError, match=message):
         convert_to_official_file(*paths[:2])
     assert not paths[1].exists()
