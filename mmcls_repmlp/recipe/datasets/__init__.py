@@ -1,5 +1,5 @@
 """Folders and lists of images."""
-from .folders import CustomDataset, FoldersOfImages, ImageNet, ImageNet21k
+from .image_folder import CustomDataset, FoldersOfImages, ImageNet, ImageNet21k
 from .relabel import MapLabels
 
 __all__ = [

@@ -1,7 +1,7 @@
 """What happens beside training: checkpoints, and an eye on the loss."""
+from .atomic_checkpoint_hook import CheckpointHook
 from .check_invalid_loss_hook import CheckInvalidLossHook
 from .checkpoint_files import checkpoint_folder, numbered_checkpoints
-from .checkpoint_hook import CheckpointHook
 
 __all__ = [
     'CheckInvalidLossHook', 'CheckpointHook', 'checkpoint_folder',

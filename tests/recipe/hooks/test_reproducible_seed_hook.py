@@ -11,8 +11,9 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import BatchSampler, DataLoader
 
 from mmcls_repmlp.recipe import DistSamplerSeedHook, seed_loader
-from mmcls_repmlp.recipe.reproducible import (SeededBatches, SeededIndices,
-                                              seed_all)
+from mmcls_repmlp.recipe.hooks.reproducible_seed_hook import (SeededBatches,
+                                                              SeededIndices,
+                                                              seed_all)
 
 
 class Draws:

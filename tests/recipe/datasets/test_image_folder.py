@@ -2,7 +2,8 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import DATASETS, build_dataset
-from mmcls_repmlp.recipe.datasets import ImageNet, folders
+from mmcls_repmlp.recipe.datasets import ImageNet
+from mmcls_repmlp.recipe.datasets import image_folder as folders
 from repmlp_lite.errors import ConfigError
 
 
