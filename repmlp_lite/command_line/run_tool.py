@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pkgutil import resolve_name
@@ -13,6 +14,13 @@ from repmlp_lite.errors import JobFailedError, UserError
 
 from .boundary import outcome
 from .failures import describe, keep_traceback
+
+# mmengine finds packages by pkg_resources, and mmcv's operators by a function
+# that Python 3.14 has dropped. Torch warns of more workers than cores, which
+# configs for larger machines ask for.
+_SILENCED = (('pkg_resources is deprecated',
+              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
+             ('This DataLoader will create', 'torch'))
 
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
@@ -51,7 +59,10 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
             raise UserError(f'argument {name!r} is empty: give it a value (a '
                             'variable of the shell may not be set)')
     function = resolve_name(job) if isinstance(job, str) else job
-    function(**arguments)
+    with warnings.catch_warnings():
+        for message, module in _SILENCED:
+            warnings.filterwarnings('ignore', message, module=module)
+        function(**arguments)
 
 
 def _failure(error: Exception, name: str) -> str:

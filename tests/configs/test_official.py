@@ -39,10 +39,10 @@ MODELS = [
 TINY = MODELS[0]
 IMAGES = 1281167  # of ImageNet's training set
 TRAIN_STEPS = [
-    'LoadImageFromFile', 'RandomResizedCrop', 'RandomFlip', 'RAug',
+    'LoadImageStrict', 'RandomResizedCrop', 'RandomFlip', 'RAug',
     'PackClsInputs'
 ]
-TEST_STEPS = ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackClsInputs']
+TEST_STEPS = ['LoadImageStrict', 'ResizeEdge', 'CenterCrop', 'PackClsInputs']
 ITERATIONS = (0, 25021, 50040, 50041, 250201, 500399)
 RATES = 'rate at ' + ', '.join(map(str, ITERATIONS))
 # Slim, as the numbers of the recipe do not hang on the model's size.
@@ -204,8 +204,8 @@ def sizes(cfg, *found):
 
 def image_rows(cfg, model):
     steps, tests = pipeline(cfg, 'train'), pipeline(cfg, 'test')
-    loads = {(step['LoadImageFromFile'].imdecode_backend.capitalize(),
-              step['LoadImageFromFile'].color_type)
+    loads = {(step['LoadImageStrict'].imdecode_backend.capitalize(),
+              step['LoadImageStrict'].color_type)
              for step in (steps, tests)}
     crop, flip = steps['RandomResizedCrop'], steps['RandomFlip']
     raug = steps['RAug']

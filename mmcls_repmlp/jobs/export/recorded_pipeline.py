@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import PACKERS, TRANSFORMS, ResizeEdge
 from mmcls_repmlp.jobs.shared.config import user_errors
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import ConfigError, option
 from repmlp_lite.exported.pixels import check_pipeline
 
@@ -59,10 +59,10 @@ def _recorded(transform: Any) -> list[Step]:
     record = _RECORDS.get(type(transform))
     if record is None:
         raise _refusal(f'{type(transform).__name__} is not known to it')
-    return [
-        dict(type=type(transform).__name__, **step)
-        for step in record(transform)
-    ]
+    return [{
+        'type': type(transform).__name__,
+        **step
+    } for step in record(transform)]
 
 
 def _refusal(reason: str) -> ConfigError:
@@ -77,7 +77,8 @@ def _load(transform: mmcv_transforms.LoadImageFromFile) -> list[Step]:
             or transform.file_client_args):
         raise _refusal('LoadImageFromFile with to_float32 or a backend for '
                        'files is not known to it')
-    return _attributes('color_type', 'imdecode_backend')(transform)
+    step, = _attributes('color_type', 'imdecode_backend')(transform)
+    return [dict(step, type='LoadImageFromFile')]  # as cards call it
 
 
 def _attributes(*names: str) -> Callable[[Any], list[Step]]:
@@ -107,7 +108,7 @@ def _crop(transform: mmcv_transforms.CenterCrop) -> list[Step]:
 
 _RECORDS: dict[type, Callable[[Any], list[Step]]] = {
     mmcv_transforms.LoadImageFromFile: _load,
-    LoadImageFromFile: _load,
+    LoadImageStrict: _load,
     mmcv_transforms.Resize: _attributes('scale', 'scale_factor', 'keep_ratio',
                                         *_RESIZING),
     ResizeEdge: _attributes('scale', 'edge', *_RESIZING),

@@ -111,7 +111,7 @@ def _calibration(cfg: Config, folder: str | Path) -> DataLoader:
     cfg = copy.deepcopy(cfg)
     loader = cfg.test_dataloader
     loader.dataset = dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root=str(folder),
         pipeline=loader.dataset.pipeline)
     # Shuffled, so that the first batches hold images of every class.

@@ -14,6 +14,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DATASETS, NAME, silence_import_warnings
+from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.errors import ConfigError, UserError, option
 from repmlp_lite.files import check_writable
 
@@ -65,6 +66,7 @@ def change_config(config: Config, path: str | Path,
     if not isinstance(config.default_scope, str):
         raise ConfigError(f'default_scope is {config.default_scope!r}: it '
                           f'names a registry, such as {NAME!r}')
+    replace_host_parts(config)
     return config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmcv.transforms import LoadImageFromFile as ReadsImages
+from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.console import tracked
 from repmlp_lite.errors import ImageError, JobFailedError
 
@@ -61,7 +61,8 @@ class _Images(BaseDataset):
         self.dataset = dataset
         steps = getattr(dataset.pipeline, 'transforms', ())
         self.reader: Any = next(
-            (step for step in steps if isinstance(step, ReadsImages)), None)
+            (step for step in steps if isinstance(step, LoadImageFromFile)),
+            None)
         self.places: Sequence[int] = range(
             get_rank(), len(dataset),
             get_world_size()) if self.reader is not None else ()
@@ -72,8 +73,8 @@ class _Images(BaseDataset):
     def __getitem__(self, index: int) -> str:
         path = self.dataset.get_data_info(self.places[index])['img_path']
         reader = self.reader
-        if reader.ignore_empty or not isinstance(reader, LoadImageFromFile):
-            reader = LoadImageFromFile(
+        if reader.ignore_empty or not isinstance(reader, LoadImageStrict):
+            reader = LoadImageStrict(
                 color_type=reader.color_type,
                 imdecode_backend=reader.imdecode_backend,
                 backend_args=reader.backend_args)

@@ -154,10 +154,9 @@ class FoldersOfImages:
             raise RuntimeError(f'there is no image in its {len(labels)} '
                                f'subfolders: images end in {suffixes}')
         if left_out:
-            _warn(
-                f'{len(left_out)} files in {self.img_prefix!r} are left out '
-                f'({first_few(left_out)}): images are in subfolders and end in '
-                f'{suffixes}')
+            _warn(f'{len(left_out)} files in {self.img_prefix!r} are left out '
+                  f'({first_few(left_out)}): images are in subfolders and end '
+                  f'in {suffixes}')
         full = {label for _, label in images}
         empty = [name for name, label in labels.items() if label not in full]
         if empty:
@@ -184,16 +183,16 @@ def _shown(paths: Iterable[str]) -> list[str]:
                        path.replace('\\', '/').split('/'))))
 
 
-@DATASETS.register_module(force=True)
-class CustomDataset(FoldersOfImages, host.CustomDataset):
+@DATASETS.register_module()
+class ImageFolder(FoldersOfImages, host.CustomDataset):
     """The host's data set of a folder, or of a list of images."""
 
 
-@DATASETS.register_module(force=True)
-class ImageNet(FoldersOfImages, host.ImageNet):
+@DATASETS.register_module()
+class ImageNetFolder(FoldersOfImages, host.ImageNet):
     """The host's data set of ImageNet-1k, as a folder or by a list."""
 
 
-@DATASETS.register_module(force=True)
-class ImageNet21k(FoldersOfImages, host.ImageNet21k):
+@DATASETS.register_module()
+class ImageNet21kFolder(FoldersOfImages, host.ImageNet21k):
     """The host's data set of ImageNet-21k, as a folder or by a list."""

@@ -1,9 +1,12 @@
-"""What happens beside training: checkpoints, and an eye on the loss."""
-from .atomic_checkpoint_hook import CheckpointHook
+"""Hooks of training runs: checkpoints, random numbers, the loss."""
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_invalid_loss_hook import CheckInvalidLossHook
 from .checkpoint_files import checkpoint_folder, numbered_checkpoints
+from .reproducible_seed_hook import (BATCHES_PER_EPOCH_KEY,
+                                     ReproducibleSeedHook, seed_loader)
 
 __all__ = [
-    'CheckInvalidLossHook', 'CheckpointHook', 'checkpoint_folder',
-    'numbered_checkpoints'
+    'BATCHES_PER_EPOCH_KEY', 'AtomicCheckpointHook', 'CheckInvalidLossHook',
+    'ReproducibleSeedHook', 'checkpoint_folder', 'numbered_checkpoints',
+    'seed_loader'
 ]

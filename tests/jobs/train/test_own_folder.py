@@ -12,7 +12,7 @@ from mmcls_repmlp.jobs.test.test import test as run_test
 from mmcls_repmlp.jobs.train import own_folder
 from mmcls_repmlp.jobs.train.own_folder import use_folder
 from mmcls_repmlp.jobs.train.train import train
-from mmcls_repmlp.recipe.datasets import CustomDataset
+from mmcls_repmlp.recipe.datasets import ImageFolder
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import CONFIGS, TINY_CFG
 
@@ -163,7 +163,7 @@ def test_what_is_no_such_folder_is_said(photos, tmp_path):
 
 def test_other_parts_are_refused(photos):
     with pytest.raises(ConfigError, match="one of train and val, but is 'x'"):
-        CustomDataset(data_prefix=str(photos), part='x')
+        ImageFolder(data_prefix=str(photos), part='x')
 
 
 def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, work_dir):

@@ -2,7 +2,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import DATASETS, build_dataset
-from mmcls_repmlp.recipe.datasets import ImageNet
+from mmcls_repmlp.recipe.datasets import ImageNetFolder
 from mmcls_repmlp.recipe.datasets import image_folder as folders
 from repmlp_lite.errors import ConfigError
 
@@ -27,7 +27,7 @@ def make(root, *names):
     return root
 
 
-def build(root, type='CustomDataset', **options):
+def build(root, type='ImageFolder', **options):
     return build_dataset(dict(type=type, data_root=str(root), **options))
 
 
@@ -38,7 +38,8 @@ def found(dataset):
             for info in infos]
 
 
-@pytest.mark.parametrize('name', ['CustomDataset', 'ImageNet', 'ImageNet21k'])
+@pytest.mark.parametrize(
+    'name', ['ImageFolder', 'ImageNetFolder', 'ImageNet21kFolder'])
 def test_it_stands_under_the_hosts_words(name):
     assert issubclass(DATASETS.get(name), folders.FoldersOfImages)
 
@@ -128,7 +129,7 @@ def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
 
 def test_imagenet_keeps_its_names(imagenet):
     data = build(
-        imagenet, 'ImageNet', ann_file='meta/val.txt', data_prefix='val')
-    assert isinstance(data, ImageNet)
+        imagenet, 'ImageNetFolder', ann_file='meta/val.txt', data_prefix='val')
+    assert isinstance(data, ImageNetFolder)
     assert len(data.metainfo['classes']) == 1000
     assert found(data) == [('0.JPEG', 3), ('1.JPEG', 14)]

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from mmcls_repmlp.recipe.datasets.suffixes import readable_suffixes
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 
 
 @pytest.mark.parametrize('suffix', readable_suffixes())
@@ -12,7 +12,7 @@ def test_what_is_called_readable_is_read(tmp_path, suffix):
     # Of a .dib, Pillow would leave out the header.
     kind = 'BMP' if suffix == '.dib' else None
     Image.new('RGB', (40, 30), (200, 100, 50)).save(path, kind)
-    image = LoadImageFromFile()(dict(img_path=str(path)))['img']
+    image = LoadImageStrict()(dict(img_path=str(path)))['img']
     assert image.shape == (30, 40, 3)
     assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4
 
