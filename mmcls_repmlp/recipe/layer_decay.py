@@ -89,7 +89,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return scales
 
 
-# Older configs say so. mmpretrain has a class of this name, which stays.
+# Older configs say so. A host may have a class of this name, which stays.
 if OPTIM_WRAPPER_CONSTRUCTORS.get(_FORMER_NAME) is None:
     OPTIM_WRAPPER_CONSTRUCTORS.register_module(
         _FORMER_NAME, module=LayerDecayOptimWrapperConstructor)
