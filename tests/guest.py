@@ -76,8 +76,8 @@ def all_classes(host: str) -> set[type]:
     return {
         value
         for module in [*sys.modules.values()]
-        for value in vars(module).values()
-        if isinstance(value, type) and value.__module__.startswith(packages)
+        for value in vars(module).values() if isinstance(value, type)
+        and str(value.__module__).startswith(packages)
     }
 
 

@@ -25,8 +25,7 @@ from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.recipe import WarmupCosineLR
 from mmcls_repmlp.recipe.transforms import raug
-from mmcls_repmlp.recipe.transforms.raug_ops import (CUTOUT_FILL, FILL,
-                                                     OPERATIONS)
+from mmcls_repmlp.recipe.transforms.raug import CUTOUT_FILL, FILL, OPERATIONS
 from tests.helpers import CONFIGS as FOLDER
 from tests.helpers import ROOT, quick_loaders
 
