@@ -62,7 +62,7 @@ def verify_pairs(config: str | Path | None,
     loader = loader_config(source.cfg, 'test')
     if folder is not None:
         loader.dataset = dict(
-            type='CustomDataset',
+            type='ImageFolder',
             data_root=str(folder),
             pipeline=loader.dataset.pipeline)
     found = verify(*_embed(source.load_model(device), source.cfg), max_pairs)

@@ -28,7 +28,7 @@ def coloured(tmp_path):
         (tmp_path / 'coloured' / label).mkdir(parents=True)
         Image.fromarray(COLOURS).save(tmp_path / 'coloured' / label / 'a.png')
     return dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root=str(tmp_path / 'coloured'),
         pipeline=[LOAD, FLIP, NORMALIZE, PACK])
 

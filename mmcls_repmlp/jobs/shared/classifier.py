@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import mmcv
 import numpy as np
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 
 from mmcls_repmlp.host import (TRANSFORMS, DataSample, build_dataset,
                                pred_scores)
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import UserError
 
 from .config import config_errors
@@ -65,12 +66,12 @@ class Classifier:
         dataset = loader_config(source.cfg, 'test').dataset
         self.model = source.load_model(device)
         self.names = source.class_names or _classes_of(dataset)
-        # Data sets that hold pixels, such as CIFAR10, hold RGB.
-        self.reads_file = (
-            dataset.pipeline[0].type == LoadImageFromFile.__name__)
         with pipeline_errors():
             self.pipeline = Compose(
                 [TRANSFORMS.build(step) for step in dataset.pipeline])
+        # Data sets that hold pixels, such as CIFAR10, hold RGB.
+        self.reads_file = isinstance(self.pipeline.transforms[0],
+                                     LoadImageFromFile)
 
     def prepare(self, image: str | Path) -> dict[str, Any]:
         """Read an image and follow the pipeline.
@@ -148,7 +149,7 @@ def read_image(image: str | Path) -> np.ndarray:
         what = ('is a folder: name a file in it'
                 if Path(image).is_dir() else 'does not exist: check the path')
         raise UserError(f'image {str(image)!r} {what}')
-    return mmcv.bgr2rgb(LoadImageFromFile()(dict(img_path=str(image)))['img'])
+    return mmcv.bgr2rgb(LoadImageStrict()(dict(img_path=str(image)))['img'])
 
 
 def _classes_of(dataset: Config) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from .checkpoint_files import WHOLE_FILES, WholeFilesBackend
 _KEPT = 'keep_ckpt_ids'
 
 
-@HOOKS.register_module(force=True)
-class CheckpointHook(hooks.CheckpointHook):
+@HOOKS.register_module()
+class AtomicCheckpointHook(hooks.CheckpointHook):
     """mmengine's hook, with its options, that loses nothing.
 
     mmengine's removes an outdated checkpoint before it writes the new one,

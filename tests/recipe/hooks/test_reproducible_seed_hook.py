@@ -10,9 +10,10 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import BatchSampler, DataLoader
 
-from mmcls_repmlp.recipe import DistSamplerSeedHook, seed_loader
-from mmcls_repmlp.recipe.reproducible import (SeededBatches, SeededIndices,
-                                              seed_all)
+from mmcls_repmlp.recipe.hooks import ReproducibleSeedHook, seed_loader
+from mmcls_repmlp.recipe.hooks.reproducible_seed_hook import (SeededBatches,
+                                                              SeededIndices,
+                                                              seed_all)
 
 
 class Draws:
@@ -121,7 +122,7 @@ def test_an_epoch_goes_on_where_it_stopped(saved, done, left):
     runner = SimpleNamespace(
         train_loop=loop, train_dataloader=data, seed=1, iter=done, epoch=2)
     whole = epoch(data, 2)
-    hook = DistSamplerSeedHook()
+    hook = ReproducibleSeedHook()
     hook.after_load_checkpoint(runner, dict(meta=saved))
     hook.before_train_epoch(runner)
     assert [*data] == [whole[number] for number in left]

@@ -56,7 +56,8 @@ def train(work_dir, epochs=3, scores=None, hooks=(), resume=None, **options):
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(
-            checkpoint=dict(type='CheckpointHook', interval=1, **options)),
+            checkpoint=dict(
+                type='AtomicCheckpointHook', interval=1, **options)),
         custom_hooks=hooks,
         default_scope='mmcls',
         experiment_name=f'{work_dir}'.replace('/', '_'),

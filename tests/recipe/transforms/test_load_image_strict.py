@@ -4,12 +4,12 @@ import pickle
 import mmcv
 import numpy as np
 import pytest
-from mmcv.transforms import LoadImageFromFile as HostsOwn
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import TRANSFORMS
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import ImageError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
@@ -39,7 +39,7 @@ ENCODINGS = {
 def read(folder, content, **options):
     path = folder / 'an image.png'
     path.write_bytes(content)
-    reader = TRANSFORMS.build(dict(type='LoadImageFromFile', **options))
+    reader = TRANSFORMS.build(dict(type='LoadImageStrict', **options))
     return reader(dict(img_path=str(path)))
 
 
@@ -52,7 +52,7 @@ def read(folder, content, **options):
 ])
 def test_pixels_are_the_hosts(tmp_path, name, options):
     found = read(tmp_path, ENCODINGS[name], **options)
-    expected = HostsOwn(**options)(dict(img_path=found['img_path']))
+    expected = LoadImageFromFile(**options)(dict(img_path=found['img_path']))
     np.testing.assert_equal(found, expected)
     assert found['img'].dtype == expected['img'].dtype
 
@@ -73,7 +73,7 @@ def test_the_file_is_named(tmp_path, content, reason):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    reader = LoadImageFromFile()
+    reader = LoadImageStrict()
     for name, reason in (('none.png', 'does not exist'), ('', 'Is a direct')):
         with pytest.raises(ImageError, match=reason):
             reader(dict(img_path=str(tmp_path / name)))
@@ -96,7 +96,7 @@ def test_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
 class _Files(list):
 
     def __getitem__(self, i):
-        return LoadImageFromFile()(dict(img_path=super().__getitem__(i)))
+        return LoadImageStrict()(dict(img_path=super().__getitem__(i)))
 
 
 @pytest.mark.parametrize('workers', [0, 1])

@@ -1,8 +1,16 @@
+import random
+
+import cv2
 import pytest
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from mmcls_repmlp.host import DATASETS, build_dataset
-from mmcls_repmlp.recipe.datasets import ImageNet, folders
+from mmcls_repmlp.recipe.datasets import ImageNetFolder
+from mmcls_repmlp.recipe.datasets import image_folder as folders
+from mmcls_repmlp.recipe.datasets.image_folder import (held_out,
+                                                       readable_suffixes)
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import ConfigError
 
 
@@ -26,7 +34,7 @@ def make(root, *names):
     return root
 
 
-def build(root, type='CustomDataset', **options):
+def build(root, type='ImageFolder', **options):
     return build_dataset(dict(type=type, data_root=str(root), **options))
 
 
@@ -37,7 +45,8 @@ def found(dataset):
             for info in infos]
 
 
-@pytest.mark.parametrize('name', ['CustomDataset', 'ImageNet', 'ImageNet21k'])
+@pytest.mark.parametrize(
+    'name', ['ImageFolder', 'ImageNetFolder', 'ImageNet21kFolder'])
 def test_it_stands_under_the_hosts_words(name):
     assert issubclass(DATASETS.get(name), folders.FoldersOfImages)
 
@@ -127,7 +136,59 @@ def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
 
 def test_imagenet_keeps_its_names(imagenet):
     data = build(
-        imagenet, 'ImageNet', ann_file='meta/val.txt', data_prefix='val')
-    assert isinstance(data, ImageNet)
+        imagenet, 'ImageNetFolder', ann_file='meta/val.txt', data_prefix='val')
+    assert isinstance(data, ImageNetFolder)
     assert len(data.metainfo['classes']) == 1000
     assert found(data) == [('0.JPEG', 3), ('1.JPEG', 14)]
+
+
+@pytest.mark.parametrize('suffix', readable_suffixes())
+def test_what_is_called_readable_is_read(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    # Of a .dib, Pillow would leave out the header.
+    kind = 'BMP' if suffix == '.dib' else None
+    Image.new('RGB', (40, 30), (200, 100, 50)).save(path, kind)
+    image = LoadImageStrict()(dict(img_path=str(path)))['img']
+    assert image.shape == (30, 40, 3)
+    assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4
+
+
+def test_what_the_library_lacks_is_left_out(monkeypatch):
+    readable_suffixes.cache_clear()
+    monkeypatch.setattr(cv2, 'haveImageWriter', lambda name: not name.endswith(
+        ('.webp', '.jpg')))
+    found = readable_suffixes()
+    readable_suffixes.cache_clear()
+    assert '.png' in found
+    assert not {'.webp', '.jpg', '.jfif'} & set(found)
+
+
+def samples(*counts):
+    return [(f'{label}/{i:03}.png', label)
+            for label, count in enumerate(counts) for i in range(count)]
+
+
+def chosen(every, share):
+    return {
+        sample
+        for sample, held in zip(every, held_out(every, share)) if held
+    }
+
+
+@pytest.mark.parametrize(('counts', 'share', 'expected'),
+                         [((10, 20, 5), 0.2, [2, 4, 1]),
+                          ((3, 2, 1), 0.2, [1, 1, 0]), ((4, 4), 0.9, [3, 3]),
+                          ((), 0.2, [])])
+def test_the_same_share_of_every_class_is_held_out(counts, share, expected):
+    labels = [label for _, label in chosen(samples(*counts), share)]
+    assert [labels.count(label) for label in range(len(counts))] == expected
+
+
+def test_the_order_of_a_listing_decides_nothing():
+    every = samples(9, 9)
+    expected = chosen(every, 0.3)
+    random.Random(0).shuffle(every)
+    assert chosen(every, 0.3) == expected
+    # Nor are they the first or the last of a class.
+    last = {*every} - {*samples(6, 6)}
+    assert expected not in ({*samples(3, 3)}, last)

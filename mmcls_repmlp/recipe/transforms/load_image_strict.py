@@ -5,7 +5,7 @@ from typing import Any
 
 import mmcv
 import numpy as np
-from mmcv.transforms import LoadImageFromFile as _LoadImageFromFile
+from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 
 from mmcls_repmlp.host import TRANSFORMS
@@ -13,14 +13,16 @@ from repmlp_lite.errors import ImageError
 from repmlp_lite.image_files import is_cut_off
 
 
-@TRANSFORMS.register_module(force=True)
-class LoadImageFromFile(_LoadImageFromFile):
+@TRANSFORMS.register_module()
+class LoadImageStrict(LoadImageFromFile):
     """mmcv's reader of images, with its options and its pixels.
 
     What it refuses is an :class:`ImageError`, which names the file and comes
     through the processes of a data loader. A JPEG file without an end is
     refused too: before version 5, OpenCV fills what is missing with grey.
-    With ``ignore_empty``, the data set takes another image, as in mmcv.
+    With ``ignore_empty``, the data set takes another image, as in mmcv. What
+    holds an image already passes unchanged: the host's inferencer loads images
+    by itself.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -29,6 +31,8 @@ class LoadImageFromFile(_LoadImageFromFile):
         Raises:
             ImageError: If ``img_path`` is no file that holds a whole image.
         """
+        if 'img' in results and 'img_path' not in results:
+            return results
         path = results['img_path']
         try:
             image = self._read(path)

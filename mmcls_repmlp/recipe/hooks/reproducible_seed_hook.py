@@ -124,8 +124,8 @@ def seed_loader(loader: DataLoader, seed: int) -> None:
                            SeededBatches(batches, seed, get_rank()))
 
 
-@HOOKS.register_module(force=True)
-class DistSamplerSeedHook(hooks.DistSamplerSeedHook):
+@HOOKS.register_module()
+class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
     """mmengine's hook, that seeds all that training draws, not the order only.
 
     A training that was interrupted and resumed has the weights of one that
