@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .console import Progress, warn
-from .errors import JobFailedError, UserError, option
+from .errors import JobFailedError, UserError, option, printable
 
 T = TypeVar('T')
 BATCH_SIZE, TOP, _NAMED = 16, 5, 3
@@ -89,11 +89,6 @@ def batch_predict(images: Sequence[Path],
 def format_top_k(top: Sequence[tuple[str, float]]) -> str:
     """Describe the classes of an image in a line."""
     return ', '.join(f'{printable(name)} {score:.1%}' for name, score in top)
-
-
-def printable(text: str) -> str:
-    """Leave out what would steer a terminal; names of others may."""
-    return ''.join(c if c.isprintable() else '?' for c in text)
 
 
 def _outcomes(images: Sequence[Path], prepare: Callable[[Path], T],

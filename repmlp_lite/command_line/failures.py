@@ -8,40 +8,10 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from repmlp_lite.errors import shorten
+from repmlp_lite.errors import describe, is_out_of_memory  # noqa: F401
 
 # A sentence, not the novel that some errors tell.
 LONGEST = 303
-
-
-def describe(error: BaseException) -> str:
-    """Say in a line what an unexpected error is about."""
-    text = ' '.join(str(error).split())
-    if is_out_of_memory(error):
-        text = ('there is not enough memory, smaller batches (batch_size) or '
-                f'images need less ({text or "no more is known"})')
-    elif isinstance(error, OSError) and error.strerror:
-        names = (error.filename, error.filename2)
-        text = ': '.join([
-            error.strerror,
-            *(repr(str(name)) for name in names if name is not None)
-        ])
-    elif isinstance(error, KeyError) and ' ' in text:
-        text = str(error.args[0])  # a sentence, which KeyError would quote
-    elif not isinstance(error, RuntimeError) or not text:
-        text = ': '.join(filter(None, (type(error).__name__, text)))
-    return shorten(text, LONGEST)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether memory has run out, of the machine or of a device."""
-    # Of what is not imported it is none. On a CPU PyTorch has no class for
-    # it, only a text.
-    torch = sys.modules.get('torch')
-    on_device = getattr(torch, 'OutOfMemoryError', MemoryError)
-    words = ("can't allocate memory", 'not enough memory')
-    return isinstance(error, (MemoryError, on_device)) or (isinstance(
-        error, RuntimeError) and any(word in str(error) for word in words))
 
 
 def keep_traceback(error: BaseException, name: str) -> str:
