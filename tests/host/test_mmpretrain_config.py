@@ -6,7 +6,7 @@ import pytest
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.browse_dataset import browse_dataset
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.image_demo import classify_image
+from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
 from mmcls_repmlp.jobs.test.test import test as run_test
@@ -72,10 +72,11 @@ def test_it_trains_merges_and_tests(trained, tmp_path):
     assert read_checkpoint(merged)['meta']['dataset_meta']['classes']
 
 
-def test_pictures_tables_and_files(trained, project, tmp_path):
+def test_pictures_tables_and_files(trained, project, tmp_path, capsys):
     image, model = next(project.data.glob('val/3/*.png')), tmp_path / 'm.pt2'
-    lines, said = [], []
-    classify_image(image, *trained, tmp_path / 'a.png', report=lines.append)
+    said = []
+    classify_images([image], *trained, out=tmp_path / 'a.png')
+    lines = capsys.readouterr().out.splitlines()
     assert browse_dataset(trained[0], tmp_path / 'browse', number=1)
     confusion_matrix(*trained, out=tmp_path / 'm.png')
     export_checkpoint(*trained, model)

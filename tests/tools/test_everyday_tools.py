@@ -84,13 +84,6 @@ def test_official_names_and_back(tool, project, tmp_path):
     assert_same([*after.values()], [*before.values()], 0)
 
 
-def test_vis_cam_without_its_library(tool, capsys, monkeypatch):
-    monkeypatch.setattr('mmcls_repmlp.jobs.vis_cam.activation_map.find_spec',
-                        lambda _: None)
-    assert tool(CAM, 'OUT TRAINED --out a.png') == 2
-    assert 'pip install "mmcls_repmlp[cam]"' in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(('name', 'line', 'message'), [
     (CONVERT, 'CONFIG TRAINED MERGED', '--force'),
     (FLOPS, 'CONFIG --shape 40', 'images of 40x40 do not fit'),
