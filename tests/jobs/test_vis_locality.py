@@ -49,8 +49,13 @@ def shown(axes):
 def test_the_numbers_are_those_of_the_block(project, tmp_path, capsys, block,
                                             stage, index):
     out = tmp_path / 'a.png'
-    drawn, = vis_locality(project.config, project.trained, out, block, (1, 3),
-                          1)
+    drawn, = vis_locality(
+        project.config,
+        project.trained,
+        out,
+        block=block,
+        position=(1, 3),
+        shareset=1)
     model = load_model(project.config, project.trained)
     module = model.backbone.stages[stage][index].repmlp_block
     expected = locality(module, (1, 3), 1)
@@ -62,7 +67,7 @@ def test_the_numbers_are_those_of_the_block(project, tmp_path, capsys, block,
         assert picture.format == 'PNG' and picture.width > picture.height
 
 
-def test_several_checkpoints_in_columns(project, tmp_path, capsys):
+def test_several_checkpoints_in_rows(project, tmp_path, capsys):
     first, last = vis_locality(
         project.config,
         project.trained,
@@ -82,7 +87,7 @@ def test_maps_are_drawn_as_they_are_on_one_scale(draw, capsys, count):
             'merging, 100% after\n') in capsys.readouterr().out
     (low, high), = {axes.images[0].get_clim() for axes in panels}
     assert high == 2
-    maps = [*(e.before for e in each), *(e.after for e in each)]
+    maps = [weights for e in each for weights in (e.before, e.after)]
     assert len(panels) == len(maps)
     for axes, weights in zip(panels, maps):
         np.testing.assert_allclose(
