@@ -7,25 +7,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from mmengine.config import Config
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
-from mmcls_repmlp.host import build_dataset
 from repmlp_lite.command_line.choices import MODES
 from repmlp_lite.console import say, tracked
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
-from .shared.config import data_errors, loader_config, read_config, user_errors
-from .shared.leaf_datasets import (check_annotation_files, check_samples,
-                                   leaf_datasets)
+from .shared.config import read_config
+from .shared.data import open_loader
+from .shared.leaf_datasets import leaf_datasets
 from .shared.pictures import READABLE, check_folder, to_picture
 
 
 class _Sample(NamedTuple):
     """An image on its way through a pipeline."""
-    path: str  # of its file; empty if the data set holds pixels
+    path: str  # of its file, or empty
     steps: list[tuple[str, np.ndarray]]  # RGB picture after each transform
     label: Any  # class or classes; None if unknown
 
@@ -66,33 +64,21 @@ def browse_dataset(config: str | Path,
         raise UserError(f'{number} samples cannot be shown: ask for 1 or more')
     check_folder(out_dir, force)
     cfg = read_config(config, cfg_options)
-    loader = loader_config(cfg, phase)
+    init_default_scope(cfg.default_scope)
+    dataset = open_loader(cfg, phase).dataset
+    for leaf in leaf_datasets(dataset):
+        leaf.pipeline = _Recorder(leaf.pipeline.transforms)
+    names = dataset.metainfo.get('classes') or ()
+    picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
     written = []
-    with data_errors(cfg, phase):
-        dataset = _open(loader.dataset, cfg.default_scope)
-        names = dataset.metainfo.get('classes') or ()
-        picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
-        for i in tracked(picks.round().astype(int), 'drawing', len(picks)):
-            sample = dataset[i]
-            stem = Path(sample.path).stem
-            path = Path(out_dir,
-                        f'{i:06}_{stem}.png' if stem else f'{i:06}.png')
-            with atomic_write(path, force=True) as temporary:
-                _draw(sample, mode, names).savefig(temporary)
-            written.append(path)
+    for i in tracked(picks.round().astype(int), 'drawing', len(picks)):
+        sample = dataset[i]
+        path = Path(out_dir, f'{i:06}_{Path(sample.path).stem}.png')
+        with atomic_write(path, force=True) as temporary:
+            _draw(sample, mode, names).savefig(temporary)
+        written.append(path)
     say(f'{len(written)} pictures in {out_dir}')
     return written
-
-
-def _open(dataset: Config, scope: str) -> BaseDataset:
-    init_default_scope(scope)
-    check_annotation_files(dataset)
-    with user_errors('the data set of the config cannot be built'):
-        built = build_dataset(dataset)
-    check_samples(built, 'the data set')
-    for leaf in leaf_datasets(built):
-        leaf.pipeline = _Recorder(leaf.pipeline.transforms)
-    return built
 
 
 class _Recorder(Compose):
