@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +14,14 @@ from mmengine.model import BaseModel
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
                                       keep_dtype, load_strictly,
                                       newest_checkpoint, write_checkpoint)
-from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.reparam import (Complexity, complexity, input_shape,
                                   largest_difference, reparameterize)
 from repmlp_lite.console import Progress, say
-from repmlp_lite.errors import CheckpointError, ConfigError, JobFailedError
+from repmlp_lite.errors import ConfigError, JobFailedError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .shared.config import user_errors
-from .shared.model import build_model, build_on_meta
+from .shared.model import build_model
 from .shared.source import (Source, check_config_beside, config_beside,
                             open_source, write_config_beside)
 
@@ -30,17 +29,10 @@ _BATCH, _SEED = 2, 0
 
 
 class Conversion(NamedTuple):
-    """Result of a conversion.
-
-    Attributes:
-        difference: Largest difference of the outputs, relative to the largest
-            output.
-        before: Complexity of the training form.
-        after: Complexity of the deploy form.
-    """
-    difference: float
-    before: Complexity
-    after: Complexity
+    """Result of a conversion."""
+    difference: float  # of the outputs at most, relative to the largest
+    before: Complexity  # of the training form
+    after: Complexity  # of the deploy form
 
 
 def reparameterize_checkpoint(
@@ -85,7 +77,9 @@ def reparameterize_checkpoint(
     source = open_source(config, src, key, cfg_options)
     deployed = _deploy_config(source)
     say('[2/5] building the model and loading the checkpoint strictly')
-    model = _load(source, deployed)
+    model = build_model(source.cfg)
+    keep_dtype(model, source.weights)
+    load_strictly(model, source.weights, src)
     say('[3/5] merging')
     with user_errors('the model cannot be merged'):
         merged = reparameterize(model)
@@ -96,15 +90,16 @@ def reparameterize_checkpoint(
         difference = _verify(model, merged, shape)
     conversion = Conversion(difference, complexity(model, shape),
                             complexity(merged, shape))
-    say('      outputs agree: largest relative difference '
-        f'{difference:.2e}')
+    say(f'      outputs agree: largest relative difference {difference:.2e}')
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
     say(f'[5/5] writing {dst}')
     say(f'      and {write_config_beside(deployed, dst, force)}')
-    content = dict(
-        meta=converted_meta(source.content), state_dict=merged.state_dict())
-    write_checkpoint(content, dst, force)
+    meta = converted_meta(source.content)
+    write_checkpoint({
+        'meta': meta,
+        'state_dict': merged.state_dict()
+    }, dst, force)
     if deploy_cfg is not None:
         say(f'      writing {deploy_cfg}')
         with atomic_write(deploy_cfg, force) as temporary:
@@ -125,23 +120,8 @@ def _deploy_config(source: Source) -> Config:
     return deployed
 
 
-def _load(source: Source, deployed: Config) -> BaseModel:
-    model = build_model(source.cfg)
-    keep_dtype(model, source.weights)
-    try:
-        load_strictly(model, source.weights, source.checkpoint)
-    except CheckpointError:
-        expected = build_on_meta(deployed).state_dict()
-        if find_mismatch(expected, source.weights):
-            raise
-        raise CheckpointError(
-            f'checkpoint {str(source.checkpoint)!r} is already converted: '
-            'test it with the deploy config') from None
-    return model
-
-
-def _verify(model: BaseModel, merged: BaseModel, shape: tuple[int, int,
-                                                              int]) -> float:
+def _verify(model: BaseModel, merged: BaseModel,
+            shape: Sequence[int]) -> float:
     generator = torch.Generator().manual_seed(_SEED)
     batch = torch.randn(_BATCH, *shape, generator=generator)
     difference = largest_difference(model, merged, batch)

@@ -58,18 +58,21 @@ def test_what_is_printed_and_written(convert, capsys):
             for v in checkpoint['state_dict'].values()} == {torch.Tensor}
 
 
-def test_files_are_replaced_only_by_force(convert, tmp_path):
-    files = convert.dst, tmp_path / 'deploy.py', tmp_path / 'out.py'
-    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]), {})):
-        path.write_text('precious')
-        with pytest.raises(UserError, match=f'{path}.*exists.*force=True'):
-            convert(dst=tmp_path / 'b.pth' if options else None, **options)
-        assert path.read_text() == 'precious'
-        path.unlink()
-    for path in files:
-        path.write_text('precious')
-    convert(deploy_cfg=files[1], force=True)
-    assert load_model(files[1], convert.dst).backbone.deploy
+@pytest.mark.parametrize(('options', 'name'), [
+    ({}, 'out.pth'),
+    ({}, 'out.py'),
+    (dict(deploy_cfg='deploy.py'), 'deploy.py'),
+])
+def test_files_are_replaced_only_by_force(convert, tmp_path, monkeypatch,
+                                          options, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text('precious')
+    with pytest.raises(UserError, match=f'{name}.*exists.*force=True'):
+        convert(**options)
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
+    convert(**options, force=True)
+    config = options.get('deploy_cfg', 'out.py')
+    assert load_model(config, convert.dst).backbone.deploy
 
 
 @pytest.mark.parametrize('names', [
@@ -165,5 +168,5 @@ def test_models_of_mmcls_are_converted(convert, tmp_path):
     write_checkpoint(model.state_dict(), src)
     conversion = convert(src, config)
     assert conversion.after.params < conversion.before.params
-    with pytest.raises(CheckpointError, match='is already converted'):
+    with pytest.raises(CheckpointError, match='does not fit'):
         convert(convert.dst, config, tmp_path / 'again.pth')
