@@ -24,7 +24,8 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from .shared.config import user_errors
 from .shared.source import open_source
 
-_FRAME = '#39ff14'
+_FRAME = dict(fill=False, lw=2, color='#39ff14', clip_on=False)
+_MARK = dict(color='#39ff14', ls='', label='the output itself')
 _DIM = 0.05  # share of weights that may be darker than the scale shows
 
 
@@ -81,20 +82,17 @@ def vis_locality(config: str | Path,
 
 def _find_block(model: BaseModel,
                 wanted: str | None) -> tuple[str, RepMLPBlock]:
-    blocks = repmlp_blocks(model)
+    """Find a block by its full name, or a name such as 1.0."""
+    blocks = {}
+    for name, block in repmlp_blocks(model).items():
+        short = name.partition('stages.')[2].removesuffix('.repmlp_block')
+        blocks[short or name] = block
+        if wanted in (None, name, short):
+            return short or name, block
     if not blocks:
         raise UserError('the model of the config has no RepMLP block')
-    for name, block in blocks.items():
-        if wanted is None or wanted in (name, _short_name(name)):
-            return _short_name(name), block
     raise UserError(f'the model has no block {wanted!r}: choose from '
-                    f'{", ".join(map(_short_name, blocks))}')
-
-
-def _short_name(name: str) -> str:
-    """Shorten 'backbone.stages.1.0.repmlp_block' to '1.0'."""
-    stage = name.partition('stages.')[2]
-    return stage.removesuffix('.repmlp_block') or name
+                    f'{", ".join(blocks)}')
 
 
 def _describe(row: Locality) -> str:
@@ -123,14 +121,11 @@ def _draw(rows: Sequence[Locality], titles: Sequence[str],
         axes.set_title(title)
     figure.colorbar(
         image, ax=panels, label='log$_{10}$ |weight|', extend='min')
-    figure.suptitle('Weights from the {}x{} inputs of fc3 to output ({}, {})\n'
-                    .format(height, width, *first.position) +
-                    f'block {block}, shareset {first.shareset}')
-    figure.legend(
-        *panels[0][0].get_legend_handles_labels(),
-        ncols=2,
-        loc='outside lower center',
-        frameon=False)
+    figure.suptitle(f'Weights of output {first.position} of fc3, for its '
+                    f'{height}x{width} inputs\nblock {block}, shareset '
+                    f'{first.shareset}')
+    names = panels[0][0].get_legend_handles_labels()
+    figure.legend(*names, ncols=2, loc='outside lower center', frameon=False)
     return figure
 
 
@@ -153,15 +148,8 @@ def _draw_map(axes: Axes, weights: Tensor, row: Locality,
                   xs.stop - xs.start,
                   ys.stop - ys.start,
                   label=f'reach of the {k}x{k} convolution',
-                  fill=False,
-                  lw=2,
-                  color=_FRAME,
-                  clip_on=False))
-    axes.plot(
-        *reversed(row.position),
-        'x',
-        color=_FRAME,
-        ms=min(7, max(2.5, 75 / max(weights.shape))),
-        label='the output itself')
+                  **_FRAME))
+    size = min(7, max(2.5, 75 / max(weights.shape)))
+    axes.plot(*reversed(row.position), 'x', ms=size, **_MARK)
     axes.set(xticks=[], yticks=[])
     return image

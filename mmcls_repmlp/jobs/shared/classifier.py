@@ -23,16 +23,10 @@ from .source import Source
 
 
 class Prepared(NamedTuple):
-    """An image after the test pipeline.
-
-    Attributes:
-        sample: Result of the pipeline.
-        shown: What the last step carried that had the image as an array.
-        bgr: Whether the channels of that array are in that order.
-    """
-    sample: dict[str, Any]
-    shown: Mapping[str, Any]
-    bgr: bool
+    """An image after the test pipeline."""
+    sample: dict[str, Any]  # the result
+    shown: Mapping[str, Any]  # the last step that had the image as an array
+    bgr: bool  # whether its channels are in that order
 
     def picture(self) -> np.ndarray:
         """Convert the input of the model to RGB of (H, W, 3), uint8."""
@@ -115,11 +109,7 @@ class Classifier:
                 if label < len(self.names) else f'class {label}')
 
     def label(self, name: str, count: int) -> int:
-        """Find one of ``count`` classes by its name or number.
-
-        Raises:
-            UserError: If there is no such class.
-        """
+        """Find one of ``count`` classes by its name or number."""
         names = [self.name(label) for label in range(count)]
         if name in names:
             return names.index(name)
