@@ -65,7 +65,7 @@ def browse_dataset(config: str | Path,
     check_folder(out_dir, force)
     cfg = read_config(config, cfg_options)
     init_default_scope(cfg.default_scope)
-    dataset = open_loader(cfg, phase).dataset
+    dataset: Any = open_loader(cfg, phase).dataset
     for leaf in leaf_datasets(dataset):
         leaf.pipeline = _Recorder(leaf.pipeline.transforms)
     names = dataset.metainfo.get('classes') or ()

@@ -24,8 +24,8 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from .shared.config import user_errors
 from .shared.source import open_source
 
-_FRAME = dict(fill=False, lw=2, color='#39ff14', clip_on=False)
-_MARK = dict(color='#39ff14', ls='', label='the output itself')
+_FRAME: dict[str, Any] = dict(fill=False, lw=2, color='#39ff14', clip_on=False)
+_MARK: dict[str, Any] = dict(color='#39ff14', ls='', label='the output itself')
 _DIM = 0.05  # share of weights that may be darker than the scale shows
 
 
