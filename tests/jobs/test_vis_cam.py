@@ -1,3 +1,4 @@
+import itertools
 import shutil
 from unittest.mock import Mock
 
@@ -64,15 +65,12 @@ def test_maps_are_those_of_the_papers_in_both_forms(name):
         assert grad_cam.any() and layer_cam.any()
         assert_same(maps(model, layer), grad_cam)
         assert_same(maps(model, layer, 'layercam'), layer_cam)
-    trained = [
-        maps(model, layer, method) for layer in layers(model)
-        for method in CAM_METHODS
-    ]
+    cases = [*itertools.product(layers(model), CAM_METHODS)]
+    trained = [maps(model, *case) for case in cases]
     model.backbone.switch_to_deploy()
-    for (layer, method), expected in zip(
-        ((la, me) for la in layers(model) for me in CAM_METHODS), trained):
+    for case, expected in zip(cases, trained):
         assert expected.dtype == torch.double and expected.any()
-        assert_same(maps(model, layer, method), expected, 1e-9)
+        assert_same(maps(model, *case), expected, 1e-9)
 
 
 def test_the_model_is_unchanged_and_frozen_weights_give_the_same_maps():
@@ -211,22 +209,21 @@ def test_the_overlay_is_the_map_of_the_predicted_class(project, images, drawn,
     assert lines[-1].startswith('drawn to ')
 
 
-def test_method_layer_and_class_are_chosen(images, drawn, check):
-    (pair, ), title, lines = drawn(
-        images[:1], method='layercam', layer='stages.0', target='4')
-    assert title == 'LayerCAM at backbone.stages.0, a map of 8x8'
-    scores = check(pair, images[0], 'backbone.stages.0', 'layercam', 4)
-    assert f'4 {scores[4]:.1%}' in lines[0] and lines[0].count('%') == 2
-
-
-def test_padding_of_an_image_is_left_out(images, drawn, check):
+def test_method_layer_class_and_size_are_chosen(images, drawn, check):
     options = {
         'model.backbone.pad_to_multiple': True,
         'test_dataloader.dataset.pipeline.1.scale': 40
     }
-    (pair, ), title, _ = drawn(images[:1], cfg_options=options)
-    assert 'a map of 4x4' in title
-    check(pair, images[0], 'backbone.final_norm', side=40)
+    (pair, ), title, lines = drawn(
+        images[:1],
+        method='layercam',
+        layer='stages.0',
+        target='4',
+        cfg_options=options)
+    # What was padded, to 64x64, is left out.
+    assert title == 'LayerCAM at backbone.stages.0, a map of 16x16'
+    scores = check(pair, images[0], 'backbone.stages.0', 'layercam', 4, 40)
+    assert f'4 {scores[4]:.1%}' in lines[0] and lines[0].count('%') == 2
 
 
 def test_classes_have_names(project, images, drawn, tmp_path):
