@@ -173,7 +173,7 @@ def _explain(classifier: Classifier, layer: str, method: str,
         padded = [s + -s % k for s, k in zip(padded, model.backbone.img_size)]
     large = F.interpolate(cells[None, None], padded, mode='bilinear')[0, 0]
     visible = large[:picture.shape[0], :picture.shape[1]]
-    strength = (visible / (visible.max() or 1)).cpu().numpy()
+    strength = (visible / (visible.max() or 1)).float().cpu().numpy()
     top = [(classifier.name(i), float(scores[i])) for i in (best, label)]
     return _Explanation(path.name, picture, strength, tuple(cells.shape), top)
 

@@ -52,7 +52,6 @@ def test_what_is_printed_and_written(convert, capsys):
     assert meta['dataset_meta']['classes'] == tuple('0123456789')
     assert 'cfg' not in meta
     beside = convert.dst.with_suffix('.py')
-    assert Config.fromfile(beside).model.backbone.deploy is True
     assert load_model(beside, convert.dst).backbone.deploy
     assert {type(v)
             for v in checkpoint['state_dict'].values()} == {torch.Tensor}
@@ -155,9 +154,16 @@ def test_the_dtype_is_kept(convert, source, dtype, allowed):
 REPVGG = """
 model = dict(
     type='ImageClassifier',
-    backbone=dict(type='RepVGG', arch='A0', out_indices=(3, )),
+    backbone=dict(
+        type='RepVGG',
+        arch=dict(
+            num_blocks=[1, 1, 1, 2],
+            width_factor=[0.25] * 4,
+            group_layer_map=None,
+            se_cfg=None),
+        out_indices=(3, )),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=1280))
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=128))
 """
 
 
