@@ -74,7 +74,7 @@ def classify_images(images: Sequence[str | Path],
     results: dict[Path, list[tuple[str, float]]] = {}
 
     def run(paths: list[Path], prepared: list[Prepared]) -> list[Outcome]:
-        tops = [classifier.top(one, top_k) for one in classifier.run(prepared)]
+        tops = [classifier.top(x, top_k) for x in classifier.run(prepared)]
         results.update(zip(paths, tops))
         return [*tops]
 

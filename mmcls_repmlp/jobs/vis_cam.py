@@ -110,7 +110,7 @@ def vis_cam(images: Sequence[str | Path],
             _draw(explained, f'{CAM_METHODS[method]} at {layer}').savefig(
                 temporary, dpi=100)
         written.append(path)
-        return [[*dict.fromkeys(one.top)] for one in explained]
+        return [[*dict.fromkeys(item.top)] for item in explained]
 
     try:
         batch_predict(found, classifier.prepare, run, batch_size=per_picture)
@@ -186,14 +186,14 @@ def _draw(explained: Sequence[_Explanation], title: str) -> Figure:
     axes = figure.subplots(rows, 2 * columns, squeeze=False)
     for panel in axes.flat:
         panel.set_axis_off()
-    for one, pair in zip(explained, axes.reshape(-1, 2)):
-        what = 'what' if one.strength.any() else 'nothing'
-        above = one.name, f'{what} speaks for'
-        for panel, text, (name, score) in zip(pair, above, one.top):
-            panel.imshow(one.picture)
+    for item, pair in zip(explained, axes.reshape(-1, 2)):
+        what = 'what' if item.strength.any() else 'nothing'
+        above = item.name, f'{what} speaks for'
+        for panel, text, (name, score) in zip(pair, above, item.top):
+            panel.imshow(item.picture)
             text = f'{shorten(text, _LONGEST)}\n{shorten(name, _LONGEST)}'
             panel.set_title(f'{text} ({score:.1%})', size=9, parse_math=False)
-        overlay = _RED + one.strength[..., None] * _OPACITY
+        overlay = _RED + item.strength[..., None] * _OPACITY
         pair[1].imshow(overlay, interpolation='bilinear')
     figure.suptitle(title + ', a map of {}x{}'.format(*explained[0].cells))
     return figure
