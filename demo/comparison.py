@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.host import gt_labels
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import load_model
+from mmcls_repmlp.jobs.shared.source import open_source
 from mmcls_repmlp.reparam import alternating_latency, complexity
 
 
@@ -55,7 +55,7 @@ def compare(trained: tuple[Path, Path], merged: tuple[Path,
     Returns:
         What came out.
     """
-    models = (load_model(*trained), load_model(*merged))
+    models = [open_source(*files).load_model() for files in (trained, merged)]
     images, labels = _validation_images(trained[0], models[0])
     counts = [complexity(model, tuple(images.shape[1:])) for model in models]
     batch = images[:64]

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls
+from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,11 @@ def write_config(path: Path, base: Path | str, **settings: Any) -> Path:
     lines = [f'{name} = {value!r}' for name, value in settings.items()]
     path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
     return path
+
+
+def load_model(config: Path, checkpoint: Path) -> nn.Module:
+    """Build the model of a config and fill it from a checkpoint."""
+    return open_source(config, checkpoint).load_model()
 
 
 def quick_loaders(data: Path, **options: Any) -> dict:

@@ -53,17 +53,13 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})
 
 
-def converted_meta(checkpoint: Any, config: str) -> dict[str, Any]:
+def converted_meta(checkpoint: Any) -> dict[str, Any]:
     """Compose the ``meta`` of what is made of a checkpoint.
 
     Args:
         checkpoint: What the file holds.
-        config: Text of the config that the new weights fit.
 
     Returns:
-        The config, the version that made it, and :func:`classes_meta`.
+        The version that made it, and :func:`classes_meta`.
     """
-    return dict(
-        cfg=config,
-        mmcls_repmlp_version=__version__,
-        **classes_meta(checkpoint))
+    return dict(mmcls_repmlp_version=__version__, **classes_meta(checkpoint))

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
                                       keep_dtype, load_strictly,
-                                      newest_checkpoint, read_checkpoint,
-                                      state_dict_of, write_checkpoint)
+                                      newest_checkpoint, write_checkpoint)
 from mmcls_repmlp.models.compatibility import find_mismatch
 from mmcls_repmlp.reparam import (Complexity, complexity, largest_difference,
                                   reparameterize)
@@ -25,7 +24,8 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .shared.config import user_errors
 from .shared.model import build_model, build_on_meta
-from .shared.recorded_config import config_for
+from .shared.source import (check_config_beside, config_beside, open_source,
+                            write_config_beside)
 
 _BATCH, _SEED = 2, 0
 
@@ -72,15 +72,16 @@ def reparameterize_checkpoint(
         JobFailedError: If the outputs differ; nothing is written then.
     """
     src = newest_checkpoint(src)
+    if config is None:
+        config = config_beside(src)
     _check_targets(config, src, dst, deploy_cfg, force)
-    cfg, src, name, checkpoint = config_for(config, src, cfg_options)
-    _check_training_form(cfg, name)
-    report(f'[1/5] reading {src}')
-    checkpoint = checkpoint or read_checkpoint(src)
-    state_dict = state_dict_of(checkpoint, src, key)
+    report(f'[1/5] reading {src}, config {config}')
+    source = open_source(config, src, key, cfg_options)
+    cfg = source.cfg
+    _check_training_form(cfg, config)
     report('[2/5] building the model and loading the checkpoint strictly')
     model = build_model(cfg)
-    _load(model, cfg, state_dict, src)
+    _load(model, cfg, source.weights, src)
     report('[3/5] merging')
     with user_errors('the model cannot be merged'):
         merged = reparameterize(model)
@@ -97,13 +98,15 @@ def reparameterize_checkpoint(
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         report(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
     report(f'[5/5] writing {dst}')
-    meta = converted_meta(checkpoint, _deploy_config(cfg).pretty_text)
+    deployed = _deploy_config(cfg)
+    report(f'      and {write_config_beside(deployed, dst, force)}')
+    meta = converted_meta(source.content)
     write_checkpoint(
         dict(meta=meta, state_dict=merged.state_dict()), dst, force)
     if deploy_cfg is not None:
         report(f'      writing {deploy_cfg}')
         with atomic_write(deploy_cfg, force) as temporary:
-            temporary.write_text(_deploy_config(cfg).pretty_text)
+            temporary.write_text(deployed.pretty_text)
     return conversion
 
 
@@ -111,6 +114,7 @@ def _check_targets(config: str | Path | None, src: str | Path, dst: str | Path,
                    deploy_cfg: str | Path | None, force: bool) -> None:
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     check_writable(dst, force, src)
+    check_config_beside(dst, force, config)
     if deploy_cfg is not None:
         check_suffix(deploy_cfg, ('.py', ), 'a config')
         check_writable(deploy_cfg, force, config)
@@ -126,7 +130,7 @@ def _check_training_form(cfg: Config, name: str | Path) -> None:
                           '(backbone deploy=True): give the training config')
 
 
-def _load(model: BaseModel, cfg: Config, state_dict: dict[str, Tensor],
+def _load(model: BaseModel, cfg: Config, state_dict: Mapping[str, Tensor],
           src: str | Path) -> None:
     keep_dtype(model, state_dict)
     try:

@@ -21,6 +21,7 @@ from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.config import read_config
 from .shared.model import build_model
+from .shared.source import check_config_beside, write_config_beside
 
 _SIZE = 'model.backbone.img_size'
 _BLURRED = ('      deploy form: the local convolutions that were merged into '
@@ -59,6 +60,7 @@ def resize_checkpoint(config: str | Path,
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     src = newest_checkpoint(src)
     check_writable(dst, force, src)
+    check_config_beside(dst, force, config)
     cfg = read_config(config, cfg_options)
     report(f'[1/4] reading {src}')
     checkpoint = read_checkpoint(src)
@@ -78,7 +80,8 @@ def resize_checkpoint(config: str | Path,
     load_strictly(target, resized_state_dict(source, target), src)
     _run_once(target, new_cfg)
     report(f'[4/4] writing {dst}')
-    meta = converted_meta(checkpoint, new_cfg.pretty_text)
+    meta = converted_meta(checkpoint)
+    write_config_beside(new_cfg, dst, force)
     write_checkpoint(
         dict(meta=meta, state_dict=target.state_dict()), dst, force)
     report(f'      use it with {_SIZE}={new_cfg.model.backbone.img_size} and '

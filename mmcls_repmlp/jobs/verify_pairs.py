@@ -17,8 +17,7 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .shared.config import loader_config
 from .shared.data import batches, open_loader
-from .shared.model import fill_model
-from .shared.recorded_config import config_for
+from .shared.source import open_source
 
 _RATES = (1e-3, 1e-2, 1e-1)
 
@@ -60,15 +59,14 @@ def verify_pairs(config: str | Path | None,
     if out is not None:
         check_suffix(out, ('.png', ), 'the curve')
         check_writable(out, force)
-    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
-    loader = loader_config(cfg, 'test')
+    source = open_source(config, checkpoint, key, cfg_options)
+    loader = loader_config(source.cfg, 'test')
     if folder is not None:
         loader.dataset = dict(
             type='CustomDataset',
             data_root=str(folder),
             pipeline=loader.dataset.pipeline)
-    model = fill_model(cfg, checkpoint, device, key=key, content=content)[0]
-    found = verify(*_embed(model, cfg), max_pairs)
+    found = verify(*_embed(source.load_model(device), source.cfg), max_pairs)
     report(_describe(found))
     if out is not None:
         with atomic_write(out, force) as temporary:

@@ -20,8 +20,8 @@ from mmcls_repmlp.reparam.locality import Locality, locality, repmlp_blocks
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.config import read_config, user_errors
-from .shared.model import fill_model
+from .shared.config import user_errors
+from .shared.source import open_source
 
 _FRAME = '#39ff14'
 _SUFFIX = '.repmlp_block'
@@ -66,17 +66,16 @@ def vis_locality(config: str | Path,
     """
     check_suffix(out, ('.png', ), 'the picture')
     check_writable(out, force)
-    cfg = read_config(config, cfg_options)
     found, titles = [], []
-    for source in (*over_training, checkpoint):
-        model, content = fill_model(cfg, source, either_form=True, key=key)
-        name, module = _block(model, block)
-        with user_errors(f'block {name} of {source} cannot be drawn'):
+    for path in (*over_training, checkpoint):
+        source = open_source(config, path, key, cfg_options)
+        name, module = _block(source.load_model(either_form=True), block)
+        with user_errors(f'block {name} of {path} cannot be drawn'):
             found.append(
                 locality(
                     module, None if position is None else
                     (position[0], position[1]), shareset))
-        titles.append(_title(content, source))
+        titles.append(_title(source.content, path))
         report(f'{titles[-1]}: {_describe(found[-1])}')
     with atomic_write(out, force) as temporary:
         _draw(found, titles, name).savefig(temporary, format='png', dpi=110)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.image_demo import classify_image, classify_images
-from mmcls_repmlp.jobs.shared.model import load_model
 from repmlp_lite.errors import ImageError, JobFailedError, UserError
+from tests.helpers import load_model
 
 
 def read(path):

@@ -6,8 +6,8 @@ import torch
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs import publish_model as module_under_test
 from mmcls_repmlp.jobs.publish_model import publish_model
-from mmcls_repmlp.jobs.shared.model import load_model
 from repmlp_lite.errors import JobFailedError, UserError
+from tests.helpers import load_model
 
 
 @pytest.fixture

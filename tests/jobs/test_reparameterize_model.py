@@ -8,9 +8,8 @@ from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.host import build_classifier
 from mmcls_repmlp.jobs import reparameterize_model as module_under_test
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.shared.model import load_model
 from repmlp_lite.errors import CheckpointError, JobFailedError, UserError
-from tests.helpers import randomize
+from tests.helpers import load_model, randomize
 
 
 @pytest.fixture
@@ -53,19 +52,24 @@ def test_what_is_said_and_written(convert):
     meta = checkpoint['meta']
     assert meta['classes'] == tuple('0123456789')
     assert meta['dataset_meta']['classes'] == tuple('0123456789')
-    cfg = Config.fromstring(meta['cfg'], '.py')
-    assert cfg.model.backbone.deploy is True
+    assert 'cfg' not in meta
+    beside = convert.dst.with_suffix('.py')
+    assert Config.fromfile(beside).model.backbone.deploy is True
+    assert load_model(beside, convert.dst).backbone.deploy
     assert {type(v)
             for v in checkpoint['state_dict'].values()} == {torch.Tensor}
 
 
 def test_files_are_replaced_only_by_force(convert, tmp_path):
-    files = convert.dst, tmp_path / 'deploy.py'
-    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]))):
+    files = convert.dst, tmp_path / 'deploy.py', tmp_path / 'out.py'
+    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]), {})):
         path.write_text('precious')
         with pytest.raises(UserError, match=f'{path}.*exists.*force=True'):
             convert(dst=tmp_path / 'b.pth' if options else None, **options)
         assert path.read_text() == 'precious'
+        path.unlink()
+    for path in files:
+        path.write_text('precious')
     convert(deploy_cfg=files[1], force=True)
     assert load_model(files[1], convert.dst).backbone.deploy
 

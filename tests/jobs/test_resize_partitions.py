@@ -8,10 +8,10 @@ from mmcls_repmlp.checkpoints import (load_strictly, read_checkpoint,
                                       resized_state_dict, write_checkpoint)
 from mmcls_repmlp.jobs import resize_partitions as module_under_test
 from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
-from mmcls_repmlp.jobs.shared.model import build_model, load_model
+from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.jobs.test.test import test as run_test
 from repmlp_lite.errors import CheckpointError, JobFailedError, UserError
-from tests.helpers import ROOT, assert_same
+from tests.helpers import ROOT, assert_same, load_model
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_file_fits_the_config_with_the_new_size(resize, project):
     assert checkpoint.keys() == {'state_dict', 'meta'}
     meta = checkpoint['meta']
     assert meta['classes'] == tuple('0123456789')
-    target = build_model(Config.fromstring(meta['cfg'], '.py'))
+    target = build_model(Config.fromfile(resize.dst.with_suffix('.py')))
     assert target.backbone.img_size == (48, 64)
     load_strictly(target, checkpoint['state_dict'], 'resized')
     expected = resized_state_dict(

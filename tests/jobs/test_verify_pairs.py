@@ -4,10 +4,10 @@ import pytest
 import torch
 from matplotlib import image as images
 
-from mmcls_repmlp.jobs.shared.model import load_model
 from mmcls_repmlp.jobs.verify_pairs import verify_pairs
 from mmcls_repmlp.recipe import verify
 from repmlp_lite.errors import UserError
+from tests.helpers import load_model
 
 
 def test_pairs_are_told_apart_by_the_features_before_the_head(

@@ -7,11 +7,11 @@ from PIL import Image
 
 from mmcls_repmlp.jobs import vis_locality as module_under_test
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import build_model, load_model
+from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.jobs.vis_locality import vis_locality
 from mmcls_repmlp.reparam.locality import Locality, locality
 from repmlp_lite.errors import UserError
-from tests.helpers import CONFIGS, assert_same
+from tests.helpers import CONFIGS, assert_same, load_model
 
 
 def found(position=(0, 1), size=(3, 4), fill=1.):

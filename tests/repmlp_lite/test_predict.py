@@ -13,12 +13,11 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.shared.model import load_model
 from repmlp_lite import predict as predict_module
 from repmlp_lite.errors import JobFailedError
 from repmlp_lite.exported.card import card_of, digests
 from repmlp_lite.predict import predict
-from tests.helpers import ROOT, Pickled
+from tests.helpers import ROOT, Pickled, load_model
 from tests.programs import call, run_python
 
 PREDICT = ROOT / 'tools' / 'deployment' / 'predict.py'

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,10 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.checkpoints import class_names, newest_checkpoint
+from mmcls_repmlp.checkpoints import newest_checkpoint
 from mmcls_repmlp.export.export_model import check_export, export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
-from mmcls_repmlp.jobs.shared.model import fill_model
-from mmcls_repmlp.jobs.shared.recorded_config import config_for
+from mmcls_repmlp.jobs.shared.source import open_source
 from mmcls_repmlp.reparam import fuse_for_inference
 from repmlp_lite.command_line.choices import INT8, PRECISIONS
 from repmlp_lite.errors import ConfigError, UserError, option
@@ -88,10 +87,9 @@ def export_checkpoint(config: str | Path | None,
     checkpoint = newest_checkpoint(checkpoint)
     check_writable(out, force, checkpoint)
     _check_request(Path(out).suffix, precision, calibrate, opset)
-    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
+    source = open_source(config, checkpoint, key, cfg_options)
     report(f'[1/3] reading {checkpoint}')
-    model, raw = fill_model(
-        cfg, checkpoint, either_form=True, key=key, content=content)
+    cfg, model = source.cfg, source.load_model(either_form=True)
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
     report('[2/3] folding everything that folds')
@@ -99,7 +97,7 @@ def export_checkpoint(config: str | Path | None,
     if precision == INT8 and wrapper.output != LOGITS:
         raise UserError('int8 is held against the float model by top-1, which '
                         'embeddings do not have: export in another precision')
-    card = _card(model, cfg, raw, input_shape, wrapper)
+    card = _card(model, cfg, source.class_names, input_shape, wrapper)
     if isinstance(card['pipeline'], str):
         report(f'      predict.py cannot read images for it: '
                f'{card["pipeline"]}')
@@ -198,7 +196,7 @@ def _normalisation(model: BaseModel,
             preprocessor.std.flatten().tolist())
 
 
-def _card(model: BaseModel, cfg: Config, checkpoint: Any,
+def _card(model: BaseModel, cfg: Config, names: Sequence[str],
           input_shape: tuple[int, int,
                              int], wrapper: ExportWrapper) -> dict[str, Any]:
     mean, std = _normalisation(model, input_shape[0])
@@ -217,4 +215,4 @@ def _card(model: BaseModel, cfg: Config, checkpoint: Any,
         channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
         pipeline=recorded_pipeline(cfg, input_shape[1:]),
         output=wrapper.output,
-        classes=list(map(str, class_names(checkpoint))))
+        classes=list(names))

@@ -13,16 +13,14 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 
-from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.host import (TRANSFORMS, DataSample, build_dataset,
                                pred_scores)
 from mmcls_repmlp.recipe.transforms import LoadImageFromFile
 from repmlp_lite.errors import UserError
 
 from .config import loader_config, user_errors
-from .model import fill_model
 from .pictures import picture
-from .recorded_config import config_for
+from .source import open_source
 
 
 class Prepared(NamedTuple):
@@ -62,12 +60,10 @@ class Classifier:
                  device: str = 'cpu',
                  key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None) -> None:
-        cfg, checkpoint, _, content = config_for(config, checkpoint,
-                                                 cfg_options)
-        dataset = loader_config(cfg, 'test').dataset
-        self.model, content = fill_model(
-            cfg, checkpoint, device, key=key, content=content)
-        self.names = class_names(content) or _classes_of(dataset)
+        source = open_source(config, checkpoint, key, cfg_options)
+        dataset = loader_config(source.cfg, 'test').dataset
+        self.model = source.load_model(device)
+        self.names = source.class_names or _classes_of(dataset)
         # Data sets that hold pixels, such as CIFAR10, hold RGB.
         self.reads_file = (
             dataset.pipeline[0].type == LoadImageFromFile.__name__)

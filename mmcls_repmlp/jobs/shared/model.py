@@ -1,11 +1,8 @@
-"""From a config, and a checkpoint, to a model."""
+"""From a config to a model."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -14,13 +11,10 @@ from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import MODELS as ALL_MODELS
 from mmengine.registry import init_default_scope
 
-from mmcls_repmlp.checkpoints import (class_names, load_strictly,
-                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.compatibility import is_merged
-from repmlp_lite.errors import ConfigError, UserError
+from repmlp_lite.errors import ConfigError
 
-from .config import read_config, user_errors
+from .config import user_errors
 
 
 def build_model(cfg: Config) -> BaseModel:
@@ -71,52 +65,3 @@ def build_on_meta(cfg: Config) -> BaseModel:
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)
-
-
-def load_model(config: str | Path, checkpoint: str | Path) -> BaseModel:
-    """Build the model of a config and fill it, on the CPU, from a checkpoint.
-
-    Raises:
-        UserError: If one of the files is not usable, or they do not fit.
-    """
-    return fill_model(read_config(config), checkpoint)[0]
-
-
-def fill_model(cfg: Config,
-               checkpoint: str | Path,
-               device: str = 'cpu',
-               either_form: bool = False,
-               key: str | None = None,
-               content: Any = None) -> tuple[BaseModel, Any]:
-    """Build the model of a config that has been read, and fill it.
-
-    Args:
-        cfg: The config.
-        checkpoint: Path or URL of a checkpoint that fits it exactly.
-        device: Where the model goes. Defaults to 'cpu'.
-        either_form: Whether the model is built in the form of the checkpoint,
-            training or deploy, whatever the config says. Defaults to False.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
-        content: What the checkpoint holds. Defaults to None: it is read.
-
-    Returns:
-        The model in eval mode, with the ``class_names`` that the checkpoint
-        gives, empty if none, and what the checkpoint holds.
-
-    Raises:
-        UserError: If something is not usable, or does not fit.
-    """
-    content = content or read_checkpoint(checkpoint)
-    weights = state_dict_of(content, checkpoint, key)
-    if either_form and isinstance(cfg.model.get('backbone'), Mapping):
-        cfg.model.backbone.deploy = is_merged(weights)
-    model = build_model(cfg)
-    load_strictly(model, weights, checkpoint)
-    # Labels of data are held against these.
-    model.class_names = class_names(content)
-    try:
-        return model.to(device), content
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f'device {device!r} cannot be used here: take cpu, '
-                        f'or cuda:0 where there is a GPU ({error})') from error

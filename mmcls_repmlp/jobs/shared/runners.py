@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from repmlp_lite.console import say
+from repmlp_lite.files import atomic_write
 
 _OURS = 'mmcls_repmlp.'
 # Details of a training, which its summary sums up.
@@ -29,6 +32,16 @@ class SeparateRunner(Runner):
 
     _timestamp: str
     _taken: ClassVar[set[str]] = set()
+
+    def dump_config(self) -> None:
+        """Write nothing: jobs call :meth:`write_config` after their checks."""
+
+    def write_config(self, folder: str | Path) -> None:
+        """Write the config to a folder, under the name of its file."""
+        if is_main_process():
+            name = Path(self.cfg.filename or f'{self.timestamp}.py').name
+            with atomic_write(Path(folder, name), force=True) as temporary:
+                self.cfg.dump(temporary)
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Set up as mmengine does, and find a time that is not yet taken."""

@@ -19,8 +19,7 @@ from mmcls_repmlp.host import ConfusionMatrix
 from mmcls_repmlp.jobs.shared.config import loader_config
 from mmcls_repmlp.jobs.shared.data import batches, open_loader
 from mmcls_repmlp.jobs.shared.labels import match_classes, names_of
-from mmcls_repmlp.jobs.shared.model import fill_model
-from mmcls_repmlp.jobs.shared.recorded_config import config_for
+from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
@@ -71,10 +70,10 @@ def confusion_matrix(config: str | Path | None,
     if out is not None:
         check_suffix(out, _SUFFIXES, 'a matrix')
         check_writable(out, force)
-    cfg, checkpoint, _, content = config_for(config, checkpoint, cfg_options)
-    loader_config(cfg, 'test')
-    model = fill_model(cfg, checkpoint, device, key=key, content=content)[0]
-    loader = open_loader(cfg, 'test')
+    source = open_source(config, checkpoint, key, cfg_options)
+    loader_config(source.cfg, 'test')
+    model = source.load_model(device)
+    loader = open_loader(source.cfg, 'test')
     match_classes(loader.dataset, model.class_names, model)
     matrix = _count(model, loader)
     classes = _names(loader.dataset, len(matrix))

@@ -15,16 +15,15 @@ from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmcls_repmlp.checkpoints import (class_names, load_strictly,
-                                      read_checkpoint, state_dict_of)
+from mmcls_repmlp.checkpoints import load_strictly
 from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
                                              set_launcher, set_loader_defaults,
                                              set_work_dir)
 from mmcls_repmlp.jobs.shared.labels import match_loop, num_classes_of
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
-from mmcls_repmlp.jobs.shared.recorded_config import config_for
 from mmcls_repmlp.jobs.shared.show_progress import show_progress
+from mmcls_repmlp.jobs.shared.source import open_source
 from mmcls_repmlp.jobs.shared.summary import summarize_test
 from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import UserError, option
@@ -90,10 +89,11 @@ def test(config: str | Path | None,
             usable.
         ImageError: If an image cannot be read.
     """
-    cfg, checkpoint, config, content = config_for(config, checkpoint,
-                                                  cfg_options)
+    source = open_source(config, checkpoint, key, cfg_options)
+    cfg, checkpoint = source.cfg, source.checkpoint
     if cfg.get('test_dataloader') is None:
-        raise UserError(f'config {str(config)!r} has no test_dataloader')
+        raise UserError(f'config {str(source.config)!r} has no '
+                        'test_dataloader')
     if out is not None:
         _check_out(out, out_item, force)
     if tta and show_dir is not None:
@@ -105,9 +105,7 @@ def test(config: str | Path | None,
         cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
         cfg.visualizer.setdefault('vis_backends',
                                   [dict(type='LocalVisBackend')])
-    content = content or read_checkpoint(checkpoint)
-    weights = state_dict_of(content, checkpoint, key)
-    set_work_dir(cfg, config, work_dir)
+    set_work_dir(cfg, source.config, work_dir)
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
     if metrics or metric_options:
         cfg.test_evaluator = _evaluator(metrics, metric_options or {})
@@ -117,10 +115,11 @@ def test(config: str | Path | None,
     set_launcher(cfg, launcher)
     runner = build_runner(cfg, verbose)
     model = unwrapped(runner.model)
-    load_strictly(model.module if tta else model, weights, checkpoint)
+    load_strictly(model.module if tta else model, source.weights, checkpoint)
     build_loop(runner, 'test')
-    match_loop(runner, class_names(content))
+    match_loop(runner, source.class_names)
     check_metrics(runner.test_evaluator, num_classes_of(runner.model))
+    runner.write_config(runner.log_dir)
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
     summary = partial(summarize_test, checkpoint=checkpoint)

@@ -107,6 +107,7 @@ def train(config: str | Path,
             check_pretrained(runner.model, pretrained)
             over = _prepare(runner, start, check_data, force)
             del start  # what it holds is read anew, to where it belongs
+            runner.write_config(cfg.work_dir)
             model = _run(runner) if verbose else _run_shown(runner)
             if over:
                 print_log(over, logger='current')

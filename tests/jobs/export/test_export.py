@@ -6,11 +6,12 @@ import torch
 from mmcls_repmlp.jobs.export import export as module_under_test
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import build_model, fill_model, load_model
+from mmcls_repmlp.jobs.shared.model import build_model
+from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.errors import JobFailedError, UserError
 from repmlp_lite.exported.card import read_card
 from repmlp_lite.exported.load_exported import load_exported
-from tests.helpers import assert_same
+from tests.helpers import assert_same, load_model
 
 
 @pytest.fixture
@@ -64,8 +65,8 @@ def test_raw_images_are_prepared_as_for_the_model(export, project, to_rgb):
         data_preprocessor=dict(
             mean=[10., 20., 30.], std=[40., 50., 60.], to_rgb=to_rgb))
     path, _, _ = export(options, with_preprocess=True)
-    model, _ = fill_model(
-        read_config(project.config, options), project.trained)
+    model = open_source(
+        project.config, project.trained, cfg_options=options).load_model()
     rgb = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
     # The data set reads BGR.
     with torch.no_grad():

@@ -12,9 +12,9 @@ from mmcls_repmlp.jobs.repmlp_to_mmcls.published import published_models
 from mmcls_repmlp.jobs.repmlp_to_mmcls.repmlp_to_mmcls import (
     convert_from_official, convert_to_official_file)
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import build_model, load_model
+from mmcls_repmlp.jobs.shared.model import build_model
 from repmlp_lite.errors import CheckpointError, UserError
-from tests.helpers import DATA, ROOT, assert_same
+from tests.helpers import DATA, ROOT, assert_same, load_model
 
 # Names of their configs; of RepMLPNets, what they are called otherwise.
 PUBLISHED = {

@@ -6,10 +6,10 @@ from mmengine.registry import MODELS, DefaultScope, Registry
 from torch import nn
 
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.model import (build_model, build_on_meta,
-                                            fill_model, load_model)
-from repmlp_lite.errors import ConfigError, UserError
-from tests.helpers import assert_same, classifier_cfg, randn, shapes
+from mmcls_repmlp.jobs.shared.model import build_model, build_on_meta
+from repmlp_lite.errors import ConfigError
+from tests.helpers import (assert_same, classifier_cfg, load_model, randn,
+                           shapes)
 
 
 def test_both_forms_are_loaded_and_equal(project):
@@ -18,25 +18,6 @@ def test_both_forms_are_loaded_and_equal(project):
     assert trained.data_preprocessor.mean.flatten().tolist() == [78.] * 3
     x = randn(2, 3, 32, 32).float()
     assert_same(merged(x), trained(x), 2e-5)
-
-
-def test_the_form_of_the_checkpoint_if_asked_for(project):
-    for config in (project.config, project.deploy_config):
-        for checkpoint in (project.trained, project.merged):
-            model, content = fill_model(
-                read_config(config), checkpoint, either_form=True)
-            assert model.backbone.deploy is (checkpoint == project.merged)
-            assert content['meta']['dataset_meta'] and not model.training
-    with pytest.raises(UserError, match='is already converted'):
-        load_model(project.config, project.merged)
-    with pytest.raises(UserError, match='training form'):
-        load_model(project.deploy_config, project.trained)
-
-
-def test_devices_that_are_not_there(project):
-    for device in ('toaster', 'cuda:77'):
-        with pytest.raises(UserError, match=f"'{device}' cannot be used"):
-            fill_model(read_config(project.config), project.trained, device)
 
 
 def test_a_model_without_memory_has_the_same_shapes(project):

@@ -10,9 +10,9 @@ from PIL import Image
 from mmcls_repmlp.host import MODELS, gt_labels
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import open_loader
-from mmcls_repmlp.jobs.shared.model import load_model
 from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
 from repmlp_lite.errors import UserError
+from tests.helpers import load_model
 
 
 @pytest.fixture(scope='module')

@@ -7,12 +7,11 @@ from mmengine.hooks import Hook
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import HOOKS
-from mmcls_repmlp.jobs.shared.model import load_model
 from mmcls_repmlp.jobs.train import work_dir as work_dir_module
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.jobs.train.work_dir import lock_work_dir
 from repmlp_lite.errors import JobFailedError, UserError
-from tests.helpers import assert_same
+from tests.helpers import assert_same, load_model
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from mmcls_repmlp.jobs.shared.model import load_model
 from mmcls_repmlp.jobs.vis_cam import vis_cam as module_under_test
 from mmcls_repmlp.jobs.vis_cam.activation_map import (activation_map,
                                                       spread_over)
 from mmcls_repmlp.jobs.vis_cam.vis_cam import vis_cam
 from repmlp_lite.errors import JobFailedError, UserError
+from tests.helpers import load_model
 
 
 @pytest.fixture

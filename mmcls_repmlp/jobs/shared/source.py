@@ -1,0 +1,182 @@
+"""A checkpoint with the config that it belongs to, as one value."""
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmcls_repmlp.checkpoints import (class_names, load_strictly,
+                                      newest_checkpoint, read_checkpoint,
+                                      state_dict_of)
+from mmcls_repmlp.checkpoints.download import WEB
+from mmcls_repmlp.models.compatibility import is_merged
+from repmlp_lite.console import warn
+from repmlp_lite.errors import ConfigError, UserError, first_few, quote_path
+from repmlp_lite.files import atomic_write, check_writable
+
+from .config import read_config
+from .model import build_model
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint that has been read, and its config.
+
+    Attributes:
+        config: Path of the config file.
+        checkpoint: Path or URL of the checkpoint.
+        cfg: The config, with settings changed.
+        content: All that the checkpoint holds.
+        weights: Its weights by name.
+    """
+    config: str | Path
+    checkpoint: str | Path
+    cfg: Config
+    content: Any
+    weights: Mapping[str, Tensor]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Classes that the checkpoint names; empty if it names none."""
+        return class_names(self.content)
+
+    def load_model(self,
+                   device: str = 'cpu',
+                   either_form: bool = False) -> BaseModel:
+        """Build the model and fill it with exactly these weights.
+
+        Args:
+            device: Where the model goes. Defaults to 'cpu'.
+            either_form: Whether the model is built in the form of the
+                weights, training or deploy, whatever the config says.
+                Defaults to False.
+
+        Returns:
+            The model in eval mode, with :attr:`class_names` as its own.
+
+        Raises:
+            UserError: If something is not usable, or does not fit.
+        """
+        if either_form and isinstance(self.cfg.model.get('backbone'), Mapping):
+            self.cfg.model.backbone.deploy = is_merged(self.weights)
+        model = build_model(self.cfg)
+        load_strictly(model, self.weights, self.checkpoint)
+        # Labels of data are compared with these.
+        model.class_names = self.class_names
+        try:
+            return model.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(
+                f'device {device!r} cannot be used here: take cpu, or cuda:0 '
+                f'where there is a GPU ({error})') from error
+
+
+def open_source(config: str | Path | None,
+                checkpoint: str | Path,
+                key: str | None = None,
+                cfg_options: Mapping[str, Any] | None = None) -> Source:
+    """Read a checkpoint and the config that belongs to it.
+
+    Args:
+        config: Config file. None for the one beside the checkpoint, see
+            :func:`config_beside`; a line on stderr names it.
+        checkpoint: Path or URL, or the work folder of a training run for its
+            newest checkpoint.
+        key: Entry that holds the weights. Defaults to the only one.
+        cfg_options: Settings to change, by dotted key. Defaults to none.
+
+    Raises:
+        ConfigError: If there is no config, or it cannot be read.
+        CheckpointError: If the checkpoint cannot be read.
+    """
+    checkpoint = newest_checkpoint(checkpoint)
+    if config is None:
+        config = config_beside(checkpoint)
+        warn(f'config {config}')
+        cfg = read_config(config, cfg_options)
+        folder = Path(checkpoint).parent
+        # Shared models may lie in a folder that is closed.
+        if os.access(folder, os.W_OK):
+            cfg.work_dir = str(folder)
+    else:
+        cfg = read_config(config, cfg_options)
+    content = read_checkpoint(checkpoint)
+    weights = state_dict_of(content, checkpoint, key)
+    return Source(config, checkpoint, cfg, content, weights)
+
+
+def config_beside(checkpoint: str | Path) -> Path:
+    """Find the config file that belongs to a checkpoint.
+
+    Returns:
+        The file of the checkpoint's own stem, ``deploy.py`` for
+        ``deploy.pth``; else the config that a training run left in the
+        folder.
+
+    Raises:
+        ConfigError: If there is none, or several might be meant.
+    """
+    path = Path(checkpoint).expanduser()
+    if path.with_suffix('.py').is_file():
+        return path.with_suffix('.py')
+    found = [] if str(checkpoint).startswith(WEB) else [
+        file for file in sorted(path.parent.glob('*.py'))
+        if _is_dumped_config(file) and not _has_checkpoint(file)
+    ]
+    if len(found) == 1:
+        return found[0]
+    names = first_few([file.name for file in found])
+    raise ConfigError(
+        f'no config is named, and beside checkpoint {quote_path(checkpoint)} '
+        f'there {f"are several ({names})" if found else "is none"}: name the '
+        'config before the checkpoint')
+
+
+def write_config_beside(cfg: Config,
+                        checkpoint: str | Path,
+                        force: bool = False) -> Path:
+    """Write a config under the stem of the checkpoint that it belongs to.
+
+    Raises:
+        UserError: If the file exists and ``force`` is not set.
+    """
+    path = Path(checkpoint).with_suffix('.py')
+    with atomic_write(path, force) as temporary:
+        temporary.write_text(cfg.pretty_text, encoding='utf-8')
+    return path
+
+
+def check_config_beside(checkpoint: str | Path, force: bool, *sources:
+                        str | Path | None) -> None:
+    """Raise UserError if :func:`write_config_beside` would be refused."""
+    check_writable(Path(checkpoint).with_suffix('.py'), force, *sources)
+
+
+def _has_checkpoint(config: Path) -> bool:
+    return any(
+        config.with_suffix(suffix).is_file()
+        for suffix in ('.pth', '.pt', '.safetensors'))
+
+
+def _is_dumped_config(path: Path) -> bool:
+    """Return whether a file is a config as mmengine dumps it.
+
+    Not every file beside a checkpoint is to be run.
+    """
+    try:
+        statements = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return False
+    names = [
+        target.id for statement in statements
+        if isinstance(statement, ast.Assign) for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
+    return len(names) == len(statements) and 'model' in names
