@@ -14,7 +14,6 @@ def filled(project, tmp_path):
         TRAINED=project.trained,
         MERGED=project.merged,
         EARLIER=project.work_dir / 'epoch_1.pth',
-        LOG=next(project.work_dir.glob('*/vis_data/scalars.json')),
         SEVEN=min(project.data.glob('val/7/*.png')),
         THREE=min(project.data.glob('val/3/*.png')),
         OUT=tmp_path)

@@ -32,7 +32,6 @@ STOCK = Path(host.__file__).parent / '.mim' / 'tools'
     (RESIZE, 'CONFIG HOSTILE OUT/out.pth --to 48'),
     ('convert_models/publish_model.py', 'HOSTILE OUT/out.pth'),
     ('deployment/export.py', 'CONFIG HOSTILE OUT/out.onnx'),
-    ('analysis_tools/confusion_matrix.py', 'CONFIG HOSTILE'),
     ('analysis_tools/verify_pairs.py', 'CONFIG HOSTILE'),
     ('visualizations/vis_locality.py', 'CONFIG HOSTILE OUT/out.png'),
     ('visualizations/vis_cam.py', 'SEVEN CONFIG HOSTILE --out OUT/out.png'),
