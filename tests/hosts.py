@@ -15,12 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-# What every host brings itself.
+# Packages that each host brings itself.
 OF_THE_HOST = r'(mmcls|mmcv-lite|mmengine)=='
 
 
 def main(folder: Path) -> None:
-    """Make them anew."""
+    """Make all environments anew."""
     base = _environment(folder / 'base')
     pinned = (REQUIREMENTS / 'pinned.txt').read_text().splitlines()
     shared = folder / 'pinned.txt'
