@@ -27,7 +27,7 @@ def scenes():
     return make_scenes(16, False, 1_000_000)
 
 
-def test_it_learns_to_segment_what_no_threshold_does(trained, scenes):
+def test_it_learns_better_masks_than_any_threshold(trained, scenes):
     model, losses = trained
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     with torch.no_grad():
@@ -40,7 +40,7 @@ def test_it_learns_to_segment_what_no_threshold_does(trained, scenes):
 @pytest.mark.parametrize('size', [(HEIGHT, WIDTH), (50, 99)])
 @pytest.mark.parametrize('fuse', [False, True])
 @torch.no_grad()
-def test_merging_leaves_every_mask_as_it_is(trained, scenes, size, fuse):
+def test_merging_changes_no_mask(trained, scenes, size, fuse):
     model = copy.deepcopy(trained[0]).double()
     images = scenes[0][..., :size[0], :size[1]].double()
     merged = reparameterize(model)
@@ -69,12 +69,11 @@ def test_scenes_and_training_are_drawn_from_the_seed():
     assert losses[0] == losses[1]
 
 
-def test_scenes_are_tiles_of_real_digits_that_were_not_trained_on():
+def test_scenes_are_tiles_of_held_out_digits():
     images, masks = make_scenes(2, False, 3)
     assert images.shape == masks.shape == (2, 1, HEIGHT, WIDTH)
     held_out = torch.from_numpy(load_digits().images[1400:]).float() / 16
-    # At the middle of each of its 8x8 pixels a mask says whether the digit,
-    # smoothed a little, is more than half dark there.
+    # Averaged over its 8x8 pixels, a mask is close to the digit.
     coarse = tiles(masks).view(-1, 1, 8, 4, 8, 4).mean((3, 5))
     assert ((held_out - coarse).abs().mean((2, 3)).amin(1) < 0.15).all()
 
@@ -100,9 +99,9 @@ def test_the_command_draws_and_reports(tmp_path, capsys):
     assert segment_digits.main([str(out), '--steps', '2']) == 0
     with Image.open(out) as image:
         assert image.format == 'PNG' and image.width > 1000
-    said = capsys.readouterr().out
-    assert 'IoU of the foreground, deploy form' in said
-    assert 'of 524288' in said
+    text = capsys.readouterr().out
+    assert 'IoU of the foreground, deploy form' in text
+    assert 'of 524288' in text
     assert [path.name for path in out.parent.iterdir()] == ['a.png']
 
 
@@ -110,7 +109,7 @@ def test_the_command_draws_and_reports(tmp_path, capsys):
     ('more', 'message'),
     [([], 'a.png.* exists.*--force'),
      (['--steps', '0', '--force'], '--steps 0.*at least 1')])
-def test_what_cannot_be_done_is_said_before_training(tmp_path, capsys, more,
+def test_wrong_arguments_are_refused_before_training(tmp_path, capsys, more,
                                                      message):
     out = tmp_path / 'a.png'
     out.write_text('precious')
