@@ -1,4 +1,4 @@
-"""A small project on real digits, made once for all tests that run jobs."""
+"""Fixtures: a small project on real digits, made once, and others."""
 from __future__ import annotations
 
 import functools
@@ -29,8 +29,8 @@ if 'OMP_NUM_THREADS' not in os.environ:
 _EPOCHS = 2
 
 
-# mmengine lays a config out anew for every log and every checkpoint, which
-# takes longer than the trainings here.
+# mmengine formats a config anew for every log and every checkpoint, which
+# takes longer than the training runs here.
 @functools.cache
 def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
     return FormatCode(text, style_config=dict(style))
@@ -39,9 +39,9 @@ def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
 config.FormatCode = lambda text, style_config, **_: _lay_out(
     text, *style_config.items())
 
-# Where jobs run whole, models have their true size, or files are exported;
-# what modules have at hand whose tests start processes or train; and what
-# tests are called that compile, which starts processes too.
+# Folders and modules whose tests run whole jobs, models of full size, or
+# exports; names in modules whose tests start processes or train; and words in
+# the names of tests that compile, which starts processes too.
 _HEAVY_PLACES = {
     'jobs', 'configs', 'demo', 'docs', 'export', 'exported', 'tools',
     'test_docs.py', 'test_model_index.py'
@@ -51,7 +51,7 @@ _HEAVY_WORDS = ('compile', 'export')
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what ``make quick`` leaves out."""
+    """Mark the tests that ``make quick`` leaves out."""
     for item in items:
         place = item.path.relative_to(ROOT / 'tests').parts
         if (_HEAVY_PLACES & {*place} or _HEAVY_NAMES & {*vars(item.module)}
@@ -108,7 +108,7 @@ def project(tmp_path_factory, digits):
 
 @pytest.fixture
 def data(digits, tmp_path):
-    """A copy of the digits, for a test to spoil."""
+    """A copy of the digits, for a test to damage."""
     return shutil.copytree(digits, tmp_path / 'data')
 
 
@@ -129,7 +129,7 @@ def imagenet(tmp_path):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A web of files, none yet, and an empty cache of what was fetched."""
+    """An empty web of files, and an empty cache of downloads."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served
