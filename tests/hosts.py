@@ -31,7 +31,9 @@ def main(folder: Path) -> None:
         python = _environment(folder / requirements.stem)
         seen = _site(base), ROOT / 'tests' / 'stand_ins'
         (_site(python) / 'shared.pth').write_text('\n'.join(map(str, seen)))
-        _install(python, '--no-deps', '-r', requirements)
+        # Python 3.11 puts its own setuptools there, which is too old.
+        newer = [line for line in pinned if line.startswith('setuptools==')]
+        _install(python, '--no-deps', '-r', requirements, *newer)
         _install(python, '--no-deps', '--no-build-isolation', '-e', ROOT)
 
 
