@@ -1,4 +1,4 @@
-"""A small project on real digits, made once for all tests that run jobs."""
+"""Fixtures: a small project on real digits, made once, and others."""
 from __future__ import annotations
 
 import gc
@@ -38,9 +38,9 @@ _EPOCHS = 2
 # takes longer than the trainings here.
 config.FormatCode = lambda text, **_: (text, True)
 
-# Where jobs run whole, models have their true size, or files are exported;
-# what modules have at hand whose tests start processes or train; and what
-# tests are called that compile, which starts processes too.
+# Folders and modules whose tests run whole jobs, models of full size, or
+# exports; names in modules whose tests start processes or train; and words in
+# the names of tests that compile, which starts processes too.
 _HEAVY_PLACES = {
     'jobs', 'configs', 'demo', 'docs', 'export', 'exported', 'tools',
     'test_docs.py', 'test_model_index.py'
@@ -50,7 +50,7 @@ _HEAVY_WORDS = ('compile', 'export')
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what ``make quick`` leaves out."""
+    """Mark the tests that ``make quick`` leaves out."""
     # mmengine collects garbage for every data set, among all that is imported.
     gc.freeze()
     for item in items:
@@ -102,8 +102,7 @@ def project(tmp_path_factory, digits):
                    folder / 'work' / f'epoch_{_EPOCHS}.pth',
                    folder / 'merged.pth', folder / 'work')
     train(made.config, work_dir=str(made.work_dir), seed=0)
-    reparameterize_checkpoint(
-        made.config, made.trained, made.merged, report=lambda line: None)
+    reparameterize_checkpoint(made.config, made.trained, made.merged)
     return made
 
 
@@ -115,7 +114,7 @@ def image(digits):
 
 @pytest.fixture
 def data(digits, tmp_path):
-    """A copy of the digits, for a test to spoil."""
+    """A copy of the digits, for a test to damage."""
     return shutil.copytree(digits, tmp_path / 'data')
 
 
@@ -178,7 +177,7 @@ def imagenet(tmp_path):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A web of files, none yet, and an empty cache of what was fetched."""
+    """An empty web of files, and an empty cache of downloads."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served

@@ -1,4 +1,4 @@
-"""Programs as tests run them: tools in this process, others beside it."""
+"""Runners of programs: tools in this process, others beside it."""
 from __future__ import annotations
 
 import importlib.util
@@ -61,7 +61,7 @@ def fork_trainings(*jobs: list) -> list:
 
 
 def free_port() -> str:
-    """Find a port that no program listens at."""
+    """Find a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return str(probe.getsockname()[1])

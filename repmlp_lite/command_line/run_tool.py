@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,13 @@ DONE, FAILURE, USER_ERROR = 0, 1, 2
 # As shells count: 128 and the number of the signal.
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
 _PIP = {'PIL': 'pillow'}
+
+# mmengine finds packages by pkg_resources, and mmcv's operators by a function
+# that Python 3.14 has dropped. Torch warns of more workers than cores, which
+# configs for larger machines ask for.
+_SILENCED = (('pkg_resources is deprecated',
+              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
+             ('This DataLoader will create', 'torch'))
 
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
@@ -92,7 +100,10 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
         name = str(error.name).split('.')[0]
         raise UserError(f'{name} is not installed: run pip install '
                         f'{_PIP.get(name, name)}') from error
-    function(**arguments)
+    with warnings.catch_warnings():
+        for message, module in _SILENCED:
+            warnings.filterwarnings('ignore', message, module=module)
+        function(**arguments)
 
 
 def _report_stop(name: str, stop: KeyboardInterrupt) -> int:

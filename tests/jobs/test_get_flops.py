@@ -22,7 +22,7 @@ def test_both_forms_of_b224(capsys):
 
 def test_another_shape_and_other_classes():
     one, = get_flops(B224).values()
-    double, = get_flops(B224, (224, 448)).values()
+    double, = get_flops(B224, shape=(224, 448)).values()
     assert double.params == one.params == 68_242_712
     # Twice the positions; head and gates do not grow.
     assert 1.99 < double.macs / one.macs < 2

@@ -33,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         job = 'convert_to_official_file'
         if 'arch' in args or 'img_size' in args:
             parser.error('--arch and --img-size do not go with --to-official')
-    return run_tool(
-        parser, f'mmcls_repmlp.jobs.repmlp_to_mmcls.repmlp_to_mmcls:{job}',
-        args)
+    return run_tool(parser, f'mmcls_repmlp.jobs.repmlp_to_mmcls:{job}', args)
 
 
 if __name__ == '__main__':

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import PACKERS, TRANSFORMS, ResizeEdge, gt_labels
 from mmcls_repmlp.jobs.shared.data import open_loader
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import ConfigError, option, translate
 from repmlp_lite.exported.pixels import check_pipeline
 
@@ -133,7 +133,7 @@ def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
 
 def _record(transform: Any) -> Step:
     kind = type(transform)
-    if kind is LoadImageFromFile:  # which reads the same pixels
+    if kind is LoadImageStrict:  # which reads the same pixels
         kind = mmcv_transforms.LoadImageFromFile
     if kind not in _ATTRIBUTES:
         raise ValueError(f'{kind.__name__} is not known to it')

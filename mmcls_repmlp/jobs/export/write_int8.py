@@ -104,7 +104,7 @@ def _check(lost: float, drift: float) -> None:
 def _calibration_data(cfg: Config, folder: str | Path) -> DataLoader:
     cfg = copy.deepcopy(cfg)
     dataset = dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root=str(folder),
         pipeline=cfg.test_dataloader.dataset.pipeline)
     # Shuffled, so that the first batches hold images of every class.

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from mmcls_repmlp.host import NAME
+from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.errors import ConfigError, UserError, option, translate
 from repmlp_lite.files import check_writable
 
@@ -63,6 +64,7 @@ def read_config(path: str | Path,
     if not isinstance(config.default_scope, str):
         raise ConfigError(f'default_scope is {config.default_scope!r}: it '
                           f'names a registry, such as {NAME!r}')
+    replace_host_parts(config)
     return config
 
 

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from mmcls_repmlp.recipe.hooks import checkpoint_folder, numbered_checkpoints
+from mmcls_repmlp.checkpoints import checkpoint_folder, numbered_checkpoints
 from mmcls_repmlp.jobs.shared.config import RANKS
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option

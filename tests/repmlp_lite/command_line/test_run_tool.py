@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -155,6 +156,21 @@ def test_empty_arguments_are_refused(capsys):
         assert run(lambda data: None, data=value) == 2
         assert "'data' is empty" in capsys.readouterr().err
     assert run(lambda data: None, data=['a']) == 0
+
+
+def test_warnings_that_users_cannot_mend_are_not_shown():
+
+    def warn():
+        for message, module in (("'pkgutil.find_loader' is", 'mmengine.utils'),
+                                ('This DataLoader will create 5', 'torch.a'),
+                                ('worth reading', 'mmengine.utils')):
+            warnings.warn_explicit(message, UserWarning, 'a.py', 1, module)
+
+    before = [*warnings.filters]
+    with pytest.warns(UserWarning, match='worth reading') as seen:
+        assert run(warn) == 0
+    assert len(seen) == 1
+    assert warnings.filters == before
 
 
 def test_rank_from_the_environment_goes_before_the_argument(monkeypatch):
