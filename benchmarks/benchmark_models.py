@@ -20,11 +20,11 @@ from candidates import build_candidate
 from peak_memory import peak_memory
 
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import user_errors
+from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.reparam import complexity, speedup
 from mmcls_repmlp.reparam.latency import alternate
-from repmlp_lite.console import say, tracked
+from repmlp_lite.console import say, track
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
@@ -119,11 +119,11 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         img_size,
         img_size,
         generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
-    with user_errors('the model cannot be built'):
+    with config_errors('the model cannot be built'):
         runs = [
             build_candidate(name, arch, img_size, images) for name in names
         ]
-    rows = tracked(
+    rows = track(
         alternate(*runs, rounds=rounds, warm_up=2),
         f'{img_size} px, batch {batch}',
         rounds,

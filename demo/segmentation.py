@@ -12,7 +12,7 @@ from digits import load_digits
 from torch import Tensor, nn
 
 from mmcls_repmlp import RepMLPNet
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 
 SIDE = 32  # pixels of a digit's side: the backbone's partition
 ROWS, COLS = 2, 4  # digits down and across
@@ -106,7 +106,7 @@ def train(model: Segmenter, steps: int, seed: int = 0) -> list[float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     losses = []
-    for step in tracked(range(steps), 'training', steps, unit='steps'):
+    for step in track(range(steps), 'training', steps, unit='steps'):
         images, masks = make_scenes(_BATCH_SIZE, True, seed + step)
         loss = F.binary_cross_entropy_with_logits(model(images), masks)
         optimizer.zero_grad()

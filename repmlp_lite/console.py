@@ -1,33 +1,41 @@
-"""How far a job is: a bar on a terminal, elsewhere a line now and then.
+"""The screen: what jobs say, the warnings of a log, and progress.
+
+Jobs report by :func:`say` and :func:`warn` alone. What they say also stands in
+the log of their run, once :func:`attach_log` has been called; of what others
+write to that log, the screen shows warnings, or all of it with ``verbose``.
 
 Programs without the host use this too, so that nothing heavy is imported.
 """
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TextIO, TypeVar
 
 _T = TypeVar('_T')
-# Between two lines; who waits should hear something every minute, and a log
-# should not fill up.
+# Seconds between two lines of progress off a terminal: often enough for
+# someone who waits, and rare enough for a log.
 PERIOD = 45.
 _active: list[Progress] = []  # the innermost is the last one
+_files: list[logging.Handler] = []  # of the attached log
+_unlogged: deque[str] = deque(maxlen=20)  # said before a log was attached
 
 
 class Progress:
-    """Show how far a job is, on stderr.
+    """Progress of a job on stderr, shown by the first of its processes only.
 
-    On a terminal as a bar, elsewhere as a line whenever 45 seconds have passed
-    without one; only by the first of several processes.
+    On a terminal it is a bar, elsewhere a line whenever 45 seconds have passed
+    without any line.
 
     Args:
         what: The job, such as 'testing'.
-        total: Its steps. Defaults to None: nobody knows.
+        total: Number of its steps. Defaults to None: unknown.
         unit: What the speed is counted in. Defaults to 'images'.
     """
 
@@ -36,14 +44,19 @@ class Progress:
                  total: int | None = None,
                  unit: str = 'images') -> None:
         self.what, self.total, self.unit = what, total, unit
-        self.steps = self.before = self.items = 0
+        self.steps = self.skipped = self.items = 0
         self.note = ''
-        self.start = self.heard = time.monotonic()
+        self.start = self.last_line = time.monotonic()
         self.bar: Any = None
-        self.task: Any = None
         self.over = threading.Event()
-        if _is_first():
-            self._show()
+        if not _is_first_process():
+            return
+        self.bar = None if _active else _new_bar(self)
+        _active.append(self)
+        if self.bar is not None:
+            self.bar.start()
+        else:
+            threading.Thread(target=self._write_lines, daemon=True).start()
 
     def __enter__(self) -> Progress:
         return self
@@ -52,26 +65,23 @@ class Progress:
         self.close()
 
     def begin(self, steps: int) -> None:
-        """Count steps that were made before, by an earlier run."""
-        self.steps = self.before = steps
+        """Start behind steps that an earlier run made."""
+        self.steps = self.skipped = steps
 
     def advance(self, items: int = 1, note: str = '') -> None:
-        """Count a step, and what it dealt with, by default one thing.
-
-        ``note``, such as a loss, is shown from now on; by default nothing.
-        """
+        """Count a step and its items, and set the note that is shown."""
         self.steps += 1
         self.items += items
         self.note = note
         if self.bar is not None:
-            self.bar.update(self.task, completed=self.steps)
+            self.bar.update(self.bar.task_ids[0], completed=self.steps)
 
     def is_due(self) -> bool:
-        """Whether nothing was heard for so long that a line should come."""
-        return time.monotonic() - self.heard >= PERIOD
+        """Return whether the last line is so old that another should come."""
+        return time.monotonic() - self.last_line >= PERIOD
 
     def close(self) -> None:
-        """Show no more. Closing twice does no harm."""
+        """Stop showing; closing twice does no harm."""
         self.over.set()
         if self in _active:
             _active.remove(self)
@@ -79,51 +89,39 @@ class Progress:
             self.bar.stop()
             self.bar = None
 
-    def said(self) -> str:
-        """Put steps, speed, note and the time left into words."""
+    def describe(self) -> str:
+        """Describe steps, speed, note and remaining time."""
         seconds = time.monotonic() - self.start
         parts = [] if self.total is None else [f'{self.steps}/{self.total}']
         if self.items:
             parts.append(
                 f'{self.items / max(seconds, 1e-9):.3g} {self.unit}/s')
         parts += [self.note] * bool(self.note)
-        made = self.steps - self.before
-        if self.total is not None and made:
-            left = (self.total - self.steps) * seconds / made
+        done = self.steps - self.skipped
+        if self.total is not None and done:
+            left = (self.total - self.steps) * seconds / done
             parts.append(f'{_clock(left)} left')
         else:
             parts.append(f'for {_clock(seconds)}')
         return ', '.join(parts)
 
-    def _show(self) -> None:
-        _active.append(self)
-        self.bar = None if len(_active) > 1 else _bar(self)
-        if self.bar is not None:
-            self.task = self.bar.add_task(self.what, total=self.total)
-            self.bar.start()
-        else:
-            threading.Thread(target=self._tick, daemon=True).start()
-
-    def _tick(self) -> None:
-        # In a thread, so that a long step is no silence.
-        while not self.over.wait(self.heard + PERIOD - time.monotonic()):
-            if not self.is_due():
-                continue
-            self.heard = time.monotonic()
-            with suppress(OSError, ValueError):  # nobody reads any more
-                print(
-                    f'{self.what}: {self.said()}', file=sys.stderr, flush=True)
+    def _write_lines(self) -> None:
+        # In a thread, so that lines come during a long step, too.
+        while not self.over.wait(self.last_line + PERIOD - time.monotonic()):
+            if self.is_due():
+                with suppress(ValueError):  # stderr was closed
+                    _write(f'{self.what}: {self.describe()}', sys.stderr)
 
 
-def tracked(things: Iterable[_T],
-            what: str,
-            total: int | None = None,
-            size: Callable[[_T], int] | None = None,
-            unit: str = 'images') -> Iterator[_T]:
-    """Go through things, and show how far it is.
+def track(things: Iterable[_T],
+          what: str,
+          total: int | None = None,
+          size: Callable[[_T], int] | None = None,
+          unit: str = 'images') -> Iterator[_T]:
+    """Iterate over things and show the progress.
 
-    ``size`` counts what a thing holds, by default one; what else can be given
-    is as of :class:`Progress`.
+    ``size`` counts the items of a thing, by default one; the other arguments
+    are those of :class:`Progress`.
     """
     with Progress(what, total, unit) as progress:
         for thing in things:
@@ -131,29 +129,87 @@ def tracked(things: Iterable[_T],
             progress.advance(1 if size is None else size(thing))
 
 
-def close_all() -> None:
-    """Show nothing more of what an error has cut off."""
-    for progress in [*_active]:
-        progress.close()
-
-
 def say(text: str) -> None:
-    """Print a line on stdout; on a terminal above the bar that is there.
+    """Write to stdout, above a progress bar, and to the log of the run.
 
-    A reader that went away ends no job.
+    Only the first of several processes does. A reader that went away ends no
+    job.
     """
-    _print(text, sys.stdout)
+    _report(text, sys.stdout)
 
 
 def warn(text: str) -> None:
-    """Print a line on stderr, as :func:`say` does on stdout."""
-    _print(text, sys.stderr)
+    """Write to stderr, otherwise as :func:`say` does."""
+    _report(text, sys.stderr)
 
 
-def _print(text: str, stream: TextIO) -> None:
+def attach_log(logger: logging.Logger, verbose: bool) -> None:
+    """Make a logger the log of the run.
+
+    Its file receives what jobs say, and what they have said already. The
+    handlers that write to the screen are replaced by one that knows of
+    progress bars.
+
+    Args:
+        logger: The logger.
+        verbose: Whether the screen shows all records as they are formatted,
+            or else warnings and errors only.
+    """
+    _files[:] = [
+        handler for handler in logger.handlers
+        if isinstance(handler, logging.FileHandler)
+    ]
+    logger.handlers[:] = [
+        handler if handler in _files else _ScreenHandler(handler, verbose)
+        for handler in logger.handlers
+    ]
+    while _unlogged:
+        _log(_unlogged.popleft())
+
+
+def close_all() -> None:
+    """Stop showing progress, and detach the log."""
+    for progress in [*_active]:
+        progress.close()
+    _files.clear()
+    _unlogged.clear()
+
+
+class _ScreenHandler(logging.Handler):
+    """Handler that decides which records of a log the screen shows."""
+
+    def __init__(self, replaced: logging.Handler, verbose: bool) -> None:
+        super().__init__(replaced.level)
+        self.filters, self.formatter = replaced.filters, replaced.formatter
+        self.verbose = verbose
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.verbose:
+            _write(self.format(record), sys.stdout)
+        elif record.levelno >= logging.WARNING:
+            level = record.levelname.lower()
+            _write(f'{level}: {record.getMessage()}', sys.stderr)
+
+
+def _report(text: str, stream: TextIO) -> None:
+    if _is_first_process():
+        _write(text, stream)
+        _log(text)
+
+
+def _log(text: str) -> None:
+    record = logging.LogRecord('mmcls_repmlp', logging.INFO, __file__, 0, text,
+                               None, None)
+    for handler in _files:
+        handler.handle(record)
+    if not _files:
+        _unlogged.append(text)
+
+
+def _write(text: str, stream: TextIO) -> None:
     bar = _active[0].bar if _active else None
     for progress in _active:
-        progress.heard = time.monotonic()
+        progress.last_line = time.monotonic()
     with suppress(OSError):
         if bar is not None and stream.isatty():
             bar.console.print(
@@ -162,8 +218,7 @@ def _print(text: str, stream: TextIO) -> None:
             print(text, file=stream, flush=True)
 
 
-def _is_first() -> bool:
-    """Say whether this is the first, or only, process of a job."""
+def _is_first_process() -> bool:
     dist: Any = sys.modules.get('torch.distributed')
     return (dist is None or not dist.is_available()
             or not dist.is_initialized() or dist.get_rank() == 0)
@@ -173,8 +228,8 @@ def _clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def _bar(progress: Progress) -> Any:
-    """Make a bar of rich, if stderr is a terminal."""
+def _new_bar(progress: Progress) -> Any:
+    """Make a bar of rich; None if stderr is no terminal that can redraw."""
     if not sys.stderr.isatty():
         return None
     from rich.console import Console
@@ -183,22 +238,24 @@ def _bar(progress: Progress) -> Any:
     from rich.progress import ProgressColumn, TextColumn
     from rich.text import Text
 
-    class Said(ProgressColumn):
-        """What :meth:`Progress.said` says at the moment."""
+    class Description(ProgressColumn):
+        """Column of :meth:`Progress.describe`."""
 
         def render(self, task: object) -> Text:
-            return Text(progress.said())
+            return Text(progress.describe())
 
     console = Console(file=sys.stderr)
-    if console.is_dumb_terminal:  # which cannot draw over a line
+    if console.is_dumb_terminal:
         return None
     # Nothing is redirected: a process forked meanwhile must not wait for it.
-    return Bar(
+    bar = Bar(
         TextColumn('{task.description}'),
         BarColumn(20),
-        Said(),
+        Description(),
         console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
         refresh_per_second=4)
+    bar.add_task(progress.what, total=progress.total)
+    return bar

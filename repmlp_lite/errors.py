@@ -1,15 +1,18 @@
-"""Errors whose message is meant for the person at the keyboard."""
+"""Errors whose message is meant for the user, and the words for it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-_NAMED = 3
+_NAMED = 3  # of a list, in a message
+_MESSAGE_LENGTH = 300
 _OPTION = re.compile(r'option `(\w+)=([^`]*)`')
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what and how.
+    """An error that the user can mend; the message gives the remedy.
 
     Tools print the message alone and exit with code 2.
     """
@@ -41,8 +44,8 @@ class JobFailedError(Exception):
 class ImageError(JobFailedError):
     """An image that cannot be read; the message names its file.
 
-    Raised in a process of a data loader, it comes back as the same sentence:
-    torch makes it anew from the text of its traceback, whose end is kept.
+    When a data loader's process raises it, torch builds it again from the text
+    of the traceback, of which only the message is kept.
     """
 
     def __init__(self, message: str) -> None:
@@ -50,21 +53,76 @@ class ImageError(JobFailedError):
             message.rsplit(f'{type(self).__name__}: ', 1)[-1].rstrip())
 
 
-def option(name: str, value: object = True) -> str:
-    """Name an argument of a job in a message, as Python's callers write it.
+@contextmanager
+def translate(to: Callable[[str], Exception], message: str, *kinds:
+              type[BaseException]) -> Iterator[None]:
+    """Turn errors of some kinds into one with a sentence for the user.
 
-    Tools show it by :func:`with_flags` as their users write it.
+    The text of the error follows the message, after a colon. Errors that have
+    such a sentence already, and those of memory, pass unchanged.
+
+    Args:
+        to: Class of the error to raise, such as :class:`ConfigError`.
+        message: The failed action, with names and remedy.
+        *kinds: Classes of the errors to turn. Others pass unchanged.
+    """
+    try:
+        yield
+    except kinds as error:
+        if isinstance(
+                error,
+            (UserError, JobFailedError)) or (is_out_of_memory(error)):
+            raise
+        raise to(f'{message}: {describe(error)}') from error
+
+
+def describe(error: BaseException) -> str:
+    """Describe an error of any kind in one line.
+
+    The name of its class comes first if its text is not a sentence.
+    """
+    text = str(error)
+    if is_out_of_memory(error):
+        text = ('there is not enough memory, smaller batches (batch_size) or '
+                f'images need less ({text or "no more is known"})')
+    elif isinstance(error, OSError) and error.strerror:
+        names = (error.filename, error.filename2)
+        text = ': '.join([
+            error.strerror,
+            *(repr(str(name)) for name in names if name is not None)
+        ])
+    elif isinstance(error, KeyError) and ' ' in text:
+        text = str(error.args[0])  # which KeyError would quote
+    elif ' ' not in text.strip():
+        text = f'{type(error).__name__}: {text}'.rstrip(': ')
+    return shorten(text, _MESSAGE_LENGTH)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory has run out, of the machine or of a device."""
+    torch = sys.modules.get('torch')  # not imported, it has raised nothing
+    on_device = getattr(torch, 'OutOfMemoryError', MemoryError)
+    # On a CPU PyTorch has no class for it, only a text.
+    words = ("can't allocate memory", 'not enough memory')
+    return isinstance(error, (MemoryError, on_device)) or (isinstance(
+        error, RuntimeError) and any(word in str(error) for word in words))
+
+
+def option(name: str, value: object = True) -> str:
+    """Name an argument of a job in a message, as Python callers write it.
+
+    Tools print it as a flag, see :func:`with_flags`.
 
     Args:
         name: The argument.
-        value: What to give, or an ellipsis if it is not for the message to
-            say. Defaults to True, of a switch.
+        value: Its value; an ellipsis if the message leaves it open.
+            Defaults to True, for a switch.
     """
     return f'option `{name}={"..." if value is ... else value}`'
 
 
 def with_flags(message: str) -> str:
-    """Write the options in a message as a command line takes them."""
+    """Write the options in a message as flags of a command line."""
     return _OPTION.sub(_flag, message)
 
 
@@ -73,24 +131,29 @@ def _flag(match: re.Match) -> str:
     return flag if value in ('True', '...') else f'{flag} {value}'
 
 
-def pluralize(count: int, what: str) -> str:
-    """Say how many there are of something, such as '1 file' or '2 files'."""
-    return f'{count} {what}' if count == 1 else f'{count} {what}s'
+def pluralize(count: int, noun: str) -> str:
+    """Count things in words, such as '1 file' or '2 files'."""
+    return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
+
+
+def printable(text: str) -> str:
+    """Replace characters that could control a terminal, by question marks."""
+    return ''.join(c if c.isprintable() else '?' for c in text)
 
 
 def shorten(text: str, length: int) -> str:
-    """Make text fit a message: one line, its end cut off if it is longer.
+    """Make any text fit a message: printable, in one line, cut at the end.
 
     Args:
         text: Any text, such as a name out of a file.
-        length: How many characters are left, at most.
+        length: Characters to keep at most.
     """
-    line = ' '.join(text.split())
+    line = printable(' '.join(text.split()))
     return line if len(line) <= length else f'{line[:length - 3]}...'
 
 
 def quote_path(path: object, length: int = 60) -> str:
-    """Quote a path or an address; of a long one the end, which tells more."""
+    """Quote a path or an address; a long one is cut at the start."""
     text = str(path)
     if len(text) > length:
         text = f'...{text[3 - length:]}'
@@ -98,6 +161,6 @@ def quote_path(path: object, length: int = 60) -> str:
 
 
 def first_few(names: Sequence[object]) -> str:
-    """Name the first few of many, for a message."""
-    return ', '.join(map(str,
-                         names[:_NAMED])) + (', ...' if names[_NAMED:] else '')
+    """List the first three names of many, for a message."""
+    return ', '.join(map(str, names[:_NAMED])) + ', ...' * (
+        len(names) > _NAMED)

@@ -1,9 +1,11 @@
 """Fixtures: a small project on real digits, made once, and others."""
 from __future__ import annotations
 
-import functools
+import gc
+import io
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +16,15 @@ from make_digits import write_digits
 from matplotlib.figure import Figure
 from mmengine.config import config
 from PIL import Image
-from yapf.yapflib.yapf_api import FormatCode
+from torch import nn
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
+from mmcls_repmlp.export.export_model import export_model
+from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite import console
+from repmlp_lite.exported.load_exported import RUNTIMES, load_exported
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -28,16 +34,9 @@ if 'OMP_NUM_THREADS' not in os.environ:
 
 _EPOCHS = 2
 
-
-# mmengine formats a config anew for every log and every checkpoint, which
+# mmengine formats a config by yapf for every log and every checkpoint, which
 # takes longer than the training runs here.
-@functools.cache
-def _lay_out(text: str, *style: tuple) -> tuple[str, bool]:
-    return FormatCode(text, style_config=dict(style))
-
-
-config.FormatCode = lambda text, style_config, **_: _lay_out(
-    text, *style_config.items())
+config.FormatCode = lambda text, **_: (text, True)
 
 # Folders and modules whose tests run whole jobs, models of full size, or
 # exports; names in modules whose tests start processes or train; and words in
@@ -52,6 +51,8 @@ _HEAVY_WORDS = ('compile', 'export')
 
 def pytest_collection_modifyitems(items):
     """Mark the tests that ``make quick`` leaves out."""
+    # mmengine collects garbage for every data set, among all that is imported.
+    gc.freeze()
     for item in items:
         place = item.path.relative_to(ROOT / 'tests').parts
         if (_HEAVY_PLACES & {*place} or _HEAVY_NAMES & {*vars(item.module)}
@@ -107,9 +108,57 @@ def project(tmp_path_factory, digits):
 
 
 @pytest.fixture
+def image(digits):
+    """A handwritten 3."""
+    return min(digits.glob('val/3/*.png'))
+
+
+@pytest.fixture
 def data(digits, tmp_path):
-    """A copy of the digits, for a test to damage."""
+    """A copy of the digits, for a test to spoil."""
     return shutil.copytree(digits, tmp_path / 'data')
+
+
+class Exported(NamedTuple):
+    """Files of a tiny model, images, and the logits it has for them."""
+    folder: Path
+    images: np.ndarray
+    expected: np.ndarray
+
+    def check(self, path, **how):
+        """Load a file and compare what it computes with the model."""
+        actual = load_exported(path, **how)(self.images)
+        np.testing.assert_allclose(actual, self.expected, atol=1e-5)
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """``m.onnx``, ``m.xml`` and ``m.pt2`` of a tiny model."""
+    torch.manual_seed(0)
+    model = ExportWrapper(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(36, 5)))
+    folder = tmp_path_factory.mktemp('exported')
+    for suffix in RUNTIMES:
+        export_model(model, folder / f'm{suffix}', (3, 8, 8))
+    images = torch.randn(3, 3, 8, 8)
+    with torch.no_grad():
+        return Exported(folder, images.numpy(), model(images).numpy())
+
+
+@pytest.fixture
+def card():
+    """A good card, but for its digests."""
+    return dict(
+        input_shape=[3, 8, 8],
+        input='float32, normalised',
+        mean=[0.],
+        std=[1.],
+        channels='RGB',
+        output='logits',
+        classes=['a', 'b'],
+        pipeline='none')
 
 
 @pytest.fixture
@@ -129,7 +178,7 @@ def imagenet(tmp_path):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """An empty web of files, and an empty cache of downloads."""
+    """A web of files, none yet, and an empty cache of what was fetched."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served
@@ -161,3 +210,24 @@ def figures(monkeypatch):
 
     monkeypatch.setattr(Figure, 'savefig', savefig)
     return written
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal in the place of stderr."""
+
+    class Terminal(io.StringIO):
+
+        def isatty(self):
+            return True
+
+    class System:
+        """Python's, but for stderr, which pytest puts back."""
+        stderr = Terminal()
+
+        def __getattr__(self, name):
+            return getattr(sys, name)
+
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setattr(console, 'sys', System())
+    return System.stderr

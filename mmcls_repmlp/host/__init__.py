@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .caption import Caption
 from .choice import check_versions, choose_host, host_module
-from .warning_filters import silence_import_warnings, silence_mmengine_warnings
+from .warning_filters import silence_import_warnings
 
 NAME = choose_host()
 # The scope of this package's own configs, which every host knows.
@@ -28,7 +28,16 @@ with silence_import_warnings():
     _evaluation = host_module(NAME, 'evaluation')
     _own = import_module(f'.{NAME}', __name__)
 
-ImageClassificationInferencer: Any = _host.ImageClassificationInferencer
+
+class ImageClassificationInferencer(_host.ImageClassificationInferencer):
+    """The host's inferencer, which mmcls' own is not with mmengine 0.10.
+
+    mmengine asks it whether to show its progress, and mmcls' does not answer.
+    """
+
+    show_progress = False
+
+
 ModelHub: Any = host_module(NAME, 'apis.model').ModelHub
 
 BATCH_AUGMENTS: Any = _registry.BATCH_AUGMENTS
@@ -89,5 +98,5 @@ __all__ = [
     'ResizeEdge', 'SELayer', 'SingleLabelMetric', 'Visualizer',
     'build_backbone', 'build_classifier', 'build_dataset', 'draw',
     'expanduser', 'gt_labels', 'host_module', 'make_divisible', 'pred_labels',
-    'pred_scores', 'silence_import_warnings', 'silence_mmengine_warnings'
+    'pred_scores', 'silence_import_warnings'
 ]

@@ -13,12 +13,12 @@ from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import DataSample, Visualizer, build_dataset, draw
 from repmlp_lite.command_line.choices import MODES
-from repmlp_lite.console import tracked
+from repmlp_lite.console import track
 from repmlp_lite.errors import UserError
 
-from .shared.config import data_errors, loader_config, read_config, user_errors
-from .shared.leaf_datasets import (check_annotation_files, check_samples,
-                                   leaf_datasets)
+from .shared.config import read_config
+from .shared.data import data_errors, loader_config
+from .shared.leaf_datasets import check_samples, leaf_datasets
 from .shared.pictures import READABLE, check_folder, picture, side_by_side
 
 _FIRST_AND_LAST = 'concat'
@@ -86,8 +86,8 @@ def browse_dataset(config: str | Path,
         picks = np.linspace(0, len(dataset) - 1, min(number, len(dataset)))
         written = [
             _draw(visualizer, dataset[i], mode, Path(out_dir, f'{i:06}'))
-            for i in tracked(picks.round().astype(int).tolist(), 'drawing',
-                             len(picks))
+            for i in track(picks.round().astype(int).tolist(), 'drawing',
+                           len(picks))
         ]
     report(f'{len(written)} pictures in {out_dir}')
     return written
@@ -95,9 +95,7 @@ def browse_dataset(config: str | Path,
 
 def _recording(dataset: Config, cfg: Config) -> BaseDataset:
     init_default_scope(cfg.default_scope)
-    check_annotation_files(dataset)
-    with user_errors('the data set of the config cannot be built'):
-        built = build_dataset(dataset)
+    built = build_dataset(dataset)
     check_samples(built, 'the data set')
     for part in leaf_datasets(built):
         part.pipeline = _Recorder(part.pipeline.transforms)

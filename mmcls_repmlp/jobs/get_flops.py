@@ -8,7 +8,7 @@ from typing import Any
 from mmcls_repmlp.reparam import Complexity, complexity, reparameterize
 from repmlp_lite.errors import UserError, option
 
-from .shared.config import read_config, user_errors
+from .shared.config import config_errors, read_config
 from .shared.model import build_on_meta
 
 Size = tuple[int, int]
@@ -48,7 +48,7 @@ def get_flops(config: str | Path,
     height, width = trained if shape is None else shape
     models = {'deploy' if deploy else 'training': model}
     if both_forms:
-        with user_errors('the model cannot be merged'):
+        with config_errors('the model cannot be merged'):
             models['deploy'] = reparameterize(model)
     size = (backbone.get('in_channels', 3), height, width)
     counts = {form: complexity(model, size) for form, model in models.items()}

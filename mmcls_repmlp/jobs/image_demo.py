@@ -82,8 +82,7 @@ def classify_images(images: Sequence[str | Path],
             classifier.top(sample, top_k) for sample in classifier.run(samples)
         ]
 
-    batch_predict(found, classifier.prepare, run, batch_size, out, force,
-                  report)
+    batch_predict(found, classifier.prepare, run, batch_size, out, force)
 
 
 def classify_image(image: str | Path,

@@ -22,7 +22,7 @@ from repmlp_lite.console import Progress
 from repmlp_lite.errors import CheckpointError, ConfigError, JobFailedError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.config import user_errors
+from .shared.config import config_errors
 from .shared.model import build_model, build_on_meta
 from .shared.source import (check_config_beside, config_beside, open_source,
                             write_config_beside)
@@ -83,7 +83,7 @@ def reparameterize_checkpoint(
     model = build_model(cfg)
     _load(model, cfg, source.weights, src)
     report('[3/5] merging')
-    with user_errors('the model cannot be merged'):
+    with config_errors('the model cannot be merged'):
         merged = reparameterize(model)
     height, width = getattr(model.backbone, 'img_size', (224, 224))
     shape = cfg.model.backbone.get('in_channels', 3), height, width

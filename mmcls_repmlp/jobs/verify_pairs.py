@@ -15,8 +15,7 @@ from mmcls_repmlp.host import gt_labels
 from mmcls_repmlp.recipe import Verification, verify
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.config import loader_config
-from .shared.data import batches, open_loader
+from .shared.data import batches, loader_config, open_loader
 from .shared.source import open_source
 
 _RATES = (1e-3, 1e-2, 1e-1)
@@ -63,7 +62,7 @@ def verify_pairs(config: str | Path | None,
     loader = loader_config(source.cfg, 'test')
     if folder is not None:
         loader.dataset = dict(
-            type='CustomDataset',
+            type='ImageFolder',
             data_root=str(folder),
             pipeline=loader.dataset.pipeline)
     found = verify(*_embed(source.load_model(device), source.cfg), max_pairs)

@@ -20,7 +20,7 @@ from mmcls_repmlp.reparam.locality import Locality, locality, repmlp_blocks
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.config import user_errors
+from .shared.config import config_errors
 from .shared.source import open_source
 
 _FRAME = '#39ff14'
@@ -70,7 +70,7 @@ def vis_locality(config: str | Path,
     for path in (*over_training, checkpoint):
         source = open_source(config, path, key, cfg_options)
         name, module = _block(source.load_model(either_form=True), block)
-        with user_errors(f'block {name} of {path} cannot be drawn'):
+        with config_errors(f'block {name} of {path} cannot be drawn'):
             found.append(
                 locality(
                     module, None if position is None else

@@ -8,7 +8,6 @@ from mmcls_repmlp.jobs.browse_dataset import browse_dataset
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.image_demo import classify_image
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.confusion_matrix import confusion_matrix
 from mmcls_repmlp.jobs.test.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.predict import predict
@@ -69,19 +68,21 @@ def test_it_trains_merges_and_tests(trained, tmp_path):
     deploy = {'model.backbone.deploy': True}
     assert run_test(config, merged, cfg_options=deploy, **job) == score
     assert [*shown.glob('*.png')]
+    assert [*tmp_path.glob('*/confusion_matrix.png')]
     assert read_checkpoint(merged)['meta']['dataset_meta']['classes']
 
 
-def test_pictures_tables_and_files(trained, project, tmp_path):
+def test_pictures_tables_and_files(trained, project, tmp_path, capsys):
     image, model = next(project.data.glob('val/3/*.png')), tmp_path / 'm.pt2'
-    lines, said = [], []
+    lines = []
     classify_image(image, *trained, tmp_path / 'a.png', report=lines.append)
     assert browse_dataset(trained[0], tmp_path / 'browse', number=1)
-    confusion_matrix(*trained, out=tmp_path / 'm.png')
     export_checkpoint(*trained, model)
     card = json.loads((tmp_path / 'm.pt2.json').read_text())
     assert [step['type']
             for step in card['pipeline']] == ['LoadImageFromFile', 'Resize']
-    predict(model, [image], report=said.append)
+    capsys.readouterr()
+    predict(model, [image], trust=True)
     # Both name the same class first.
-    assert said[0].split(': ')[1].split()[0] == lines[1].split()[0]
+    said = capsys.readouterr().out
+    assert said.split(': ')[1].split()[0] == lines[1].split()[0]

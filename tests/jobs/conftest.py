@@ -1,11 +1,8 @@
 """What tests of several jobs look at on the way."""
 import copy
-import io
 import sys
 
 import pytest
-
-from repmlp_lite import console as progress
 
 
 @pytest.fixture
@@ -28,33 +25,6 @@ def seen(monkeypatch, tmp_path):
         return configs[-1]
 
     return run
-
-
-@pytest.fixture
-def image(digits):
-    """A handwritten 3."""
-    return min(digits.glob('val/3/*.png'))
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """A terminal in the place of stderr."""
-
-    class Terminal(io.StringIO):
-
-        def isatty(self):
-            return True
-
-    class System:
-        """Python's, but for stderr, which pytest puts back."""
-        stderr = Terminal()
-
-        def __getattr__(self, name):
-            return getattr(sys, name)
-
-    monkeypatch.setenv('TERM', 'xterm')
-    monkeypatch.setattr(progress, 'sys', System())
-    return System.stderr
 
 
 @pytest.fixture

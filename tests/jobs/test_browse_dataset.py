@@ -28,7 +28,7 @@ def coloured(tmp_path):
         (tmp_path / 'coloured' / label).mkdir(parents=True)
         Image.fromarray(COLOURS).save(tmp_path / 'coloured' / label / 'a.png')
     return dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root=str(tmp_path / 'coloured'),
         pipeline=[LOAD, FLIP, NORMALIZE, PACK])
 
@@ -126,7 +126,7 @@ def test_samples_are_spread_over_the_classes(project, tmp_path, terminal):
      'NoSuchSet'),
     (dict(out_dir='.'), 'not empty.*force=True'),
     (dict(out_dir='old.png'), 'is a file: name a folder'),
-    (dict(out_dir='old.png/more'), 'no folder that you may write to'),
+    (dict(out_dir='old.png/more'), 'not a folder that you may write to'),
 ])
 def test_wrong_arguments(project, old, arguments, message):
     with pytest.raises(UserError, match=message):

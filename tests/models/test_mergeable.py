@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock
-from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable, merge_all
+from mmcls_repmlp.models.norm_folding import fold_norm
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import assert_same, randn, random_model
 from tests.host_parts import EFFICIENT
@@ -30,18 +30,12 @@ class Pair(Mergeable):
         x = self.inner(x)
         return x if self.deploy else self.bn(x)
 
-    def folded(self):
+    def fold_layers(self):
         return {'inner.0': fold_norm(self.inner[0], self.bn, 'inner')}
 
 
 def pair(seed=0):
     return random_model(Pair, seed)
-
-
-class OtherNorm(nn.BatchNorm2d):
-
-    def forward(self, x):
-        return super().forward(x) + 1
 
 
 class OtherConv(nn.Conv2d):
@@ -65,7 +59,7 @@ def test_merged_equals_unmerged():
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
     part = pair().to(dtype).requires_grad_(trainable).train()
-    exact = [t.to(dtype) for t in part.folded()['inner.0']]
+    exact = [t.to(dtype) for t in part.fold_layers()['inner.0']]
     part.switch_to_deploy()
     layer = part.inner[0]
     assert_same([layer.weight.data, layer.bias.data], exact, 0)
@@ -102,9 +96,6 @@ SPOILS = [
      lambda part: prune.l1_unstructured(part.repconv3.conv, 'weight', 0.5)),
     (r'^1\.repconv3 cannot .* hooks',
      lambda part: part.repconv3.register_forward_pre_hook(lambda *_: None)),
-    ('^1: repconv3 is normalised by OtherNorm',
-     put('repconv3.bn',
-         OtherNorm(4).double())),
     ('^1: layer type OtherConv .* fc3 could not be merged',
      put('fc3', OtherConv(16, 16, 1, groups=4))),
     ('^1: repconv3 is no linear convolution of stride 1',
@@ -119,8 +110,7 @@ SPOILS = [
      lambda part: getattr(part.repconv3, f'turn_on_{EFFICIENT}')()),
     ('^1: fc3 would not be finite in torch.float64.*NaN',
      lambda part: part.fc3_bn.running_mean.fill_(float('nan'))),
-    (r'^layers on several devices .*1\.repconv1.* on meta',
-     lambda part: part.repconv1.to('meta')),
+    ('^1: .*device', lambda part: part.repconv1.to('meta')),
 ]
 
 

@@ -78,7 +78,12 @@ class Two(nn.Module):
     def __init__(self):
         super().__init__()
         self.ours = RepMLPNet(**TINY_CFG)
-        self.theirs = build_backbone(dict(type='RepVGG', arch='A0'))
+        arch = dict(
+            num_blocks=[1] * 4,
+            width_factor=[0.25] * 4,
+            group_layer_map=None,
+            se_cfg=None)
+        self.theirs = build_backbone(dict(type='RepVGG', arch=arch))
 
 
 @pytest.mark.parametrize('broken', ['ours', 'theirs'])

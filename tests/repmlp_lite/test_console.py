@@ -1,3 +1,4 @@
+import argparse
 import io
 import re
 import sys
@@ -6,8 +7,8 @@ import time
 import pytest
 
 from repmlp_lite import console as module
-from repmlp_lite.command_line.boundary import outcome
-from repmlp_lite.console import Progress, say, tracked
+from repmlp_lite.command_line import run_tool
+from repmlp_lite.console import Progress, say, track
 
 
 @pytest.fixture
@@ -68,12 +69,12 @@ def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
 
 
 def test_a_short_job_in_a_log_says_nothing(capsys):
-    assert [*tracked('abc', 'testing', 3)] == [*'abc']
+    assert [*track('abc', 'testing', 3)] == [*'abc']
     assert capsys.readouterr() == ('', '')
 
 
 def test_a_bar_on_a_terminal_under_the_lines(terminal, monkeypatch, capsys):
-    for thing in tracked(['ab', 'cde'], 'testing', 2, len):
+    for thing in track(['ab', 'cde'], 'testing', 2, len):
         say(f'a [line] of {thing}')
         monkeypatch.setattr(sys, 'stdout', terminal)
     assert capsys.readouterr().out == 'a [line] of ab\n'  # it was a file then
@@ -112,8 +113,10 @@ def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
     monkeypatch.setattr(sys, 'stderr', terminal)
 
     def job():
-        for _ in tracked('abc', 'testing', 3):
+        for _ in track('abc', 'testing', 3):
             raise RuntimeError('broken')
 
-    assert outcome('tool', job) == 1
-    assert terminal.getvalue().endswith('tool: error: RuntimeError: broken\n')
+    parser = argparse.ArgumentParser(prog='tool')
+    assert run_tool(parser, job, argparse.Namespace()) == 1
+    last = terminal.getvalue().splitlines()[-1]
+    assert 'tool: error: RuntimeError: broken (the traceback is' in last

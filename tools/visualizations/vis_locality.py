@@ -1,4 +1,4 @@
-"""Draw what merging does to fc3, for one output of one block."""
+"""Draw the effect of merging on fc3, for one output of one block."""
 from __future__ import annotations
 
 import sys

@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 import mmcv
 import numpy as np
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 
 from mmcls_repmlp.host import (TRANSFORMS, DataSample, build_dataset,
                                pred_scores)
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import UserError
 
-from .config import loader_config, user_errors
+from .config import config_errors
+from .data import loader_config
 from .pictures import picture
 from .source import open_source
 
@@ -64,12 +66,12 @@ class Classifier:
         dataset = loader_config(source.cfg, 'test').dataset
         self.model = source.load_model(device)
         self.names = source.class_names or _classes_of(dataset)
-        # Data sets that hold pixels, such as CIFAR10, hold RGB.
-        self.reads_file = (
-            dataset.pipeline[0].type == LoadImageFromFile.__name__)
         with pipeline_errors():
             self.pipeline = Compose(
                 [TRANSFORMS.build(step) for step in dataset.pipeline])
+        # Data sets that hold pixels, such as CIFAR10, hold RGB.
+        self.reads_file = isinstance(self.pipeline.transforms[0],
+                                     LoadImageFromFile)
 
     def prepare(self, image: str | Path) -> dict[str, Any]:
         """Read an image and follow the pipeline.
@@ -129,8 +131,8 @@ class Classifier:
 
 def pipeline_errors() -> AbstractContextManager[None]:
     """Turn what a pipeline raises at an image into a ConfigError."""
-    return user_errors('the test pipeline of the config does not take the '
-                       'image')
+    return config_errors('the test pipeline of the config does not take the '
+                         'image')
 
 
 def read_image(image: str | Path) -> np.ndarray:
@@ -147,11 +149,11 @@ def read_image(image: str | Path) -> np.ndarray:
         what = ('is a folder: name a file in it'
                 if Path(image).is_dir() else 'does not exist: check the path')
         raise UserError(f'image {str(image)!r} {what}')
-    return mmcv.bgr2rgb(LoadImageFromFile()(dict(img_path=str(image)))['img'])
+    return mmcv.bgr2rgb(LoadImageStrict()(dict(img_path=str(image)))['img'])
 
 
 def _classes_of(dataset: Config) -> tuple[str, ...]:
     # Lazy: what the data set knows of itself, without looking for its files.
-    with user_errors('the test data set of the config cannot be built'):
+    with config_errors('the test data set of the config cannot be built'):
         built = build_dataset(dict(dataset, lazy_init=True))
     return built.metainfo.get('classes') or ()

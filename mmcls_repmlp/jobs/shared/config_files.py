@@ -1,88 +1,84 @@
-"""What is wrong with a config that cannot be read, and in which file."""
+"""Config files, read with errors that name the file and the line at fault."""
 from __future__ import annotations
 
 import codecs
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmcls_repmlp.host import silence_import_warnings
+from repmlp_lite.errors import ConfigError, describe, translate
+
 # Some editors begin files with them; Python and mmengine do not read these.
-_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def explain(path: str | Path, error: BaseException) -> str:
-    """Say what stopped the reading of a config; where, as far as is known.
-
-    mmengine reads the files that ``_base_`` names one within the other, each
-    from a copy, so that its errors tell neither file nor line.
-    """
-    if isinstance(error, RecursionError):
-        return str(error)
-    for fault in _faults(Path(path)):
-        return fault
-    cause = str(error) or type(error).__name__
-    if isinstance(error, KeyError) and str(error.args[0]).isidentifier():
-        cause = f'{cause} is defined nowhere'
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [
-        frame.lineno for frame in frames
-        if Path(frame.filename).suffix == '.py'
-        and Path(frame.filename).absolute() == Path(path).absolute()
-    ]
-    return f'{cause} (line {lines[-1]})' if lines else cause
-
-
-def refuse_circle(path: str | Path, above: tuple[Path, ...] = ()) -> None:
-    """Refuse a config that includes itself; what else is wrong passes.
-
-    mmengine would go round for seconds before Python stops it. ``above`` are
-    the files that include the config, by default none.
+def read_file(path: str | Path) -> Config:
+    """Read a config file with all that it inherits.
 
     Raises:
-        RecursionError: If it is one of them, or includes one.
+        ConfigError: If one of these files does not exist, is malformed or
+            fails, or includes itself.
     """
-    path = Path(path).resolve()
+    if not Path(path).is_file():
+        what = ('is a folder, name a file in it'
+                if Path(path).is_dir() else 'does not exist: check the path')
+        raise ConfigError(f'config {str(path)!r} {what}')
+    files: list[Path] = []
+    message = f'config {str(path)!r} cannot be read'
+    try:
+        with silence_import_warnings():
+            _check_files(Path(path).resolve(), (), files)
+            return Config.fromfile(str(path))
+    except (Exception, SystemExit) as error:  # a config is code
+        message += _line(error, files)
+        with translate(ConfigError, message, Exception, SystemExit):
+            raise
+
+
+def _check_files(path: Path, above: tuple[Path, ...],
+                 files: list[Path]) -> None:
+    """List a config file and all below it; raise if one is malformed.
+
+    mmengine parses copies, so that its own errors name no file, and follows
+    a file that includes itself until Python stops it.
+    """
     if path in above:
-        circle = [*above[above.index(path):], path]
-        raise RecursionError('it includes itself through _base_: ' +
-                             ' -> '.join(file.name for file in circle))
+        names = [file.name for file in (*above[above.index(path):], path)]
+        raise RuntimeError('it includes itself through _base_: '
+                           f'{" -> ".join(names)}')
+    if not path.is_file():
+        raise FileNotFoundError(f'_base_ of {str(above[-1])!r} names '
+                                f'{str(path)!r}, which is no file')
     try:
-        places = _bases(path)
-    except Exception:
-        return
-    for place in places:
-        refuse_circle(place, (*above, path))
-
-
-def _faults(path: Path) -> Iterator[str]:
-    try:
-        places = _bases(path)
+        if path.suffix == '.py':
+            compile(path.read_bytes(), str(path), 'exec')
+        bases = [
+            Path(Config._get_cfg_path(base, str(path))[0]).resolve()
+            for base in Config._get_base_files(str(path))
+        ]
     except Exception as error:
-        yield _told(path, error)
-        return
-    for place in places:
-        if place.is_file():
-            yield from _faults(place)
-        else:
-            yield (f'_base_ of {str(path)!r} names {str(place)!r}, which is '
-                   'no file')
+        raise RuntimeError(_describe_fault(path, error)) from error
+    files.append(path)
+    for base in bases:
+        _check_files(base, (*above, path), files)
 
 
-def _bases(path: Path) -> list[Path]:
-    if path.suffix == '.py':
-        compile(path.read_bytes(), str(path), 'exec')  # tells the line
-    return [
-        Path(Config._get_cfg_path(base, str(path))[0]).resolve()
-        for base in Config._get_base_files(str(path))
-    ]
-
-
-def _told(path: Path, error: Exception) -> str:
-    if path.is_file() and path.read_bytes().startswith(_MARKS):
+def _describe_fault(path: Path, error: Exception) -> str:
+    if path.read_bytes().startswith(_BYTE_ORDER_MARKS):
         return (f'{str(path)!r} begins with a byte order mark: save it in '
                 'UTF-8 without one')
     if isinstance(error, SyntaxError):
         return f'{error.msg} in {str(path)!r}, line {error.lineno}'
-    return f'{str(path)!r}: {error}'
+    return f'{str(path)!r}: {describe(error)}'
+
+
+def _line(error: BaseException, files: list[Path]) -> str:
+    """Name the innermost line of config files that an error came from."""
+    lines = [
+        f' ({str(frame.filename)!r}, line {frame.lineno})'
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() in files
+    ]
+    return lines[-1] if lines else ''

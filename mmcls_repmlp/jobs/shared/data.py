@@ -1,42 +1,149 @@
-"""Labelled data of a config: built, checked, and looped over once."""
+"""Data loaders and loops of a config, built and checked."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Any
 
-from mmengine.config import Config
+import torch
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from repmlp_lite.console import tracked
+from mmcls_repmlp.host import DATASETS
+from repmlp_lite.console import track
+from repmlp_lite.errors import ConfigError, option, translate
 
-from .config import data_errors, loader_config, user_errors
-from .leaf_datasets import (check_annotation_files, check_samples,
-                            describe_annotations)
+from .config import config_errors
+from .leaf_datasets import check_samples
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# What numpy says when mmengine joins the samples of a data set without any.
+_NO_SAMPLE = 'at least one array'
+# Kinds of files that mmengine reads by running what they say. It takes for
+# the kind what follows the last dot, or all of a name without any.
+_RUN_CODE = ('pkl', 'pickle', 'yaml', 'yml')
 
 
-def open_loader(cfg: Config, phase: str) -> DataLoader:
-    """Build the loader of a phase, 'train', 'val' or 'test'; none is empty.
+def set_loader_defaults(config: Config) -> None:
+    """Complete the data loaders as the host's own tools do."""
+    for name in _LOADERS:
+        loader = config.get(name)
+        if loader is not None:
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+            # Without an accelerator torch would warn of it.
+            loader.pin_memory = torch.cuda.is_available() and loader.get(
+                'pin_memory', True)
+            # Without workers none can persist: torch refuses that.
+            workers = loader.get('num_workers', 0) > 0
+            loader.persistent_workers = workers and loader.get(
+                'persistent_workers', True)
+
+
+def loader_config(config: Config, phase: str) -> ConfigDict:
+    """Complete and return the settings of the loader of a phase.
 
     Raises:
-        ConfigError: If the config has no such loader, or its data cannot be
-            found or understood.
+        ConfigError: If the config has no such loader; names those it has.
     """
-    loader = loader_config(cfg, phase)
-    check_annotation_files(loader.dataset)
-    with user_errors(f'the {phase} data of the config'
-                     f'{describe_annotations(loader.dataset)} cannot be read'
-                     ), data_errors(cfg, phase):
-        built = Runner.build_dataloader(loader)
-    check_samples(built.dataset, f'the {phase} data set')
-    return built
+    if config.get(f'{phase}_dataloader') is None:
+        found = [name for name in _LOADERS if config.get(name) is not None]
+        raise ConfigError(f'the config has no {phase}_dataloader, only '
+                          f'{" and ".join(found) or "none at all"}')
+    set_loader_defaults(config)
+    return config[f'{phase}_dataloader']
+
+
+def open_loader(config: Config, phase: str) -> DataLoader:
+    """Build the loader of a phase: 'train', 'val' or 'test'.
+
+    Raises:
+        ConfigError: If the config has no such loader, or its data is missing,
+            empty or malformed.
+    """
+    settings = loader_config(config, phase)
+    with data_errors(config, phase):
+        loader = Runner.build_dataloader(settings)
+    check_samples(loader.dataset, f'the {phase} data set')
+    return loader
+
+
+def build_loop(runner: Runner, phase: str) -> None:
+    """Build the 'train', 'val' or 'test' loop of a runner with its data set.
+
+    Raises:
+        ConfigError: As :func:`open_loader`.
+    """
+    with data_errors(runner.cfg, phase):
+        loop = getattr(runner, f'{phase}_loop')
+    check_samples(loop.dataloader.dataset, f'the {phase} data set')
 
 
 def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
-    """Go through a loader of images once, and show how far it is.
+    """Iterate over a loader of images once, with a progress bar."""
+    yield from track(loader, 'testing', len(loader),
+                     lambda batch: len(batch['inputs']))
+
+
+@contextmanager
+def data_errors(config: Config, phase: str) -> Iterator[None]:
+    """Check the settings of a phase's data, and translate errors of building.
 
     Raises:
-        ImageError: If an image cannot be read; names its file.
+        ConfigError: If the data is missing, empty or malformed, or a file of
+            annotations could run code.
     """
-    yield from tracked(loader, 'testing', len(loader),
-                       lambda batch: len(batch['inputs']))
+    data = config[f'{phase}_dataloader'].get('dataset') or {}
+    check_annotation_files(data)
+    # Data sets that the host downloads have no root, but a prefix alone.
+    key = next((key for key in ('data_root', 'data_prefix')
+                if data.get(key) and isinstance(data[key], str)), 'data_root')
+    url = getattr(DATASETS.get(str(data.get('type'))), 'url', None)
+    place = f'{phase}_dataloader.dataset.{key}=FOLDER'
+    path = data.get('ann_file')
+    lists = f', whose annotations are in {str(path)!r},' if path else ''
+    with config_errors(f'the {phase} data{lists} or {phase} loop of the '
+                       'config cannot be built'), translate(
+                           ConfigError,
+                           f'the {phase} data set in {data.get(key, "")!r} '
+                           f'cannot be read: put {url or "it"} there, or name '
+                           f'its folder with {option("cfg_options", place)}',
+                           OSError, RuntimeError):
+        try:
+            yield
+        except ValueError as error:
+            if _NO_SAMPLE not in str(error):
+                raise
+            raise ConfigError(f'the {phase} data set is empty: add samples, '
+                              'or choose other data') from error
+
+
+def check_annotation_files(dataset: Any) -> None:
+    """Raise ConfigError if settings of data name pickle or YAML files.
+
+    These may run code when they are read as annotations.
+    """
+    for key, path in iter_items(dataset):
+        if str(key).endswith('_file') and isinstance(
+                path,
+            (str, PurePath)) and str(path).split('.')[-1].lower() in _RUN_CODE:
+            raise ConfigError(
+                f'{key} {str(path)!r} is not read, because a file of that '
+                'kind can run code: write the annotations as .json or .txt')
+
+
+def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
+    """Iterate over dictionaries, lists and tuples within one another.
+
+    Yields:
+        Every key with its value, and None with every value of a list.
+    """
+    items: Any = ()
+    if isinstance(settings, Mapping):
+        items = settings.items()
+    elif isinstance(settings, (list, tuple)):
+        items = ((None, value) for value in settings)
+    for key, value in items:
+        yield key, value
+        yield from iter_items(value)

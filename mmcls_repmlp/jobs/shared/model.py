@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mmcls_repmlp.host import MODELS
 from repmlp_lite.errors import ConfigError
 
-from .config import user_errors
+from .config import config_errors
 
 
 def build_model(cfg: Config) -> BaseModel:
@@ -23,20 +23,20 @@ def build_model(cfg: Config) -> BaseModel:
     The config's ``default_scope`` may be that of another package of OpenMMLab.
 
     Raises:
-        ConfigError: If it cannot be built, or that package is not there.
+        ConfigError: If it cannot be built, or that package is not installed.
     """
     init_default_scope(cfg.default_scope)
     model_cfg = copy.deepcopy(cfg.model)
     if 'data_preprocessor' in cfg:
         # A runner hands this on in the same way.
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with user_errors('the model of the config cannot be built'):
+    with config_errors('the model of the config cannot be built'):
         _check_scope(cfg.default_scope)
         return MODELS.build(model_cfg).eval()
 
 
 def _check_scope(scope: str) -> None:
-    """Refuse what mmengine would look up in the host's registry instead."""
+    """Raise where mmengine would fall back to the host's registry."""
     try:
         import_module(f'{scope}.registry')
     except ImportError as error:
@@ -49,19 +49,15 @@ def _check_scope(scope: str) -> None:
         ) from error
 
 
-def unwrapped(model: BaseModel) -> BaseModel:
-    """Take a model out of what runs it on several processes, if it is in."""
-    return model.module if is_model_wrapper(model) else model
-
-
 def build_on_meta(cfg: Config) -> BaseModel:
-    """Build the model of a config without memory: shapes, but no weights.
-
-    Raises:
-        ConfigError: If it cannot be built.
-    """
+    """Build the model of a config without memory: shapes, but no weights."""
     cfg = copy.deepcopy(cfg)
     # Of no weight, but the host announces batch augmentations in the log.
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)
+
+
+def unwrapped(model: BaseModel) -> BaseModel:
+    """Return a model itself, without its wrapper for several processes."""
+    return model.module if is_model_wrapper(model) else model

@@ -18,7 +18,8 @@ from mmcls_repmlp.checkpoints import (class_names, load_strictly,
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.models.compatibility import is_merged
 from repmlp_lite.console import warn
-from repmlp_lite.errors import ConfigError, UserError, first_few, quote_path
+from repmlp_lite.errors import (ConfigError, UserError, first_few, quote_path,
+                                translate)
 from repmlp_lite.files import atomic_write, check_writable
 
 from .config import read_config
@@ -53,10 +54,9 @@ class Source:
         """Build the model and fill it with exactly these weights.
 
         Args:
-            device: Where the model goes. Defaults to 'cpu'.
-            either_form: Whether the model is built in the form of the
-                weights, training or deploy, whatever the config says.
-                Defaults to False.
+            device: Device of the model. Defaults to 'cpu'.
+            either_form: Whether the form of the weights, training or deploy,
+                overrides that of the config. Defaults to False.
 
         Returns:
             The model in eval mode, with :attr:`class_names` as its own.
@@ -70,12 +70,11 @@ class Source:
         load_strictly(model, self.weights, self.checkpoint)
         # Labels of data are compared with these.
         model.class_names = self.class_names
-        try:
+        with translate(
+                UserError, f'device {device!r} cannot be used here, choose '
+                'cpu, or cuda:0 where there is a GPU', RuntimeError,
+                AssertionError):
             return model.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise UserError(
-                f'device {device!r} cannot be used here: take cpu, or cuda:0 '
-                f'where there is a GPU ({error})') from error
 
 
 def open_source(config: str | Path | None,
@@ -128,7 +127,9 @@ def config_beside(checkpoint: str | Path) -> Path:
         return path.with_suffix('.py')
     found = [] if str(checkpoint).startswith(WEB) else [
         file for file in sorted(path.parent.glob('*.py'))
-        if _is_dumped_config(file) and not _has_checkpoint(file)
+        if _is_dumped_config(file) and not any(
+            file.with_suffix(suffix).is_file()
+            for suffix in ('.pth', '.pt', '.safetensors'))
     ]
     if len(found) == 1:
         return found[0]
@@ -159,17 +160,8 @@ def check_config_beside(checkpoint: str | Path, force: bool, *sources:
     check_writable(Path(checkpoint).with_suffix('.py'), force, *sources)
 
 
-def _has_checkpoint(config: Path) -> bool:
-    return any(
-        config.with_suffix(suffix).is_file()
-        for suffix in ('.pth', '.pt', '.safetensors'))
-
-
 def _is_dumped_config(path: Path) -> bool:
-    """Return whether a file is a config as mmengine dumps it.
-
-    Not every file beside a checkpoint is to be run.
-    """
+    """Return whether a file is only assignments, as mmengine dumps them."""
     try:
         statements = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):

@@ -1,27 +1,68 @@
-"""Metrics tried before the first batch, on an answer that is made up."""
+"""Metrics of a test: from their names, and tried before the first batch."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.evaluator import Evaluator
 
 from mmcls_repmlp.host import Accuracy, DataSample, SingleLabelMetric
-from mmcls_repmlp.jobs.shared.config import user_errors
-from repmlp_lite.errors import ConfigError
+from repmlp_lite.command_line.choices import METRICS
+from repmlp_lite.errors import ConfigError, UserError, translate
+
+# Options of the host's metrics.
+_OPTIONS = {
+    'Accuracy': ('topk', 'thrs'),
+    'SingleLabelMetric': ('thrs', 'average', 'num_classes')
+}
+
+
+def evaluator_config(metrics: Sequence[str],
+                     options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Convert names of metrics to a ``test_evaluator``.
+
+    Args:
+        metrics: Names out of ``choices.METRICS``; none for the accuracy.
+        options: Options of these metrics.
+
+    Raises:
+        UserError: If a name or an option is unknown.
+    """
+    names = tuple(metrics) or ('accuracy', )
+    kinds: dict[str, dict[str, Any]] = {}
+    if 'accuracy' in names:
+        kinds['Accuracy'] = {}
+    # The host writes f1-score.
+    items = tuple(
+        name.replace('_', '-') for name in names if name != 'accuracy')
+    if items:
+        kinds['SingleLabelMetric'] = dict(items=items)
+    known = {name for kind in kinds for name in _OPTIONS[kind]}
+    for what, given, choices in (('metric', names, METRICS),
+                                 ('metric option', options, sorted(known))):
+        unknown = [name for name in given if name not in choices]
+        if unknown:
+            raise UserError(f'{what} {unknown[0]!r} is unknown: choose from '
+                            f'{", ".join(choices)}')
+    for kind, settings in kinds.items():
+        settings.update((name, options[name]) for name in _OPTIONS[kind]
+                        if name in options)
+    return [dict(type=kind, **settings) for kind, settings in kinds.items()]
 
 
 def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
-    """Refuse metrics whose options do not go with the model.
+    """Raise ConfigError if options of metrics do not fit a model.
 
-    The host looks at most options when it has the answers for all images:
-    ``topk`` of more classes than there are, an unknown ``average``.
+    The host looks at most of them when it has all predictions: ``topk`` above
+    the number of classes, an unknown ``average``. Here copies of its metrics
+    evaluate one made-up prediction.
 
-    Nothing is changed. The model has that many outputs; if there is no telling
-    (None), nothing is checked.
-
-    Raises:
-        ConfigError: If a metric cannot be computed.
+    Args:
+        evaluator: The metrics, which stay unchanged.
+        outputs: Number of the model's outputs. None if unknown: nothing is
+            checked.
     """
     if outputs is None:
         return
@@ -31,17 +72,10 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
         kind = type(metric)
         if kind not in (Accuracy, SingleLabelMetric):
             continue
-        with user_errors(
+        with translate(
+                ConfigError,
                 f'the metric {kind.__name__} cannot be computed for '
-                f'{outputs} classes', RuntimeError, IndexError):
-            _check_topk(metric, outputs)
+                f'{outputs} classes', Exception):
             trial = copy.deepcopy(metric)
             trial.process({}, [sample])
             trial.compute_metrics(trial.results)
-
-
-def _check_topk(metric: Accuracy | SingleLabelMetric, outputs: int) -> None:
-    for k in getattr(metric, 'topk', ()):
-        if not isinstance(k, int) or not 1 <= k <= outputs:
-            raise ConfigError(f'topk={k!r} is no number of classes from 1 to '
-                              f'{outputs}, as many as the model knows')

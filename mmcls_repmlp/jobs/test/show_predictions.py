@@ -1,4 +1,4 @@
-"""Pictures of what a model says of the images it is tested on."""
+"""Pictures of tested images with their predictions."""
 from __future__ import annotations
 
 import os
@@ -18,11 +18,11 @@ from mmcls_repmlp.jobs.shared.pictures import READABLE
 
 
 class ShowPredictions(Hook):
-    """Draws every image that is tested, with its classes.
+    """Hook that draws every tested image with its classes.
 
-    The host's hook names pictures by their files alone, so that images of one
-    name in two folders replace each other. Here :class:`PictureNames` names
-    them; images without a file are named by their place in the data set.
+    The host's hook names pictures after their files alone, so that images of
+    one name in two folders replace each other. Here :class:`PictureNames`
+    names them; images without a file are numbered.
 
     Args:
         folder: Where the pictures go.
@@ -35,9 +35,10 @@ class ShowPredictions(Hook):
         self.visualizer = Visualizer()
 
     def before_test(self, runner: Runner) -> None:
-        """Find the folder that all images are in, and their classes."""
-        self.names = PictureNames(_root(runner.test_loop.dataloader.dataset))
-        self.visualizer.dataset_meta = runner.visualizer.dataset_meta
+        """Find the folder that holds all images, and their classes."""
+        dataset = runner.test_dataloader.dataset
+        self.names = PictureNames(_common_folder(dataset))
+        self.visualizer.dataset_meta = dataset.metainfo
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],
@@ -45,19 +46,19 @@ class ShowPredictions(Hook):
         """Draw the images of a batch."""
         for image, sample in zip(data_batch['inputs'], outputs):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
+            number, path = sample.get('sample_idx', 0), sample.get('img_path')
+            if path:  # images that are read from files are BGR
+                pixels = pixels[..., ::-1]
             draw(
                 self.visualizer,
                 pixels,
                 sample,
-                out_file=self.folder / self._name(sample),
+                out_file=self.folder /
+                (self.names.of(path, number) if path else f'{number:06}.png'),
                 rescale_factor=self.scale)
 
-    def _name(self, sample: DataSample) -> str:
-        place, path = sample.get('sample_idx', 0), sample.get('img_path')
-        return self.names.of(path, place) if path else f'{place:06}.png'
 
-
-def _root(dataset: BaseDataset) -> str:
+def _common_folder(dataset: BaseDataset) -> str:
     folders: list[Any] = [
         getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
         for part in leaf_datasets(dataset)

@@ -12,39 +12,35 @@ import mmengine
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             set_launcher, set_loader_defaults,
-                                             set_work_dir)
-from mmcls_repmlp.jobs.shared.labels import match_loop, num_classes_of
+from mmcls_repmlp.jobs.shared.config import set_launcher, set_work_dir
+from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
+from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
+                                             num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
-from mmcls_repmlp.jobs.shared.show_progress import show_progress
+from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+                                             summarize_test)
 from mmcls_repmlp.jobs.shared.source import open_source
-from mmcls_repmlp.jobs.shared.summary import summarize_test
-from repmlp_lite.command_line.choices import METRICS
+from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
-from repmlp_lite.files import atomic_write, check_writable
+from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .metrics import check_metrics
+from .confusion_matrix import add_matrix, write_matrix
+from .metrics import check_metrics, evaluator_config
 from .show_predictions import ShowPredictions
 
 _SUFFIXES = {
     'pred': ('.pkl', '.pickle'),
     'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle')
 }
-# Which options the host's metric behind a name takes.
-_OPTIONS = {
-    'Accuracy': ('topk', 'thrs'),
-    'SingleLabelMetric': ('thrs', 'average', 'num_classes')
-}
 
 
 def test(config: str | Path | None,
          checkpoint: str | Path,
+         *,
          metrics: Sequence[str] = (),
          metric_options: Mapping[str, Any] | None = None,
          out: str | Path | None = None,
@@ -59,18 +55,23 @@ def test(config: str | Path | None,
          verbose: bool = True) -> dict[str, float]:
     """Test a checkpoint, which must fit the config's model exactly.
 
+    The log folder of the test gets its config and, if single labels are
+    evaluated, ``confusion_matrix.png`` and ``.csv``.
+
     Args:
-        config: Path of the config; None for the one in the checkpoint.
-        checkpoint: Path or URL of the checkpoint.
-        metrics: Names out of ``choices.METRICS``. Defaults to what the config
-            evaluates.
+        config: Path of the config. None for the one beside the checkpoint.
+        checkpoint: Path or URL of the checkpoint, or the work folder of a
+            training run for its newest one.
+        metrics: Names out of ``choices.METRICS``. Defaults to the config's
+            evaluator.
         metric_options: Options of these metrics, such as ``topk``. Defaults
             to none.
         out: File to write predictions or metrics to. Defaults to none.
         out_item: 'pred' or 'metrics'. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
-        tta: Whether to average over flipped images, or over what the config's
-            ``tta_pipeline`` and ``tta_model`` say. Defaults to False.
+        tta: Whether to average over flipped images, or over the views of the
+            config's ``tta_pipeline`` with its ``tta_model``. Defaults to
+            False.
         work_dir: Folder of logs. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
         key: Checkpoint entry with the weights. Defaults to the only one.
@@ -78,8 +79,7 @@ def test(config: str | Path | None,
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         force: Whether ``out``, and pictures in ``show_dir``, may be
             replaced. Defaults to False.
-        verbose: Whether the screen shows all that the log does, or else a
-            summary, a progress bar and the results. Defaults to True.
+        verbose: Whether the screen shows the full log. Defaults to True.
 
     Returns:
         Metrics by name.
@@ -90,95 +90,58 @@ def test(config: str | Path | None,
         ImageError: If an image cannot be read.
     """
     source = open_source(config, checkpoint, key, cfg_options)
-    cfg, checkpoint = source.cfg, source.checkpoint
-    if cfg.get('test_dataloader') is None:
-        raise UserError(f'config {str(source.config)!r} has no '
-                        'test_dataloader')
+    cfg = source.cfg
+    loader_config(cfg, 'test')
     if out is not None:
-        _check_out(out, out_item, force)
+        check_suffix(out, _SUFFIXES[out_item], f'the {out_item}')
+        check_writable(out, force)
     if tta and show_dir is not None:
         raise UserError(f'{option("show_dir", ...)} draws images as they are '
                         f'tested, {option("tta")} tests each several times: '
                         'choose one of them')
     if show_dir is not None:
         check_folder(show_dir, force)
-        cfg.setdefault('visualizer', dict(type='ClsVisualizer'))
-        cfg.visualizer.setdefault('vis_backends',
-                                  [dict(type='LocalVisBackend')])
     set_work_dir(cfg, source.config, work_dir)
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
     if metrics or metric_options:
-        cfg.test_evaluator = _evaluator(metrics, metric_options or {})
+        cfg.test_evaluator = evaluator_config(metrics, metric_options or {})
     if tta:
         _enable_tta(cfg)
-    set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg, verbose)
     model = unwrapped(runner.model)
-    load_strictly(model.module if tta else model, source.weights, checkpoint)
+    load_strictly(model.module if tta else model, source.weights,
+                  source.checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, source.class_names)
-    check_metrics(runner.test_evaluator, num_classes_of(runner.model))
+    check_metrics(runner.test_evaluator, num_classes_of(model))
     runner.write_config(runner.log_dir)
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
-    summary = partial(summarize_test, checkpoint=checkpoint)
-    with nullcontext() if verbose else show_progress(runner, summary):
+    summary = partial(summarize_test, checkpoint=source.checkpoint)
+    with show_progress(runner, summary):
         return _run(runner, out, out_item, force)
 
 
 def _run(runner: Runner, out: str | Path | None, out_item: str,
          force: bool) -> dict[str, float]:
-    if out is None:
-        return runner.test()
+    evaluator, main = runner.test_evaluator, is_main_process()
+    matrix = add_matrix(evaluator)
     # Predictions are gathered from all processes, so each needs the metric
     # that asks for them; only the main one writes the file.
-    main = is_main_process()
-    writing = atomic_write(out, force) if main else nullcontext(Path(out))
-    with writing as target:
-        if out_item == 'pred':
-            runner.test_evaluator.metrics.append(DumpResults(str(target)))
+    with (atomic_write(out, force) if out is not None and main else
+          nullcontext(Path(out or ''))) as target:
+        if out is not None and out_item == 'pred':
+            evaluator.metrics.append(DumpResults(str(target)))
         results = runner.test()
-        if out_item == 'metrics' and main:
+        if out is not None and out_item == 'metrics' and main:
             mmengine.dump(results, str(target))
-    print_log(f'{out_item} written to {out}', logger='current')
+    if matrix is not None and main:
+        classes = names_of(runner.test_dataloader.dataset)
+        write_matrix(matrix.counts, classes, runner.log_dir)
+    if out is not None:
+        say(f'{out_item} written to {out}')
     return results
-
-
-def _check_out(out: str | Path, item: str, force: bool) -> None:
-    if Path(out).suffix not in _SUFFIXES[item]:
-        raise UserError(f'{option("out", repr(str(out)))} cannot hold {item}: '
-                        'give it one '
-                        f'of the suffixes {", ".join(_SUFFIXES[item])}')
-    check_writable(out, force)
-
-
-def _evaluator(metrics: Sequence[str],
-               options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    names = tuple(metrics) or ('accuracy', )
-    unknown = [name for name in names if name not in METRICS]
-    if unknown:
-        raise UserError(f'metric {unknown[0]!r} is unknown: choose from '
-                        f'{", ".join(METRICS)}')
-    # the host writes f1-score.
-    items = tuple(
-        name.replace('_', '-') for name in names if name != 'accuracy')
-    wanted: dict[str, dict[str, Any]] = {}
-    if 'accuracy' in names:
-        wanted['Accuracy'] = {}
-    if items:
-        wanted['SingleLabelMetric'] = dict(items=items)
-    known = {name for kind in wanted for name in _OPTIONS[kind]}
-    for name, value in options.items():
-        if name not in known:
-            raise UserError(f'metric option {name!r} is none of '
-                            f'{", ".join(names)}: choose from '
-                            f'{", ".join(sorted(known))}')
-        value = tuple(value) if isinstance(value, list) else value
-        for kind in wanted:
-            if name in _OPTIONS[kind]:
-                wanted[kind][name] = value
-    return [dict(type=kind, **args) for kind, args in wanted.items()]
 
 
 def _side(cfg: Config) -> int:

@@ -1,93 +1,73 @@
-"""Reading of every image of a training before it starts."""
+"""Check that every image of a training run can be read before it starts."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
-from mmcv.transforms import LoadImageFromFile as ReadsImages
+from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
-from mmengine.logging import print_log
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
-from repmlp_lite.console import tracked
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
+from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError
 
-_NAMED = 10
-_BATCH = 16
+_LISTED = 10  # images, in a message
+_CHUNK = 16  # images that a thread takes at a time
 
 
 def check_images(runner: Runner) -> None:
     """Read every image of the train and val sets of a runner.
 
-    Each is read as its data set's pipeline reads it, by as many workers as
-    the loader has, in every one of several processes a share. Data sets that
-    hold pixels have none to be read.
-
-    Args:
-        runner: The runner, its loops for training and validation built.
+    Its loops are built. Each image is read as its pipeline reads it, in as
+    many threads as the loader has workers; several processes share them.
 
     Raises:
-        JobFailedError: If images cannot be read; counts and names them.
+        JobFailedError: If images cannot be read; counts and lists them.
     """
-    faults: list[str] = []
-    count = 0
+    count, faults = 0, dict[str, None]()
     for phase in ('train', 'val'):
-        if runner.cfg.get(f'{phase}_dataloader') is None:
-            continue
-        loader = getattr(runner, f'{phase}_loop').dataloader
-        for part in leaf_datasets(loader.dataset):
-            images = _Images(part)
-            count += len(images)
-            faults += _faults(images, loader.num_workers)
-    faults = list(
-        dict.fromkeys(
-            fault for share in all_gather_object(faults) for fault in share))
-    if faults:
-        more = len(faults) - _NAMED
-        raise JobFailedError(f'{len(faults)} images cannot be read: ' +
-                             '; '.join(faults[:_NAMED]) +
+        if runner.cfg.get(f'{phase}_dataloader') is not None:
+            loader = getattr(runner, f'{phase}_loop').dataloader
+            for part in leaf_datasets(loader.dataset):
+                for fault in _read(part, max(1, loader.num_workers)):
+                    count += 1
+                    faults.update({fault: None} if fault else {})
+    shares = all_gather_object((count, [*faults]))
+    listed = [*dict.fromkeys(fault for _, share in shares for fault in share)]
+    if listed:
+        more = len(listed) - _LISTED
+        raise JobFailedError(f'{len(listed)} images cannot be read: ' +
+                             '; '.join(listed[:_LISTED]) +
                              (f'; and {more} more' if more > 0 else ''))
-    print_log(f'{count} images can be read', 'current')
+    say(f'{sum(count for count, _ in shares)} images can be read')
 
 
-class _Images(BaseDataset):
-    """Gives what is wrong with each of a data set's images; '' if nothing."""
+def _read(dataset: BaseDataset, threads: int) -> Iterator[str]:
+    """Read the images of a data set; yield the fault of each, or ''."""
+    reader: Any = next((step
+                        for step in getattr(dataset.pipeline, 'transforms', ())
+                        if isinstance(step, LoadImageFromFile)), None)
+    if reader is None:
+        return
+    # Whatever the pipeline does where an image cannot be read.
+    reader = LoadImageStrict(
+        color_type=reader.color_type,
+        imdecode_backend=reader.imdecode_backend,
+        backend_args=reader.backend_args)
 
-    def __init__(self, dataset: BaseDataset) -> None:
-        self.dataset = dataset
-        steps = getattr(dataset.pipeline, 'transforms', ())
-        self.reader: Any = next(
-            (step for step in steps if isinstance(step, ReadsImages)), None)
-        self.places: Sequence[int] = range(
-            get_rank(), len(dataset),
-            get_world_size()) if self.reader is not None else ()
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> str:
-        path = self.dataset.get_data_info(self.places[index])['img_path']
-        reader = self.reader
-        if reader.ignore_empty or not isinstance(reader, LoadImageFromFile):
-            reader = LoadImageFromFile(
-                color_type=reader.color_type,
-                imdecode_backend=reader.imdecode_backend,
-                backend_args=reader.backend_args)
+    def fault_of(place: int) -> str:
         try:
-            reader(dict(img_path=path))
+            reader(dict(img_path=dataset.get_data_info(place)['img_path']))
         except ImageError as error:
             return str(error)
         return ''
 
-
-def _faults(images: _Images, workers: int) -> Iterator[str]:
-    if not len(images):
-        return
-    loader: DataLoader = DataLoader(
-        images, _BATCH, num_workers=workers, collate_fn=list)
-    for batch in tracked(loader, 'checking images', len(loader), len):
-        yield from filter(None, batch)
+    places = range(get_rank(), len(dataset), get_world_size())
+    with ThreadPool(threads) as pool:
+        yield from track(
+            pool.imap(fault_of, places, _CHUNK), 'checking images',
+            len(places))

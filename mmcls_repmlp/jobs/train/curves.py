@@ -1,194 +1,107 @@
-"""Draw and sum up the curves in mmengine's logs."""
+"""Curves of a training run, drawn from what mmengine logs."""
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from mmengine.dist import is_main_process
 
-from repmlp_lite.errors import UserError
-from repmlp_lite.files import atomic_write, check_suffix, check_writable
+from repmlp_lite.console import say, warn
+from repmlp_lite.errors import describe
+from repmlp_lite.files import atomic_write
 
-_COUNTERS = ('step', 'iter', 'epoch')
-_TIMES = ('time', 'data_time')
-_WIDTH, _HEIGHT = 7, 3
+_NOT_DRAWN = ('step', 'iter', 'epoch', 'time', 'data_time')
+_WIDTH, _HEIGHT = 7, 3  # of a panel, in inches
 
 
 class Curve(NamedTuple):
-    """What a log says of one key.
+    """Values of one key, and the steps where they were measured.
 
     Attributes:
-        steps: Where it was measured.
-        values: The values there.
-        unit: What the steps count: 'iteration' or 'epoch'.
-        evaluated: Whether it was measured in evaluation, not in training.
+        steps: Steps in increasing order.
+        values: A value for each step.
+        unit: Unit of the steps: 'iteration' or 'epoch'.
     """
     steps: list[int]
     values: list[float]
     unit: str
-    evaluated: bool
 
 
-def analyze_logs(logs: Sequence[str | Path],
-                 out: str | Path | None = None,
-                 keys: Sequence[str] = (),
-                 legend: Sequence[str] = (),
-                 force: bool = False,
-                 report: Callable[[str], None] = print) -> None:
-    """Print a summary of logs, and draw their curves, a panel for each key.
+def write_curves(work_dir: str | Path) -> None:
+    """Draw losses and validation scores to ``curves.png`` in a work folder.
 
-    Args:
-        logs: Files that mmengine calls ``vis_data/scalars.json``.
-        out: PNG to draw to. Defaults to none.
-        keys: What to show. Defaults to the losses and all that was evaluated.
-        legend: A name for each log. Defaults to the paths.
-        force: Whether ``out`` may be replaced. Defaults to False.
-        report: Called with every line of the summary. Defaults to print.
-
-    Raises:
-        UserError: If a file is no log, has none of a key, names do not match
-            in number, or ``out`` would be overwritten.
+    Only the first of several processes does. If nothing is logged, nothing is
+    drawn. What fails is a warning, as a picture must not end a training run.
     """
-    names = list(legend) or [str(log) for log in logs]
-    if len(names) != len(logs):
-        raise UserError(f'{len(names)} names in the legend for {len(logs)} '
-                        'logs: give one for each')
-    if out is not None:
-        check_suffix(out, ('.png', ), 'the curves')
-        check_writable(out, force)
-    read = [read_log(log) for log in logs]
-    keys = list(keys) or [
-        key for key, curve in read[0].items() if _is_telling(key, curve)
-    ]
-    for log, curves in zip(logs, read):
-        for key in keys:
-            if key not in curves:
-                raise UserError(f'log {str(log)!r} has no {key!r}: it has '
-                                f'{", ".join(sorted(curves))}')
-    for name, curves in zip(names, read):
-        report(summary(name, keys, curves))
-    if out is not None:
-        with atomic_write(out, force) as temporary:
-            _draw(names, read, keys).savefig(temporary, format='png', dpi=120)
+    path = Path(work_dir, 'curves.png')
+    try:
+        curves = read_curves(work_dir) if is_main_process() else {}
+        if curves:
+            with atomic_write(path, force=True) as temporary:
+                _draw(curves).savefig(
+                    temporary, format='png', bbox_inches='tight')
+            say(f'curves are drawn to {path}')
+    except Exception as error:
+        warn(f'warning: {path} cannot be drawn: {describe(error)}')
 
 
-def read_log(path: str | Path) -> dict[str, Curve]:
-    """Read the curves of a log.
+def read_curves(work_dir: str | Path) -> dict[str, Curve]:
+    """Read losses and validation scores from the logs in a work folder.
 
-    A last line that was cut off, as by a training that still runs, is left
-    out.
-
-    Args:
-        path: A file of JSON objects, one a line.
+    A run that was resumed is continued by the later one; steps that both have
+    are those of the later.
 
     Returns:
         Curves by key.
-
-    Raises:
-        UserError: If there is no such file, or it is no log.
     """
-    rows = _rows(Path(path))
+    rows: list[dict[str, Any]] = []
+    for log in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+        rows = _join(rows, _read_rows(log))
     by_epoch = any('epoch' in row for row in rows)
     curves: dict[str, Curve] = {}
     for row in rows:
-        evaluated = 'iter' not in row
-        unit = 'epoch' if evaluated and by_epoch else 'iteration'
-        # The times of training say more than those of evaluation.
-        others = (*_COUNTERS, *_TIMES) if evaluated else _COUNTERS
+        validated = 'iter' not in row
+        unit = 'epoch' if validated and by_epoch else 'iteration'
         for key, value in row.items():
-            if key not in others and isinstance(value, (int, float)):
-                curve = curves.setdefault(key, Curve([], [], unit, evaluated))
+            if key not in _NOT_DRAWN and isinstance(
+                    value, (int, float)) and (validated or 'loss' in key):
+                curve = curves.setdefault(key, Curve([], [], unit))
                 curve.steps.append(row['step'])
                 curve.values.append(value)
     return curves
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'log {str(path)!r} cannot be read ({error}): give '
-                        'the scalars.json in a vis_data folder') from error
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
+def _read_rows(log: Path) -> list[dict[str, Any]]:
+    rows = []
+    for line in log.read_text().splitlines():
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            if rows and number == len(lines):
-                break
-            row = None
-        if not isinstance(row, dict) or 'step' not in row:
-            raise UserError(f'{str(path)!r} is no log of mmengine, see its '
-                            f'line {number}: give the scalars.json in a '
-                            'vis_data folder')
-        rows.append(row)
-    if not rows:
-        raise UserError(f'log {str(path)!r} is empty: has the training '
-                        'reached its first report?')
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:  # cut off when its run was killed
+            continue
     return rows
 
 
-def _is_telling(key: str, curve: Curve) -> bool:
-    return 'loss' in key or curve.evaluated
+def _join(rows: list[dict[str, Any]],
+          run: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Continue rows by those of a later run, unless it is only a test."""
+    first = next((row['iter'] for row in run if 'iter' in row), None)
+    if first is None:
+        return rows
+    return [*takewhile(lambda row: row.get('iter', 0) < first, rows), *run]
 
 
-def summary(name: str, keys: Sequence[str], curves: dict[str, Curve]) -> str:
-    """Say the best and the last value of curves, and how long it took.
-
-    Args:
-        name: What to call the log.
-        keys: Curves to sum up. Best is the lowest of a loss, and else the
-            highest; of what is neither a loss nor evaluated there is no best.
-        curves: All curves of the log.
-
-    Returns:
-        Lines for people.
-    """
-    width = max(map(len, keys), default=0)
-    lines = [name]
-    for key in keys:
-        curve = curves[key]
-        line = (f'  {key:{width}}  last {curve.values[-1]:.4g} '
-                f'({curve.unit} {curve.steps[-1]})')
-        if _is_telling(key, curve):
-            best = (min if 'loss' in key else max)(curve.values)
-            at = curve.steps[curve.values.index(best)]
-            line += f', best {best:.4g} ({curve.unit} {at})'
-        lines.append(line)
-    if 'time' in curves:
-        whole, data = (
-            statistics.median(curves[key].values) if key in curves else 0.
-            for key in _TIMES)
-        lines.append(f'  time per iteration: {whole:.4f} s, of which '
-                     f'{data:.4f} s waiting for data (medians)')
-    return '\n'.join(lines)
-
-
-def _draw(names: Sequence[str], logs: Sequence[dict[str, Curve]],
-          keys: Sequence[str]) -> Figure:
-    figure = Figure((_WIDTH, _HEIGHT * len(keys)), layout='constrained')
-    panels = figure.subplots(len(keys), squeeze=False)[:, 0]
-    for key, axes in zip(keys, panels):
-        _draw_panel(axes, key, names, [log[key] for log in logs])
-    if len(names) > 1:
-        panels[0].legend(fontsize='small')
+def _draw(curves: Mapping[str, Curve]) -> Figure:
+    figure = Figure((_WIDTH, _HEIGHT * len(curves)))
+    panels = figure.subplots(
+        len(curves), squeeze=False, gridspec_kw=dict(hspace=0.3))[:, 0]
+    for (key, curve), axes in zip(curves.items(), panels):
+        axes.plot(curve.steps, curve.values, marker='.')
+        axes.set(xlabel=curve.unit, ylabel=key)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
     return figure
-
-
-def _draw_panel(axes: Axes, key: str, names: Sequence[str],
-                curves: Sequence[Curve]) -> None:
-    for name, curve in zip(names, curves):
-        axes.plot(
-            curve.steps,
-            curve.values,
-            label=name,
-            marker='.' if curve.evaluated else None)
-    axes.set(xlabel=curves[0].unit, ylabel=key)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    axes.spines[['top', 'right']].set_visible(False)

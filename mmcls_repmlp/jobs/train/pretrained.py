@@ -1,7 +1,7 @@
-"""Weights that training starts from: ``init_cfg`` of type Pretrained.
+"""Pretrained weights of ``init_cfg``, checked strictly before training.
 
-Left to itself, mmengine only warns of weights that are missing or have another
-shape, and reads the file after everything else was built.
+mmengine only warns of weights that are missing or have another shape, and
+reads the file after everything else was built.
 """
 from __future__ import annotations
 
@@ -14,31 +14,27 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
-from mmcls_repmlp.jobs.shared.settings import iter_items
+from mmcls_repmlp.jobs.shared.data import iter_items
 from repmlp_lite.errors import CheckpointError, ConfigError
 
 
 def fetch_pretrained(
         model_cfg: MutableMapping) -> dict[str, dict[str, Tensor]]:
-    """Read all that a model starts from, safely, before it is built.
+    """Read all checkpoints that a model starts from, before it is built.
 
-    Every Pretrained of the config, wherever it stands, is made to name a file
-    on this machine, in place.
-
-    Args:
-        model_cfg: Config of the model.
+    Every ``Pretrained`` in the config is changed to name a local file.
 
     Returns:
         The weights of each file, by its path.
 
     Raises:
-        UserError: If one is missing, or cannot be read safely.
+        UserError: If a file is missing, or cannot be read safely.
     """
     if model_cfg.get('pretrained'):  # what the host's classifiers call it too
         model_cfg['init_cfg'] = ConfigDict(
             type='Pretrained', checkpoint=model_cfg.pop('pretrained'))
     checkpoints = {}
-    for cfg in _pretrained(model_cfg):
+    for cfg in _iter_pretrained(model_cfg):
         if not cfg.get('checkpoint'):
             raise ConfigError('an init_cfg of type Pretrained has no '
                               'checkpoint: name the file or URL to start from')
@@ -53,24 +49,26 @@ def fetch_pretrained(
 
 def check_pretrained(model: BaseModel,
                      checkpoints: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Make sure that each module is filled exactly by what it starts from.
+    """Raise CheckpointError if weights do not fit their modules exactly.
 
     Args:
         model: The model, not initialised yet.
-        checkpoints: What :func:`fetch_pretrained` returned.
-
-    Raises:
-        CheckpointError: If weights are missing, left over, or of another
-            shape.
+        checkpoints: Weights by path, from :func:`fetch_pretrained`.
     """
     for module in model.modules():
-        for cfg in _pretrained(getattr(module, 'init_cfg', None)):
-            path, prefix = cfg['checkpoint'], cfg.get('prefix')
-            weights = _below(prefix, checkpoints[path])
+        for cfg in _iter_pretrained(getattr(module, 'init_cfg', None)):
+            path = cfg['checkpoint']
+            prefix = (cfg.get('prefix') or '').removesuffix('.')
+            weights = {  # as mmengine will select and name them
+                key.removeprefix(f'{prefix}.') if prefix else key: value
+                for key, value in checkpoints[path].items()
+                if not prefix or key.startswith(f'{prefix}.')
+            }
             if not weights:
-                raise CheckpointError(f'checkpoint {path!r} holds no weights '
-                                      f'below {prefix!r}: check the prefix of '
-                                      'init_cfg')
+                raise CheckpointError(
+                    f'checkpoint {path!r} holds no weights '
+                    f'below {cfg["prefix"]!r}: check the prefix of '
+                    'init_cfg')
             if not prefix and all(f'backbone.{key}' in weights
                                   for key in dict(module.named_parameters())):
                 raise CheckpointError(
@@ -79,21 +77,7 @@ def check_pretrained(model: BaseModel,
             check_fit(module, weights, path)
 
 
-def _pretrained(cfg: Any) -> Iterator[Any]:
-    """Find every Pretrained in a config, however deep it lies."""
-    for _, value in iter_items([cfg]):
-        if isinstance(value, Mapping) and str(
-                value.get('type')).split('.')[-1] == 'Pretrained':
-            yield value
-
-
-def _below(prefix: str | None,
-           weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Take the weights that mmengine will take, by the names it will use."""
-    if not prefix:
-        return weights
-    prefix = prefix.removesuffix('.') + '.'
-    return {
-        key.removeprefix(prefix): value
-        for key, value in weights.items() if key.startswith(prefix)
-    }
+def _iter_pretrained(cfg: Any) -> Iterator[Any]:
+    return (value for _, value in iter_items([cfg])
+            if isinstance(value, Mapping)
+            and str(value.get('type')).split('.')[-1] == 'Pretrained')

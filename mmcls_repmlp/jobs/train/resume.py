@@ -1,4 +1,4 @@
-"""What a training starts from, checked before it is used."""
+"""Checkpoint that a training run starts or resumes from, checked."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
@@ -14,139 +15,130 @@ from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
 from mmcls_repmlp.jobs.shared.model import unwrapped
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
-from repmlp_lite.errors import CheckpointError, option
+from repmlp_lite.errors import CheckpointError, option, translate
 
 from .work_dir import folder_of, hook_config, saved_checkpoints
+
+# Of Adam and AdamW, whose options have the same names.
+_ADAMW_FLAG = 'decoupled_weight_decay'
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """Starting point of a training run.
 
     Attributes:
-        source: The file; None if there is none.
-        content: What it holds.
-        resumes: Whether the training in it goes on, or its weights are used
-            alone.
-        said: What the user should know about the choice.
-        newest: Whether it is the newest whole one of its work dir.
+        source: The checkpoint file; None if there is none.
+        content: Content of the file.
+        resumes: Whether its training run is resumed, or else only its weights
+            are used.
+        note: A sentence on the choice for the user.
+        newest: Whether it is the newest whole checkpoint of its work folder.
     """
     source: str | None = None
     content: Any = None
     resumes: bool = False
-    said: str = ''
+    note: str = ''
     newest: bool = False
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The weights by name."""
+        """Weights by name."""
         return state_dict_of(self.content, self.source or '')
 
     def step(self, cfg: Config) -> int | None:
-        """Number of what is resumed, counted as the config's names are."""
+        """Number of the checkpoint, in the unit of the config's names."""
         unit = 'epoch' if hook_config(cfg).get('by_epoch', True) else 'iter'
         return meta_of(self.content)[unit] if self.resumes else None
 
 
 def find_start(cfg: Config, resume: str | None) -> Start:
-    """Settle what training starts from, in the config too, and read it.
+    """Read the checkpoint that a training run starts from; set it in cfg.
 
     Args:
-        cfg: The config, with its work dir.
-        resume: A checkpoint to resume, 'auto' for the newest whole one in
-            the work dir, or None to do as the config says.
+        cfg: The config, with its work folder.
+        resume: A checkpoint to resume from, 'auto' for the newest whole one in
+            the work folder, or None to follow the config.
 
     Raises:
-        CheckpointError: If the file cannot be read, or is not what it should
-            be.
+        CheckpointError: If the file cannot be read, or has no training state
+            to resume from.
     """
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or LATEST
-    if resume is not None:
-        start = (
-            _newest(cfg) if resume == LATEST else Start(
-                resume, read_checkpoint(resume), resumes=True))
+    start = Start()
+    if resume == LATEST:
+        start = _find_newest(cfg)
+    elif resume is not None:
+        start = Start(resume, read_checkpoint(resume), resumes=True)
     elif cfg.get('load_from'):
         start = Start(cfg.load_from, read_checkpoint(cfg.load_from))
-    else:
-        start = Start()
     cfg.resume = start.resumes
     cfg.load_from = start.source and str(local_file(start.source))
-    if start.resumes:
-        _check_training_state(start)
-        _take_seed(cfg, start)
-        if BATCHES_PER_EPOCH_KEY not in meta_of(start.content):
-            return replace(
-                start,
-                said=f'{start.said or start.source}: saved '
-                'by another hook, so that the training goes on, '
-                'but with other random numbers')
-    return start
+    if not start.resumes:
+        return start
+    meta = _training_meta(start)
+    if isinstance(meta.get('seed'), int):
+        # The order of samples is fixed when loaders are built, which is
+        # before mmengine takes the seed over.
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': meta['seed']}
+    if BATCHES_PER_EPOCH_KEY in meta:
+        return start
+    return replace(
+        start,
+        note=f'{start.note or start.source}: saved by another hook, so that '
+        'the training run is resumed, but with other random numbers')
 
 
-def _newest(cfg: Config) -> Start:
-    unread = []
+def _find_newest(cfg: Config) -> Start:
+    damaged = []
     for _, path in saved_checkpoints(cfg):
         try:
             # Only damage is passed over. A whole file of another model means
-            # that another training lives here, and is refused later.
+            # that another training run uses this folder, see check_start.
             content = read_checkpoint(path)
         except CheckpointError as error:
-            unread.append((path, error))
+            damaged.append((path, error))
             continue
-        skipped = ', '.join(path.name for path, _ in unread)
-        return Start(
-            str(path),
-            content,
-            True,
-            newest=True,
-            said=(f'resuming from {path}, the newest whole checkpoint' +
-                  (f'; passed over as damaged: {skipped}' if unread else '')))
-    if unread:
+        names = ', '.join(path.name for path, _ in damaged)
+        note = (f'resuming from {path}, the newest whole checkpoint' +
+                f'; passed over as damaged: {names}' * bool(names))
+        return Start(str(path), content, True, note, newest=True)
+    if damaged:
         raise CheckpointError(
-            f'none of the {len(unread)} checkpoints in '
+            f'none of the {len(damaged)} checkpoints in '
             f'{str(folder_of(cfg))!r} can be read, so that there is nothing '
-            f'to resume: name another with {option("resume", "FILE")}, or '
-            f'train anew with {option("force")} and without '
-            f'{option("resume", ...)} (of the newest: {unread[0][1]})')
-    return Start(said=f'there is no checkpoint in {str(folder_of(cfg))!r} to '
-                 'resume: training starts anew')
+            f'to resume from: name another with {option("resume", "FILE")}, '
+            f'or train anew with {option("force")} and without '
+            f'{option("resume", ...)} (of the newest: {damaged[0][1]})')
+    return Start(note=f'there is no checkpoint in {str(folder_of(cfg))!r} to '
+                 'resume from: training starts anew')
 
 
-def _check_training_state(start: Start) -> None:
-    meta = meta_of(start.content)
-    if not isinstance(start.content, Mapping) or not all(
-            isinstance(start.content.get(key), Mapping)
+def _training_meta(start: Start) -> Mapping[str, Any]:
+    content, meta = start.content, meta_of(start.content)
+    if not isinstance(content, Mapping) or not all(
+            isinstance(content.get(key), Mapping)
             for key in ('optimizer', 'message_hub')) or not all(
                 isinstance(meta.get(key), int) for key in ('epoch', 'iter')):
         raise CheckpointError(
-            f'checkpoint {start.source!r} has no training state to resume: to '
-            f'start from its weights, set load_from with '
+            f'checkpoint {start.source!r} has no training state to resume '
+            'from: to start from its weights, set load_from with '
             f'{option("cfg_options", ...)} instead')
-
-
-def _take_seed(cfg: Config, start: Start) -> None:
-    # The order of samples is fixed when loaders are built, which is before
-    # mmengine takes the seed over.
-    seed = meta_of(start.content).get('seed')
-    if isinstance(seed, int):
-        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
+    return meta
 
 
 def check_start(runner: Runner, start: Start) -> None:
-    """Make sure that weights fit the model exactly.
+    """Raise CheckpointError if weights do not fit the model exactly.
 
     mmengine only warns of what does not fit, and leaves it at random.
-
-    Raises:
-        CheckpointError: If they do not.
     """
     if start.source is not None:
         check_fit(unwrapped(runner.model), start.weights, start.source)
 
 
 def explain_finished(runner: Runner, start: Start) -> str:
-    """Say in a sentence that nothing is left to train; '' if there is."""
+    """Return a sentence if nothing is left to train, or else ''."""
     if not start.resumes:
         return ''
     loop, meta = runner.train_loop, meta_of(start.content)
@@ -154,10 +146,49 @@ def explain_finished(runner: Runner, start: Start) -> str:
                           if isinstance(loop, IterBasedTrainLoop) else
                           (meta['epoch'], loop.max_epochs, 'epochs'))
     return '' if done < wanted else (
-        f'{start.source} is a finished training, of {done} {unit} where '
-        f'train_cfg wants {wanted}: nothing is left to do')
+        f'{start.source} is of a finished training run, of {done} {unit} '
+        f'where train_cfg wants {wanted}: nothing is left to do')
+
+
+def load_training_state(runner: Runner, start: Start) -> None:
+    """Load the state of a built optimizer; compare that of schedules.
+
+    Raise CheckpointError if the checkpoint has others: PyTorch and mmengine
+    load many of them silently, and fail in the first step or train on with
+    what fits.
+    """
+    message = (f'checkpoint {start.source!r} is of a training run with '
+               'another {}: resume it with the {} it was trained with, or '
+               'start from its weights with '
+               f'{option("cfg_options", "load_from=FILE")}')
+    wrapper, ours = runner.optim_wrapper, runner.param_schedulers
+    wrappers = ([*wrapper.values()]
+                if isinstance(wrapper, OptimWrapperDict) else [wrapper])
+    groups = [part.optimizer.param_groups for part in wrappers]
+    with translate(CheckpointError,
+                   message.format('optimizer', 'optim_wrapper'), ValueError,
+                   TypeError, LookupError, AttributeError, AssertionError):
+        wrapper.load_state_dict({**start.content['optimizer']})
+        for part, before in zip(wrappers, groups):
+            _check_groups(before, part.optimizer.param_groups)
+    saved = start.content.get('param_schedulers')
+    if isinstance(ours, list) and saved is not None and (
+            len(ours) != len(saved)
+            or any({*schedule.state_dict()} != {*state}
+                   for schedule, state in zip(ours, saved))):
+        raise CheckpointError(message.format('schedule', 'param_scheduler'))
+
+
+def _check_groups(before: list[dict], loaded: list[dict]) -> None:
+    # PyTorch completes options that are newer than the checkpoint.
+    for ours, theirs in zip(before, loaded):
+        missing = {*ours} - {*theirs}
+        if missing:
+            raise ValueError(f'it has no {", ".join(sorted(missing))}')
+        if ours.get(_ADAMW_FLAG) != theirs.get(_ADAMW_FLAG):
+            raise ValueError(f'{_ADAMW_FLAG} differs')
 
 
 def newest_name(cfg: Config) -> str:
-    """Name the newest checkpoint for a message; '' if there is none."""
+    """Return the path of the newest checkpoint, or '' if there is none."""
     return next((str(path) for _, path in saved_checkpoints(cfg)), '')

@@ -7,37 +7,35 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             data_errors, read_config,
-                                             set_launcher, set_loader_defaults,
-                                             set_work_dir, user_errors)
-from mmcls_repmlp.jobs.shared.show_progress import show_progress
-from mmcls_repmlp.jobs.shared.summary import summarize_training
+from mmcls_repmlp.jobs.shared.config import (read_config, set_launcher,
+                                             set_work_dir)
+from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
+                                           set_loader_defaults)
+from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+                                             summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
-from repmlp_lite.command_line.failures import describe
 from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
-from repmlp_lite.errors import JobFailedError, UserError, option
+from repmlp_lite.errors import JobFailedError, UserError, describe, option
 
 from .check_images import check_images
-from .classes import check_classes, check_start_classes
+from .classes import check_checkpoint_classes, check_classes
+from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
 from .resume import (Start, check_start, explain_finished, find_start,
-                     newest_name)
-from .training_state import load_training_state
+                     load_training_state, newest_name)
 from .work_dir import check_work_dir_unused, lock_work_dir, remove_checkpoints
 
 
 def train(config: str | Path,
           work_dir: str | None = None,
+          *,
           resume: str | None = None,
           amp: bool = False,
           auto_scale_lr: bool = False,
@@ -55,24 +53,25 @@ def train(config: str | Path,
         config: Path of the config.
         work_dir: Folder of logs and checkpoints. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
-        resume: Checkpoint to go on from, or 'auto' for the newest whole one
+        resume: Checkpoint to resume from, or 'auto' for the newest whole one
             in the work folder. Defaults to None: start anew.
         amp: Whether to train in mixed precision: float16 on a GPU,
             bfloat16 on a CPU. Defaults to False.
         auto_scale_lr: Whether to scale the learning rate with the batch size.
             Defaults to False.
         no_validate: Whether to skip validation. Defaults to False.
-        cfg_options: Settings to change in the config. Defaults to none.
+        cfg_options: Settings to change in the config, by dotted key. Defaults
+            to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         seed: Seed of all random numbers. Defaults to the config's.
         check_data: Whether to read all images before the first step. Defaults
             to False.
-        force: Whether checkpoints of another training in the work folder may
-            be removed. Defaults to False.
+        force: Whether checkpoints of another training run in the work folder
+            may be removed. Defaults to False.
         data: Folder of photos, a subfolder for each class, to use in place of
             the config's data. Defaults to None.
-        verbose: Whether the screen shows all that the log does, or else a
-            summary, a progress bar and the results. Defaults to True.
+        verbose: Whether to print the full log, or else a summary, a progress
+            bar and the results. Defaults to True.
 
     Returns:
         The trained model.
@@ -81,11 +80,12 @@ def train(config: str | Path,
         UserError: If the config, its data or a checkpoint is not usable, or
             the work folder is in use.
         JobFailedError: If images cannot be read or training fails; the
-            message says what is left.
+            message names the last whole checkpoint.
     """
     cfg = read_config(config, cfg_options)
     set_work_dir(cfg, config, work_dir)
-    use_folder(cfg, data, cfg_options)
+    if data is not None:
+        use_folder(cfg, data, cfg_options or ())
     if no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if seed is not None:
@@ -94,26 +94,25 @@ def train(config: str | Path,
         _enable_auto_scale_lr(cfg)
     if amp:
         _enable_amp(cfg)
-    _check_loss(cfg)
+    _add_loss_check(cfg)
     start = find_start(cfg, resume)
     if not (force or start.newest):
         check_work_dir_unused(cfg, start.step(cfg))
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
-    try:
-        with lock_work_dir(cfg.work_dir):
-            runner = build_runner(cfg, verbose)
-            check_pretrained(runner.model, pretrained)
-            over = _prepare(runner, start, check_data, force)
-            del start  # what it holds is read anew, to where it belongs
-            runner.write_config(cfg.work_dir)
-            model = _run(runner) if verbose else _run_shown(runner)
-            if over:
-                print_log(over, logger='current')
-            return model
-    except KeyboardInterrupt as stop:
-        raise type(stop)(_what_is_left(cfg)) from None
+    with lock_work_dir(cfg.work_dir):
+        runner = build_runner(cfg, verbose)
+        check_pretrained(runner.model, pretrained)
+        finished = _prepare(runner, start, check_data, force)
+        del start  # mmengine reads the file again, to the right device
+        runner.write_config(cfg.work_dir)
+        with show_progress(runner, summarize_training):
+            model = _run(runner)
+            newest = newest_name(cfg)
+            if finished or newest:
+                say(finished or f'the last checkpoint is {newest}')
+        return model
 
 
 def _prepare(runner: Runner, start: Start, check_data: bool,
@@ -123,8 +122,8 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     Returns:
         A sentence if nothing is left to train, or ''.
     """
-    if start.said:
-        print_log(start.said, logger='current')
+    if start.note:
+        say(start.note)
     check_start(runner, start)
     if runner.distributed:
         make_gradients_contiguous(runner.model)
@@ -133,25 +132,16 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if runner.cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
     check_classes(runner)
-    check_start_classes(runner, class_names(start.content), start.resumes)
+    check_checkpoint_classes(runner, class_names(start.content), start.resumes)
     if check_data:
         check_images(runner)
-    over = explain_finished(runner, start)
-    if not over:
+    finished = explain_finished(runner, start)
+    if not finished:
         dry_run(runner, (lambda copied: load_training_state(copied, start))
                 if start.resumes else None)
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
-    return over
-
-
-def _run_shown(runner: Runner) -> BaseModel:
-    with show_progress(runner, summarize_training):
-        model = _run(runner)
-    newest = newest_name(runner.cfg)
-    if newest and is_main_process():
-        say(f'the last checkpoint is {newest}')
-    return model
+    return finished
 
 
 def _run(runner: Runner) -> BaseModel:
@@ -159,27 +149,30 @@ def _run(runner: Runner) -> BaseModel:
         return runner.train()
     except UserError:
         raise
-    except JobFailedError as error:
-        raise JobFailedError(
-            f'{error}; {_what_is_left(runner.cfg)}') from error.__cause__
-    except Exception as error:
-        stop = interrupt_cause(error)
+    except (Exception, KeyboardInterrupt) as error:
+        last = _last_checkpoint(runner.cfg)
+        stop = (
+            error if isinstance(error, KeyboardInterrupt) else
+            interrupt_cause(error))
         if stop is not None:
-            raise stop from None
-        raise JobFailedError(
-            f'training failed in iteration {runner.iter + 1}: '
-            f'{describe(error)}; {_what_is_left(runner.cfg)}') from error
+            raise type(stop)(last) from None
+        if isinstance(error, JobFailedError):
+            raise JobFailedError(f'{error}; {last}') from error.__cause__
+        raise JobFailedError(f'training failed in iteration {runner.iter + 1}:'
+                             f' {describe(error)}; {last}') from error
+    finally:
+        write_curves(runner.work_dir)
 
 
-def _what_is_left(cfg: Config) -> str:
+def _last_checkpoint(cfg: Config) -> str:
     newest = newest_name(cfg)
     return (f'{newest} is the last whole checkpoint, '
-            f'{option("resume", ...)} goes on from it'
+            f'{option("resume", ...)} continues from it'
             if newest else 'no checkpoint was saved yet')
 
 
-def _check_loss(cfg: Config) -> None:
-    # Whatever the config inherits from: a loss that is lost ends a training.
+def _add_loss_check(cfg: Config) -> None:
+    # Whatever the config inherits from: an infinite loss ends a training run.
     hook = dict(type='CheckInvalidLossHook')
     hooks = list(cfg.get('custom_hooks') or ())
     if all(other.get('type') != hook['type'] for other in hooks):
@@ -187,12 +180,11 @@ def _check_loss(cfg: Config) -> None:
 
 
 def _seed_training(runner: Runner) -> None:
-    """Build the loader of a training that can be resumed exactly.
+    """Build the loader of a training run that can be resumed exactly.
 
-    Before its loop is, which may begin to load at once.
+    Before its loop is built, which may begin to load at once.
     """
-    with data_errors(runner.cfg, 'train'), user_errors(
-            'the train loop of the config cannot be built'):
+    with data_errors(runner.cfg, 'train'):
         loader = runner.build_dataloader(
             runner._train_dataloader,
             seed=runner.seed,

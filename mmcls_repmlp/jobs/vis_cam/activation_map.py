@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.models.backbone import MergeableBackbone
 from repmlp_lite.command_line.choices import CAM_METHODS
-from repmlp_lite.command_line.failures import is_out_of_memory
-from repmlp_lite.errors import UserError, option
+from repmlp_lite.errors import UserError, is_out_of_memory, option
 
 _LIBRARY = 'torchcam'
 

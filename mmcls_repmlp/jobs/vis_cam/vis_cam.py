@@ -19,7 +19,7 @@ from mmcls_repmlp.jobs.shared.classifier import (Classifier, Prepared,
                                                  pipeline_errors)
 from mmcls_repmlp.jobs.shared.picture_names import PictureNames
 from mmcls_repmlp.jobs.shared.pictures import check_folder
-from repmlp_lite.batch_predict import Outcome, batch_predict, printable
+from repmlp_lite.batch_predict import Outcome, batch_predict
 from repmlp_lite.command_line.choices import CAM_METHODS
 from repmlp_lite.errors import JobFailedError, UserError, first_few, shorten
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
@@ -117,8 +117,7 @@ def vis_cam(images: Sequence[str | Path],
 
     skipped = None
     try:
-        batch_predict(
-            found, classifier.prepare_and_show, run, 1, report=report)
+        batch_predict(found, classifier.prepare_and_show, run, 1)
     except JobFailedError as error:  # what could be read is drawn
         skipped = error
     pictures.finish()
@@ -249,4 +248,4 @@ def _draw_pair(one: Explained, plain: Axes, covered: Axes) -> None:
 
 
 def _short(text: str) -> str:
-    return printable(shorten(text, _LONGEST))
+    return shorten(text, _LONGEST)

@@ -1,9 +1,15 @@
+from urllib.error import URLError
+
 import pytest
+from mmengine.config import Config, ConfigDict
 
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.data import batches, open_loader
+from mmcls_repmlp.jobs.shared.data import (batches, build_loop,
+                                           check_annotation_files, data_errors,
+                                           iter_items, loader_config,
+                                           open_loader)
+from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError
-from tests.programs import run_python
 
 
 def test_all_samples_once_with_a_bar(project, terminal):
@@ -17,12 +23,12 @@ def test_all_samples_once_with_a_bar(project, terminal):
     (dict(data_root='/nowhere'), "test data set in '/nowhere' cannot be read"),
     (dict(indices=0), 'the test data set is empty'),
     (dict(ann_file='a.pkl'), "'a.pkl' is not read, because"),
-    (dict(classes=3), 'the test data of the config cannot be read: Unsupport'),
+    (dict(classes=3), 'the test data .* cannot be built: Unsupport'),
     (dict(type='BaseDataset', data_root='', ann_file='bom.json'),
-     "whose annotations are in 'bom.json', cannot be read: .*BOM"),
+     "whose annotations are in 'bom.json', .*cannot be built: .*BOM"),
 ])
-def test_data_that_cannot_be_had(project, tmp_path, monkeypatch, options,
-                                 message):
+def test_data_that_cannot_be_opened(project, tmp_path, monkeypatch, options,
+                                    message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'bom.json').write_bytes(b'\xef\xbb\xbf{}')
     cfg = read_config(project.config)
@@ -31,10 +37,88 @@ def test_data_that_cannot_be_had(project, tmp_path, monkeypatch, options,
         open_loader(cfg, 'test')
 
 
-def test_what_a_machine_lacks_is_no_warning():
-    done = run_python(
-        '-c', 'import mmcls_repmlp, warnings; '
-        'warnings.simplefilter("always", append=True); '
-        'from torch.utils.data import DataLoader; '
-        'assert DataLoader([0], num_workers=999).num_workers == 999')
-    assert done.returncode == 0 and 'DataLoader' not in done.stderr
+@pytest.mark.parametrize('gpu', [True, False])
+@pytest.mark.parametrize(('given', 'persistent'), [
+    (dict(num_workers=2, pin_memory=True), True),
+    (dict(num_workers=2, persistent_workers=False), False),
+    (dict(num_workers=0, persistent_workers=True), False),
+])
+def test_loaders_are_completed_but_not_overruled(monkeypatch, gpu, given,
+                                                 persistent):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
+    cfg = Config(dict(val_dataloader=given, test_dataloader=None))
+    assert loader_config(cfg, 'val') == dict(
+        given,
+        persistent_workers=persistent,
+        pin_memory=gpu,
+        collate_fn=dict(type='default_collate'))
+    assert cfg.test_dataloader is None
+    off = Config(dict(val_dataloader=dict(pin_memory=False)))
+    assert not loader_config(off, 'val').pin_memory
+
+
+def test_a_loader_that_is_missing():
+    with pytest.raises(ConfigError, match='no val_dataloader, only none at'):
+        loader_config(Config(), 'val')
+    cfg = Config(dict(train_dataloader=dict(), val_dataloader=None))
+    with pytest.raises(ConfigError, match='only train_dataloader'):
+        loader_config(cfg, 'val')
+
+
+def test_a_loop_that_cannot_be_built(project, work_dir):
+    key = 'train_dataloader.dataset.pipeline.0.type'
+    options = {key: 'NoSuchTransform', 'work_dir': work_dir}
+    runner = build_runner(read_config(project.config, options))
+    with pytest.raises(
+            ConfigError,
+            match='train loop of the config cannot be built.*NoSuchTransform'):
+        build_loop(runner, 'train')
+
+
+NO_ROUTE = URLError('no route to host')
+
+
+@pytest.mark.parametrize(('data', 'error', 'words'), [
+    (dict(data_root='here'), RuntimeError('Found 0'),
+     "train data set in 'here' .*dataset.data_root=FOLDER.*: .*Found 0"),
+    (dict(type='CIFAR10', data_prefix='data/cifar10'), NO_ROUTE,
+     r"in 'data/cifar10' .*: put https://\S+cifar-10-python.tar.gz there, or "
+     '.*dataset.data_prefix=FOLDER.*no route'),
+    (dict(type='CIFAR10', data_prefix='c', data_root='root'), NO_ROUTE,
+     "in 'root' cannot be read.*dataset.data_root=FOLDER"),
+    (dict(type='ImageFolder', data_prefix='train'), NO_ROUTE,
+     "in 'train' cannot be read: put it there, .*data_prefix=FOLDER"),
+    (dict(type='ImageFolder', data_prefix=dict(img_path='')), NO_ROUTE,
+     "in '' cannot be read: put it there, .*data_root=FOLDER"),
+])
+def test_missing_data_are_named_with_the_remedy(data, error, words):
+    cfg = Config(dict(train_dataloader=dict(dataset=data)))
+    with pytest.raises(ConfigError, match=words):
+        with data_errors(cfg, 'train'):
+            raise error
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['a.pkl', 'a.PICKLE', 'b/a.yaml', 'a.yml', 'b/.pkl', '.yaml', 'pkl'])
+@pytest.mark.parametrize('key', ['ann_file', 'question_file'])
+def test_annotations_that_could_run_code(key, name):
+    inner = dict(type='BaseDataset', **{key: name})
+    for dataset in (inner, dict(dataset=inner), dict(datasets=[{}, inner])):
+        with pytest.raises(ConfigError, match=f"{key} '{name}' is not read"):
+            check_annotation_files(dataset)
+
+
+def test_annotations_that_cannot():
+    for name in ('a.json', 'a.txt', '', 'b/pkl', 'a.pkl.json'):
+        check_annotation_files(dict(ann_file=name, pipeline=[dict(a='.pkl')]))
+
+
+def test_every_key_and_every_value_of_a_list_at_any_depth():
+    a, b, c = dict(c='d'), (2, [3]), dict(f={})
+    settings = ConfigDict(a=1, b=[a, b], e=c)
+    assert [*iter_items(settings)] == [('a', 1), ('b', [a, b]), (None, a),
+                                       ('c', 'd'), (None, b), (None, 2),
+                                       (None, [3]), (None, 3), ('e', c),
+                                       ('f', {})]
+    assert not [*iter_items('a.pkl'), *iter_items(None)]

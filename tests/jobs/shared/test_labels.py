@@ -17,11 +17,10 @@ PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
 
 
 @pytest.fixture(autouse=True)
-def said(monkeypatch):
+def warned(monkeypatch):
     init_default_scope('mmcls')
     lines = []
-    monkeypatch.setattr(labels, 'print_log',
-                        lambda line, *_: lines.append(line))
+    monkeypatch.setattr(labels, 'warn', lines.append)
     return lines
 
 
@@ -33,7 +32,7 @@ def nine(data):
 
 
 def folder(root):
-    return dict(type='CustomDataset', data_root=str(root), pipeline=PIPELINE)
+    return dict(type='ImageFolder', data_root=str(root), pipeline=PIPELINE)
 
 
 def model(outputs=10):
@@ -49,33 +48,33 @@ def assert_right(dataset, count):
         assert name == sample.img_path.split('/')[-2]
 
 
-def test_the_same_classes(digits, said):
+def test_the_same_classes(digits, warned):
     dataset = build_dataset(folder(digits / 'val'))
     match_classes(dataset, TEN, model())
     assert_right(dataset, 20)
     match_classes(dataset, (), model())
-    assert not said
+    assert not warned
 
 
-@pytest.mark.parametrize('learnt', [TEN, TEN[::-1], (*TEN, 'x')])
+@pytest.mark.parametrize('names', [TEN, TEN[::-1], (*TEN, 'x')])
 @pytest.mark.parametrize('wrapped', [False, True])
-def test_a_folder_is_missing(nine, said, learnt, wrapped):
+def test_a_folder_is_missing(nine, warned, names, wrapped):
     dataset = build_dataset(
         dict(type='ConcatDataset', datasets=[nine, nine]) if wrapped else nine)
-    match_classes(dataset, learnt, model(len(learnt)))
-    assert names_of(dataset) == learnt
+    match_classes(dataset, names, model(len(names)))
+    assert names_of(dataset) == names
     assert_right(dataset, 36 if wrapped else 18)
-    assert f'has 9 of the {len(learnt)} classes' in said[0]
+    assert f'has 9 of the {len(names)} classes' in warned[0]
 
 
-@pytest.mark.parametrize('learnt', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
-def test_classes_that_nobody_learnt(digits, learnt):
+@pytest.mark.parametrize('names', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
+def test_classes_that_the_model_lacks(digits, names):
     dataset = build_dataset(folder(digits / 'val'))
     with pytest.raises(ConfigError, match='of the 10 classes of the data '):
-        match_classes(dataset, learnt, model(len(learnt)))
+        match_classes(dataset, names, model(len(names)))
 
 
-def test_a_checkpoint_without_names(nine, said):
+def test_a_checkpoint_without_names(nine, warned):
     for outputs in (8, 10):
         with pytest.raises(
                 ConfigError,
@@ -86,7 +85,7 @@ def test_a_checkpoint_without_names(nine, said):
     match_classes(named, (), model())
     assert_right(named, 18)
     match_classes(build_dataset(nine), (), model(None))
-    assert not said
+    assert not warned
 
 
 def listed(tmp_path, *labels, **metainfo):
@@ -97,13 +96,13 @@ def listed(tmp_path, *labels, **metainfo):
         dict(type='BaseDataset', ann_file=str(path), data_prefix=''))
 
 
-def test_lists_name_their_labels_themselves(tmp_path, said):
+def test_lists_name_their_labels_themselves(tmp_path, warned):
     match_classes(listed(tmp_path, 0, 9), TEN, model())
     match_classes(listed(tmp_path, 0, [1, 2]), (), model())
     dataset = listed(tmp_path, 0, 1, classes=['7', '3'])
     match_classes(dataset, TEN, model())
     assert dataset.pipeline.transforms[0].labels == (7, 3)
-    assert len(said) == 1
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize(('label', 'message'), [
@@ -126,17 +125,17 @@ def test_labels_of_a_model_that_does_not_count(tmp_path):
     assert labels.num_classes_of(torch.nn.Linear(1, 1)) is None
 
 
-def test_names_that_the_host_spells_otherwise_are_said(said):
+def test_names_that_the_host_spells_otherwise_are_warned(warned):
     """A list of labels, as ImageNet's, counts as the checkpoint does."""
     own = tuple(f'name {i}' for i in range(20))
     alike, unlike = (*own[:-1], 'another spelling'), (*own[:-3], *'abc')
     match_classes(named(own), alike, model(20))
-    assert 'have other names in the checkpoint (name 19)' in said[0]
+    assert 'have other names in the checkpoint (name 19)' in warned[0]
     by_folder = named(own, folder_to_idx=dict.fromkeys(own))
-    for dataset, learnt in ((named(own), unlike), (by_folder, alike),
-                            (named(own), (*alike, 'x'))):
+    for dataset, names in ((named(own), unlike), (by_folder, alike),
+                           (named(own), (*alike, 'x'))):
         with pytest.raises(ConfigError, match='are not among the 2'):
-            match_classes(dataset, learnt, model(20))
+            match_classes(dataset, names, model(20))
 
 
 def named(names, **more):

@@ -3,15 +3,39 @@ from types import SimpleNamespace as Namespace
 import pytest
 
 from mmcls_repmlp.host import Accuracy, SingleLabelMetric
-from mmcls_repmlp.jobs.test.metrics import check_metrics
+from mmcls_repmlp.jobs.test.metrics import check_metrics, evaluator_config
 from mmcls_repmlp.recipe import PairVerification
-from repmlp_lite.errors import ConfigError
+from repmlp_lite.errors import ConfigError, UserError
+
+ACCURACY, SINGLE = dict(type='Accuracy'), dict(type='SingleLabelMetric')
+
+
+@pytest.mark.parametrize(('metrics', 'options', 'expected'), [
+    ([], dict(topk=1), [dict(ACCURACY, topk=1)]),
+    (['recall', 'f1_score'], dict(average=None),
+     [dict(SINGLE, items=('recall', 'f1-score'), average=None)]),
+    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5), [
+        dict(ACCURACY, topk=[1, 5], thrs=0.5),
+        dict(SINGLE, items=('recall', ), thrs=0.5)
+    ]),
+])
+def test_names_become_evaluators_of_the_host(metrics, options, expected):
+    assert evaluator_config(metrics, options) == expected
+
+
+@pytest.mark.parametrize(('metrics', 'options', 'message'), [
+    (['mAP'], {}, "'mAP' is unknown: choose from accuracy, "),
+    (['accuracy'], dict(average='micro'),
+     "metric option 'average' is unknown: choose from thrs, topk"),
+])
+def test_unknown_names(metrics, options, message):
+    with pytest.raises(UserError, match=message):
+        evaluator_config(metrics, options)
 
 
 @pytest.mark.parametrize(('metric', 'message'), [
-    (Accuracy(topk=(1, 5)), 'topk=5 is no number of classes from 1 to 3'),
-    (Accuracy(topk=0), 'topk=0'),
-    (Accuracy(topk='a'), "topk='a'"),
+    (Accuracy(topk=(1, 5)), 'Accuracy cannot be computed for 3 classes: '),
+    (Accuracy(topk='a'), 'Accuracy cannot be computed for 3 classes: '),
     (Accuracy(thrs='x'), 'Accuracy cannot be computed for 3 classes'),
     (SingleLabelMetric(average='weighted'),
      'SingleLabelMetric cannot .* Invalid `average` argument'),
@@ -22,7 +46,7 @@ def test_what_cannot_be_computed(metric, message):
     check_metrics(Namespace(metrics=[metric]), None)
 
 
-def test_what_can_and_is_left_as_it_was():
+def test_metrics_that_fit_stay_as_they_were():
     metrics = [Accuracy(topk=(1, 3), thrs=(0.5, None)), PairVerification()]
     for average in ('micro', 'macro', None):
         metrics.append(SingleLabelMetric(average=average))

@@ -4,32 +4,33 @@ from types import SimpleNamespace as Namespace
 import torch
 
 from mmcls_repmlp.host import DataSample
-from mmcls_repmlp.jobs.test import show_predictions as shown_predictions
+from mmcls_repmlp.jobs.test import show_predictions as module
 from mmcls_repmlp.jobs.test.show_predictions import ShowPredictions
 
 
-def test_names_are_of_paths_below_the_folder_that_all_parts_share(monkeypatch):
-    drawn = []
+def test_names_and_colours(monkeypatch):
+    names, colours = [], []
 
     def draw(visualizer, image, sample, out_file, rescale_factor):
         assert image.shape == (3, 4, 3) and rescale_factor == 7
         assert visualizer.dataset_meta == dict(classes=('cat', ))
         assert out_file.parent == Path('shown')
-        drawn.append(out_file.name)
+        names.append(out_file.name)
+        colours.append(image[0, 0].tolist())
 
-    monkeypatch.setattr(shown_predictions, 'draw', draw)
-    parts = [Namespace(img_prefix='d/x'), Namespace(data_root='d/y')]
-    loader = Namespace(dataset=Namespace(datasets=parts))
-    runner = Namespace(
-        visualizer=Namespace(dataset_meta=dict(classes=('cat', ))),
-        test_loop=Namespace(dataloader=loader))
+    monkeypatch.setattr(module, 'draw', draw)
+    dataset = Namespace(
+        datasets=[Namespace(img_prefix='d/x'),
+                  Namespace(data_root='d/y')],
+        metainfo=dict(classes=('cat', )))
     hook = ShowPredictions('shown', side=32)
-    hook.before_test(runner)
+    hook.before_test(Namespace(test_dataloader=Namespace(dataset=dataset)))
     samples = [
         DataSample(metainfo=dict(sample_idx=i, img_path=path))
         for i, path in enumerate(['d/x/a', 'd/x_a', 'd/y/a', None])
     ]
-    batch = dict(inputs=torch.ones(9, 3, 3, 4))
-    hook.after_test_iter(runner, 0, batch, samples)
-    # What has no path is named by its place.
-    assert drawn == ['x_a.png', 'x_a_000001.png', 'y_a.png', '000003.png']
+    images = torch.tensor([0., 1., 255.]).reshape(3, 1, 1).expand(4, 3, 3, 4)
+    hook.after_test_iter(None, 0, dict(inputs=images), samples)
+    # Images without a path are numbered; those of files are read as BGR.
+    assert names == ['x_a.png', 'x_a_000001.png', 'y_a.png', '000003.png']
+    assert colours == [[255, 1, 0]] * 3 + [[0, 1, 255]]

@@ -1,19 +1,22 @@
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.host import pred_labels, pred_scores
+from mmcls_repmlp.host import gt_labels, pred_scores
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.test import METRICS
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.data import open_loader
 from mmcls_repmlp.jobs.test.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import JobFailedError, UserError
-from tests.helpers import assert_same
+from tests.helpers import assert_same, load_model
 
 ROOT = 'test_dataloader.dataset.data_root'
 
@@ -45,7 +48,7 @@ def predicted(score, tmp_path):
 
 
 @pytest.mark.parametrize('tta', [False, True])
-def test_all_metrics_to_a_file(score, tmp_path, tta):
+def test_all_metrics_to_a_file(score, tmp_path, work_dir, tta):
     out = tmp_path / 'metrics.json'
     wanted = dict(metrics=METRICS, metric_options=dict(topk=[1, 5]), tta=tta)
     results = score(out=out, out_item='metrics', **wanted)
@@ -55,6 +58,8 @@ def test_all_metrics_to_a_file(score, tmp_path, tta):
         'single-label/recall', 'single-label/f1-score', 'single-label/support'
     }
     assert results['single-label/support'] == 20
+    assert read_matrix(work_dir)[1].trace() / 20 == pytest.approx(
+        results['accuracy/top1'] / 100)
 
 
 def test_flips_are_added_before_packing(project, seen):
@@ -68,30 +73,9 @@ def test_flips_are_added_before_packing(project, seen):
     assert cfg.model.module == plain.model
 
 
-ACCURACY, SINGLE = dict(type='Accuracy'), dict(type='SingleLabelMetric')
-
-
-@pytest.mark.parametrize(('metrics', 'options', 'expected'), [
-    ([], dict(topk=1), [dict(ACCURACY, topk=1)]),
-    (['recall', 'f1_score'], dict(average=None),
-     [dict(SINGLE, items=('recall', 'f1-score'), average=None)]),
-    (['accuracy', 'recall'], dict(topk=[1, 5], thrs=0.5), [
-        dict(ACCURACY, topk=(1, 5), thrs=0.5),
-        dict(SINGLE, items=('recall', ), thrs=0.5)
-    ]),
-])
-def test_metrics_become_evaluators_of_mmcls(project, seen, metrics, options,
-                                            expected):
-    cfg = seen(run_test, project.config, project.trained, metrics, options)
-    assert cfg.test_evaluator == expected
-
-
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(metrics=['mAP']), "'mAP' is unknown: choose from accuracy, "),
-    (dict(metrics=['accuracy'], metric_options=dict(average='micro')),
-     "'average' is none of accuracy: choose from thrs, topk"),
-    (dict(out='a.txt'), r"'a.txt'` cannot hold pred: .* .pkl, .pickle"),
-    (dict(out='a.csv', out_item='metrics'), r'cannot hold metrics: .*.json'),
+    (dict(out='a.txt'), 'suffix for the pred: end it in .pkl or .pickle'),
+    (dict(out='a.csv', out_item='metrics'), 'suffix for the metrics: .*.json'),
     (dict(out='there.pkl'), 'force=True'),
     (dict(tta=True, show_dir='x'), 'choose one'),
     (dict(launcher='pytorch'), 'torchrun'),
@@ -139,15 +123,50 @@ def test_averaged_weights_are_tested_in_both_forms(project, predicted,
     assert_same(*scores, 2e-5)
 
 
-def test_a_missing_class_does_not_move_the_others(score, predicted, data):
+@pytest.fixture(scope='module')
+def expected(project):
+    """Counts of the model alone, image by image."""
+    model = load_model(project.config, project.trained)
+    counts = torch.zeros(10, 10, dtype=torch.long)
+    for sample in open_loader(read_config(project.config), 'test').dataset:
+        with torch.no_grad():
+            scores = model((sample['inputs'][None].float() - 78) / 96)
+        counts[gt_labels(sample['data_samples']), scores.argmax()] += 1
+    assert counts.sum() > counts.trace() > 0
+    return counts
+
+
+def read_matrix(work_dir):
+    """Read the matrix of a test, and the names of its classes."""
+    table, = Path(work_dir).glob('*/confusion_matrix.csv')
+    assert table.with_suffix('.png').is_file()
+    head, *rows = [line.split(',') for line in table.read_text().splitlines()]
+    return head[1:], torch.tensor([[*map(int, row[1:])] for row in rows])
+
+
+@pytest.mark.parametrize('merged', [False, True])
+def test_the_matrix_counts_what_is_tested(project, score, expected, work_dir,
+                                          merged):
+    model = (project.deploy_config,
+             project.merged) if merged else (project.config, project.trained)
+    score(None, *model)
+    names, counts = read_matrix(work_dir)
+    assert names == [*'0123456789'] and counts.sum(1).equal(expected.sum(1))
+    # One image may hang in the balance, which rounding decides.
+    assert abs(counts - expected).sum() <= 2, (counts, expected)
+
+
+def test_a_missing_class_does_not_move_the_others(score, expected, data,
+                                                  work_dir):
     shutil.rmtree(data / 'val' / '3')
-    right = [
-        int(pred_labels(sample)[0]) == int(sample['img_path'].split('/')[-2])
-        for sample in predicted() if '/3/' not in sample['img_path']
-    ]
-    assert len(right) == 18
-    assert score({ROOT: str(data)})['accuracy/top1'] == pytest.approx(
-        100 * sum(right) / 18, abs=1e-4)
+    top1 = score({ROOT: str(data)})['accuracy/top1']
+    names, counts = read_matrix(work_dir)
+    assert names == [*'0123456789']
+    assert counts.equal(expected * (torch.arange(10)[:, None] != 3))
+    assert top1 == pytest.approx(100 * int(counts.trace()) / 18, abs=1e-4)
+    (data / 'val' / '4').rename(data / 'val' / 'cat')
+    with pytest.raises(UserError, match=r'1 of the 9 classes .*\(cat\)'):
+        score({ROOT: str(data)})
 
 
 @pytest.mark.parametrize('workers', [0, 1])
@@ -169,5 +188,3 @@ def test_pictures_of_every_image(score, data, tmp_path):
     assert [name[:2] for name in names] == ['0_', '0_', '1_', '1_']
     with pytest.raises(UserError, match='is not empty: .*force=True'):
         score(**arguments)
-    score(**arguments, force=True)
-    assert sorted(path.name for path in shown.iterdir()) == names

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmcls_repmlp.jobs.shared.config import (build_loop, build_runner,
-                                             read_config)
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.data import build_loop
+from mmcls_repmlp.jobs.shared.runner import build_runner
 from mmcls_repmlp.jobs.train.dry_run import dry_run
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import assert_same
@@ -67,14 +68,11 @@ def test_nothing_changes(runner, project):
 
 @pytest.mark.parametrize(('key', 'value', 'words'), [
     (OPTIMIZER, new('AdamV'),
-     "optimizer type 'AdamV' of the config is unknown: did you mean Adam"),
-    (OPTIMIZER, new('Zzz'), "optimizer type 'Zzz' of the config is unknown$"),
+     "optimizer type 'AdamV' of the config is unknown: choose"),
     (OPTIMIZER, dict(nesterov=True),
      "optimizer of the config cannot be built: .*argument 'nesterov'"),
     ('optim_wrapper', sgd(norm_decay_mult=0.),
-     'has norm_decay_mult, but the optimizer no weight decay to multiply'),
-    ('optim_wrapper', sgd(custom_keys=dict(a=dict(decay_mult=0.))),
-     'has decay_mult, but the optimizer no weight decay to multiply'),
+     'optimizer of the config cannot be built: base_wd should not be None'),
     ('optim_wrapper.type', 'Foo', 'Foo is not in the mmcls::optimizer_wr'),
     ('optim_wrapper.constructor', 'Foo', 'cannot be built.*Foo'),
     ('param_scheduler', [dict(type='CosineAnnealingLR', begin=2)],
@@ -86,7 +84,7 @@ def test_nothing_changes(runner, project):
     ('model.head.loss', new('CrossEntropyLoss', use_soft=True),
      'a training step of the config fails in model.head.loss_module'),
     ('val_evaluator.topk', (1, 11), 'val_evaluator of the config fails: '
-     'ValueError: Top-11 accuracy is unavailable'),
+     'Top-11 accuracy is unavailable'),
     ('val_evaluator', new('SingleLabelMetric', average='weighted'),
      "val_evaluator .*Invalid `average` argument.*'macro'"),
     ('val_evaluator', new('PairVerification'),
@@ -99,12 +97,12 @@ def test_nothing_changes(runner, project):
     ('param_scheduler', PLATEAU,
      "monitor of param_scheduler of the config names 'loss'"),
 ])
-def test_what_would_fail_later(runner, key, value, words):
+def test_what_would_fail_later_fails_now(runner, key, value, words):
     with pytest.raises(UserError, match=words):
         dry_run(runner(**{key: value}))
 
 
-def test_what_does_not(runner):
+def test_what_would_not_fail_does_not(runner):
     dry_run(runner(**{SAVE_BEST: 'auto', 'param_scheduler': None}))
     confusion = [dict(type='Accuracy'), dict(type='ConfusionMatrix')]
     dry_run(
@@ -125,15 +123,11 @@ def test_what_does_not(runner):
      }, 'save_best and monitor of EarlyStoppingHook of the config'),
      (dict(param_scheduler=PLATEAU), 'monitor of param_scheduler'),
      ({}, None)])
-def test_what_waits_for_a_validation_in_vain(runner, options, words,
-                                             monkeypatch):
+def test_what_waits_for_a_validation_in_vain(runner, options, words, capsys):
     idle = dict.fromkeys(['val_evaluator', 'val_cfg', 'val_dataloader'])
-    made, said = runner(**options, **idle), []
-    monkeypatch.setattr(made.logger, 'warning',
-                        lambda text, *args: said.append(text % args))
-    dry_run(made)
-    assert len(said) == bool(words)
-    assert not words or words in said[0]
+    dry_run(runner(**options, **idle))
+    warned = capsys.readouterr().err
+    assert words in warned if words else not warned
 
 
 def test_a_last_batch_of_one_image_is_the_one_that_is_tried(runner):

@@ -8,11 +8,10 @@ from PIL import Image
 
 from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.model import build_on_meta
 from mmcls_repmlp.jobs.test.test import test as run_test
-from mmcls_repmlp.jobs.train import own_folder
-from mmcls_repmlp.jobs.train.own_folder import use_folder
+from mmcls_repmlp.jobs.train.own_folder import fit_head, use_folder
 from mmcls_repmlp.jobs.train.train import train
-from mmcls_repmlp.recipe.datasets import CustomDataset
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import CONFIGS, TINY_CFG
 
@@ -34,7 +33,7 @@ def photos(tmp_path):
     return tmp_path / 'photos'
 
 
-def use(folder, options=None, work_dir='work_dirs/a', path=CUSTOM[-1]):
+def use(folder, options=(), work_dir='work_dirs/a', path=CUSTOM[-1]):
     cfg = copy.deepcopy(read(path))
     cfg.work_dir = str(work_dir)
     use_folder(cfg, folder, options)
@@ -67,17 +66,15 @@ def phased(photos, tmp_path):
 
 
 @pytest.mark.parametrize('path', CUSTOM, ids=lambda path: path.stem)
-def test_classes_are_counted_and_a_fifth_is_held_out(photos, path,
-                                                     monkeypatch):
-    said = []
-    monkeypatch.setattr(own_folder, 'say', said.append)
+def test_classes_are_counted_and_a_fifth_is_held_out(photos, path, capsys):
     cfg = use(photos, path=path)
     assert cfg.model.head.num_classes == 3
     train_part, val_part, test_part = parts(cfg)
     assert len(train_part) == 12 and len(val_part) == 3
     assert not train_part & val_part
     assert test_part == val_part
-    assert said[0].startswith('3 classes (bird, cat, dog); a fifth of each')
+    assert capsys.readouterr().out.startswith(
+        '3 classes (bird, cat, dog); a fifth of each')
 
 
 def test_there_is_a_config_for_every_size():
@@ -94,9 +91,8 @@ def test_without_val_a_part_of_train_is_held_out(phased):
 
 
 @pytest.mark.parametrize('names', [('train', 'val', 'test'),
-                                   ('Train', 'Val', 'Test'),
-                                   ('training', 'validation', 'testing'),
-                                   ('TRAIN', 'valid', 'test')])
+                                   ('Training', 'validation', 'testing'),
+                                   ('TRAIN', 'valid', 'Test')])
 def test_folders_for_each_purpose_are_used_as_they_are(phased, names):
     cfg = use(phased(*names))
     assert cfg.model.head.num_classes == 3
@@ -130,13 +126,13 @@ def test_the_work_folder_becomes_no_class(photos, phased, tmp_path, work_dir):
 def test_settings_of_data_that_are_not_used_are_refused(photos):
     key = 'val_dataloader.dataset.data_root'
     with pytest.raises(UserError, match=f"'{key}' would change nothing"):
-        use(photos, {key: 'a'})
-    scale = 'val_dataloader.dataset.pipeline.1.scale'
-    use(photos, {scale: 64, 'val_dataloader.batch_size': 2})
-    use(None, {key: 'a'})
+        use(photos, [key])
+    use(photos, [
+        'val_dataloader.dataset.pipeline.1.scale', 'val_dataloader.batch_size'
+    ])
 
 
-def test_no_class_with_an_image_to_hold_out_is_said(photos):
+def test_a_class_needs_an_image_to_hold_out(photos):
     for path in photos.glob('*/[1-9].png'):
         path.unlink()
     cfg = use(photos)
@@ -145,15 +141,15 @@ def test_no_class_with_an_image_to_hold_out_is_said(photos):
         build_dataset(cfg.val_dataloader.dataset)
 
 
-def test_what_is_no_such_folder_is_said(photos, tmp_path):
+def test_folders_without_classes_are_refused(photos, tmp_path):
     (tmp_path / 'one' / 'a').mkdir(parents=True)
     (tmp_path / 'one' / '.hidden').mkdir()
     for folder, words in ((photos / 'bird' / '0.png',
                            'is no folder: give one'),
                           (photos / 'bird',
-                           'has no two subfolders .none.: put the'),
+                           'has less than two subfolders .none.: put the'),
                           (tmp_path / 'one',
-                           'has no two subfolders .a.: put the')):
+                           'has less than two subfolders .a.: put the')):
         with pytest.raises(UserError, match=words):
             use(folder)
     cifar = CONFIGS / 'repmlp-cifar_1xb128_cifar10.py'
@@ -162,8 +158,41 @@ def test_what_is_no_such_folder_is_said(photos, tmp_path):
 
 
 def test_other_parts_are_refused(photos):
+    dataset = use(photos).train_dataloader.dataset
     with pytest.raises(ConfigError, match="one of train and val, but is 'x'"):
-        CustomDataset(data_prefix=str(photos), part='x')
+        build_dataset(dict(dataset, part='x'))
+
+
+TINY = CONFIGS / 'repmlp-tiny_ft_custom.py'
+RESNET = CONFIGS / 'repmlp-resnet50-light-g8_ft_custom.py'
+
+
+@pytest.mark.parametrize(
+    ('path', 'backbone', 'width'),
+    [(TINY, dict(), 512), (TINY, dict(arch='B'), 768),
+     (TINY, dict(arch='D', img_size=256), 640),
+     (TINY, dict(out_indices=(0, 2)), 256),
+     (TINY, dict(out_indices=(1, ), out_after_downsample=True), 256),
+     (RESNET, dict(), 2048), (RESNET, dict(base_channels=32), 1024)])
+def test_a_head_is_as_wide_as_its_input(path, backbone, width):
+    cfg = copy.deepcopy(read(path))
+    cfg.model.backbone.update(backbone)
+    fit_head(cfg)
+    assert cfg.model.head.in_channels == width
+    assert build_on_meta(cfg).head.fc.in_features == width
+
+
+@pytest.mark.parametrize(('options', 'changes'), [
+    (['model.head.in_channels'], {}),
+    ([], dict(neck=dict(type='HRFuseScales', in_channels=(512, )))),
+    ([], dict(backbone=dict(type='ResNet', depth=18, _delete_=True))),
+])
+def test_a_width_that_was_chosen_or_is_unknown_stays(options, changes):
+    cfg = copy.deepcopy(read(TINY))
+    cfg.merge_from_dict({f'model.{key}': new for key, new in changes.items()})
+    cfg.model.head.in_channels = 3
+    fit_head(cfg, options)
+    assert cfg.model.head.in_channels == 3
 
 
 def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, work_dir):

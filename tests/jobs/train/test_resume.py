@@ -1,10 +1,13 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-from mmcls_repmlp.jobs.train.resume import Start, explain_finished, find_start
+from mmcls_repmlp.jobs.train.resume import (Start, explain_finished,
+                                            find_start, load_training_state)
 from repmlp_lite.errors import CheckpointError
 
 STATE = dict(
@@ -36,17 +39,17 @@ def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_12.pth')
     start = find_start(cfg, 'auto')
     assert start.source == str(tmp_path / 'epoch_10.pth')
-    assert 'passed over as damaged: epoch_12.pth, epoch_11.pth' in start.said
+    assert 'passed over as damaged: epoch_12.pth, epoch_11.pth' in start.note
     assert start.resumes and start.newest
     assert cfg.resume and cfg.load_from == start.source
     assert cfg.randomness.seed == 4
 
 
-def test_nothing_to_resume_is_said_and_training_starts_anew(config):
+def test_without_a_checkpoint_training_starts_anew(config):
     cfg = config()
     start = find_start(cfg, 'auto')
-    assert 'there is no checkpoint in' in start.said
-    assert 'starts anew' in start.said
+    assert 'there is no checkpoint in' in start.note
+    assert 'starts anew' in start.note
     assert start.source is None and start.step(cfg) is None
     assert not cfg.resume and cfg.load_from is None
 
@@ -62,7 +65,6 @@ def test_if_none_is_whole_nothing_starts(config):
 @pytest.mark.parametrize('lost', ['optimizer', 'message_hub', 'meta'])
 def test_a_whole_file_without_training_state_is_refused(
         config, tmp_path, monkeypatch, lost, resume):
-    # Not passed over: who put it there should know.
     monkeypatch.chdir(tmp_path)
     content = {key: value for key, value in STATE.items() if key != lost}
     cfg = config((2, STATE), (3, content))
@@ -79,8 +81,8 @@ def test_a_whole_file_without_training_state_is_refused(
      (dict(resume=True), None, True, 'epoch_2.pth'),
      (dict(load_from='epoch_1.pth'), 'auto', True, 'epoch_2.pth'),
      (dict(), 'epoch_1.pth', True, 'epoch_1.pth')])
-def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
-                             resumes, name):
+def test_every_way_to_choose_a_start(config, tmp_path, monkeypatch, options,
+                                     resume, resumes, name):
     monkeypatch.chdir(tmp_path)
     cfg = config((1, STATE), (2, STATE), **options)
     start = find_start(cfg, resume)
@@ -88,12 +90,12 @@ def test_every_way_to_say_it(config, tmp_path, monkeypatch, options, resume,
     assert name is None or cfg.load_from.endswith(name)
 
 
-def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
-    assert 'random' not in find_start(config((1, STATE)), 'auto').said
+def test_a_checkpoint_of_plain_mmengine_is_resumed_with_a_note(config):
+    assert 'random' not in find_start(config((1, STATE)), 'auto').note
     plain = dict(STATE, meta=dict(epoch=1, iter=10, seed=4))
     start = find_start(config((1, plain)), 'auto')
-    assert start.resumes and 'with other random numbers' in start.said
-    assert 'epoch_1.pth, the newest whole checkpoint' in start.said
+    assert start.resumes and 'with other random numbers' in start.note
+    assert 'epoch_1.pth, the newest whole checkpoint' in start.note
 
 
 @pytest.mark.parametrize(('done', 'words'), [(9, ''),
@@ -102,6 +104,68 @@ def test_a_checkpoint_of_plain_mmengine_goes_on_in_words(config):
 def test_a_finished_training(done, words):
     runner = SimpleNamespace(train_loop=SimpleNamespace(max_epochs=10))
     content = dict(meta=dict(epoch=done, iter=done * 7))
-    said = explain_finished(runner, Start('a.pth', content, resumes=True))
-    assert words in said and bool(words) == bool(said)
+    note = explain_finished(runner, Start('a.pth', content, resumes=True))
+    assert words in note and bool(words) == bool(note)
     assert explain_finished(runner, Start('a.pth', content)) == ''
+
+
+def training(kind='AdamW', groups=1, schedules='a', several=False, **options):
+    weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(4)]
+    split = [dict(params=weights[i::groups]) for i in range(groups)]
+    built = getattr(torch.optim, kind)(split, lr=1., **options)
+    sum(weights).sum().backward()
+    built.step()
+    wrapper = OptimWrapper(built)
+    return SimpleNamespace(
+        optim_wrapper=OptimWrapperDict(x=wrapper) if several else wrapper,
+        param_schedulers=[
+            SimpleNamespace(state_dict=lambda keys=keys: dict.fromkeys(keys))
+            for keys in schedules
+        ])
+
+
+def saved(**options):
+    runner = training(**options)
+    content = dict(
+        optimizer=copy.deepcopy(runner.optim_wrapper.state_dict()),
+        param_schedulers=[
+            each.state_dict() for each in runner.param_schedulers
+        ])
+    return Start('a.pth', content, resumes=True)
+
+
+@pytest.mark.parametrize('options', [
+    dict(),
+    dict(kind='SGD', momentum=0.9),
+    dict(groups=4),
+    dict(kind='Adagrad'),
+    dict(several=True),
+    dict(schedules=['ab', 'c'])
+])
+def test_the_same_training_run_is_resumed(options):
+    start = saved(**options)
+    before = copy.deepcopy(start.content['optimizer'])
+    load_training_state(training(**options), start)
+    assert str(before) == str(start.content['optimizer'])
+
+
+def test_options_of_another_version_of_pytorch_are_no_difference():
+    start = saved()
+    for group in start.content['optimizer']['param_groups']:
+        group.update(initial_lr=1., newer=None)
+        del group['foreach']
+    load_training_state(training(), start)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [(dict(kind='SGD'), 'another optimizer: .* has no dampening, momentum'),
+     (dict(kind='Adam'), 'another optimizer: .* decoupled_weight_decay diff'),
+     (dict(groups=2), 'another optimizer: .*different number of param'),
+     (dict(several=True), 'another optimizer: '),
+     (dict(schedules=''), 'another schedule: resume it with the param_sched'),
+     (dict(schedules='aa'), 'another schedule'),
+     (dict(schedules='b'), 'another schedule')])
+def test_another_training_run_is_not_resumed(options, words):
+    with pytest.raises(CheckpointError, match=words):
+        load_training_state(training(**options), saved())

@@ -41,7 +41,8 @@ def test_trains_validates_and_saves(project):
     assert 'val/accuracy/top1' in hub
 
 
-def test_goes_on_from_the_newest_whole_one_until_all_is_done(fit, finished):
+def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
+        fit, finished):
     newest = finished / 'epoch_2.pth'
     newest.write_bytes(newest.read_bytes()[:-100])
     fit(resume='auto')
@@ -51,7 +52,7 @@ def test_goes_on_from_the_newest_whole_one_until_all_is_done(fit, finished):
     model = fit(resume='auto')
     log = sorted(finished.glob('*/*.log'))[-1].read_text()
     assert log.splitlines()[-1].endswith(
-        'is a finished training, of 2 epochs where train_cfg wants 2: '
+        'is of a finished training run, of 2 epochs where train_cfg wants 2: '
         'nothing is left to do')
     assert newest.read_bytes() == before
     weights = read_checkpoint(newest)['state_dict']
@@ -68,10 +69,10 @@ def test_training_anew_over_another_is_refused(fit, finished):
     assert [path.name for path in finished.glob('*.pth')] == ['epoch_1.pth']
 
 
-def test_two_trainings_in_one_folder(fit, work_dir, monkeypatch):
+def test_two_training_runs_in_one_folder(fit, work_dir, monkeypatch):
     monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
     with lock_work_dir(work_dir), \
-            pytest.raises(UserError, match='another training is running'):
+            pytest.raises(UserError, match='another training run uses'):
         fit()
 
 
@@ -99,9 +100,10 @@ class FailingHook(Hook):
       'training failed in iteration 4: ZeroDivisionError; '),
      ('nan', JobFailedError, 'the loss is NaN or infinite since iteration 4: '
       r'.*\(optim_wrapper.clip_grad\); ')])
-def test_what_is_left_is_said(fit, work_dir, kind, error, words):
+def test_a_failure_names_the_last_checkpoint(fit, work_dir, kind, error,
+                                             words):
     left = (f'^{words}{work_dir}/epoch_1.pth is the last whole checkpoint, '
-            'option `resume=...` goes on from it$')
+            'option `resume=...` continues from it$')
     with pytest.raises(error, match=left):
         fit(
             dict(
@@ -182,8 +184,9 @@ LATE = [dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]
         'optim_wrapper.type': 'ApexOptimWrapper'
     }, dict(amp=True), "wrapper 'ApexOptimWrapper'"),
 ])
-def test_what_does_not_go_together_is_refused(fit, project, tmp_path, options,
-                                              arguments, message):
+def test_options_that_do_not_go_together_are_refused(fit, project, tmp_path,
+                                                     options, arguments,
+                                                     message):
     # A backbone's weights without the prefix would leave all at random.
     weights = load_model(project.config, project.trained).backbone
     torch.save(weights.state_dict(), tmp_path / 'backbone.pth')

@@ -63,7 +63,7 @@ def test_nothing_is_replaced_unasked(config):
     ('step', 'left'),
     [(None, ['log', 'merged.pth']),
      (1, ['best_acc_epoch_3.pth', 'epoch_1.pth', 'log', 'merged.pth'])])
-def test_what_is_replaced_goes_and_nothing_else(config, step, left):
+def test_replaced_checkpoints_are_removed_and_nothing_else(config, step, left):
     cfg = config('epoch_1.pth', 'epoch_3.pth', 'best_acc_epoch_3.pth', 'log',
                  'merged.pth', 'last_checkpoint')
     remove_checkpoints(cfg, step)
@@ -83,7 +83,7 @@ def test_one_training_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'PATIENCE', 0.1)
     work = str(tmp_path / 'work')
     with lock_work_dir(work):
-        with pytest.raises(UserError, match='another training is running in'):
+        with pytest.raises(UserError, match='another training run uses'):
             with lock_work_dir(work):
                 pass
         assert free(work + '2')

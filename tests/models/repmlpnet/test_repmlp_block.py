@@ -3,7 +3,10 @@ import torch
 
 from mmcls_repmlp import RepMLPBlock, reparameterize
 from mmcls_repmlp.models import RepMLPNetUnit
-from tests.helpers import assert_refused, assert_same, randn, random_model
+from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
+                                                        GlobalPerceptron)
+from tests.helpers import (assert_refused, assert_same, randn, random_model,
+                           randomize)
 from tests.host_parts import HostRepMLPBlock
 
 C = 8
@@ -62,9 +65,13 @@ def test_every_partition_is_treated_as_if_alone_but_for_the_gate():
         trained(alone) / trained.gp(alone))
 
 
-def test_sharesets_that_do_not_divide_the_channels_are_refused():
-    with pytest.raises(ValueError, match='3 sharesets do not divide 8'):
-        block(sharesets=3)
+@pytest.mark.parametrize(('wrong', 'message'), [
+    (dict(sharesets=3), 'num_sharesets must divide 8 channels, got 3'),
+    (dict(size=(0, 2)), r'path_h, path_w.* got \(0, 2\)'),
+])
+def test_wrong_arguments_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        block(**wrong)
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_loaded():
@@ -79,3 +86,47 @@ def test_drop_path_drops_whole_samples_in_training_only():
     unchanged = (unit.train()(x) == x).flatten(1).all(1)
     assert 0 < unchanged.sum() < 64
     assert not (unit.eval()(x) == x).flatten(1).all(1).any()
+
+
+@pytest.mark.parametrize(('divisor', 'width'), [(8, 24), (1, 20)])
+def test_width_of_the_gate(divisor, width):
+    gate = GlobalPerceptron(80, ratio=4, divisor=divisor).double()
+    assert gate.conv1.conv.out_channels == width
+    x = randn(2, 80, 3, 3)
+    hidden = gate.conv1.conv(x.mean((2, 3), keepdim=True)).relu()
+    assert_same(gate(x), gate.conv2.conv(hidden).sigmoid())
+
+
+def test_ffn_works_on_every_position_alone():
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, 3, 3)
+    assert_same(ffn(x)[..., 1:2, 2:3], ffn(x[..., 1:2, 2:3]))
+    assert ffn.ffn_fc1.conv.out_channels == 16
+
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
+                                             (torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize('size', [(1, 1), (3, 5)])
+def test_folded_for_inference_the_ffn_gives_the_same(dtype, rtol, size):
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, *size)
+    expected = ffn(x)
+    ffn.to(dtype)
+    with torch.no_grad():
+        assert_same(ffn(x.to(dtype)).double(), expected, rtol)
+
+
+def test_norms_are_folded_only_where_that_repays_and_is_right():
+
+    def repays(x=None, **cfg):
+        ffn = ConvFFN(4, 16, **cfg).double().eval()
+        return ffn.should_fold_norms(randn(2, 4, 2, 2) if x is None else x)
+
+    assert not repays()
+    with torch.no_grad():
+        assert repays()
+        assert not repays(randn(1, 4, 2, 2)[..., :1])
+        assert not repays(norm_cfg=dict(type='GN', num_groups=2))
+        assert not repays(conv_cfg=dict(type='ConvWS'))
+        assert not ConvFFN(4, 16).train().should_fold_norms(randn(2, 4, 2, 2))

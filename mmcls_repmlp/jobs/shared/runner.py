@@ -1,0 +1,311 @@
+"""The runner of training and tests, and what it reports."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from numbers import Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from repmlp_lite import console
+from repmlp_lite.errors import first_few, pluralize
+from repmlp_lite.files import atomic_write
+
+from .config import config_errors
+from .labels import names_of
+from .leaf_datasets import leaf_datasets
+from .model import unwrapped
+
+# Warnings of mmengine about its own code.
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
+          'The prefix is not set in metric class')
+_WINDOW = 10  # iterations that speed and loss are averaged over
+# Of the host's evaluation, beside metrics.
+_TIMES = ('time', 'data_time')
+
+
+class JobRunner(Runner):
+    """Runner that reports through the console and shares nothing.
+
+    mmengine keeps loggers, scores, visualizers and scopes under the second
+    that a run began in, and names their folder after it: of two short runs in
+    one process, the second would continue what the first has.
+    """
+
+    verbose: ClassVar[bool] = False
+    _timestamp: str
+    _taken: ClassVar[set[str]] = set()
+
+    def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
+        """Build the logger and attach it to the console."""
+        logger = super().build_logger(*args, **kwargs)
+        logger.addFilter(
+            lambda record: not record.getMessage().startswith(_NOISE))
+        console.attach_log(logger, self.verbose)
+        return logger
+
+    def dump_config(self) -> None:
+        """Write nothing: jobs call :meth:`write_config` after their checks."""
+
+    def write_config(self, folder: str | Path) -> None:
+        """Write the config to a folder, under the name of its file."""
+        if is_main_process():
+            name = Path(self.cfg.filename or f'{self.timestamp}.py').name
+            with atomic_write(Path(folder, name), force=True) as temporary:
+                self.cfg.dump(temporary)
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set up as mmengine does, and find a time that is not yet taken."""
+        super().setup_env(env_cfg)
+        began, number = self._timestamp, 1
+        while self._timestamp in self._taken:
+            number += 1
+            self._timestamp = f'{began}_{number}'
+        self._taken.add(self._timestamp)
+
+
+class VerboseRunner(JobRunner):
+    """Runner that shows its whole log on the screen."""
+
+    verbose = True
+
+
+def build_runner(config: Config, verbose: bool = True) -> JobRunner:
+    """Build the runner of a config, its model included.
+
+    ``verbose`` shows its whole log on the screen.
+
+    Raises:
+        ConfigError: If something in the config cannot be built, or needs a
+            package that is not installed.
+    """
+    # A full disk or a broken one is no fault of the config.
+    with config_errors('the config cannot be built', FileNotFoundError,
+                       NotADirectoryError, PermissionError):
+        return (VerboseRunner if verbose else JobRunner).from_cfg(config)
+
+
+@contextmanager
+def show_progress(runner: Runner, summary: Callable[[Runner],
+                                                    str]) -> Iterator[None]:
+    """Report what a runner does within the block.
+
+    ``summary`` is composed once everything is loaded.
+    """
+    runner.register_hook(ReportHook(summary))
+    try:
+        yield
+    finally:
+        console.close_all()
+
+
+class ReportHook(Hook):
+    """Hook that reports a summary, progress, validations, and the result.
+
+    Small data sets are validated many times a minute, so a validation has a
+    line only when one is due, and the last one at the end.
+
+    Its priority is the lowest: what it reports has happened.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, summary: Callable[[Runner], str]) -> None:
+        self.summary = summary
+        self.loss = self.note = self.score = self.pending = ''
+
+    def before_train(self, runner: Runner) -> None:
+        """Report what is trained, and start the progress."""
+        self._open(runner, 'training', runner.max_iters)
+        self.progress.begin(runner.iter)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                         outputs: Any) -> None:
+        """Show speed and loss, which the log has as numbers already."""
+        notes = []
+        seconds, images = _mean(runner, 'train/time'), _count(data_batch)
+        if seconds and images:
+            notes.append(f'{images / seconds:.3g} images/s')
+        if 'train/loss' in runner.message_hub.log_scalars:
+            self.loss = f'loss {_mean(runner, "train/loss"):.4f}'
+            notes.append(self.loss)
+        self.note = ', '.join(notes + [self.score] * bool(self.score))
+        self.progress.advance(0, self.note)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                       outputs: Any) -> None:
+        """Show how far the validation is."""
+        total = len(runner.val_dataloader)
+        self.progress.note = f'validating {batch_idx + 1}/{total}'
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Show the scores, in a line of their own if one is due."""
+        self.progress.note, self.score = self.note, format_scores(metrics)
+        self.pending = ', '.join(
+            filter(None, [_position(runner), self.loss, self.score]))
+        if self.progress.is_due():
+            self._say_pending()
+
+    def after_train(self, runner: Runner) -> None:
+        """Report how long the training took."""
+        self.progress.close()
+        if self.pending:
+            self._say_pending()
+        early = getattr(runner.train_loop, 'stop_training', False)
+        console.say(f'trained in {self._clock()}' +
+                    f', stopped early after {_position(runner)}' * early)
+
+    def before_test(self, runner: Runner) -> None:
+        """Report what is tested, and start the progress."""
+        self._open(runner, 'testing', len(runner.test_dataloader))
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
+                        outputs: Any) -> None:
+        """Count the images of a batch, and of the other processes."""
+        self.progress.advance(_count(data_batch))
+
+    def after_test_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Report the result of the test."""
+        self.progress.close()
+        count = len(runner.test_dataloader.dataset)
+        console.say(f'tested {count} images in {self._clock()}: '
+                    f'{format_scores(metrics) or "no score"}')
+
+    def _say_pending(self) -> None:
+        console.say(self.pending)
+        self.pending = ''
+
+    def _open(self, runner: Runner, what: str, total: int) -> None:
+        self.start = time.monotonic()
+        console.say(self.summary(runner))
+        self.progress = console.Progress(what, total)
+
+    def _clock(self) -> str:
+        return str(timedelta(seconds=round(time.monotonic() - self.start)))
+
+
+def format_scores(metrics: Mapping[str, Any]) -> str:
+    """Format those metrics that are numbers; the log has the others."""
+    return ', '.join(f'{name} {float(value):.4f}'
+                     for name, value in metrics.items()
+                     if isinstance(value, Real) and name not in _TIMES)
+
+
+def _mean(runner: Runner, name: str) -> float:
+    scalars = runner.message_hub.log_scalars
+    return float(scalars[name].mean(_WINDOW)) if name in scalars else 0.
+
+
+def _count(batch: Any) -> int:
+    """Count the images of a batch, and of those that other processes have."""
+    inputs: Any = batch.get('inputs') if isinstance(batch, Mapping) else None
+    return len(inputs) * get_world_size() if hasattr(inputs, '__len__') else 0
+
+
+def _position(runner: Runner) -> str:
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        return f'iteration {runner.iter}/{runner.max_iters}'
+    return f'epoch {runner.epoch}/{runner.max_epochs}'
+
+
+def summarize_training(runner: Runner) -> str:
+    """Describe what is to be trained, on what, and where the log is."""
+    train = runner.train_dataloader.dataset
+    images = f'{pluralize(len(train), "image")} to train on'
+    if runner.val_loop is not None:
+        images += f', {len(runner.val_dataloader.dataset)} to validate'
+    start = runner._load_from
+    return _table(
+        runner,
+        train,
+        data=images + _folders(train),
+        schedule=_schedule(runner),
+        optimizer=_optimizer(runner),
+        start=f'{"resuming" if runner._resume else "weights of"} {start}'
+        if start else 'from new weights',
+        seed=runner.seed)
+
+
+def summarize_test(runner: Runner, checkpoint: object) -> str:
+    """Describe what is to be tested, on what, and where the log is."""
+    test = runner.test_dataloader.dataset
+    images = f'{pluralize(len(test), "image")} to test on'
+    return _table(
+        runner, test, weights=checkpoint, data=images + _folders(test))
+
+
+def _table(runner: Runner, dataset: BaseDataset, **rows: object) -> str:
+    names = names_of(dataset)
+    rows = {
+        'model': _model(runner),
+        **rows, 'classes': f'{len(names)}: {first_few(names)}'
+        if names else 'without names',
+        'device': _device(runner),
+        'log': runner.logger.log_file
+    }
+    return '\n'.join(f'{name:10}{value}' for name, value in rows.items())
+
+
+def _model(runner: Runner) -> str:
+    model: Any = unwrapped(runner.model)
+    model = getattr(model, 'module', model)  # of test-time augmentation
+    part = getattr(model, 'backbone', model)
+    count = sum(weight.numel() for weight in model.parameters())
+    forms: dict[Any, str] = {True: ', deploy form', False: ', training form'}
+    form = forms.get(getattr(part, 'deploy', None), '')
+    size = getattr(part, 'img_size', None)
+    pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''
+    return (f'{type(part).__name__}{form}, {count / 1e6:.2f} M '
+            f'parameters{pixels}')
+
+
+def _folders(dataset: BaseDataset) -> str:
+    roots = {
+        str(getattr(part, 'data_root', ''))
+        for part in leaf_datasets(dataset)
+    }
+    names = sorted(filter(None, roots))
+    return f', in {first_few(names)}' if names else ''
+
+
+def _schedule(runner: Runner) -> str:
+    loader = runner.train_dataloader
+    batch = getattr(loader.batch_sampler, 'batch_size',
+                    None) or loader.batch_size
+    size = f'batches of {batch}'
+    if get_world_size() > 1:
+        size += f' in each of {get_world_size()} processes'
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        return f'{pluralize(runner.max_iters, "iteration")}, {size}'
+    return (f'{pluralize(runner.max_epochs, "epoch")} of '
+            f'{pluralize(len(loader), "iteration")}, {size}')
+
+
+def _optimizer(runner: Runner) -> str:
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if optimizer is None:
+        return type(runner.optim_wrapper).__name__
+    rate = max(
+        group.get('initial_lr', group['lr'])
+        for group in optimizer.param_groups)
+    return f'{type(optimizer).__name__}, learning rate up to {rate:.3g}'
+
+
+def _device(runner: Runner) -> str:
+    device = next(runner.model.parameters()).device
+    name = (
+        torch.cuda.get_device_name(device) if device.type == 'cuda' else
+        f'{device.type}, {pluralize(torch.get_num_threads(), "thread")}')
+    if get_world_size() > 1:
+        name += f', {get_world_size()} processes'
+    return name
