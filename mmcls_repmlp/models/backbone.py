@@ -127,13 +127,10 @@ class MergeableBackbone(BaseBackbone):
         return info
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``.
+        """Compute maps (N, C, H', W') of the stages in ``out_indices``.
 
         Args:
             x: Images of shape (N, in_channels, H, W).
-
-        Returns:
-            Maps of shape (N, C, H', W'), in the order of the stages.
 
         Raises:
             InputError: If the backbone does not take images of this size.
@@ -176,12 +173,7 @@ class MergeableBackbone(BaseBackbone):
         return [m for m in self.modules() if isinstance(m, Mergeable)]
 
     def switch_to_deploy(self) -> None:
-        """Merge every part in place. A second call does nothing.
-
-        Raises:
-            ValueError: If a part cannot be merged; the message names the
-                layer and the remedy, and nothing is changed.
-        """
+        """Merge all parts or none, in place; see :func:`merge_all`."""
         merge_all(self)
 
     def train(self, mode: bool = True) -> MergeableBackbone:
@@ -251,13 +243,7 @@ class MergeableBackbone(BaseBackbone):
 
 
 class Stage(Sequential):
-    """Blocks one after the other, each perhaps checkpointed in training.
-
-    Args:
-        *blocks: The blocks.
-        with_cp: Whether to trade time for memory by checkpointing each block
-            in training. Defaults to False.
-    """
+    """Blocks one after the other, checkpointed in training if ``with_cp``."""
 
     def __init__(self, *blocks: nn.Module, with_cp: bool = False) -> None:
         super().__init__(*blocks)

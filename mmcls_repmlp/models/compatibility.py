@@ -60,12 +60,9 @@ class Mismatch:
 
 def find_mismatch(expected: Mapping[str, Tensor],
                   given: Mapping[str, Tensor]) -> Mismatch:
-    """Compare the names and shapes of two state dicts.
+    """Compare a model's state dict with the one to be loaded.
 
-    Args:
-        expected: The model's own state dict.
-        given: The state dict to be loaded; it may lack the counters of batch
-            norms.
+    The latter may lack the counters of batch norms.
     """
     common = {
         key: (expected[key], given[key])

@@ -119,13 +119,6 @@ def test_padding_is_to_rectangles_and_follows_the_downsampling(form):
                             (1, 32, 2, 3)]
 
 
-def test_padding_is_off_by_default():
-    message = ('40x32 do not fit img_size=32x32: use 32x32 or any multiple '
-               'of it .pad_to_multiple')
-    with pytest.raises(ValueError, match=message):
-        net()(randn(1, 3, 40, 32))
-
-
 def test_padding_needs_a_size_whose_multiples_fit():
     with pytest.raises(ValueError, match='pad_to_multiple.*got .38, 38'):
         RepMLPNet(TINY, img_size=38, pad_to_multiple=True)

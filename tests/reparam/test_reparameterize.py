@@ -114,14 +114,6 @@ def test_pruned_models_are_not_copied(model, pruned, message):
         reparameterize(model)
 
 
-def test_layers_that_merging_does_not_concern_may_be_pruned(model):
-    layer = model.backbone.patch_embed.projection
-    prune.l1_unstructured(layer, 'weight', 0.5)
-    expected = model(X).detach()
-    reparameterize(model, inplace=True)
-    assert_same(model(X).detach(), expected)
-
-
 @pytest.mark.parametrize('inplace', [True, False])
 @pytest.mark.parametrize('built', [True, False])
 def test_merged_in_inference_mode_it_can_be_trained_and_loaded(inplace, built):
