@@ -76,8 +76,8 @@ class MergeableBackbone(BaseBackbone):
     def stage_of_module(self) -> dict[str, int]:
         """Stage of every module by dotted name; -1 for the stem.
 
-        A downsampling belongs to the stage after it. What follows the last
-        stage has the number of stages.
+        A downsampling belongs to the stage after it. Modules after the last
+        stage have the number of stages.
         """
 
     @property
@@ -160,7 +160,7 @@ class MergeableBackbone(BaseBackbone):
         return x
 
     def finish(self, x: Tensor) -> Tensor:
-        """Apply what follows the last stage. By default nothing does."""
+        """Process the map of the last stage. By default it is returned."""
         return x
 
     @property
@@ -189,7 +189,7 @@ class MergeableBackbone(BaseBackbone):
     def freeze(self) -> None:
         """Freeze the stem and the stages up to ``frozen_stages``.
 
-        What follows the last stage is frozen with it.
+        Modules after the last stage are frozen with it.
         """
         last = self.num_stages - 1
         for name, stage in self.stage_of_module.items():
@@ -208,7 +208,7 @@ class MergeableBackbone(BaseBackbone):
         Returns:
             Depth of the parameter (0 for the stem; one more for each block,
             downsampling counting with the block after it) and the number of
-            depths, including one for what comes after the blocks.
+            depths, including one for modules after the blocks.
         """
         depths = [len(stage) for stage in self.stages]
         num_layers = sum(depths) + 2
@@ -251,7 +251,7 @@ class Stage(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the blocks on maps (N, C, H, W)."""
-        # torch.func takes no checkpoints; compilers choose what to recompute.
+        # torch.func does not support checkpoints; compilers make their own.
         with_cp = (
             self.with_cp and self.training and torch.is_grad_enabled()
             and not is_traced() and not is_transformed())

@@ -1,4 +1,4 @@
-"""Check that a state dict fits a model, and explain what does not.
+"""Comparison of a state dict with the model that is to load it.
 
 Lenient loaders only warn, and leave the weights that do not fit at random. So
 a RepMLP block checks its part of a state dict before anything is copied: for
@@ -32,7 +32,7 @@ class Mismatch:
         missing: Keys that the model has and the state dict lacks.
         unexpected: Keys that only the state dict has.
         misshaped: Keys of both, with the shapes (model's, state dict's).
-        mistyped: Keys of both, floating-point in the model alone.
+        mistyped: Keys of both, floating-point in the model only.
     """
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]

@@ -25,8 +25,8 @@ class Mergeable(BaseModule):
     Which modules exist is the state; there is no flag that could be wrong.
 
     Attributes:
-        unaffected: Dotted names of submodules that merging leaves alone. All
-            others change, go, or see other values afterwards.
+        unaffected: Dotted names of submodules that merging does not affect.
+            All others change, go, or see other values afterwards.
     """
 
     unaffected: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ def merge_all(model: nn.Module) -> None:
 
 @torch.inference_mode(False)
 def plan_merging(model: nn.Module) -> Plan:
-    """Compute what :func:`merge_all` would do; nothing is changed."""
+    """Compute the merged layers of every unmerged part; change nothing."""
     check_mergeable(model)
     plan = []
     for name, part in _unmerged_parts(model):

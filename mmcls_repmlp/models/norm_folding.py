@@ -84,7 +84,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
     """
     if type(layer).forward is not ConvModule.forward or (
             not runs_conv_then_norm(layer)):
-        raise ValueError(f'{name} is no ConvModule that runs a convolution '
+        raise ValueError(f'{name} is not a ConvModule that runs a convolution '
                          'and then a norm, so it cannot be merged: put one in '
                          'its place')
     return fold_norm(layer.conv, layer.norm, name)

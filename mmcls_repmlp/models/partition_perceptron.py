@@ -109,7 +109,8 @@ def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
 def _fold_branch(branch: ConvModule, name: str) -> Affine:
     affine = fold_conv_module(branch, name)
     if branch.with_activation or not keeps_size(branch.conv):
-        raise ValueError(f'{name} is no linear convolution of stride 1 over '
-                         'maps padded with zeros, so it cannot be merged: put '
-                         'one in its place')
+        raise ValueError(
+            f'{name} is not a linear convolution of stride 1 over '
+            'maps padded with zeros, so it cannot be merged: put '
+            'one in its place')
     return affine

@@ -102,8 +102,8 @@ def test_every_module_is_called_under_checkpointing(name):
     'stages.0.0.repmlp_block.repconv3', 'stages.2.0.repmlp_block.repconv1.bn',
     'stages.0.0.ffn_block.ffn_fc2.conv', 'stages.0.0.ffn_block.act'
 ])
-def test_a_hook_changes_what_it_changes_in_mmcls(training, with_gradients,
-                                                 place):
+def test_a_hook_has_the_effect_it_has_in_mmcls(training, with_gradients,
+                                               place):
     ours, results = build('net'), []
     theirs = host_twin(ours)
     theirs.patch_embed.act = theirs.patch_embed.relu
@@ -120,7 +120,7 @@ def test_a_hook_changes_what_it_changes_in_mmcls(training, with_gradients,
 
 
 @every_model
-def test_without_a_witness_the_fast_formulations_are_used(name, monkeypatch):
+def test_without_hooks_the_fast_formulations_are_used(name, monkeypatch):
     used = Counter()
 
     def count(module, function):

@@ -69,7 +69,7 @@ def process_group(tmp_path):
 @pytest.mark.parametrize('wrap', [nn.DataParallel, MMDistributedDataParallel])
 def test_wrapped_models_are_refused_with_the_remedy(model, process_group,
                                                     wrap):
-    with pytest.raises(TypeError, match=r'what is inside, model\.module$'):
+    with pytest.raises(TypeError, match=r'the model inside, model\.module$'):
         reparameterize(wrap(model))
     inner = copy.deepcopy(model)
     inner.backbone = wrap(inner.backbone)

@@ -190,7 +190,7 @@ def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
     GRID.check((height // 4, width // 4), (height, width))
 
 
-def test_only_what_works_is_suggested():
+def test_only_sizes_that_fit_are_suggested():
     grid = PartitionGrid((38, 38), (10, 10), (4, 4), 3)
     grid.check((10, 10), (38, 38))
     assert GRID.tiles_evenly and not grid.tiles_evenly
