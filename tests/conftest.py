@@ -34,8 +34,8 @@ if 'OMP_NUM_THREADS' not in os.environ:
 
 _EPOCHS = 2
 
-# mmengine lays a config out by yapf for every log and every checkpoint, which
-# takes longer than the trainings here.
+# mmengine formats a config by yapf for every log and every checkpoint, which
+# takes longer than the training runs here.
 config.FormatCode = lambda text, **_: (text, True)
 
 # Folders and modules whose tests run whole jobs, models of full size, or
@@ -114,7 +114,7 @@ def image(digits):
 
 @pytest.fixture
 def data(digits, tmp_path):
-    """A copy of the digits, for a test to damage."""
+    """A copy of the digits, for a test to spoil."""
     return shutil.copytree(digits, tmp_path / 'data')
 
 
@@ -177,7 +177,7 @@ def imagenet(tmp_path):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """An empty web of files, and an empty cache of downloads."""
+    """A web of files, none yet, and an empty cache of what was fetched."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served

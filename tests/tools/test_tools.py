@@ -17,7 +17,7 @@ from mmcls_repmlp.jobs.test.test import test as run_test
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import Pickled, assert_same
 from tests.host_parts import host
-from tests.programs import TOOLS, call, free_port, loaded, run, run_python
+from tests.programs import TOOLS, call, free_port, run, run_python
 
 CONVERT = 'convert_models/reparameterize_model.py'
 OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
@@ -121,12 +121,12 @@ def test_scripts_say_how_they_are_used(script):
 
 @pytest.fixture
 def call_stock(monkeypatch):
-    """Call a tool of the host in this process."""
+    """Run a tool of the host in this process."""
 
     def call_stock(name, *argv):
         monkeypatch.setattr(sys, 'argv', [name, *map(str, argv)])
         monkeypatch.setenv('LOCAL_RANK', '0')  # which they set for good
-        loaded(STOCK / name).main()
+        runpy.run_path(str(STOCK / name), run_name='__main__')
 
     return call_stock
 
@@ -144,11 +144,7 @@ def test_tools_of_mmcls_train_resume_and_test(project, tmp_path, call_stock,
     assert 'accuracy/top1' in ''.join(capfd.readouterr())
 
 
-def test_tools_of_mmcls_refuse_the_wrong_form(project, work_dir, monkeypatch):
-    command = [
-        STOCK / 'test.py', project.deploy_config, project.trained,
-        '--work-dir', work_dir
-    ]
-    monkeypatch.setattr(sys, 'argv', [*map(str, command)])
+def test_tools_of_mmcls_refuse_the_wrong_form(project, work_dir, call_stock):
     with pytest.raises(CheckpointError, match='reparameterize_model.py'):
-        runpy.run_path(sys.argv[0], run_name='__main__')
+        call_stock('test.py', project.deploy_config, project.trained,
+                   '--work-dir', work_dir)
