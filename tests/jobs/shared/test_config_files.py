@@ -43,7 +43,7 @@ def test_the_file_at_fault_is_named(tmp_path, message, texts):
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), [
-    ('a.json', b'{"model": {', "a.json': .*line 1"),
+    ('a.json', b'{"model": {', "a.json' cannot be parsed: .*line 1"),
     ('a.txt', b'', 'should be py, json, yaml or yml'),
     ('a.py', b'\x80\x81\xff', "a.py' cannot be parsed"),
 ])
