@@ -152,8 +152,10 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
         handler if handler in _files else _ScreenHandler(handler, verbose)
         for handler in logger.handlers
     ]
-    while _unlogged:
-        _log(_unlogged.popleft())
+    early = [*_unlogged]
+    _unlogged.clear()
+    for text in early:
+        _log(text)
 
 
 def close_all() -> None:

@@ -1,4 +1,5 @@
 import io
+import logging
 import sys
 import threading
 import time
@@ -7,7 +8,8 @@ import pytest
 
 from repmlp_lite import console
 from repmlp_lite.command_line.boundary import outcome
-from repmlp_lite.console import Progress, say, track, warn
+from repmlp_lite.console import (Progress, attach_log, close_all, say, track,
+                                 warn)
 
 
 @pytest.fixture
@@ -86,6 +88,21 @@ def test_other_processes_are_silent(monkeypatch, capsys, terminal):
         say('a line')
         warn('another')
     assert not terminal.getvalue() and capsys.readouterr() == ('', '')
+
+
+def test_early_lines_wait_for_a_log_with_a_file(tmp_path):
+    close_all()
+    say('an early line')
+    logger = logging.Logger('run')
+    attach_log(logger, verbose=False)  # as in all processes but the first
+    file = logging.FileHandler(tmp_path / 'log')
+    logger.addHandler(file)
+    attach_log(logger, verbose=False)
+    warn('another')
+    close_all()
+    say('a third')
+    file.close()
+    assert (tmp_path / 'log').read_text() == 'an early line\nanother\n'
 
 
 def test_a_reader_that_went_away_ends_no_job(monkeypatch):
