@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -71,6 +72,11 @@ class JobRunner(Runner):
             number += 1
             self._timestamp = f'{began}_{number}'
         self._taken.add(self._timestamp)
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint without what mmengine prints beside its log."""
+        with redirect_stdout(StringIO()):
+            return super().load_checkpoint(*args, **kwargs)
 
 
 class VerboseRunner(JobRunner):
@@ -217,8 +223,7 @@ def summarize_training(runner: Runner) -> str:
     start = runner._load_from
     return _table(
         runner,
-        train,
-        data=images + _folders(train),
+        **_data(train, images),
         schedule=f'{steps}, batches of {batch or "several sizes"}',
         optimizer=_optimizer(runner),
         start=f'{"resuming" if runner._resume else "weights of"} {start}'
@@ -230,19 +235,27 @@ def summarize_test(runner: Runner, checkpoint: object) -> str:
     """Describe what is to be tested, on what, and where the log is."""
     test = runner.test_dataloader.dataset
     images = f'{pluralize(len(test), "image")} to test on'
-    return _table(
-        runner, test, weights=checkpoint, data=images + _folders(test))
+    return _table(runner, weights=checkpoint, **_data(test, images))
 
 
-def _table(runner: Runner, dataset: BaseDataset, **rows: object) -> str:
-    names = names_of(dataset)
-    classes = f'{len(names)}: {first_few(names)}' if names else 'without names'
-    return '\n'.join(f'{name:10}{value}' for name, value in dict(
+def _table(runner: Runner, **rows: object) -> str:
+    rows = dict(
         model=_model(runner),
         **rows,
-        classes=classes,
         device=_device(runner),
-        log=runner.logger.log_file).items())
+        log=runner.logger.log_file)
+    return '\n'.join(f'{name:10}{value}' for name, value in rows.items())
+
+
+def _data(dataset: BaseDataset, images: str) -> dict[str, str]:
+    names, folders = names_of(dataset), sorted({
+        str(part.data_root)
+        for part in leaf_datasets(dataset) if getattr(part, 'data_root', '')
+    })
+    return dict(
+        data=images + (f', in {first_few(folders)}' if folders else ''),
+        classes=f'{len(names)}: {first_few(names)}'
+        if names else 'without names')
 
 
 def _model(runner: Runner) -> str:
@@ -256,15 +269,6 @@ def _model(runner: Runner) -> str:
     pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''
     return (f'{type(part).__name__}{form}, {count / 1e6:.2f} M '
             f'parameters{pixels}')
-
-
-def _folders(dataset: BaseDataset) -> str:
-    roots = {
-        str(getattr(part, 'data_root', ''))
-        for part in leaf_datasets(dataset)
-    }
-    names = sorted(filter(None, roots))
-    return f', in {first_few(names)}' if names else ''
 
 
 def _optimizer(runner: Runner) -> str:

@@ -91,7 +91,7 @@ def test_a_training_is_told_in_lines(project, work_dir, capsys, slow):
     train(project.config, work_dir, seed=0, verbose=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        'model', 'data', 'schedule', 'optimizer', 'start', 'seed', 'classes',
+        'model', 'data', 'classes', 'schedule', 'optimizer', 'start', 'seed',
         'device', 'log', 'epoch', 'epoch', 'trained', 'curves', 'the'
     ]
     for number, line in enumerate(lines[9:11], 1):
