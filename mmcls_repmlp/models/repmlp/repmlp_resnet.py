@@ -12,12 +12,9 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
-                                                 check_kernels, check_pair,
-                                                 check_per_stage,
-                                                 check_positive_int,
-                                                 check_positive_ints,
-                                                 check_stages)
+from mmcls_repmlp.models.argument_checks import (
+    check_drop_path_rate, check_kernels, check_pair, check_per_stage,
+    check_positive_int, check_positive_ints, check_stages)
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN
