@@ -1,4 +1,4 @@
-"""Where words stand in a picture."""
+"""Position and size of words in a picture."""
 from typing import NamedTuple
 
 

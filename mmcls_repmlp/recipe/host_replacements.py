@@ -18,13 +18,7 @@ from .transforms import LoadImageStrict
 
 
 class Replacement(NamedTuple):
-    """A class of the host, and ours, which takes the same arguments.
-
-    Attributes:
-        registry: Where the names of both are looked up.
-        theirs: The host's class.
-        ours: Subclass of it.
-    """
+    """Class of the host, our subclass of it, and the registry of both."""
     registry: Registry
     theirs: type
     ours: type
@@ -39,7 +33,7 @@ HOST_REPLACEMENTS = (
     Replacement(HOOKS, DistSamplerSeedHook, ReproducibleSeedHook),
 )
 # What mmengine's runner adds where a config does not mention it.
-_DEFAULT_HOOKS = dict(
+_DEFAULT_HOOKS: dict[str, dict[str, Any]] = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     checkpoint=dict(type='CheckpointHook', interval=1))
 _SCOPES = (DEFAULT_SCOPE, NAME)

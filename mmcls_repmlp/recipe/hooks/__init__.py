@@ -1,9 +1,9 @@
 """Hooks of training runs: checkpoints, random numbers, the loss."""
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_invalid_loss_hook import CheckInvalidLossHook
-from .checkpoint_files import checkpoint_folder, numbered_checkpoints
 from .reproducible_seed_hook import (BATCHES_PER_EPOCH_KEY,
                                      ReproducibleSeedHook, seed_loader)
+from .whole_files import checkpoint_folder, numbered_checkpoints
 
 __all__ = [
     'BATCHES_PER_EPOCH_KEY', 'AtomicCheckpointHook', 'CheckInvalidLossHook',

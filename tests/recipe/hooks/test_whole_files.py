@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from mmcls_repmlp.recipe.hooks.checkpoint_files import (WholeFilesBackend,
-                                                        checkpoint_folder,
-                                                        numbered_checkpoints)
+from mmcls_repmlp.recipe.hooks.whole_files import (WholeFilesBackend,
+                                                   checkpoint_folder,
+                                                   numbered_checkpoints)
 from repmlp_lite.errors import JobFailedError
 
 
