@@ -77,7 +77,7 @@ def browse(project, tmp_path, monkeypatch):
                                              ('pipeline', [0, 1, 2])])
 def test_colours_look_as_in_the_file(coloured, browse, mode, steps):
     shown, texts = browse(coloured, mode)
-    names = ['LoadImageFromFile', 'RandomFlip', 'Normalize']
+    names = ['LoadImageStrict', 'RandomFlip', 'Normalize']
     captions = [names[i] for i in steps] if len(steps) > 1 else []
     assert texts == [
         *captions, 'Ground truth: 0 (cat)', *captions, 'Ground truth: 1 (dog)'
