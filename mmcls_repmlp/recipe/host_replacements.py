@@ -40,12 +40,11 @@ _SCOPES = (DEFAULT_SCOPE, NAME)
 
 
 def replace_host_parts(cfg: Config) -> None:
-    """Name our classes instead of the host's in a config, in place.
+    """Replace the host's classes by :data:`HOST_REPLACEMENTS`, in place.
 
-    This covers :data:`HOST_REPLACEMENTS` at any depth, under any name that
-    stands for the host's class, and the hooks that mmengine would add by
-    default. A hook that is set to None stays off. Configs of another default
-    scope, and settings with a ``_scope_`` of their own, are left alone.
+    They are found at any depth and under any name, and among the hooks that
+    mmengine adds by default. A hook that is set to None stays off. Configs and
+    settings of another scope are left alone.
     """
     if cfg.get('default_scope') not in _SCOPES:
         return
