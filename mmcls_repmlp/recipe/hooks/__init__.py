@@ -3,7 +3,6 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .check_invalid_loss_hook import CheckInvalidLossHook
 from .reproducible_seed_hook import (BATCHES_PER_EPOCH_KEY,
                                      ReproducibleSeedHook, seed_loader)
-from .whole_files import checkpoint_folder, numbered_checkpoints
 
 __all__ = [
     'BATCHES_PER_EPOCH_KEY', 'AtomicCheckpointHook', 'CheckInvalidLossHook',
