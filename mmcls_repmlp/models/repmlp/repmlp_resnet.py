@@ -12,13 +12,7 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-<<<<<<< HEAD
-from mmcls_repmlp.models.argument_checks import (
-    check_drop_path_rate, check_kernels, check_pair, check_per_stage,
-    check_positive_int, check_positive_ints, check_stages)
-=======
 from mmcls_repmlp.models import argument_checks as checks
->>>>>>> core
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN
