@@ -123,3 +123,14 @@ def test_a_full_disk_is_no_fault_of_the_config(monkeypatch, code, kind):
     monkeypatch.setattr(Runner, 'from_cfg', Mock(side_effect=error))
     with pytest.raises(kind, match=error.strerror):
         build_runner(Config())
+
+
+def test_parts_of_the_host_are_replaced_before_a_config_is_dumped(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text("model = dict()\ntrain_dataloader = dict(dataset=dict("
+                    "type='CustomDataset', pipeline=[dict("
+                    "type='LoadImageFromFile')]))")
+    text = read_config(path).pretty_text
+    for ours in ('ImageFolder', 'LoadImageStrict', 'AtomicCheckpointHook',
+                 'ReproducibleSeedHook'):
+        assert f"type='{ours}'" in text
