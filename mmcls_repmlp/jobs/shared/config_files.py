@@ -59,19 +59,14 @@ def _check_files(path: Path, above: tuple[Path, ...],
             for base in Config._get_base_files(str(path))
         ]
     except Exception as error:
-        raise RuntimeError(_describe_fault(path, error)) from error
+        fault = f'cannot be parsed: {describe(error)}'
+        if path.read_bytes().startswith(_BYTE_ORDER_MARKS):
+            fault = ('begins with a byte order mark: save it in UTF-8 without '
+                     'one')
+        raise RuntimeError(f'{str(path)!r} {fault}') from error
     files.append(path)
     for base in bases:
         _check_files(base, (*above, path), files)
-
-
-def _describe_fault(path: Path, error: Exception) -> str:
-    if path.read_bytes().startswith(_BYTE_ORDER_MARKS):
-        return (f'{str(path)!r} begins with a byte order mark: save it in '
-                'UTF-8 without one')
-    if isinstance(error, SyntaxError):
-        return f'{error.msg} in {str(path)!r}, line {error.lineno}'
-    return f'{str(path)!r}: {describe(error)}'
 
 
 def _line(error: BaseException, files: list[Path]) -> str:

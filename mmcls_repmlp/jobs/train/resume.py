@@ -8,7 +8,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
-from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
@@ -40,11 +39,6 @@ class Start:
     resumes: bool = False
     note: str = ''
     newest: bool = False
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """Weights by name."""
-        return state_dict_of(self.content, self.source or '')
 
     def step(self, cfg: Config) -> int | None:
         """Number of the checkpoint, in the unit of the config's names."""
@@ -131,7 +125,8 @@ def _training_meta(start: Start) -> Mapping[str, Any]:
 def check_start(runner: Runner, start: Start) -> None:
     """Raise CheckpointError if weights do not fit the model exactly."""
     if start.source is not None:
-        check_fit(unwrap(runner.model), start.weights, start.source)
+        weights = state_dict_of(start.content, start.source)
+        check_fit(unwrap(runner.model), weights, start.source)
 
 
 def explain_finished(runner: Runner, start: Start) -> str:

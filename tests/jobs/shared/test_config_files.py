@@ -22,7 +22,7 @@ def test_byte_order_marks_are_named(tmp_path, encoding, name):
      ["_base_ = './b.py'", "_base_ = ['./c.py']", "_base_ = './b.py'"]),
     ("_base_ of '.*b.py' names '.*none.py', which is no file",
      ["_base_ = './b.py'", "_base_ = './none.py'"]),
-    ("never closed in '.*b.py', line 2",
+    (r'never closed \(b.py, line 2\)',
      [f"_base_ = './b.py'\n{GOOD}", 'x = 1\ny = (3\n']),
     (r"a.py', line 2\): .*division by zero", [GOOD + 'x = 1 / 0']),
     (r"b.py', line 2\): .*'nothing' is not defined",
@@ -45,7 +45,7 @@ def test_the_file_at_fault_is_named(tmp_path, message, texts):
 @pytest.mark.parametrize(('name', 'content', 'message'), [
     ('a.json', b'{"model": {', "a.json': .*line 1"),
     ('a.txt', b'', 'should be py, json, yaml or yml'),
-    ('a.py', b'\x80\x81\xff', "codec can't decode .*a.py'"),
+    ('a.py', b'\x80\x81\xff', "a.py' cannot be parsed"),
 ])
 def test_files_that_cannot_be_parsed(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)

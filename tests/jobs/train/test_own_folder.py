@@ -160,7 +160,7 @@ def test_folders_without_classes_are_refused(photos, tmp_path):
 
 def test_other_parts_are_refused(photos):
     dataset = use(photos).train_dataloader.dataset
-    with pytest.raises(ConfigError, match="one of train and val, but is 'x'"):
+    with pytest.raises(ConfigError, match="must be train or val, but is 'x'"):
         build_dataset(dict(dataset, part='x'))
 
 
