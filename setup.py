@@ -1,22 +1,21 @@
-"""Packaging of mmcls_repmlp."""
-import re
+"""Build steps beyond pyproject.toml: the folder ``.mim`` of the package."""
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
-# What mim, and mmcls' list of models, look for in the installed package.
+# Read by mim, and by mmcls' list of models, in the installed package.
 MIM = ('configs', 'tools', 'demo', 'model-index.yml')
 
 
 class BuildWithMim(build_py):
-    """Put configs and tools into ``mmcls_repmlp/.mim`` of what is built."""
+    """Build step that adds configs and tools as ``mmcls_repmlp/.mim``."""
 
     def run(self) -> None:
-        """Copy them, or for an editable installation link them."""
+        """Copy them, or link them for an editable installation."""
         super().run()
         if self.editable_mode:
             folder, put = ROOT / 'mmcls_repmlp' / '.mim', link
@@ -29,11 +28,11 @@ class BuildWithMim(build_py):
 
 
 class EditableWithMim(editable_wheel):
-    """Tell mim where the package of an editable installation is.
+    """Editable wheel whose metadata names the folder of the package.
 
-    mim, and mmengine by the same rule, take a package to be beside its
-    metadata, or else where the first line of ``top_level.txt`` leads from
-    there. After ``pip install -e .``, it is in this folder.
+    mim and mmengine expect a package beside its metadata, or else where the
+    first line of ``top_level.txt`` leads from there: to this folder, after
+    ``pip install -e .``.
     """
 
     def _ensure_dist_info(self) -> None:
@@ -48,7 +47,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without what Python left in it."""
+    """Copy a file, or a folder without compiled files."""
     if source.is_dir():
         shutil.copytree(
             source, target, ignore=shutil.ignore_patterns('__pycache__'))
@@ -56,42 +55,4 @@ def copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def read_requirements(name: str) -> list[str]:
-    """Read a file of requirements without its comments."""
-    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
-    return [line for line in lines if line and not line.startswith('#')]
-
-
-def read_version() -> str:
-    """Read the version without importing the package."""
-    text = (ROOT / 'mmcls_repmlp' / 'version.py').read_text()
-    return re.search(r"__version__ = '(.+)'", text)[1]
-
-
-setup(
-    name='mmcls_repmlp',
-    version=read_version(),
-    description='RepMLP for mmcls and mmpretrain: vision MLPs that train with '
-    'convolutions and merge them into fully connected layers',
-    long_description=(ROOT / 'README.md').read_text(),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    # Python 3.14 has dropped pkgutil.find_loader, which mmengine calls.
-    python_requires='>=3.10,<3.14',
-    packages=find_packages(include=[
-        'mmcls_repmlp', 'mmcls_repmlp.*', 'repmlp_lite', 'repmlp_lite.*'
-    ]),
-    package_data=dict(mmcls_repmlp=['py.typed']),
-    cmdclass=dict(build_py=BuildWithMim, editable_wheel=EditableWithMim),
-    install_requires=read_requirements('runtime'),
-    extras_require={
-        'mmcls': read_requirements('mmcls'),
-        'mmpretrain': read_requirements('mmpretrain'),
-        'demo': read_requirements('demo'),
-        'cam': read_requirements('cam'),
-        'export': read_requirements('export'),
-        'tests': [
-            line for name in ('mmcls', 'cam', 'demo', 'export', 'tests')
-            for line in read_requirements(name)
-        ],
-    })
+setup(cmdclass=dict(build_py=BuildWithMim, editable_wheel=EditableWithMim))

@@ -11,7 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.choices import DTYPES
+from choices import DTYPES
+
 from repmlp_lite.command_line import new_parser, run_tool
 
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--rounds', type=int, help='timed runs of each; default: 9')
     parser.add_argument(
         '--out-dir', help='folder for benchmark.csv and benchmark.png')
-    return run_tool(parser, 'benchmarks.benchmark_models:benchmark',
+    return run_tool(parser, 'benchmark_models:benchmark',
                     parser.parse_args(argv))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmarks.choices import LAYERS
+from choices import LAYERS
+
 from repmlp_lite.command_line import new_parser, run_tool
 
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--train', action='store_true', help='time forward and backward pass')
     parser.add_argument(
         '--rounds', type=int, help='timed runs of each; default: 9')
-    return run_tool(parser, 'benchmarks.benchmark_shareset_fc:benchmark_fc',
+    return run_tool(parser, 'benchmark_shareset_fc:benchmark_fc',
                     parser.parse_args(argv))
 
 

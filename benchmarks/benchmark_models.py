@@ -6,7 +6,8 @@ import gc
 import io
 import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -15,25 +16,25 @@ from typing import Any
 
 import matplotlib
 import torch
+from candidates import build_candidate
+from peak_memory import peak_memory
 
-from benchmarks.candidates import build_candidate
-from benchmarks.peak_memory import peak_memory
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.models import RepMLPNet
 from mmcls_repmlp.reparam import complexity, speedup
 from mmcls_repmlp.reparam.latency import alternate
-from repmlp_lite.console import track
+from repmlp_lite.console import say, track
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
 _PACKAGES = ('torch', NAME, 'onnxruntime', 'openvino')
-_BACKWARD = 3  # a training step multiplies three times what inference does
+_TRAINING_FACTOR = 3  # multiplications of a training step over inference
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one candidate.
+    """Measurements of one candidate.
 
     Attributes:
         name: The candidate.
@@ -43,13 +44,12 @@ class Row:
         dtype: Name of the dtype.
         milliseconds: Median time of a batch.
         ratio: Median time of the first candidate, as multiple of this one's.
-        paired: Median of the ratios of runs that were neighbours, which a
-            noisy machine sways less.
-        images_per_second: Images in a second.
-        gflops: 10^9 floating-point operations in a second.
-        peak_share: Share of the speed of a large matrix product in this
-            process.
-        peak_mib: Most memory held beyond weights and images, in MiB.
+        paired: Median of the ratios of neighbouring runs, which noise moves
+            less.
+        images_per_second: Images per second.
+        gflops: Speed in GFLOP/s.
+        peak_share: Speed relative to a large matrix product in this process.
+        peak_mib: Peak memory beyond weights and images, in MiB.
     """
     name: str
     arch: str
@@ -67,13 +67,13 @@ class Row:
 
 def benchmark(first: str,
               second: str,
+              *,
               arch: str = 'b',
               img_sizes: Sequence[int] = (224, ),
               batches: Sequence[int] = (8, ),
               dtype: str = 'float32',
               rounds: int = 9,
-              out_dir: str | Path | None = None,
-              report: Callable[[str], None] = print) -> list[Row]:
+              out_dir: str | Path | None = None) -> list[Row]:
     """Time two candidates in turn, in one process, for every size.
 
     Args:
@@ -83,33 +83,31 @@ def benchmark(first: str,
         img_sizes: Image sizes. Defaults to 224.
         batches: Batch sizes. Defaults to 8.
         dtype: Name of the dtype. Defaults to 'float32'.
-        rounds: How often each is timed. Defaults to 9.
+        rounds: Number of timed runs of each. Defaults to 9.
         out_dir: Folder for ``benchmark.csv`` and ``benchmark.png``. Defaults
-            to none.
-        report: Called with the table. Defaults to print.
+            to None: no files.
 
     Returns:
         Two rows for every size and batch.
 
     Raises:
-        UserError: If there is no such candidate, or a number is not
-            positive.
+        UserError: If a candidate is unknown or a number is not positive.
     """
     if min(*img_sizes, *batches, rounds) < 1:
         raise UserError('image sizes, batches and rounds must be positive')
-    report(environment())
+    say(environment())
     peak = matmul_gflops(getattr(torch, dtype))
-    report(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
+    say(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
     rows = [
         row for img_size, batch in product(img_sizes, batches)
         for row in _compare((
             first, second), arch, img_size, batch, dtype, rounds, peak)
     ]
-    report(table(rows))
+    say(table(rows))
     if out_dir is not None:
         _write_csv(rows, Path(out_dir, 'benchmark.csv'))
         _draw(rows, Path(out_dir, 'benchmark.png'))
-        report(f'written to {out_dir}')
+        say(f'written to {out_dir}')
     return rows
 
 
@@ -125,19 +123,19 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         runs = [
             build_candidate(name, arch, img_size, images) for name in names
         ]
-    seconds = zip(*track(
+    rows = track(
         alternate(*runs, rounds=rounds, warm_up=2),
         f'{img_size} px, batch {batch}',
         rounds,
-        unit='rounds'))
-    seconds = [*map(list, seconds)]
+        unit='rounds')
+    seconds = [*map(list, zip(*rows))]
     with torch.device('meta'):
         model = RepMLPNet(arch, img_size, out_indices=-1, deploy=True)
     macs = complexity(model, (3, img_size, img_size)).macs
     for name, run, times in zip(names, runs, seconds):
         gc.collect()
         work = 2e-9 * macs * batch * (
-            _BACKWARD if name.endswith('train-step') else 1)
+            _TRAINING_FACTOR if name.endswith('train-step') else 1)
         median = statistics.median(times)
         memory = peak_memory(run)
         yield Row(name, arch, img_size, batch, dtype, 1e3 * median,
@@ -155,7 +153,7 @@ def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Set the rows below each other."""
+    """Format the rows as a table."""
     lines = [
         f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
         f'{"paired":>8}{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
@@ -174,13 +172,11 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def environment() -> str:
-    """Name what a measurement depends on: versions, threads, the CPU."""
+    """Describe the environment: versions, threads, CPU."""
     found = []
     for package in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found.append(f'{package} {version(package)}')
-        except PackageNotFoundError:
-            continue
     return (f'{", ".join(found)}; {torch.get_num_threads()} threads, '
             f'{os.cpu_count()} cores; CPU capability '
             f'{torch.backends.cpu.get_cpu_capability()}')
@@ -201,10 +197,9 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
     figure, (bars, lines) = plt.subplots(
         1, 2, figsize=(11, 4), layout='constrained')
     names = list(dict.fromkeys(row.name for row in rows))
-    key, words = (('img_size',
-                   'pixels of a side') if len({row.img_size
-                                               for row in rows}) > 1 else
-                  ('batch', 'images in a batch'))
+    many_sizes = len({row.img_size for row in rows}) > 1
+    key, label = (('img_size', 'image size in pixels') if many_sizes else
+                  ('batch', 'batch size'))
     for i, name in enumerate(names):
         own = [row for row in rows if row.name == name]
         _draw_bars(bars, own, i, len(names))
@@ -213,7 +208,7 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
                    marker='o',
                    label=name)
     lines.set(
-        xlabel=words,
+        xlabel=label,
         xticks=sorted({getattr(row, key)
                        for row in rows}),
         ylabel='ms per image',

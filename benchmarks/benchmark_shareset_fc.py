@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from benchmark_models import environment
+from choices import LAYERS, Layer
 from torch import Tensor
 
-from benchmarks.benchmark_models import environment
-from benchmarks.choices import LAYERS, Layer
 from mmcls_repmlp.ops import shareset_fc
 from mmcls_repmlp.ops.shareset_fc import by_convolution, by_matrix_products
 from mmcls_repmlp.reparam.latency import alternate
+from repmlp_lite.console import say
 from repmlp_lite.errors import UserError
 
 
@@ -27,7 +28,7 @@ class FcRow(NamedTuple):
         published: A grouped 1x1 convolution over images of a single pixel.
         products: Matrix products on strided views.
         convolution: One 1x1 convolution over many pixels.
-        chosen: What :func:`shareset_fc` takes of the last two.
+        chosen: Choice of :func:`shareset_fc` between the last two.
     """
     layer: str
     batch: int
@@ -38,10 +39,10 @@ class FcRow(NamedTuple):
 
 
 def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
+                 *,
                  batches: Sequence[int] = (1, 8),
                  train: bool = False,
-                 rounds: int = 9,
-                 report: Callable[[str], None] = print) -> list[FcRow]:
+                 rounds: int = 9) -> list[FcRow]:
     """Time an fc3 in every formulation, in turn, in float32 on the CPU.
 
     Args:
@@ -49,14 +50,13 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
         batches: Batch sizes. Defaults to 1 and 8.
         train: Whether to time forward and backward pass. Defaults to False:
             inference.
-        rounds: How often each is timed. Defaults to 9.
-        report: Called with the table, line by line. Defaults to print.
+        rounds: Number of timed runs of each. Defaults to 9.
 
     Returns:
         A row for every layer and batch.
 
     Raises:
-        UserError: If there is no such layer, or a number is not positive.
+        UserError: If a layer is unknown or a number is not positive.
     """
     unknown = [name for name in names if name not in LAYERS]
     if unknown:
@@ -64,19 +64,19 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
                         f'{", ".join(LAYERS)}')
     if min(*batches, rounds) < 1:
         raise UserError('batches and rounds must be positive')
-    report(environment())
-    report(f'{"":12}{"batch":>6}{"published":>11}{"products":>10}'
-           f'{"convolution":>13}{"chosen":>9}{"ratio":>7}   ms, '
-           f'{"forward and backward" if train else "inference"}')
+    say(environment())
+    say(f'{"":12}{"batch":>6}{"published":>11}{"products":>10}'
+        f'{"convolution":>13}{"chosen":>9}{"ratio":>7}   ms, '
+        f'{"forward and backward" if train else "inference"}')
     rows = []
     for name, batch in product(names, batches):
         times = zip(
             *alternate(*runs(LAYERS[name], batch, train), rounds=rounds))
         row = FcRow(name, batch,
                     *(1e3 * statistics.median(seconds) for seconds in times))
-        report(f'{name:12}{batch:6}{row.published:11.2f}{row.products:10.2f}'
-               f'{row.convolution:13.2f}{row.chosen:9.2f}'
-               f'{row.published / row.chosen:7.2f}')
+        say(f'{name:12}{batch:6}{row.published:11.2f}{row.products:10.2f}'
+            f'{row.convolution:13.2f}{row.chosen:9.2f}'
+            f'{row.published / row.chosen:7.2f}')
         rows.append(row)
     return rows
 

@@ -1,4 +1,4 @@
-"""What can be timed: implementations of RepMLPNet in their forms."""
+"""Candidates to time: implementations of RepMLPNet in their forms."""
 from __future__ import annotations
 
 import tempfile
@@ -25,7 +25,7 @@ _SEED = 0
 
 def build_candidate(name: str, arch: str, img_size: int,
                     images: Tensor) -> Callable[[], Any]:
-    """Build something to time, with the same weights whatever it is.
+    """Build a candidate; all have the same weights.
 
     Args:
         name: 'IMPLEMENTATION:FORM'. 'rc6' is the host's own backbone, as
@@ -45,17 +45,16 @@ def build_candidate(name: str, arch: str, img_size: int,
     implementation, _, form = name.partition(':')
     if implementation not in IMPLEMENTATIONS or form not in FORMS or (
             name == 'rc6:fused'):
-        raise UserError(f'{name!r} is no candidate: give one of '
+        raise UserError(f'{name!r} is not a candidate: give one of '
                         f'{", ".join(IMPLEMENTATIONS)}, a colon, and one of '
                         f'{", ".join(FORMS)} (rc6 has no fused form)')
     model = _model(implementation, form, arch, img_size).to(images.dtype)
     if form == 'train-step':
         return lambda: _train_step(model.train(), images)
-    if form == 'compiled':
-        model = torch.compile(model)
     if form in ('onnx', 'openvino'):
         return _exported(model, form, images)
-    return lambda: _infer(model, images)
+    run = torch.compile(model) if form == 'compiled' else model
+    return lambda: _infer(run, images)
 
 
 def _model(implementation: str, form: str, arch: str,
@@ -72,7 +71,7 @@ def _model(implementation: str, form: str, arch: str,
     return merged if form == 'deploy' else fuse_for_inference(merged)
 
 
-def _host_model(arch: str, img_size: int, ours: RepMLPNet,
+def _host_model(arch: str, img_size: int, ours: nn.Module,
                 deploy: bool) -> nn.Module:
     stages = resolve_arch(arch)
     model = host_module(NAME, 'models.backbones.repmlp').RepMLPNet(
@@ -95,7 +94,7 @@ def _train_step(model: nn.Module, images: Tensor) -> None:
 
 
 @torch.inference_mode()
-def _infer(model: nn.Module, images: Tensor) -> Tensor:
+def _infer(model: Callable[..., Any], images: Tensor) -> Tensor:
     return model(images)[-1]
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks can be told to time; nothing heavy is needed."""
+"""Choices of the benchmarks' options; imports nothing heavy."""
 from __future__ import annotations
 
 from typing import NamedTuple

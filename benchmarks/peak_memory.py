@@ -1,4 +1,4 @@
-"""How much memory something takes at its peak."""
+"""Peak memory of a function."""
 from __future__ import annotations
 
 import ctypes
@@ -11,18 +11,18 @@ _RESET = Path('/proc/self/clear_refs')
 
 
 def peak_memory(run: Callable[[], Any]) -> int | None:
-    """Measure the most memory that a function holds beyond what was held.
+    """Measure the peak memory of a function, beyond what is held before it.
 
     Args:
         run: The function, already warmed up.
 
     Returns:
-        Bytes of this process, or None where the system does not tell (it does
-        on Linux).
+        Bytes of this process; None where the system does not report them
+        (Linux does).
     """
     _return_free_memory()
     try:
-        _RESET.write_text('5')  # the peak is counted anew from now on
+        _RESET.write_text('5')  # resets the peak
         before = _read('VmRSS')
         run()
         return max(0, _read('VmHWM') - before)
@@ -31,7 +31,7 @@ def peak_memory(run: Callable[[], Any]) -> int | None:
 
 
 def _return_free_memory() -> None:
-    # What malloc keeps for later would be taken again without being seen.
+    # Memory that malloc has kept would be reused without being counted.
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""Both forms of a model, side by side on real images."""
+"""Comparison of both forms of a model on real images."""
 from __future__ import annotations
 
 import statistics
@@ -53,7 +53,7 @@ def compare(trained: tuple[Path, Path], merged: tuple[Path,
         merged: Config and checkpoint of the deploy form.
 
     Returns:
-        What came out.
+        The measurements.
     """
     models = [open_source(*files).load_model() for files in (trained, merged)]
     images, labels = _validation_images(trained[0], models[0])
@@ -81,7 +81,7 @@ def _validation_images(config: Path,
 
 
 def table(comparison: Comparison) -> str:
-    """Set both forms side by side."""
+    """Format both forms as a table."""
     milliseconds = [
         1e3 * statistics.median(seconds) for seconds in comparison.seconds
     ]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/repmlp/repmlp-mini_1xb64_digits-32px.py'
 DEPLOY_CONFIG = 'configs/repmlp/repmlp-mini_deploy_1xb64_digits-32px.py'
 WORK_DIR = Path('work_dirs/demo')
-# What a reader wants to see of the tools' logs.
+# Lines of the tools' output that are shown.
 _SHOWN = ('training: ', 'epoch ', 'tested ', 'outputs agree', 'form  ')
 
 
@@ -56,14 +56,14 @@ def _run_user_commands() -> tuple[Path, Path]:
     trained = WORK_DIR / f'epoch_{epochs}.pth'
     merged = WORK_DIR / 'deploy.pth'
     if (ROOT / trained).exists():
-        print(f'\n{trained} is there and is used again; to train anew, remove '
+        print(f'\n{trained} exists and is reused; to train anew, remove '
               f'{WORK_DIR}')
     else:
         (ROOT / merged).unlink(missing_ok=True)
-        # A demo that was interrupted goes on.
-        begun = any((ROOT / WORK_DIR).glob('epoch_*.pth'))
+        # An interrupted demo is resumed.
+        interrupted = any((ROOT / WORK_DIR).glob('epoch_*.pth'))
         _run('tools/train.py', CONFIG, '--work-dir', WORK_DIR,
-             *['--resume'] * begun)
+             *['--resume'] * interrupted)
     if not (ROOT / merged).exists():
         _run('tools/convert_models/reparameterize_model.py', CONFIG, trained,
              merged)

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, or what to install for them."""
+"""Handwritten digits of scikit-learn."""
 from __future__ import annotations
 
 from typing import Any

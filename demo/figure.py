@@ -1,4 +1,4 @@
-"""The demo's figure: how it learned, what it says, how fast both forms are."""
+"""Figure of the demo: training curve, latency, predicted digits."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -67,17 +67,17 @@ def _draw_latency(axes: Axes, comparison: Comparison) -> None:
 
 def _draw_digits(figure: SubFigure, comparison: Comparison) -> None:
     figure.suptitle(
-        'What the deploy form sees and says, and how sure it is (red: wrong)',
+        'Digits, with class and probability by the deploy form (red: wrong)',
         fontsize='medium')
     step = len(comparison.images) // _DIGITS
     for axes, i in zip(
             figure.subplots(1, _DIGITS), range(0, step * _DIGITS, step)):
-        score, said = comparison.logits[1][i].softmax(0).max(0)
+        score, predicted = comparison.logits[1][i].softmax(0).max(0)
         truth = int(comparison.labels[i])
         axes.imshow(comparison.images[i].mean(0).numpy(), cmap='gray')
         axes.set_title(
-            f'{said} ({score:.0%})',
+            f'{predicted} ({score:.0%})',
             fontsize='small',
-            color='black' if said == truth else 'red')
+            color='black' if predicted == truth else 'red')
         axes.set(xlabel=f'truth: {truth}', xticks=[], yticks=[])
         axes.spines[:].set_visible(False)

@@ -41,7 +41,7 @@ def write_digits(folder: Path, classes: Sequence[int] = range(10)) -> Path:
         test_size=_VAL_SHARE,
         stratify=digits.target,
         random_state=0)
-    # Written beside and renamed, so that what exists is always whole.
+    # Written beside and renamed, so that the folder is always complete.
     partial = folder.with_name(f'.{folder.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     for split, numbers in zip(('train', 'val'), splits):
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=range(10),
         default=range(10),
         help='digits to write; default: all')
-    # Whoever only wants the digits needs no host.
+    # Imported here, as the digits alone need no host.
     from repmlp_lite.command_line.run_tool import run_tool
     return run_tool(parser, _write, parser.parse_args(argv))
 

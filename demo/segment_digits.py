@@ -1,8 +1,8 @@
 """Segment handwritten digits with RepMLPNet, before and after merging.
 
 Trains a RepMLPNet with a small decoder, in plain PyTorch, to find the strokes
-of digits under noise and uneven light; merges it; and draws what both forms
-say of digits that they were not trained on.
+of digits under noise and uneven light; merges it; and draws the masks of both
+forms for digits that they were not trained on.
 """
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
     """Draw the first scenes: image, masks, difference of the logits.
 
     Args:
-        outcome: What to draw.
+        outcome: The scenes and logits.
         path: The file.
         force: Whether an existing file is replaced. Defaults to False.
     """
@@ -107,10 +107,10 @@ def draw(outcome: Outcome, path: Path, force: bool = False) -> None:
     for column, (title, (values, style)) in zip(axes.T, columns.items()):
         column[0].set_title(title, fontsize='medium')
         for cell, value in zip(column, values):
-            shown = cell.imshow(
+            image = cell.imshow(
                 value[0].numpy(), interpolation='nearest', **style)
             cell.axis('off')
-    figure.colorbar(shown, ax=axes, shrink=0.9, pad=0.01)
+    figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01)
     with atomic_write(path, force) as temporary:
         figure.savefig(temporary, format='png', dpi=100)
 

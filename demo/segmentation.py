@@ -58,13 +58,13 @@ class Segmenter(nn.Module):
 def make_scenes(count: int, train: bool, seed: int) -> tuple[Tensor, Tensor]:
     """Tile real digits into scenes under noise and uneven light.
 
-    A digit is dark on light or light on dark by chance, so that brightness
-    alone does not tell foreground from background.
+    A digit is dark on light or light on dark at random, so that brightness
+    alone does not separate foreground from background.
 
     Args:
         count: Number of scenes.
         train: Whether to take the digits for training, or those for testing.
-        seed: What to draw the digits, the light and the noise from.
+        seed: Seed of the digits, the light and the noise.
 
     Returns:
         Images of shape (count, 1, ROWS * SIDE, COLS * SIDE) and masks of the
@@ -97,7 +97,7 @@ def train(model: Segmenter, steps: int, seed: int = 0) -> list[float]:
     Args:
         model: The segmenter, in training form; left in eval mode.
         steps: Number of steps.
-        seed: What to draw the scenes from. Defaults to 0.
+        seed: Seed of the scenes. Defaults to 0.
 
     Returns:
         The loss of every step.
@@ -119,13 +119,13 @@ def train(model: Segmenter, steps: int, seed: int = 0) -> list[float]:
 
 
 def iou(predicted: Tensor, masks: Tensor) -> float:
-    """Intersection over union of the foreground of all scenes together."""
+    """Compute the IoU of the foreground over all scenes together."""
     predicted, masks = predicted.bool(), masks.bool()
     return float((predicted & masks).sum() / (predicted | masks).sum())
 
 
 def best_threshold_iou(images: Tensor, masks: Tensor) -> float:
-    """IoU of the best that one threshold of brightness can do."""
+    """Compute the best IoU that one threshold of brightness reaches."""
     return max(
         iou(sign * (images - at) > 0, masks) for sign in (1, -1)
         for at in torch.linspace(-2, 2, 41))

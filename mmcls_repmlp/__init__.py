@@ -1,5 +1,5 @@
 """RepMLP for mmcls and mmpretrain: importing this registers the models."""
-from .host import silence_import_warnings, silence_mmengine_warnings
+from .host import silence_import_warnings
 from .version import __version__
 
 with silence_import_warnings():
@@ -7,7 +7,6 @@ with silence_import_warnings():
 
     from .checkpoints import allow_mmengine_checkpoints
     from .checkpoints.host_loaders import make_loading_safe
-    from .host.inferencer import patch_inferencer
     from .host.model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
@@ -15,8 +14,6 @@ with silence_import_warnings():
 
 allow_mmengine_checkpoints()
 make_loading_safe()
-silence_mmengine_warnings()
-patch_inferencer()
 register_models()
 
 __all__ = [

@@ -1,1 +1,1 @@
-"""What needs neither torch nor a host: console, files, exported models."""
+"""Console, files and exported models, without torch and the host."""

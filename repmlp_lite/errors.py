@@ -12,7 +12,7 @@ _OPTION = re.compile(r'option `(\w+)=([^`]*)`')
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what and how.
+    """An error that the user can mend; the message gives the remedy.
 
     Tools print the message alone and exit with code 2.
     """
@@ -63,7 +63,7 @@ def translate(to: Callable[[str], Exception], message: str, *kinds:
 
     Args:
         to: Class of the error to raise, such as :class:`ConfigError`.
-        message: What could not be done, with names and remedy.
+        message: The failed action, with names and remedy.
         *kinds: Classes of the errors to turn. Others pass unchanged.
     """
     try:
@@ -115,7 +115,7 @@ def option(name: str, value: object = True) -> str:
 
     Args:
         name: The argument.
-        value: What to give; an ellipsis if the message leaves it open.
+        value: Its value; an ellipsis if the message leaves it open.
             Defaults to True, for a switch.
     """
     return f'option `{name}={"..." if value is ... else value}`'
@@ -131,13 +131,13 @@ def _flag(match: re.Match) -> str:
     return flag if value in ('True', '...') else f'{flag} {value}'
 
 
-def pluralize(count: int, what: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """Count things in words, such as '1 file' or '2 files'."""
-    return f'{count} {what}' if count == 1 else f'{count} {what}s'
+    return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
 
 
 def printable(text: str) -> str:
-    """Replace what could control a terminal, in names chosen by others."""
+    """Replace characters that could control a terminal, by question marks."""
     return ''.join(c if c.isprintable() else '?' for c in text)
 
 

@@ -13,54 +13,52 @@ from filelock import FileLock, Timeout
 
 from .errors import UserError, option
 
-# Folders in which files are prepared, beside where they will be.
+# Folders to prepare files in, beside their place, and the lock file in each.
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
-_CHUNK = 2**20  # bytes that are read at a time
 
 
-def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> None:
-    """Refuse a file name whose suffix does not go with its contents.
+def check_suffix(path: str | Path, suffixes: Sequence[str],
+                 content: str) -> None:
+    """Raise UserError if a file name has none of the suffixes of its content.
 
     Args:
         path: The file to be written.
-        suffixes: Those that do, in lower case.
-        what: What is to be written, for the message.
-
-    Raises:
-        UserError: If it has another suffix.
+        suffixes: The suffixes, in lower case.
+        content: Its content, for the message.
     """
     if Path(path).suffix.lower() not in suffixes:
-        raise UserError(f'{str(path)!r} has the wrong suffix for {what}: '
+        raise UserError(f'{str(path)!r} has the wrong suffix for {content}: '
                         f'end it in {" or ".join(suffixes)}')
 
 
 def check_writable(path: str | Path,
                    force: bool = False,
                    *sources: str | Path | None) -> None:
-    """Refuse to overwrite a file unless told to.
+    """Make sure that a file can be written and nothing is lost by it.
 
     Args:
         path: The file to be written.
         force: Whether an existing file may be replaced. Defaults to False.
-        *sources: What it is made from, which it must not replace even so;
-            None and addresses on the web are passed over.
+        *sources: Files that it is made from, which are never replaced. None
+            and addresses on the web are passed over.
 
     Raises:
         UserError: If the file exists and ``force`` is not set, it is a
             source, the path is a folder, or its folder cannot be written to.
     """
-    if Path(path).exists() and any(
-            Path(source).exists() and Path(path).samefile(source)
+    path = Path(path)
+    if path.exists() and any(
+            Path(source).exists() and path.samefile(source)
             for source in sources if source is not None):
         raise UserError(f'{str(path)!r} is the very file that is read, and '
-                        'could not be got back: name another one')
-    if Path(path).is_dir():
+                        'would be lost: name another one')
+    if path.is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
-    nearest = next(
-        folder for folder in Path(path).absolute().parents if folder.exists())
+    nearest = next(folder for folder in path.absolute().parents
+                   if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f'{str(path)!r} cannot be written: {str(nearest)!r} '
-                        'is no folder that you may write to')
+                        'is not a folder that you may write to')
     if os.path.lexists(path) and not force:
         raise UserError(f'{str(path)!r} exists: choose another name, or pass '
                         f'{option("force")} to replace it')
@@ -70,19 +68,19 @@ def check_writable(path: str | Path,
 def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.
 
-    Yields a path on the same disk, of the same name, to write to. When the
-    block ends without error, that file is synced and takes the place of
-    ``path``, otherwise it is removed; so whatever stops the process or fills
-    the disk, ``path`` is the old file or the new one. Missing folders are
-    made.
+    Whatever stops the process or fills the disk, ``path`` is the old file or
+    the new one. Missing folders are made.
 
     Args:
         path: The file to write.
         force: Whether an existing file is replaced. Defaults to False.
 
+    Yields:
+        A path on the same disk, of the same name, to write to. It takes the
+        place of ``path`` when the block ends without error.
+
     Raises:
         UserError: If the file exists and ``force`` is not set.
-        OSError: If it cannot be written.
     """
     check_writable(path, force)
     final = Path(path).resolve()
@@ -94,13 +92,13 @@ def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: str | Path) -> Iterator[Path]:
-    """Make a folder to prepare files in; it goes when the block ends.
+    """Make a folder to prepare files in, and remove it when the block ends.
 
-    Whatever a killed process left of this kind in ``parent`` goes first:
-    every such folder is locked as long as its process lives.
+    Such folders of killed processes are removed too: each is locked as long
+    as its process lives.
 
     Args:
-        parent: Where to make it, so that what is ready can be renamed into
+        parent: Where to make it, so that finished files can be renamed into
             place. Made if it is missing.
     """
     parent = Path(parent)
@@ -121,11 +119,9 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename a finished file of a scratch folder, surviving a power cut.
+    """Rename a file of a :func:`scratch_folder`, and survive a power cut.
 
-    Args:
-        source: The file, in a :func:`scratch_folder` of the target's folder.
-        target: What it becomes; an existing file is replaced.
+    An existing ``target``, in the folder's parent, is replaced.
     """
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
@@ -140,16 +136,13 @@ def move_into_place(source: Path, target: Path) -> None:
 
 def sha256_of(path: str | Path) -> str:
     """Compute the SHA-256 of a file of any size, in 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _remove_leftovers(parent: Path) -> None:
     for folder in parent.glob(f'{_SCRATCH}*'):
-        # Locked: its process lives. Not ours to touch: somebody else's.
+        # Locked by a living process, or owned by somebody else: it stays.
         with suppress(Timeout, OSError, NotImplementedError), FileLock(
                 folder / _LOCK, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Which files are images: their suffixes, and where users keep them."""
+"""Image files: suffixes, search in folders, and JPEG files cut off."""
 from __future__ import annotations
 
 import glob
@@ -12,43 +12,42 @@ from .errors import UserError
 _KNOWN = ('.png', '.webp', '.gif', '.ppm', '.pgm', '.pbm', '.pnm', '.jp2',
           '.avif')
 # Suffixes, and the one by which OpenCV knows their format. Files are read by
-# what they hold; the suffix only tells images from other files.
+# their content; the suffix only tells images from other files.
 FORMATS = {
     **dict.fromkeys(('.jpg', '.jpeg', '.jpe', '.jfif'), '.jpg'),
     **dict.fromkeys(('.bmp', '.dib'), '.bmp'),
     **dict.fromkeys(('.tif', '.tiff'), '.tiff'),
     **dict(zip(_KNOWN, _KNOWN))
 }
-# Photos of phones and cameras that OpenCV may not read: whoever names their
-# folder is told of each.
+# Photos of phones and cameras that OpenCV may not read: they are named, not
+# passed over.
 _PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
                      '.nef', '.arw', '.raf', '.orf', '.rw2'))
-# What file managers, network drives and version control leave behind, beside
-# all whose names start with a dot.
-_NO_CLASSES = frozenset(
+# Left behind by file managers and network drives; those of version control
+# start with a dot.
+_LEFTOVERS = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
      '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
      'ehthumbs.db', 'desktop.ini', 'Desktop.ini'))
 _DIGITS = re.compile(r'(\d+)')
+_JPEG, _SCAN, _END = b'\xff\xd8\xff', 0xda, b'\xff\xd9'
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a folder or file is none of the user's making."""
-    return name.startswith('.') or name in _NO_CLASSES
+    """Return whether a folder or file was not made by the user."""
+    return name.startswith('.') or name in _LEFTOVERS
 
 
 def find_images(places: Iterable[str | Path]) -> list[Path]:
     """List the images that files, folders and patterns name.
 
-    A file is taken whatever its suffix. In folders, and all folders below
-    them, images are the files that end in one of :data:`FORMATS`, or are
-    photos in a format that may be unknown here, and are not hidden; so are
-    those that a pattern such as ``photos/*.jpg`` matches. They come in natural
-    order, 2 before 10, place by place.
+    A file is taken whatever its suffix. In folders, all below them, and among
+    the matches of a pattern such as ``photos/*.jpg``, images are files with a
+    suffix of :data:`FORMATS` or of camera photos that are not hidden. They
+    come in natural order, 2 before 10, place by place.
 
     Args:
-        places: Paths and patterns. What exists is no pattern, whatever
-            characters are in its name.
+        places: Paths and patterns. A path that exists is never a pattern.
 
     Raises:
         UserError: If a place does not exist, cannot be read or holds no
@@ -59,25 +58,23 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
 
 def _images_of(place: str | Path) -> Iterable[Path]:
     if not str(place):
-        raise UserError("image '' is no name: give one (a variable of the "
+        raise UserError("image '' is not a name: give one (a variable of the "
                         'shell may not be set)')
     path = Path(place)
     if path.is_dir():
-        return _some(
-            _below(path), f'there is no image in folder {str(path)!r}'
-            ' or below it')
-    if os.path.lexists(path):
+        images = _below(path)
+        nothing = f'there is no image in folder {str(path)!r} or below it'
+    elif os.path.lexists(path):
         return [path]
-    if glob.has_magic(str(place)):
-        return _some(_matches(str(place)), f'no image matches {str(place)!r}')
-    raise UserError(f'image {str(path)!r} does not exist: check the path')
-
-
-def _some(images: Iterable[Path], otherwise: str) -> list[Path]:
-    # A pattern may match a folder and, beside it, what is in it.
-    found = sorted(set(images), key=_natural)
+    elif glob.has_magic(str(place)):
+        images = _matches(str(place))
+        nothing = f'no image matches {str(place)!r}'
+    else:
+        raise UserError(f'image {str(path)!r} does not exist: check the path')
+    # A pattern may match a folder and, beside it, the files in it.
+    found = sorted(set(images), key=_natural_key)
     if not found:
-        raise UserError(f'{otherwise}: name files that end in .jpg, .png or '
+        raise UserError(f'{nothing}: name files that end in .jpg, .png or '
                         'another suffix of images, or a folder of such')
     return found
 
@@ -102,10 +99,10 @@ def files_below(
 
     Args:
         folder: The folder.
-        onerror: Called with what stops the listing of a folder, which is
-            passed over then. Defaults to none.
+        onerror: Called with the error if a folder cannot be listed, which
+            is then passed over. Defaults to none.
 
-    Returns:
+    Yields:
         Paths, in no order.
     """
     seen: set[str] = set()
@@ -138,8 +135,29 @@ def _is_image(path: Path) -> bool:
     return path.is_file() or path.is_symlink()
 
 
-def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
     return [[
         int(text) if i % 2 else text.casefold()
         for i, text in enumerate(_DIGITS.split(part))
     ] for part in path.parts], str(path)
+
+
+def is_cut_off(content: bytes) -> bool:
+    """Return whether a JPEG file ends before its image does.
+
+    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in the
+    preview that a file may carry before it: such segments are stepped over.
+
+    Args:
+        content: A file; those of other formats are never cut off.
+    """
+    if not content.startswith(_JPEG):
+        return False
+    place = len(_JPEG) - 1
+    while content[place:place + 1] == b'\xff' and place + 4 <= len(content):
+        marker, length = content[place + 1], content[place + 2:place + 4]
+        if marker == _SCAN:
+            return content.find(_END, place) < 0
+        # A segment may be preceded by any number of bytes of 0xff.
+        place += 1 if marker == 0xff else 2 + int.from_bytes(length, 'big')
+    return place >= len(content)

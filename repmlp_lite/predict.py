@@ -1,63 +1,59 @@
-"""Classify images by an exported file, without the host."""
+"""Classification of images by an exported file, without the host."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
-                            check_batch_options, printable)
-from .errors import JobFailedError, UserError, option
+                            check_batch_options)
+from .errors import JobFailedError, UserError, option, printable, translate
 from .exported.card import EMBEDDING, RAW, card_of, read_card
-from .exported.load_exported import ExportedModel, check_format, load_exported
+from .exported.load_exported import load_exported
 from .exported.pixels import check_pipeline, read_pixels
+from .exported.readers import ExportedModel
 from .image_files import find_images
 
 
 def predict(exported: str | Path,
             images: Sequence[str | Path],
+            *,
             trust: bool = False,
-            report: Callable[[str], None] = print,
             out: str | Path | None = None,
             force: bool = False,
             batch_size: int = BATCH_SIZE,
             top_k: int = TOP) -> None:
-    """Report the likeliest classes of images.
+    """Print the likeliest classes of images, or write them to a table.
 
     Args:
         exported: An exported file, with its card beside it.
         images: Image files, folders and patterns, as
             :func:`repmlp_lite.image_files.find_images` takes them.
-        trust: Whether code in the file may run. Defaults to False.
-        report: Called with a line for every image, or of the table. Defaults
-            to print.
+        trust: Whether code in the file may run, which a .pt2 file needs.
+            Defaults to False.
         out: Table to write, .csv or .json. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
         batch_size: Images that the file is given at a time. Defaults to 16.
-        top_k: How many classes are reported. Defaults to 5.
+        top_k: Number of classes for each image. Defaults to 5.
 
     Raises:
         UserError: If a file is missing or does not fit another.
-        JobFailedError: If the file or an image cannot be read, or it gives
-            no numbers. All other images have been reported then.
+        JobFailedError: If the file or an image cannot be read, or its output
+            is NaN or infinite. All other images have been classified then.
     """
     check_batch_options(batch_size, top_k)
     if out is not None:
-        # Here alone: what it needs is not everywhere where files are run.
+        # Its lock files need a package that is not everywhere.
         from .results import check_results
         check_results(out, force, exported, card_of(exported), *images)
-    if not Path(exported).is_file():
-        raise UserError(f'{str(exported)!r} does not exist or is no file: '
-                        'check the path')
-    check_format(exported)
+    # In the precision that was verified, the same on every processor.
+    run = load_exported(exported, exact=True, trust=trust)
     found = find_images(images)
     card = read_card(exported)
-    pipeline = _pipeline(exported, card)
-    # Exact: what the file was verified as, and the same on every processor.
-    run = load_exported(exported, exact=True, trust=trust)
-    if run.shape not in (None, tuple(card['input_shape'])):
+    pipeline = _checked_pipeline(exported, card)
+    if run.shape != tuple(card['input_shape']):
         raise UserError(f'{str(exported)!r} takes images of shape '
                         f'{run.shape}, and its card says '
                         f'{tuple(card["input_shape"])}: export again')
@@ -67,15 +63,15 @@ def predict(exported: str | Path,
 
     def classify(paths: list[Path], ready: list[np.ndarray]) -> list[Outcome]:
         return [
-            _outcome(logits, card, path, top_k)
+            _top_k(logits, card, path, top_k)
             for path, logits in zip(paths, _logits(run, ready))
         ]
 
-    batch_predict(found, prepare, classify, batch_size, out, force, report)
+    batch_predict(found, prepare, classify, batch_size, out, force)
 
 
-def _pipeline(exported: str | Path,
-              card: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _checked_pipeline(exported: str | Path,
+                      card: Mapping[str, Any]) -> list[dict[str, Any]]:
     if card['output'] == EMBEDDING:
         raise UserError(f'{str(exported)!r} gives vectors to compare images '
                         'by, not classes: there is nothing to predict')
@@ -83,18 +79,17 @@ def _pipeline(exported: str | Path,
     if isinstance(pipeline, str):
         raise UserError(f'images cannot be prepared for {str(exported)!r}, '
                         f'because {printable(pipeline)}')
-    try:
+    with translate(
+            JobFailedError, 'the pipeline in the card '
+            f'{str(card_of(exported))!r} cannot be followed, so export again',
+            ValueError):
         check_pipeline(pipeline)
-    except ValueError as error:
-        raise JobFailedError(
-            f'the pipeline in the card {str(card_of(exported))!r} cannot be '
-            f'followed: export again ({error})') from error
     return pipeline
 
 
 def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
              path: str | Path) -> np.ndarray:
-    """Make what the file takes of pixels in BGR order, shape (C, H, W)."""
+    """Make the input of the file, (C, H, W), of BGR pixels (H, W, C)."""
     image = pixels.transpose(2, 0, 1)
     if list(image.shape) != card['input_shape']:
         raise JobFailedError(
@@ -108,7 +103,7 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
     mean, std = (
         np.array(card[key], np.float32)[:, None, None]
         for key in ('mean', 'std'))
-    with np.errstate(all='ignore'):  # what it gives is checked
+    with np.errstate(all='ignore'):  # the logits are checked
         return (image.astype(np.float32) - mean) / std
 
 
@@ -116,12 +111,12 @@ def _logits(run: ExportedModel, ready: Sequence[np.ndarray]) -> np.ndarray:
     logits = run(np.stack(ready))
     if logits.ndim != 2 or len(logits) != len(ready):
         raise JobFailedError(f'{len(ready)} images give an array of shape '
-                             f'{logits.shape} and no logits: export again')
+                             f'{logits.shape}, not logits: export again')
     return logits
 
 
-def _outcome(logits: np.ndarray, card: Mapping[str, Any], path: Path,
-             top_k: int) -> Outcome:
+def _top_k(logits: np.ndarray, card: Mapping[str, Any], path: Path,
+           top_k: int) -> Outcome:
     if not logits.size or not np.isfinite(logits).all():
         return JobFailedError(f'{str(path)!r} gives NaN, infinity or no '
                               'logits at all: export again, in '

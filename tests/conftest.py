@@ -1,4 +1,4 @@
-"""A small project on real digits, made once for all tests that run jobs."""
+"""Fixtures: a small project on real digits, made once, and others."""
 from __future__ import annotations
 
 import gc
@@ -16,13 +16,17 @@ from make_digits import write_digits
 from matplotlib.figure import Figure
 from mmengine.config import config
 from PIL import Image
+from torch import nn
 
 import mmcls_repmlp  # noqa: F401  (registers the models)
+from mmcls_repmlp.export.export_model import export_model
+from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.test import confusion_matrix
 from mmcls_repmlp.jobs.train import curves
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite import console
+from repmlp_lite.exported.load_exported import RUNTIMES, load_exported
 from tests.helpers import ROOT, quick_loaders, write_config
 from tests.web import serve
 
@@ -32,14 +36,13 @@ if 'OMP_NUM_THREADS' not in os.environ:
 
 _EPOCHS = 2
 
-
-# mmengine lays a config out by yapf for every log and every checkpoint, which
-# takes longer than the trainings here.
+# mmengine formats a config by yapf for every log and every checkpoint, which
+# takes longer than the training runs here.
 config.FormatCode = lambda text, **_: (text, True)
 
-# Where jobs run whole, models have their true size, or files are exported;
-# what modules have at hand whose tests start processes or train; and what
-# tests are called that compile, which starts processes too.
+# Folders and modules whose tests run whole jobs, models of full size, or
+# exports; names in modules whose tests start processes or train; and words in
+# the names of tests that compile, which starts processes too.
 _HEAVY_PLACES = {
     'jobs', 'configs', 'demo', 'docs', 'export', 'exported', 'tools',
     'test_docs.py', 'test_model_index.py'
@@ -49,7 +52,7 @@ _HEAVY_WORDS = ('compile', 'export')
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what ``make quick`` leaves out."""
+    """Mark the tests that ``make quick`` leaves out."""
     # mmengine collects garbage for every data set, among all that is imported.
     gc.freeze()
     for item in items:
@@ -101,15 +104,62 @@ def project(tmp_path_factory, digits):
                    folder / 'work' / f'epoch_{_EPOCHS}.pth',
                    folder / 'merged.pth', folder / 'work')
     train(made.config, work_dir=str(made.work_dir), seed=0)
-    reparameterize_checkpoint(
-        made.config, made.trained, made.merged, report=lambda line: None)
+    reparameterize_checkpoint(made.config, made.trained, made.merged)
     return made
+
+
+@pytest.fixture
+def image(digits):
+    """A handwritten 3."""
+    return min(digits.glob('val/3/*.png'))
 
 
 @pytest.fixture
 def data(digits, tmp_path):
     """A copy of the digits, for a test to spoil."""
     return shutil.copytree(digits, tmp_path / 'data')
+
+
+class Exported(NamedTuple):
+    """Files of a tiny model, images, and the logits it has for them."""
+    folder: Path
+    images: np.ndarray
+    expected: np.ndarray
+
+    def check(self, path, **how):
+        """Load a file and compare what it computes with the model."""
+        actual = load_exported(path, **how)(self.images)
+        np.testing.assert_allclose(actual, self.expected, atol=1e-5)
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """``m.onnx``, ``m.xml`` and ``m.pt2`` of a tiny model."""
+    torch.manual_seed(0)
+    model = ExportWrapper(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(36, 5)))
+    folder = tmp_path_factory.mktemp('exported')
+    for suffix in RUNTIMES:
+        export_model(model, folder / f'm{suffix}', (3, 8, 8))
+    images = torch.randn(3, 3, 8, 8)
+    with torch.no_grad():
+        return Exported(folder, images.numpy(), model(images).numpy())
+
+
+@pytest.fixture
+def card():
+    """A good card, but for its digests."""
+    return dict(
+        input_shape=[3, 8, 8],
+        input='float32, normalised',
+        mean=[0.],
+        std=[1.],
+        channels='RGB',
+        output='logits',
+        classes=['a', 'b'],
+        pipeline='none')
 
 
 @pytest.fixture

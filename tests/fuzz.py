@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from safetensors.torch import save
 
 # What torch's unpickler may call beyond what plain weights need.
 _GLOBALS = (b'torch._utils\n_rebuild_sparse_tensor',
@@ -26,6 +27,7 @@ _GLOBALS = (b'torch._utils\n_rebuild_sparse_tensor',
             b'numpy\nndarray', b'numpy._core.multiarray\n_reconstruct',
             b'numpy._core.multiarray\nscalar', b'builtins\ngetattr',
             b'mmengine.logging.history_buffer\nHistoryBuffer', b'os\nsystem')
+_SIZES = dict(BININT=4, BININT1=1, BININT2=2)
 _NUMBERS = (0, 1, 2, 3, 255, 2**16 - 1, 2**31 - 1, 10**9)
 
 Weights = dict[str, torch.Tensor]
@@ -69,6 +71,7 @@ def example_files(weights: Weights) -> dict[str, bytes]:
         'mmengine': _saved(full),
         'official': _saved(dict(model=weights)),
         'parameters': _saved(parameters),
+        'safetensors': save(weights),
         'before torch 1.6': _saved(weights, zipped=False),
         'full before torch 1.6': _saved(full, zipped=False)
     }
@@ -89,131 +92,78 @@ def mutants(data: bytes, count: int,
     """
     chance = random.Random(seed)
     zipped = data[:2] == b'PK'
-    ways = [_flip, _flip_many, _cut, _drop, _repeat, _overwrite]
-    forgeries = [_number, _global, _opcode, _truncated_pickle, _renamed]
     for _ in range(count):
-        if zipped and chance.random() < 0.5:
-            way = chance.choice([*forgeries, _members])
-            mutant = (
-                way(data, chance) if way is _members else _with_pickle(
-                    data, way, chance))
-        else:
-            way = chance.choice(ways)
-            mutant = way(data, chance)
-        yield way.__name__, mutant, zipped and way in ways
+        forge = zipped and chance.random() < 0.5
+        way = chance.choice([_pickle, _pickle, _member]) if forge else _bytes
+        yield way.__name__, way(data, chance), zipped and not forge
 
 
-def _flip(data: bytes, chance: random.Random) -> bytes:
-    place = chance.randrange(len(data))
-    return (data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) +
-            data[place + 1:])
-
-
-def _flip_many(data: bytes, chance: random.Random) -> bytes:
-    for _ in range(chance.randrange(2, 30)):
-        data = _flip(data, chance)
-    return data
-
-
-def _cut(data: bytes, chance: random.Random) -> bytes:
-    return data[:chance.randrange(len(data))]
-
-
-def _drop(data: bytes, chance: random.Random) -> bytes:
+def _bytes(data: bytes, chance: random.Random) -> bytes:
+    """Flip a bit; cut off, drop, repeat or overwrite a part."""
     start, end = sorted(chance.randrange(len(data)) for _ in range(2))
-    return data[:start] + data[end:]
+    return chance.choice([
+        data[:start] + bytes([data[start] ^ 1 << chance.randrange(8)]) +
+        data[start + 1:], data[:start], data[:start] + data[end:],
+        data[:end] + data[start:],
+        data[:start] + chance.randbytes(min(end - start, 200)) +
+        data[start + min(end - start, 200):]
+    ])
 
 
-def _repeat(data: bytes, chance: random.Random) -> bytes:
-    start, end = sorted(chance.randrange(len(data)) for _ in range(2))
-    return data[:end] + data[start:]
-
-
-def _overwrite(data: bytes, chance: random.Random) -> bytes:
-    start = chance.randrange(len(data))
-    length = chance.randrange(1, 200)
-    return data[:start] + chance.randbytes(length) + data[start + length:]
-
-
-def _with_pickle(data: bytes, way: Callable, chance: random.Random) -> bytes:
+def _pickle(data: bytes, chance: random.Random) -> bytes:
     """Change the pickle of an archive; its checksums are right again."""
-    return _rewritten(data, {'data.pkl': lambda old: way(old, chance)})
+    return _rewritten(
+        data, lambda name, content: _forged(content, chance)
+        if name.endswith('/data.pkl') else content)
 
 
-def _rewritten(data: bytes, changes: dict[str, Callable]) -> bytes:
+def _member(data: bytes, chance: random.Random) -> bytes:
+    """Leave out, cut, repeat, or swap a member of an archive, or pack it."""
+    kind = chance.randrange(5)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        victim, other = chance.sample(archive.namelist(), 2)
+        swapped = archive.read(other)
+    return _rewritten(
+        data, lambda name, content: content if name != victim else
+        (None, content[:len(content) // 2], content * 3, swapped, content +
+         bytes(10**6))[kind], victim if kind == 4 else None)
+
+
+def _rewritten(data: bytes,
+               change: Callable[[str, bytes], bytes | None],
+               packed: str | None = None) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(
             out, 'w') as target:
-        for entry in source.infolist():
-            content = source.read(entry)
-            change = changes.get(entry.filename.split('/', 1)[-1])
-            target.writestr(entry.filename,
-                            change(content) if change else content)
+        for name in source.namelist():
+            content = change(name, source.read(name))
+            if content is not None:
+                target.writestr(
+                    name, content, zipfile.ZIP_DEFLATED
+                    if name == packed else zipfile.ZIP_STORED)
     return out.getvalue()
 
 
-def _members(data: bytes, chance: random.Random) -> bytes:
-    out = io.BytesIO()
-    kind = chance.choice(['less', 'shorter', 'longer', 'swapped', 'packed'])
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(
-            out, 'w') as target:
-        entries = source.infolist()
-        victim, other = chance.sample(entries, 2)
-        for entry in entries:
-            content = source.read(entry)
-            if entry is victim:
-                if kind == 'less':
-                    continue
-                content = dict(
-                    shorter=content[:len(content) // 2],
-                    longer=content * 3,
-                    swapped=source.read(other),
-                    packed=content + bytes(10**6))[kind]
-            target.writestr(
-                entry.filename, content, zipfile.ZIP_DEFLATED
-                if kind == 'packed' else zipfile.ZIP_STORED)
-    return out.getvalue()
-
-
-def _operations(data: bytes) -> list[tuple]:
-    return list(pickletools.genops(data))
-
-
-def _number(data: bytes, chance: random.Random) -> bytes:
-    places = [(op, place) for op, _, place in _operations(data)
-              if op.name in ('BININT', 'BININT1', 'BININT2')]
-    op, place = chance.choice(places)
-    size = dict(BININT=4, BININT1=1, BININT2=2)[op.name]
-    value = chance.choice(_NUMBERS) % 256**size
-    return (data[:place + 1] + value.to_bytes(size, 'little') +
-            data[place + 1 + size:])
-
-
-def _global(data: bytes, chance: random.Random) -> bytes:
-    places = [(arg, place) for op, arg, place in _operations(data)
-              if op.name == 'GLOBAL']
-    arg, place = chance.choice(places)
-    return (data[:place + 1] + chance.choice(_GLOBALS) + b'\n' +
-            data[place + 2 + len(arg.encode()):])
-
-
-def _opcode(data: bytes, chance: random.Random) -> bytes:
-    *_, place = chance.choice(_operations(data))
+def _forged(data: bytes, chance: random.Random) -> bytes:
+    """Forge a number, a name or a call in a pickle, or any operation."""
+    places: dict[str, list] = {}
+    for op, argument, place in pickletools.genops(data):
+        places.setdefault(op.name, []).append((argument, place))
+    name = chance.choice([*places])
+    argument, place = chance.choice(places[name])
+    head, tail = data[:place + 1], data[place + 1:]
+    if name in _SIZES:
+        value = chance.choice(_NUMBERS) % 256**_SIZES[name]
+        return (head + value.to_bytes(_SIZES[name], 'little') +
+                tail[_SIZES[name]:])
+    if name == 'GLOBAL':
+        return head + chance.choice(_GLOBALS) + tail[len(argument.encode()):]
+    if name == 'BINUNICODE':
+        old = argument.encode()
+        new = chance.choice(
+            [b'', b'x' * 5000, 'ü\n\t\x00'.encode(), old + b'.'])
+        return head + len(new).to_bytes(4,
+                                        'little') + new + tail[4 + len(old):]
     codes = [code.code.encode('latin1') for code in pickletools.opcodes]
-    return data[:place] + chance.choice(codes) + data[place + 1:]
-
-
-def _truncated_pickle(data: bytes, chance: random.Random) -> bytes:
-    *_, place = chance.choice(_operations(data))
-    return data[:place] + b'.'
-
-
-def _renamed(data: bytes, chance: random.Random) -> bytes:
-    names = [(arg, place) for op, arg, place in _operations(data)
-             if op.name == 'BINUNICODE']
-    arg, place = chance.choice(names)
-    new = chance.choice(
-        [b'', b'x' * 5000, 'ü\n\t\x00'.encode(),
-         arg.encode() + b'.more'])
-    return (data[:place + 1] + len(new).to_bytes(4, 'little') + new +
-            data[place + 5 + len(arg.encode()):])
+    return chance.choice(
+        [data[:place] + b'.', data[:place] + chance.choice(codes) + tail])

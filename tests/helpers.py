@@ -1,4 +1,4 @@
-"""What several tests need: random models, configs, comparison, paths."""
+"""Shared by several tests: random models, configs, comparison, paths."""
 from __future__ import annotations
 
 import copy
@@ -46,7 +46,7 @@ TINY_CIFAR_CFG = dict(
 
 
 class Pickled:
-    """Pickles as a call, with arguments and state, as a forger would."""
+    """Object that pickles as a call, with arguments and state."""
 
     def __init__(self, *reduced: Any) -> None:
         self.reduced = reduced
@@ -56,12 +56,12 @@ class Pickled:
 
 
 def code_making(path: Path) -> str:
-    """Python that makes a file."""
+    """Return Python code that makes a file."""
     return f'open({str(path)!r}, "w").close()'
 
 
 def making(path: Path) -> Pickled:
-    """What makes a file when it is unpickled."""
+    """Return an object that makes a file when it is unpickled."""
     return Pickled(exec, (code_making(path), ))
 
 
@@ -69,7 +69,7 @@ def classifier_cfg(backbone: dict | None = None,
                    num_classes: int = 3,
                    in_channels: int = 32,
                    **options: Any) -> dict:
-    """Name a classifier, tiny unless a backbone is given."""
+    """Return the config of a classifier, tiny unless a backbone is given."""
     return dict(
         type='ImageClassifier',
         backbone=backbone or dict(type='RepMLPNet', **TINY_CFG),
@@ -107,7 +107,7 @@ def quick_loaders(data: Path, **options: Any) -> dict:
 
 
 def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every batch norm statistics and weights that a merge must see.
+    """Give every batch norm random statistics and weights.
 
     With fresh ones (mean 0, variance 1) almost any wrong merge looks right.
     """
@@ -141,7 +141,7 @@ def randn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def shapes(model: nn.Module) -> dict[str, torch.Size]:
-    """Names and shapes of all that a model's state dict holds."""
+    """Return names and shapes of a model's state dict."""
     return {key: value.shape for key, value in model.state_dict().items()}
 
 
@@ -149,7 +149,7 @@ def assert_refused(model: nn.Module,
                    weights: dict[str, torch.Tensor],
                    message: str,
                    load: Callable = load_state_dict) -> None:
-    """Check that weights are refused in these words, and none is loaded.
+    """Check that weights are refused with this message, and none is loaded.
 
     By default mmengine loads them, which by itself would only warn.
     """
@@ -164,10 +164,10 @@ def assert_equals_official(backbone: nn.Module, oracle: dict, deploy: bool,
     """Compare with the logits that the official code computed.
 
     Args:
-        backbone: What takes the official weights, float32.
+        backbone: The backbone for the official weights, float32.
         oracle: Contents of a file of :data:`DATA`.
         deploy: Whether to merge it first.
-        *names: The table of names, unless it is RepMLPNet's.
+        *names: The table of names. Defaults to RepMLPNet's.
     """
     weights = convert_to_mmcls(oracle['state_dict'], *names)
     classes, channels = weights['head.fc.weight'].shape

@@ -15,12 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-# What every host brings itself.
+# Packages that each host brings itself.
 OF_THE_HOST = r'(mmcls|mmcv-lite|mmengine)=='
 
 
 def main(folder: Path) -> None:
-    """Make them anew."""
+    """Make all environments anew."""
     base = _environment(folder / 'base')
     pinned = (REQUIREMENTS / 'pinned.txt').read_text().splitlines()
     shared = folder / 'pinned.txt'
@@ -31,7 +31,9 @@ def main(folder: Path) -> None:
         python = _environment(folder / requirements.stem)
         seen = _site(base), ROOT / 'tests' / 'stand_ins'
         (_site(python) / 'shared.pth').write_text('\n'.join(map(str, seen)))
-        _install(python, '--no-deps', '-r', requirements)
+        # Python 3.11 puts its own setuptools there, which is too old.
+        newer = [line for line in pinned if line.startswith('setuptools==')]
+        _install(python, '--no-deps', '-r', requirements, *newer)
         _install(python, '--no-deps', '--no-build-isolation', '-e', ROOT)
 
 

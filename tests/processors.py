@@ -1,8 +1,8 @@
-"""Runs the suite as lesser processors and more threads would.
+"""Run the suite as on older processors, and with more threads.
 
 ``python tests/processors.py [arguments of pytest]`` runs it once for each
-setting that this machine offers, and goes on after a red one. All of it takes
-eight times as long as the suite on a machine with AVX-512.
+setting that this machine can imitate, eight on one with AVX-512, and continues
+after a failure.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 
 import torch
 
-# By torch's name: what it, oneDNN, MKL and OpenCV use on such a processor.
+# Settings of torch, oneDNN, MKL and OpenCV by torch's name of a processor.
 LEVELS = {
     'DEFAULT': dict(
         ATEN_CPU_CAPABILITY='default',
@@ -33,7 +33,7 @@ THREADS = (dict(OMP_NUM_THREADS='1'),
 
 
 def settings(capability: str) -> list[dict[str, str]]:
-    """List what a machine of this capability offers, itself the last."""
+    """List the settings for a machine of this capability, its own last."""
     names = [*LEVELS]
     count = names.index(capability) + 1 if capability in names else 0  # no x86
     levels = [*map(LEVELS.get, names[:count]), {}]
@@ -41,18 +41,18 @@ def settings(capability: str) -> list[dict[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the suite under each setting; 1 if it was red under one."""
-    red = []
+    """Run the suite under each setting; return 1 if one of them failed."""
+    failed = []
     for setting in settings(torch.backends.cpu.get_cpu_capability()):
         name = ' '.join(f'{key}={value}' for key, value in setting.items())
         print(f'\n== {name}', flush=True)
         env = {**os.environ, **setting}
         command = [sys.executable, '-m', 'pytest', *arguments]
         if subprocess.run(command, env=env).returncode:
-            red.append(name)
-    said = [f'red: {name}' for name in red] or ['green under every setting']
-    print('', *said, sep='\n')
-    return int(bool(red))
+            failed.append(name)
+    lines = [f'failed: {name}' for name in failed]
+    print('', *lines or ['passed under every setting'], sep='\n')
+    return int(bool(failed))
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
-"""Programs as tests run them: tools in this process, others beside it."""
+"""Runners of programs: tools in this process, others beside it."""
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -50,8 +51,17 @@ def run_python(*arguments: Any,
     return run(sys.executable, *arguments, **options)
 
 
+def fork_trainings(*jobs: list) -> list:
+    """Run jobs of ``jobs/fork_trainings.py`` and return what they found."""
+    script = ROOT / 'tests' / 'jobs' / 'fork_trainings.py'
+    text = json.dumps(jobs, default=str)
+    done = run_python(script, text, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def free_port() -> str:
-    """Find a port that no program listens at."""
+    """Find a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return str(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What the pages name exists: files, links, commands, options, names."""
+"""Files, links, commands, options and names on the pages exist."""
 import argparse
 import functools
 import importlib.util
@@ -14,33 +14,31 @@ from mmcls_repmlp.jobs.shared.config import read_config
 from tests.helpers import ROOT
 from tests.programs import loaded
 
-GENERATED = ROOT / 'docs' / 'api.md'
 PAGES = sorted(
     path for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'),
                       ROOT / 'demo' / 'README.md',
                       ROOT / 'tests' / 'data' / 'README.md')
-    if path != GENERATED)
+    if path != ROOT / 'docs' / 'api.md')  # generated
 every_page = pytest.mark.parametrize(
     'page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
-FOLDERS = 'configs|demo|docs|mmcls_repmlp|requirements|tests|tools'
+CODE = ('mmcls_repmlp', 'repmlp_lite', 'tools', 'demo', 'benchmarks',
+        'configs', 'tests')
+FOLDERS = '|'.join((*CODE, 'docs', 'requirements'))
 BENCHMARK = 'python benchmarks/benchmark.py'
-# Where files lie that pages name without all of their folders.
-PLACES = [
-    ROOT, *(ROOT / name
-            for name in ('mmcls_repmlp', 'configs/repmlp', 'demo', 'docs'))
-]
+# Folders whose files pages name by the last part of their paths.
+PLACES = [ROOT, *(ROOT / name for name in (*CODE, 'configs/repmlp', 'docs'))]
 SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
-# Files of others that pages speak of, tools of the hosts among them, and two
-# that a reader writes.
+# Files of others, such as the hosts' tools, and files that a reader writes.
 FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
-    'main_repmlp.py', 'optimizer.py', 'randaug.py', 'repmlp_t224_ascend.yaml',
-    'whole.py', 'analyze_results.py', 'eval_metric.py', 'kfold-cross-valid.py',
-    'mmcls2torchserve.py', 'mmpretrain2torchserve.py', 'shape_bias.py',
+    'main_repmlp.py', 'mini-0123abcd.py', 'optimizer.py', 'randaug.py',
+    'repmlp_t224_ascend.yaml', 'analyze_logs.py', 'analyze_results.py',
+    'eval_metric.py', 'kfold-cross-valid.py', 'mmcls2torchserve.py',
+    'mmpretrain2torchserve.py', 'print_config.py', 'shape_bias.py',
     'verify_dataset.py', 'vis_cam.py', 'vis_scheduler.py', 'vis_tsne.py'
 }
-# Names that neither this project nor what it plugs into has in its Python.
+# Names of environment variables, which no Python here has.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
 
 
@@ -95,7 +93,7 @@ class ParserError(Exception):
 
 @functools.cache
 def parser_of(tool):
-    """Let a tool make its parser, and stop where it would parse."""
+    """The parser that a tool makes; it is stopped where it would parse."""
 
     def parse(self, args=None, namespace=None):
         raise ParserError(self)
@@ -109,16 +107,17 @@ def parser_of(tool):
     return made.value.args[0]
 
 
+@functools.cache
 def options(tool):
     return set(re.findall(r'--[a-z][\w-]*', parser_of(tool).format_help()))
 
 
 TOOLS = sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py')
-    if path.parent.name != 'benchmarks')
-DEMOS = [
-    str(path.relative_to(ROOT)) for path in (ROOT / 'demo').glob('*.py')
-    if 'def main' in path.read_text()
+    str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py'))
+PROGRAMS = [
+    *TOOLS, *(str(path.relative_to(ROOT)) for folder in ('demo', 'benchmarks')
+              for path in (ROOT / folder).glob('*.py')
+              if 'def main' in path.read_text())
 ]
 
 
@@ -133,24 +132,6 @@ def anchors(page):
         slug(heading)
         for heading in re.findall('^#+ (.*)$', prose(page), re.MULTILINE)
     }
-
-
-def tables(text):
-    """Runs of lines that start as rows of a table do."""
-    return [
-        run.splitlines()
-        for run in re.findall(r'(?:^ *\|.*\n?)+', text, re.MULTILINE)
-    ]
-
-
-def faults(table):
-    """What keeps a run of rows from being shown as a table."""
-    columns = [row.replace('\\|', '').count('|') for row in table]
-    if len(table) < 3 or not re.fullmatch(r' *\|(-+\|)+', table[1]):
-        yield f'no head and rule: {table[0]}'
-    for row, count in zip(table, columns):
-        if count != columns[0]:
-            yield f'{count - 1} cells instead of {columns[0] - 1}: {row}'
 
 
 def named_files(page):
@@ -170,11 +151,8 @@ def is_there(name):
 
 @functools.cache
 def known_words():
-    """Every word in Python files here and in the packages plugged into."""
-    folders = [
-        ROOT / name
-        for name in ('mmcls_repmlp', 'tools', 'demo', 'configs', 'tests')
-    ]
+    """Every word in Python files here and in the host's packages."""
+    folders = [ROOT / name for name in CODE]
     for package in ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'):
         if spec := importlib.util.find_spec(package):
             folders.append(Path(spec.origin).parent)
@@ -187,19 +165,20 @@ def known_words():
 
 
 def is_a_name(span):
-    """Whether a span is a Python name that says so by its form."""
+    """Whether a span has the form of a Python name."""
     return (re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*(\(\))?', span)
             and not span.endswith(tuple(f'.{s}' for s in (*SUFFIXES, 'pth')))
             and re.search(r'_|\(\)|[a-z][A-Z]', span))
 
 
-def test_there_are_pages():
+def test_pages_are_found():
     assert {
-        'README.md', 'CONTRIBUTING.md', 'docs/finetuning.md',
-        'docs/performance.md', 'demo/README.md', 'tests/data/README.md'
+        'README.md', 'SECURITY.md', 'docs/finetuning.md', 'demo/README.md',
+        'tests/data/README.md'
     } <= {str(page.relative_to(ROOT))
           for page in PAGES}
     assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
+    assert len(TOOLS) > 12 and len(options('tools/train.py')) > 10
 
 
 @every_page
@@ -224,21 +203,16 @@ def test_every_file_that_is_named_exists(page):
 
 
 @every_page
-def test_every_table_is_one(page):
+def test_every_table_is_rendered(page):
     text = prose(page)
-    for table in tables(text):
-        assert not [*faults(table)]
+    for table in re.findall(r'(?:^ *\|.*\n?)+', text, re.MULTILINE):
+        rows = table.replace('\\|', '').splitlines()
+        assert re.fullmatch(r' *\|(-+\|)+', rows[1]), rows[0]
+        assert len({row.count('|') for row in rows}) == 1, rows[0]
     assert not re.search(r'^[^|\n<].*\n *\|.*\n *\|-', text, re.MULTILINE)
 
 
-def test_a_table_that_is_none_is_found():
-    good = ['| a | b |', '|---|---|', '| 1 | 2 |']
-    assert not [*faults(good)]
-    for bad in (good[:1] + good[2:], good[2:], [*good, '| 1 |']):
-        assert [*faults(bad)]
-
-
-def test_every_page_is_on_the_page_of_pages():
+def test_every_page_and_tool_is_listed():
     index = ROOT / 'docs' / 'README.md'
     listed = re.findall(r'^\| \[(.*?)\]\((.*?)\)', index.read_text(),
                         re.MULTILINE)
@@ -247,16 +221,12 @@ def test_every_page_is_on_the_page_of_pages():
             for name in pair
             } == {path.name
                   for path in index.parent.glob('*.md')} - {index.name}
-
-
-def test_every_tool_is_on_the_page_of_tools():
     text = (ROOT / 'docs' / 'tools.md').read_text()
-    assert len(TOOLS) > 15
     assert not [tool for tool in TOOLS if tool not in text]
 
 
 def python(page):
-    """Python of a page, but for what says that it needs more than is here."""
+    """Python blocks of a page that need nothing else."""
     return [
         block for block in blocks(page, 'python')
         if not block.startswith('# needs ')
@@ -282,7 +252,7 @@ def test_every_command_is_understood(page, monkeypatch):
 
 @every_page
 def test_every_option_is_one_of_a_tool(page):
-    known = {tool: options(tool) for tool in (*TOOLS, *DEMOS)}
+    known = {tool: options(tool) for tool in PROGRAMS}
     every = set().union(*known.values())
     for span in code(page):
         given = {*re.findall(r'(?<!\S)--[a-z][\w-]*', span)}
@@ -306,30 +276,31 @@ def test_every_python_name_is_known(page):
             assert word in known_words(), span
 
 
-def published(model):
-    """Counts and accuracies of a model as they are written, if they are long.
+@functools.cache
+def published_numbers():
+    """Counts and accuracies as they are written, if they are long.
 
     Short ones, such as 8.06, stand for other things as well.
     """
-    said = model.metadata.data
-    for form in ('', ' (deploy)'):
-        yield f'{said["Parameters" + form] / 1e6:.3f}'
-        yield f'{said["FLOPs" + form] / 1e9:.3f}'
-    for result in model.results or ():
-        yield from (f'{metric:.2f}' for metric in result.metrics.values())
+    numbers = set()
+    for model in indexed_models():
+        data = model.metadata.data
+        for form in ('', ' (deploy)'):
+            numbers.add(f'{data["Parameters" + form] / 1e6:.3f}')
+            numbers.add(f'{data["FLOPs" + form] / 1e9:.3f}')
+        for result in model.results or ():
+            numbers |= {f'{value:.2f}' for value in result.metrics.values()}
+    return {
+        number
+        for number in numbers if len(number.replace('.', '').lstrip('0')) >= 4
+    }
 
 
 @every_page
 def test_published_numbers_come_from_the_metafile(page):
-    # Typed elsewhere, they would not follow a correction.
+    # Copies elsewhere would not follow a correction.
     text = re.sub(
         '<!-- [^>]* -->.*?<!-- end -->', '', page.read_text(), flags=re.DOTALL)
     written = {*re.findall(r'(?<![\w.])\d+\.\d+(?![\w.]*\d)', text)}
-    numbers = {
-        number
-        for model in indexed_models()
-        for number in published(model)
-        if len(number.replace('.', '').lstrip('0')) >= 4
-    }
-    assert len(numbers) > 40
-    assert not numbers & written
+    assert len(published_numbers()) > 40
+    assert not published_numbers() & written

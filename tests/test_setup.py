@@ -1,93 +1,120 @@
-"""What is installed, as opposed to cloned, has all that is needed."""
+"""Source distribution, wheel, editable installation: their contents."""
 import re
 import shutil
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from modelindex.load_model_index import load
+from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from mmcls_repmlp.host.choice import ALWAYS, HOSTS
+from mmcls_repmlp.version import __version__
 from tests.helpers import ROOT
 from tests.programs import run_python
 
-CODE = """
-import mmcls_repmlp
-from mmcls_repmlp.host import NAME, host_module
-from mmcls_repmlp.host.model_index import mim_root
-print(mim_root())
-host = host_module(NAME)
-print(*host.list_models('repmlp*'))
-print(type(host.get_model('repmlp-tiny_8xb32_in1k').backbone).__module__)
-"""
+PYTHONS = ['3.11', '3.12', '3.13']
 
 WHERE = """
 from mmengine.utils import get_installed_path
 print(get_installed_path('mmcls_repmlp'))
 """
 
+MODELS = """
+import torch
+import mmcls_repmlp
+from mmcls_repmlp.host import NAME, host_module
+from mmcls_repmlp.host.model_index import mim_root
+print(mim_root())
+host = host_module(NAME)
+print(*host.list_models('repmlp*'))
+with torch.device('meta'):
+    backbone = host.get_model('repmlp-tiny_8xb32_in1k').backbone
+print(type(backbone).__module__)
+"""
+
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """A clone, without what building leaves in one."""
+    """The files that git has, without those of builds."""
     source = tmp_path_factory.mktemp('src')
-    for name in ('setup.py', 'repmlp_lite.command_line.py', 'pyproject.toml',
-                 'MANIFEST.in', 'README.md', 'model-index.yml'):
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md',
+                 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / name, source)
     left = shutil.ignore_patterns('__pycache__', '.mim')
-    for name in ('mmcls_repmlp', 'configs', 'tools', 'demo', 'requirements'):
+    for name in ('mmcls_repmlp', 'repmlp_lite', 'configs', 'tools', 'demo',
+                 'requirements', 'benchmarks'):
         shutil.copytree(ROOT / name, source / name, ignore=left)
     return source
 
 
-def build(source, out, editable):
-    """Unpack the wheel that pip makes of a clone."""
-    build = f'build_{"editable" if editable else "wheel"}'
-    code = f'import sys, setuptools.build_meta as m; m.{build}(sys.argv[1])'
+def build(kind, source, out):
+    """Build as pip does; return the built file."""
+    call = f'm.build_{kind}(sys.argv[1])'
+    code = f'import sys, setuptools.build_meta as m; {call}'
     done = run_python('-c', code, out, cwd=source)
     assert done.returncode == 0, done.stderr
-    wheel, = out.glob('*.whl')
+    return next(out.iterdir())
+
+
+def unpack_wheel(kind, source, folder):
+    wheel = build(kind, source, folder)
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(out / 'site')
-    return out / 'site'
+        archive.extractall(folder / 'site')
+    return folder / 'site'
 
 
 @pytest.fixture(scope='module')
 def installed(source, tmp_path_factory):
-    """What ``pip install .`` puts into place."""
-    return build(source, tmp_path_factory.mktemp('out'), editable=False)
+    """Result of ``pip install`` of the source distribution, as of a clone."""
+    folder = tmp_path_factory.mktemp('sdist')
+    with tarfile.open(build('sdist', source, folder)) as archive:
+        archive.extractall(folder, filter='data')
+    unpacked = folder / f'mmcls_repmlp-{__version__}'
+    return unpack_wheel('wheel', unpacked, tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
 def editable(source, tmp_path_factory):
-    """What ``pip install -e .`` puts into place."""
-    return build(source, tmp_path_factory.mktemp('editable'), editable=True)
+    """Result of ``pip install -e .``."""
+    return unpack_wheel('editable', source,
+                        tmp_path_factory.mktemp('editable'))
 
 
 @pytest.fixture(scope='module')
 def mim(installed):
-    """What mim looks into."""
+    """Folder that mim reads."""
     return installed / 'mmcls_repmlp' / '.mim'
 
 
 @pytest.fixture(scope='module')
 def metadata(installed):
     path, = installed.glob('*.dist-info/METADATA')
-    return path.read_text()
+    return Metadata.from_email(path.read_bytes())
 
 
-def where_mim_looks(site):
-    """The folder of the package by mim's rule, which mmengine shares."""
+def printed_lines(code, site):
+    """Run code where this is installed; return what it prints."""
     done = run_python(
-        '-W', 'ignore', '-c', WHERE, cwd=site, PYTHONPATH=str(site))
+        '-W', 'ignore', '-c', code, cwd=site, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return done.stdout.splitlines()
 
 
-def test_configs_and_tools_are_inside_as_mim_expects(mim):
+def test_packages_configs_and_tools_are_inside_and_nothing_else(
+        installed, mim):
+    assert {path.name
+            for path in installed.iterdir()} == {
+                'mmcls_repmlp', 'repmlp_lite',
+                f'mmcls_repmlp-{__version__}.dist-info'
+            }
+    for package in ('mmcls_repmlp', 'repmlp_lite'):
+        assert (installed / package / 'py.typed').is_file()
     assert (mim / 'model-index.yml').is_file()
     assert {path.relative_to(mim)
             for path in mim.rglob('*.py')} == {
@@ -96,20 +123,23 @@ def test_configs_and_tools_are_inside_as_mim_expects(mim):
                 for path in (ROOT / name).rglob('*.py')
             }
     assert not [*mim.rglob('__pycache__')]
-    assert (mim.parent / 'py.typed').is_file()
     # Else mim run takes any one of those of the same name.
     names = [path.stem for path in (mim / 'tools').rglob('[!_]*.py')]
     assert 'train' in names and len({*names}) == len(names)
 
 
-def test_mim_finds_what_is_installed(installed):
-    assert where_mim_looks(installed) == installed / 'mmcls_repmlp'
+def test_mim_finds_the_package_and_its_models(installed, mim):
+    package, root, names, *_, module = printed_lines(WHERE + MODELS, installed)
+    assert package == str(installed / 'mmcls_repmlp')
+    assert root == str(mim)
+    assert 'repmlp-tiny_8xb32_in1k' in names.split()
+    assert module == 'mmcls_repmlp.models.repmlpnet.repmlpnet'
 
 
-def test_mim_finds_what_is_editable(editable, source):
-    package = where_mim_looks(editable)
+def test_mim_finds_an_editable_package(editable, source):
+    package = Path(*printed_lines(WHERE, editable))
     assert package == source / 'mmcls_repmlp'
-    # Links: what is edited is what mim runs.
+    # Links: mim runs the files that are edited.
     for name in ('model-index.yml', 'tools/train.py', 'configs', 'demo'):
         assert (package / '.mim' / name).resolve() == source / name
 
@@ -124,32 +154,39 @@ def test_the_index_names_configs_that_mim_can_read(mim):
         assert config.custom_imports.imports == ['mmcls_repmlp']
 
 
-def test_training_takes_what_mim_adds_to_its_command(installed, mim):
-    train = mim / 'tools' / 'train.py'
-    said = run_python(train, '-h', PYTHONPATH=str(installed)).stdout
+def test_training_takes_the_options_that_mim_adds(installed, mim):
+    text = run_python(
+        mim / 'tools' / 'train.py', '-h', PYTHONPATH=str(installed)).stdout
     # mim adds --launcher always, and --gpus or --device where it finds the
     # former in the help.
-    assert '--launcher' in said and '--gpus' not in said
+    assert '--launcher' in text and '--gpus' not in text
 
 
-def test_pip_refuses_a_python_that_mmengine_cannot_run_on(metadata):
-    said, = re.findall('^Requires-Python: (.*)', metadata, re.M)
+def test_the_same_pythons_everywhere(metadata):
     versions = [f'3.{minor}' for minor in range(8, 17)]
-    assert [*SpecifierSet(said).filter(versions)
-            ] == ['3.10', '3.11', '3.12', '3.13']
+    assert [*metadata.requires_python.filter(versions)] == PYTHONS
+    prefix = 'Programming Language :: Python :: '
+    assert [
+        each.removeprefix(prefix) for each in metadata.classifiers
+        if each.startswith(prefix)
+    ] == PYTHONS
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']
+    assert project['mypy']['python_version'] == PYTHONS[0]
+    assert project['ruff']['target-version'] == 'py311'
+    workflow = (ROOT / '.github' / 'workflows' / 'ci.yml').read_text()
+    assert f'python: {PYTHONS}' in workflow
+    for name in ('README.md', 'Makefile'):
+        assert 'Python 3.11, 3.12 or 3.13' in (ROOT / name).read_text()
 
 
-def test_models_are_found_without_the_clone(installed, mim, tmp_path):
-    done = run_python(
-        '-W', 'ignore', '-c', CODE, cwd=tmp_path, PYTHONPATH=str(installed))
-    root, names, *_, module = done.stdout.splitlines()
-    assert root == str(mim), done.stderr
-    assert 'repmlp-tiny_8xb32_in1k' in names.split()
-    assert module == 'mmcls_repmlp.models.repmlpnet.repmlpnet'
+def test_the_version_is_the_newest_of_the_changelog(metadata):
+    assert str(metadata.version) == __version__
+    newest = re.search(r'^## (\S+)', (ROOT / 'CHANGELOG.md').read_text(), re.M)
+    assert newest[1] == __version__
 
 
 @pytest.mark.parametrize('host', [*HOSTS])
-def test_an_extra_brings_what_is_checked_on_import(host):
+def test_an_extra_brings_the_versions_checked_on_import(host):
     lines = (ROOT / 'requirements' / f'{host}.txt').read_text().splitlines()
     asked = {each.name: each.specifier for each in map(Requirement, lines[1:])}
     assert asked == {
@@ -159,9 +196,8 @@ def test_an_extra_brings_what_is_checked_on_import(host):
 
 
 def test_without_an_extra_no_host_is_brought(metadata):
-    lines = re.findall('^Requires-Dist: (.*)', metadata, re.M)
-    asked = [Requirement(line) for line in lines]
     hosts = {'mmcls', 'mmpretrain', 'mmengine', 'mmcv', 'mmcv-lite'}
+    asked = metadata.requires_dist
     always = {each.name for each in asked if each.marker is None}
     assert 'torch' in always and not hosts & always
     assert hosts & {each.name for each in asked}

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--metrics',
         nargs='+',
         choices=choices.METRICS,
-        help='what to evaluate; default: what the config says')
+        help="metrics to evaluate; default: the config's")
     parser.add_argument(
         '--metric-options',
         nargs='+',
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--out-item',
         choices=choices.OUT_ITEMS,
-        help='what to write: predictions (.pkl, the default) or metrics '
-        '(.json, .yaml, .pkl)')
+        help='its content: predictions (.pkl, the default) or metrics (.json, '
+        '.yaml, .pkl)')
     parser.add_argument(
         '--force',
         action='store_true',

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs='?',
         const=choices.LATEST,
         metavar='CKPT',
-        help='go on from this checkpoint, or from the newest whole one in '
+        help='resume from this checkpoint, or from the newest intact one in '
         'the work folder if none is named')
     parser.add_argument(
         '--amp',
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--force',
         action='store_true',
-        help='remove checkpoints of another training in the work folder')
+        help='remove checkpoints of another training run in the work folder')
     return run_tool(parser, 'mmcls_repmlp.jobs.train.train:train',
                     parser.parse_args(argv))
 

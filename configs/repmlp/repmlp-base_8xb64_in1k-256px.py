@@ -6,14 +6,14 @@ _base_ = [
 model = dict(backbone=dict(img_size=256))
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomResizedCrop', scale=256, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackClsInputs'),
 ]
 # As the weights that mmcls hosts were tested.
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='ResizeEdge', scale=292, edge='short', backend='pillow'),
     dict(type='CenterCrop', crop_size=256),
     dict(type='PackClsInputs'),

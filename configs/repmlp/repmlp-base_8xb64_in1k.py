@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackClsInputs'),
@@ -12,7 +12,7 @@ train_pipeline = [
 # As the weights that mmcls hosts were tested: resized to 256x256, whatever
 # the proportions.
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(256, 256), backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackClsInputs'),

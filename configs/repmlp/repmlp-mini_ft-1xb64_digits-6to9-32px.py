@@ -18,7 +18,7 @@ val_dataloader = _data
 test_dataloader = _data
 
 optim_wrapper = dict(
-    constructor='LearningRateDecayOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.8))
 param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)

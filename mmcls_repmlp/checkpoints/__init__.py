@@ -1,19 +1,20 @@
 """Weights in and out of files: read safely, fit strictly, rename, write."""
+from .checkpoint_file import (CHECKPOINT_SUFFIXES, read_checkpoint,
+                              write_checkpoint)
 from .fit import check_fit, keep_dtype, load_strictly
-from .local_file import local_file, newest_checkpoint
+from .local_file import (checkpoint_folder, local_file, newest_checkpoint,
+                         numbered_checkpoints)
 from .meta import class_names, classes_meta, converted_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
-from .read import read_checkpoint
 from .recognition import Recognized, recognize
-from .resize import resized_state_dict
 from .safe_globals import allow_mmengine_checkpoints
 from .weights import state_dict_of
-from .write import CHECKPOINT_SUFFIXES, write_checkpoint
 
 __all__ = [
     'CHECKPOINT_SUFFIXES', 'Recognized', 'allow_mmengine_checkpoints',
-    'check_fit', 'class_names', 'classes_meta', 'convert_to_mmcls',
-    'convert_to_official', 'converted_meta', 'keep_dtype', 'load_strictly',
-    'local_file', 'meta_of', 'newest_checkpoint', 'read_checkpoint',
-    'recognize', 'resized_state_dict', 'state_dict_of', 'write_checkpoint'
+    'check_fit', 'checkpoint_folder', 'class_names', 'classes_meta',
+    'convert_to_mmcls', 'convert_to_official', 'converted_meta', 'keep_dtype',
+    'load_strictly', 'local_file', 'meta_of', 'newest_checkpoint',
+    'numbered_checkpoints', 'read_checkpoint', 'recognize', 'state_dict_of',
+    'write_checkpoint'
 ]

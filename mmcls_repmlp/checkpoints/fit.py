@@ -14,11 +14,10 @@ _LONGEST = 300  # characters of a message; the remedy comes first
 
 def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
               source: str | Path) -> None:
-    """Make sure that a state dict fills a model exactly; change nothing.
+    """Check that a state dict fills a model exactly; change nothing.
 
     Raises:
-        CheckpointError: If it does not; the message says what it looks like
-            and names the first missing, unexpected and mis-shaped keys.
+        CheckpointError: If it does not; the message names the first keys.
     """
     mismatch = find_mismatch(model.state_dict(), state_dict)
     if mismatch:
@@ -32,11 +31,6 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
                   source: str | Path) -> None:
     """Fill a model, in place, with exactly these weights, or not at all.
 
-    Args:
-        model: The model to fill.
-        state_dict: Its weights by name.
-        source: What an error calls the file.
-
     Raises:
         CheckpointError: If they do not fit, see :func:`check_fit`.
     """
@@ -45,10 +39,7 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
 
 
 def keep_dtype(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    """Give a model the floating dtype of weights, if they have but one.
-
-    What is made of them is then written as they were read.
-    """
+    """Give a model the floating dtype of weights, if they have but one."""
     dtypes = {
         value.dtype
         for value in state_dict.values() if value.is_floating_point()

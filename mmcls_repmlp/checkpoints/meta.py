@@ -1,65 +1,78 @@
-"""What a checkpoint says about itself beside its weights."""
+"""Names of classes, and other facts that a checkpoint states."""
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from mmcls_repmlp.version import __version__
+from repmlp_lite.errors import CheckpointError
+
+_MOST = 1_000_000  # pieces of JSON
 
 
 def meta_of(checkpoint: Any) -> dict[str, Any]:
-    """Take the ``meta`` of a checkpoint; empty if it has none."""
-    meta = checkpoint.get('meta') if isinstance(checkpoint, Mapping) else None
-    return dict(meta) if isinstance(meta, Mapping) else {}
+    """Return the ``meta`` of a checkpoint; empty if it has none."""
+    return _dict_in(checkpoint, 'meta')
 
 
 def class_names(checkpoint: Any) -> tuple[str, ...]:
-    """Name the classes that a checkpoint was trained on.
+    """Name the classes that a checkpoint was trained on, by label.
 
-    Args:
-        checkpoint: What the file holds. mmengine keeps the names under
-            ``dataset_meta``, older files under 'classes' or 'CLASSES'.
-
-    Returns:
-        The names by label; empty if the checkpoint does not say, or says it
-        otherwise than by a list of names.
+    mmengine keeps them under ``dataset_meta``, older files under 'classes' or
+    'CLASSES'. Empty if there is no list of names.
     """
     meta = meta_of(checkpoint)
-    of_data = meta.get('dataset_meta')
-    found = ((of_data.get('classes') if isinstance(of_data, Mapping) else None)
-             or meta.get('classes') or meta.get('CLASSES') or ())
-    if isinstance(found, (list, tuple)) and all(
-            isinstance(name, (str, int, float)) for name in found):
-        return tuple(map(str, found))
+    names = (
+        _dict_in(meta, 'dataset_meta').get('classes') or meta.get('classes')
+        or meta.get('CLASSES'))
+    if isinstance(names, (list, tuple)) and all(
+            isinstance(name, (str, int, float)) for name in names):
+        return tuple(map(str, names))
     return ()
 
 
 def classes_meta(checkpoint: Any) -> dict[str, Any]:
     """Write down the classes in both ways that readers of the host know.
 
-    Args:
-        checkpoint: What the file holds.
-
     Returns:
-        'classes', and 'dataset_meta' with all that the data set said; empty
-        if the checkpoint does not name its classes.
+        'classes', and 'dataset_meta' with all that it held, as JSON has it;
+        empty if the checkpoint does not name its classes.
+
+    Raises:
+        CheckpointError: If 'dataset_meta' is too large or nested too deep.
     """
     names = class_names(checkpoint)
     if not names:
         return {}
-    dataset_meta = meta_of(checkpoint).get('dataset_meta')
-    if not isinstance(dataset_meta, Mapping):
-        dataset_meta = {}
+    # A few lists that hold each other several times over would never end.
+    pieces = json.JSONEncoder(
+        skipkeys=True, default=_as_list).iterencode(
+            _dict_in(meta_of(checkpoint), 'dataset_meta'))
+    try:
+        dataset_meta = json.loads(''.join(islice(pieces, _MOST)))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            'what the checkpoint states of its data set is too large, or '
+            'nested too deep: leave its dataset_meta out') from error
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})
 
 
 def converted_meta(checkpoint: Any) -> dict[str, Any]:
     """Compose the ``meta`` of what is made of a checkpoint.
 
-    Args:
-        checkpoint: What the file holds.
-
     Returns:
         The version that made it, and :func:`classes_meta`.
     """
     return dict(mmcls_repmlp_version=__version__, **classes_meta(checkpoint))
+
+
+def _dict_in(content: Any, key: str) -> dict[str, Any]:
+    value = content.get(key) if isinstance(content, Mapping) else None
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _as_list(value: Any) -> Any:
+    """Give what JSON does not know another form: arrays, else a text."""
+    return value.tolist() if hasattr(value, 'tolist') else str(value)

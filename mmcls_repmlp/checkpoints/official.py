@@ -7,17 +7,26 @@ classifier and are frozen by published checkpoints.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from repmlp_lite.errors import CheckpointError
 
 T = TypeVar('T')
-Names = tuple[tuple[str, str], ...]
+Row = tuple[str, str]
 
-# One row per place: (official, ours). A number in the name stands as {n}.
-# Every name is a place followed by the rest, which both sides share.
-NAMES = (
+
+class RenameTable(NamedTuple):
+    """Names of one kind of model, by our type of its backbone.
+
+    Each row is a place in the model: (official, ours), with {n} for a number.
+    A name is a place followed by the rest, which both sides share.
+    """
+    backbone: str
+    rows: tuple[Row, ...]
+
+
+REPMLPNET = RenameTable('RepMLPNet', (
     ('conv_embedding.conv', 'backbone.patch_embed.projection'),
     ('conv_embedding.bn', 'backbone.patch_embed.norm'),
     ('stages.{n}.{n}.prebn{n}', 'backbone.stages.{n}.{n}.norm{n}'),
@@ -33,60 +42,46 @@ NAMES = (
     ('embeds.{n}', 'backbone.downsample_layers.{n}'),
     ('head_norm', 'backbone.final_norm'),
     ('head', 'head.fc'),
-)
-
-RESNET_NAMES = (
+))
+REPMLP_RESNET = RenameTable('RepMLPResNet', (
     ('stage{n}', 'backbone.stage{n}'),
     ('linear', 'head.fc'),
-)
-BACKBONES = {NAMES: 'RepMLPNet', RESNET_NAMES: 'RepMLPResNet'}
+))
 
 
 def convert_to_mmcls(state_dict: Mapping[str, T],
-                     names: Names = NAMES) -> dict[str, T]:
+                     table: RenameTable = REPMLPNET) -> dict[str, T]:
     """Rename an official state dict's entries to ours.
 
-    Args:
-        state_dict: The entries.
-        names: :data:`NAMES` of RepMLPNet, the default, or
-            :data:`RESNET_NAMES` of RepMLP-ResNet.
-
     Raises:
-        CheckpointError: If a name is none of the official model's.
+        CheckpointError: If a name is not one of the official model's.
     """
-    return _rename(state_dict, names, f'official {BACKBONES[names]}')
+    return _rename(state_dict, table.rows, f'official {table.backbone}')
 
 
 def convert_to_official(state_dict: Mapping[str, T],
-                        names: Names = NAMES) -> dict[str, T]:
+                        table: RenameTable = REPMLPNET) -> dict[str, T]:
     """Rename our state dict's entries to the official ones.
 
-    Args:
-        state_dict: The entries.
-        names: As in :func:`convert_to_mmcls`.
-
     Raises:
-        CheckpointError: If a name is none of our classifier's.
+        CheckpointError: If a name is not one of our classifier's.
     """
-    swapped = tuple((ours, official) for official, ours in names)
-    return _rename(state_dict, swapped, f'OpenMMLab {BACKBONES[names]}')
+    swapped = [(ours, official) for official, ours in table.rows]
+    return _rename(state_dict, swapped, f'OpenMMLab {table.backbone}')
 
 
-def _rename(state_dict: Mapping[str, T], names: Names,
-            whose: str) -> dict[str, T]:
+def _rename(state_dict: Mapping[str, T], rows: Sequence[Row],
+            model: str) -> dict[str, T]:
     rules = [(
         re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)') + r'(\.[\w.]+)'),
-        new) for old, new in names]
+        new.replace('{n}', '{}') + '{}') for old, new in rows]
     renamed = {}
     for key, value in state_dict.items():
-        match, new = next(
-            ((m, new)
-             for pattern, new in rules if (m := pattern.fullmatch(key))),
-            (None, ''))
-        if match is None:
-            raise CheckpointError(f'{key!r} is no parameter of the {whose}')
-        *numbers, rest = match.groups()
-        for number in numbers:
-            new = new.replace('{n}', number, 1)
-        renamed[new + rest] = value
+        new_key = next(
+            (new.format(*match.groups())
+             for pattern, new in rules if (match := pattern.fullmatch(key))),
+            None)
+        if new_key is None:
+            raise CheckpointError(f'{key!r} is not a parameter of the {model}')
+        renamed[new_key] = value
     return renamed

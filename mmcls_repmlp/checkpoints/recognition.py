@@ -1,4 +1,4 @@
-"""Tell from the shapes of weights which RepMLPNet they belong to.
+"""Recognition of a RepMLPNet by names and shapes of its weights.
 
 Names are OpenMMLab's. S sharesets, h w partition: fc3.weight is
 (S*h*w, h*w, 1, 1), so that its first axis over its second is S.
@@ -6,80 +6,39 @@ Names are OpenMMLab's. S sharesets, h w partition: fc3.weight is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isqrt, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from mmcls_repmlp.host import make_divisible
+from mmcls_repmlp.models.compatibility import is_merged
 from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
 from repmlp_lite.errors import CheckpointError, option
 
 _RATIO = 4  # of the gate; the same in every published model
 _BLOCK = re.compile(r'backbone\.stages\.(\d+)\.(\d+)\.repmlp_block\.'
                     r'(?:repconv(\d+)\.conv|fc3)\.(?:weight|bias)')
+Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Recognized:
-    """What weights say about their model.
+class Recognized(NamedTuple):
+    """Model that weights belong to.
 
     Attributes:
+        name: Such as 'B224'; 'custom 224' if its arch is not published.
         arch: Channels, depths and sharesets.
-        img_size: Height and width of the images trained on.
-        in_channels: Channels of the images.
-        patch_size: Height and width of a patch.
-        kernels: Sizes of the local convolutions.
-        deploy: Whether the weights are merged.
-        num_classes: Outputs of the head, None without one.
+        classifier: Config of the model, headless if the weights are.
     """
+    name: str
     arch: Arch
-    img_size: tuple[int, int]
-    in_channels: int
-    patch_size: tuple[int, int]
-    kernels: tuple[int, ...]
-    deploy: bool
-    num_classes: int | None
-
-    @property
-    def variant(self) -> str | None:
-        """Name of a published variant, None for any other."""
-        return next(
-            (name for name, arch in ARCH_ZOO.items() if arch == self.arch),
-            None)
-
-    @property
-    def name(self) -> str:
-        """Name such as 'B224' or, of no published variant, 'custom 224'."""
-        height, width = self.img_size
-        size = f'{height}' if height == width else f'{height}x{width}'
-        return f'{self.variant.upper() if self.variant else "custom "}{size}'
-
-    def classifier(self) -> dict[str, Any]:
-        """Config of the model that these weights fill, perhaps headless."""
-        backbone = dict(
-            type='RepMLPNet',
-            arch=self.variant or asdict(self.arch),
-            img_size=self.img_size,
-            in_channels=self.in_channels,
-            patch_size=self.patch_size,
-            out_indices=(self.arch.num_stages - 1, ),
-            reparam_conv_kernels=self.kernels,
-            deploy=self.deploy)
-        neck = dict(type='GlobalAveragePooling')
-        model = dict(type='ImageClassifier', backbone=backbone, neck=neck)
-        if self.num_classes is not None:
-            model['head'] = dict(
-                type='LinearClsHead',
-                num_classes=self.num_classes,
-                in_channels=self.arch.channels[-1])
-        return model
+    classifier: dict[str, Any]
 
 
 def recognize(weights: Mapping[str, Tensor],
-              img_size: tuple[int, int] | None = None) -> Recognized:
+              img_size: Size | None = None) -> Recognized:
     """Recognize a RepMLPNet classifier, of any size, by its weights.
 
     Args:
@@ -106,57 +65,76 @@ def recognize(weights: Mapping[str, Tensor],
 
 
 def _recognize(weights: Mapping[str, Tensor],
-               img_size: tuple[int, int] | None) -> Recognized:
+               img_size: Size | None) -> Recognized:
     found = [match for key in weights if (match := _BLOCK.fullmatch(key))]
     if not found:
         raise KeyError('backbone.stages.0.0.repmlp_block.fc3.weight')
-    depths = _depths({(int(m[1]), int(m[2])) for m in found})
-    blocks = [f'backbone.stages.{i}.0' for i in range(len(depths))]
-    channels = [len(weights[f'{b}.norm1.weight']) for b in blocks]
-    rows, areas = zip(*(weights[f'{b}.repmlp_block.fc3.weight'].shape[:2]
-                        for b in blocks))
-    hidden = [
-        len(weights[f'{b}.repmlp_block.gp.conv1.conv.weight']) for b in blocks
-    ]
-    arch = resolve_arch(
-        dict(
-            channels=channels,
-            depths=depths,
-            sharesets_nums=[row // area for row, area in zip(rows, areas)],
-            globalperceptron_divisor=_gate_divisor(channels, hidden)))
+    stages = [int(stage) for stage, _ in {m.group(1, 2) for m in found}]
+    depths = [stages.count(i) for i in range(max(stages) + 1)]
+    arch, areas = _arch_and_areas(weights, depths)
     _, in_channels, *patch = weights[
         'backbone.patch_embed.projection.weight'].shape
-    patch_size = patch[0], patch[1]
-    head = weights.get('head.fc.weight')
-    return Recognized(arch, _image_size(areas, patch_size,
-                                        img_size), in_channels, patch_size,
-                      tuple(sorted({int(m[3])
-                                    for m in found if m[3]})),
-                      f'{blocks[0]}.repmlp_block.fc3.bias' in weights,
-                      None if head is None else len(head))
+    size = _image_size(areas, patch, img_size)
+    variant = next((name for name in ARCH_ZOO if ARCH_ZOO[name] == arch), None)
+    model = dict(
+        type='ImageClassifier',
+        backbone=dict(
+            type='RepMLPNet',
+            arch=variant or asdict(arch),
+            img_size=size,
+            in_channels=in_channels,
+            patch_size=tuple(patch),
+            out_indices=(arch.num_stages - 1, ),
+            reparam_conv_kernels=tuple(
+                sorted({int(m[3])
+                        for m in found if m[3]})),
+            deploy=is_merged(weights)),
+        neck=dict(type='GlobalAveragePooling'))
+    if 'head.fc.weight' in weights:
+        classes, channels = weights['head.fc.weight'].shape
+        model['head'] = dict(
+            type='LinearClsHead', num_classes=classes, in_channels=channels)
+    name = variant.upper() if variant else 'custom '
+    name += 'x'.join(map(str, size if size[0] != size[1] else size[:1]))
+    return Recognized(name, arch, model)
 
 
-def _depths(places: set[tuple[int, int]]) -> list[int]:
-    stages = range(max(stage for stage, _ in places) + 1)
-    return [sum(stage == i for stage, _ in places) for i in stages]
+def _arch_and_areas(weights: Mapping[str, Tensor],
+                    depths: Sequence[int]) -> tuple[Arch, tuple[int, ...]]:
+    """Read what goes by stages, and the positions of their partitions."""
+    blocks = [f'backbone.stages.{i}.0' for i in range(len(depths))]
+    channels, rows, areas, hidden = zip(
+        *((len(weights[f'{block}.norm1.weight']),
+           *weights[f'{block}.repmlp_block.fc3.weight'].shape[:2],
+           len(weights[f'{block}.repmlp_block.gp.conv1.conv.weight']))
+          for block in blocks))
+    arch = dict(
+        channels=channels,
+        depths=depths,
+        sharesets_nums=[row // area for row, area in zip(rows, areas)],
+        globalperceptron_divisor=_gate_divisor(channels, hidden))
+    return resolve_arch(arch), areas
 
 
-def _gate_divisor(channels: list[int], hidden: list[int]) -> int:
+def _gate_divisor(channels: tuple[int, ...], hidden: tuple[int, ...]) -> int:
     # OpenMMLab rounds the gate's width to eights, the official code does not;
     # where both come to the same, it is OpenMMLab's default.
     for divisor in (8, 1):
-        if hidden == [make_divisible(c // _RATIO, divisor) for c in channels]:
+        if hidden == tuple(
+                make_divisible(c // _RATIO, divisor) for c in channels):
             return divisor
     raise ValueError(f'gates of {hidden} units for {channels} channels')
 
 
-def _image_size(areas: tuple[int, ...], patch: tuple[int, int],
-                given: tuple[int, int] | None) -> tuple[int, int]:
-    side = isqrt(areas[0])
-    if given is None and side * side != areas[0]:
-        raise ValueError(f'partitions of {areas[0]} positions are not square: '
-                         f'pass {option("img_size", "HEIGHT WIDTH")}')
-    size = given or (side * patch[0], side * patch[1])
+def _image_size(areas: Sequence[int], patch: Sequence[int],
+                size: Size | None) -> Size:
+    if size is None:
+        side = isqrt(areas[0])
+        if side * side != areas[0]:
+            raise ValueError(
+                f'partitions of {areas[0]} positions are not square: '
+                f'pass {option("img_size", "HEIGHT WIDTH")}')
+        size = side * patch[0], side * patch[1]
     for stage, area in enumerate(areas):
         expected = prod(length // step >> stage
                         for length, step in zip(size, patch))

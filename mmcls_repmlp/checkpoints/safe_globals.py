@@ -1,52 +1,96 @@
-"""Let weights-only unpickling read what mmengine writes, and nothing more."""
+"""Allow-list by which weights-only unpickling reads what mmengine writes.
+
+mmengine's checkpoints hold, beyond tensors and plain containers, the message
+hub's HistoryBuffers, which are numpy arrays of numbers, and numpy scalars,
+such as a best score. numpy does not guard against hostile pickles: with a
+forged dtype it takes numbers for the addresses of objects. So the stand-ins
+below restore numbers and nothing else.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
+from typing import Any
 
+import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .safe_numpy import NumberArray, NumberType, empty_bytes, restore_scalar
-
-# All that mmengine's checkpoints hold beyond tensors and plain containers: the
-# message hub's HistoryBuffers, which are numpy arrays of numbers, and numpy
-# numbers, such as a best score. None of these runs code when it is rebuilt.
-# Both module names of numpy's functions occur, old and new, in files.
-_NUMPY = [(NumberArray, 'numpy.ndarray'), NumberArray,
-          (NumberType, 'numpy.dtype'), NumberType,
-          (empty_bytes, 'builtins.bytes'),
-          *((function, f'numpy.{package}.multiarray.{name}')
-            for function, name in ((NumberArray, '_reconstruct'),
-                                   (restore_scalar, 'scalar'))
-            for package in ('core', '_core'))]
+_KINDS = ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8',
+          'b1')
+_ORDERS = ('<', '>', '|', '=')
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
 
-def _history_buffer_method(owner: type, name: str) -> Callable:
-    """Stand in for ``getattr``, which pickled HistoryBuffers call.
+class NumberType:
+    """Dtype of numbers, such as 'f8', as a pickle describes it."""
 
-    They name their own methods that way. The real getattr would hand a
-    hostile file any attribute of anything.
+    def __init__(self, kind: str, *_: bool) -> None:
+        if kind not in _KINDS:
+            raise UnpicklingError(f'Unsupported numpy dtype {kind!r:.20}')
+        self.dtype = np.dtype(kind)
+
+    def __setstate__(self, state: tuple) -> None:
+        """Take the byte order of the state, and nothing else."""
+        if state[1] not in _ORDERS:
+            raise UnpicklingError('Unsupported numpy byte order')
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class NumberArray(np.ndarray):
+    """Array of numbers out of a pickle; it is pickled as a plain array."""
+
+    def __new__(cls, *args: Any) -> NumberArray:
+        """Make an empty array, to be filled by :meth:`__setstate__`."""
+        return super().__new__(cls, (0, ), 'b')
+
+    def __setstate__(self, state: tuple) -> None:
+        """Take shape and numbers; numpy checks that they go together."""
+        version, shape, number, fortran, data = state
+        if not isinstance(number, NumberType) or not isinstance(data, bytes):
+            raise UnpicklingError('Unsupported numpy array, not of numbers')
+        super().__setstate__((version, shape, number.dtype, fortran, data))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Write a plain array."""
+        return self.view(np.ndarray).__reduce__()
+
+
+def restore_scalar(kind: NumberType, data: bytes) -> np.generic:
+    """Stand in for numpy's ``scalar``."""
+    if not isinstance(kind, NumberType) or not isinstance(data, bytes):
+        raise UnpicklingError('Unsupported numpy scalar, not a number')
+    return np.frombuffer(data, kind.dtype, count=1)[0]
+
+
+def empty_bytes() -> bytes:
+    """Stand in for ``bytes``, which protocol 2 calls for empty ones."""
+    return b''
+
+
+def history_buffer_method(owner: type, name: str) -> Callable:
+    """Stand in for ``getattr``, by which HistoryBuffers name their methods.
+
+    The real one would hand a hostile file any attribute of anything.
     """
     if owner is not HistoryBuffer or name not in _STATISTICS:
-        raise UnpicklingError('Unsupported use of getattr: only the '
-                              f'statistics {_STATISTICS} of HistoryBuffer '
-                              'can be asked for')
+        raise UnpicklingError('Unsupported use of getattr')
     return getattr(HistoryBuffer, name)
 
 
-ALLOWED = (HistoryBuffer, (_history_buffer_method, 'builtins.getattr'),
-           *_NUMPY)
+ALLOWED = (HistoryBuffer, (history_buffer_method, 'builtins.getattr'),
+           (NumberArray, 'numpy.ndarray'), NumberArray,
+           (NumberType, 'numpy.dtype'), NumberType, (empty_bytes,
+                                                     'builtins.bytes'),
+           *((function, f'numpy.{package}.multiarray.{name}')
+             for function, name in ((NumberArray, '_reconstruct'),
+                                    (restore_scalar, 'scalar'))
+             for package in ('core', '_core')))  # of numpy 1, and of numpy 2
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Add these to torch's allow-list; a second call does nothing.
-
-    So that ``torch.load(FILE)`` reads mmengine's checkpoints, wherever it is
-    called.
-    """
+    """Let plain ``torch.load`` read mmengine's checkpoints; twice is once."""
     torch.serialization.add_safe_globals(list(ALLOWED))
 
 
@@ -54,8 +98,7 @@ def allow_mmengine_checkpoints() -> None:
 def only_what_mmengine_writes() -> Iterator[None]:
     """Allow these and nothing that others added, while the block runs.
 
-    Others may have allowed more than is safe, such as the real ``getattr``
-    that onedl-mmengine needs, or have taken these away again.
+    onedl-mmengine, for one, allows the real ``getattr``.
     """
     others = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()

@@ -1,10 +1,12 @@
-"""What surrounds a model in an exported file: preprocessing and precision."""
+"""Wrapper of a model for export: preprocessing and precision."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from repmlp_lite.exported.card import EMBEDDING, LOGITS
 
 
 class ExportWrapper(nn.Module):
@@ -17,8 +19,8 @@ class ExportWrapper(nn.Module):
             channels; None for images that are normalised already. Defaults to
             None.
         std: Standard deviation of every channel. Defaults to None.
-        reverse_channels: Whether the model takes BGR images, so that RGB ones
-            must be turned round. Defaults to False.
+        reverse_channels: Whether raw images, which are RGB, are turned to BGR
+            for the model. Defaults to False.
     """
 
     scale: Tensor
@@ -32,9 +34,9 @@ class ExportWrapper(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = next(model.parameters()).dtype
-        # The name of what comes out, see FusedModel.
-        self.output = 'embedding' if getattr(model, 'unit',
-                                             False) else 'logits'
+        # FusedModel has the attribute.
+        is_embedding = getattr(model, 'unit', False)
+        self.output = EMBEDDING if is_embedding else LOGITS
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
         if mean is not None and std is not None:
@@ -60,7 +62,7 @@ class ExportWrapper(nn.Module):
         return self.model(images.to(self.dtype)).float()
 
     def to_precision(self, dtype: torch.dtype) -> ExportWrapper:
-        """Keep the model's weights in another dtype, in place."""
+        """Convert the model's weights to a dtype, in place."""
         self.model.to(dtype)
         self.dtype = dtype
         return self
@@ -68,39 +70,3 @@ class ExportWrapper(nn.Module):
 
 def _per_channel(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
-
-
-class _Sized(nn.Module):
-    # Compiled, where everything else is traced: a traced file runs on other
-    # sizes too, and gives numbers that mean nothing.
-
-    def __init__(self, model: nn.Module, size: list[int], dtype: torch.dtype,
-                 message: str) -> None:
-        super().__init__()
-        self.model = model
-        self.size = size
-        self.dtype = dtype
-        self.message = message
-
-    def forward(self, images: Tensor) -> Tensor:
-        if images.dtype != self.dtype or images.shape[1:] != self.size:
-            raise ValueError(self.message)
-        return self.model(images)
-
-
-def sized_script(traced: torch.jit.ScriptModule, input_shape: Sequence[int],
-                 dtype: torch.dtype) -> torch.jit.ScriptModule:
-    """Make a traced model refuse images that it was not traced for.
-
-    Args:
-        traced: The model.
-        input_shape: Shape (C, H, W) of an image.
-        dtype: dtype of images.
-
-    Returns:
-        A script whose ``size`` and ``dtype`` say what it takes.
-    """
-    sizes = ', '.join(map(str, input_shape))
-    return torch.jit.script(
-        _Sized(traced, list(input_shape), dtype,
-               f'this file takes {dtype} images of shape (N, {sizes}) only'))

@@ -1,4 +1,4 @@
-"""Turn an exported float file into an int8 one, alike on every processor.
+"""Quantization of ONNX files to int8, exact on every processor.
 
 Without VNNI a processor multiplies unsigned by signed bytes in pairs and adds
 each pair in 16 bits, which saturate: 2 * 255 * 127 > 32767. Weights of seven
@@ -12,25 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from repmlp_lite.errors import JobFailedError
-from repmlp_lite.exported.load_exported import ExportedModel
-from repmlp_lite.exported.readers import Loaded
+from repmlp_lite.exported.readers import ExportedModel
 
-# The largest sum of two weights, in absolute numbers, that cannot saturate.
+# Largest sum of two absolute weights that cannot saturate.
 LARGEST_PAIR = 32767 // 255
 
 
 def quantize_onnx(source: Path, target: Path,
                   batches: Iterable[np.ndarray]) -> None:
-    """Quantize an ONNX file statically: weights by channel, activations.
+    """Quantize convolutions and matrix products of an ONNX file statically.
 
-    ONNX Runtime does the work (``onnxruntime.quantization``); convolutions and
-    matrix products become int8, the rest stays as it is.
+    Weights are scaled by channel, activations by tensor, by
+    ``onnxruntime.quantization``.
 
     Args:
         source: The float32 file.
         target: The int8 file to write.
-        batches: Batches of images as the file takes them, whose activations
-            set the ranges.
+        batches: Batches of images as the file takes them, to set the ranges
+            of activations by.
 
     Raises:
         JobFailedError: If a product could saturate.
@@ -38,14 +37,12 @@ def quantize_onnx(source: Path, target: Path,
     from onnxruntime.quantization import (CalibrationDataReader, QuantFormat,
                                           QuantType, quantize_static)
 
+    feeds = ({'images': images} for images in batches)
+
     class Reader(CalibrationDataReader):
 
-        def __init__(self) -> None:
-            self.batches = iter(batches)
-
         def get_next(self) -> dict[str, np.ndarray] | None:
-            images = next(self.batches, None)
-            return None if images is None else {'images': images}
+            return next(feeds, None)
 
     quantize_static(
         str(source),
@@ -61,11 +58,7 @@ def quantize_onnx(source: Path, target: Path,
 
 
 def check_cannot_saturate(path: Path) -> None:
-    """Make sure that no processor saturates where it adds int8 products.
-
-    Raises:
-        JobFailedError: If weights are so large that one could.
-    """
+    """Raise JobFailedError if a sum of two int8 products could saturate."""
     import onnx
     from onnx import numpy_helper
     for tensor in onnx.load(path).graph.initializer:
@@ -85,12 +78,5 @@ def load_exact(path: Path) -> ExportedModel:
     Operators then run one by one, in float32 between exact integers, and give
     the same on every processor.
     """
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = (
-        onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=['CPUExecutionProvider'])
-    return ExportedModel(
-        Loaded(lambda images: session.run(None, {'images': images})[0], None,
-               None), path)
+    from repmlp_lite.exported.readers.onnx import load
+    return load(path, optimize=False)

@@ -11,9 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .caption import Caption
 from .choice import check_versions, choose_host, host_module
-from .warning_filters import silence_import_warnings, silence_mmengine_warnings
+from .warning_filters import silence_import_warnings
 
 NAME = choose_host()
 # The scope of this package's own configs, which every host knows.
@@ -28,7 +27,16 @@ with silence_import_warnings():
     _evaluation = host_module(NAME, 'evaluation')
     _own = import_module(f'.{NAME}', __name__)
 
-ImageClassificationInferencer: Any = _host.ImageClassificationInferencer
+
+class ImageClassificationInferencer(_host.ImageClassificationInferencer):
+    """The host's inferencer, which mmcls' own is not with mmengine 0.10.
+
+    mmengine asks it whether to show its progress, and mmcls' does not answer.
+    """
+
+    show_progress = False
+
+
 ModelHub: Any = host_module(NAME, 'apis.model').ModelHub
 
 BATCH_AUGMENTS: Any = _registry.BATCH_AUGMENTS
@@ -74,20 +82,20 @@ Visualizer: Any = _own.Visualizer
 gt_labels: Callable[[Any], Tensor] = _own.gt_labels  # (labels,), integers
 pred_labels: Callable[[Any], Tensor] = _own.pred_labels  # (labels,), integers
 pred_scores: Callable[[Any], Tensor] = _own.pred_scores  # (classes,)
-# (visualizer, image, sample, out_file, draw_gt=True, rescale_factor=None,
-# caption=None): write an RGB image (H, W, 3), with its classes, to a file.
+# (visualizer, image, sample, out_file, rescale_factor): write an RGB image
+# (H, W, 3), scaled, with its classes, to a file.
 draw: Callable[..., None] = _own.draw
 
 __all__ = [
     'BATCH_AUGMENTS', 'DATASETS', 'DEFAULT_SCOPE', 'HOOKS', 'METRICS',
     'MODELS', 'NAME', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PACKERS',
     'PARAM_SCHEDULERS', 'TRANSFORMS', 'WEIGHT_INITIALIZERS', 'Accuracy',
-    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'Caption',
-    'ConfusionMatrix', 'CustomDataset', 'CutMix', 'DataSample',
-    'GlobalAveragePooling', 'ImageClassificationInferencer', 'ImageNet',
-    'ImageNet21k', 'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub',
-    'ResizeEdge', 'SELayer', 'SingleLabelMetric', 'Visualizer',
-    'build_backbone', 'build_classifier', 'build_dataset', 'draw',
-    'expanduser', 'gt_labels', 'host_module', 'make_divisible', 'pred_labels',
-    'pred_scores', 'silence_import_warnings', 'silence_mmengine_warnings'
+    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'ConfusionMatrix',
+    'CustomDataset', 'CutMix', 'DataSample', 'GlobalAveragePooling',
+    'ImageClassificationInferencer', 'ImageNet', 'ImageNet21k',
+    'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub', 'ResizeEdge',
+    'SELayer', 'SingleLabelMetric', 'Visualizer', 'build_backbone',
+    'build_classifier', 'build_dataset', 'draw', 'expanduser', 'gt_labels',
+    'host_module', 'make_divisible', 'pred_labels', 'pred_scores',
+    'silence_import_warnings'
 ]

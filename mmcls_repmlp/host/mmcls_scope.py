@@ -2,12 +2,11 @@
 
 Configs say ``default_scope = 'mmcls'``, and those of other projects
 ``type='mmcls.RepMLPNet'``. mmengine then asks for a registry of that scope,
-and for a module ``mmcls.registry`` to find it by.
+and for a module ``mmcls.registry``, which this one stands for.
 """
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 from typing import Any
 
 from mmengine.registry import Registry
@@ -15,11 +14,10 @@ from mmpretrain import datasets
 from mmpretrain import registry as mmpretrain_registry
 
 _SCOPE = 'mmcls'
-_MODULE = f'{_SCOPE}.registry'
 
 
 class MmclsRegistry(Registry):
-    """mmcls' names for what stands in one of mmpretrain's registries.
+    """Registry of mmcls' names for what one of mmpretrain's registries holds.
 
     Args:
         same: That registry; what is not registered here is looked up there.
@@ -42,22 +40,18 @@ class MmclsRegistry(Registry):
         return self._module_dict.get(name) or self.same.get(name)
 
 
-def open_mmcls_scope() -> None:
-    """Make the scope known to mmengine. A second call does nothing."""
-    if _MODULE in sys.modules:
-        return
-    module: Any = ModuleType(_MODULE, __doc__)
-    for name, value in vars(mmpretrain_registry).items():
-        if isinstance(value, Registry) and value.parent is not None:
-            setattr(module, name, MmclsRegistry(value))
-    # Only this name, so that `import mmcls` still says that there is none.
-    sys.modules[_MODULE] = module
-    for dataset in (CIFAR10, CIFAR100, CUB, FashionMNIST, MNIST):
-        module.DATASETS.register_module(module=dataset)
+_registries = {
+    name: MmclsRegistry(same)
+    for name, same in vars(mmpretrain_registry).items()
+    if isinstance(same, Registry) and same.parent is not None
+}
+globals().update(_registries)  # for `from mmcls.registry import MODELS`
+# Only this name, so that `import mmcls` still says that there is none.
+sys.modules[f'{_SCOPE}.registry'] = sys.modules[__name__]
 
 
-class _ByTestMode:
-    """Lets ``test_mode`` choose the split, as in mmcls.
+class _SplitByTestMode:
+    """Data set whose ``test_mode`` chooses the split, as in mmcls.
 
     mmpretrain asks for ``split``, and would read the training images.
     """
@@ -68,21 +62,29 @@ class _ByTestMode:
             *args, test_mode=test_mode, **kwargs)
 
 
-class CIFAR10(_ByTestMode, datasets.CIFAR10):
+_register = _registries['DATASETS'].register_module
+
+
+@_register()
+class CIFAR10(_SplitByTestMode, datasets.CIFAR10):
     """CIFAR-10, with mmcls' arguments."""
 
 
-class CIFAR100(_ByTestMode, datasets.CIFAR100):
+@_register()
+class CIFAR100(_SplitByTestMode, datasets.CIFAR100):
     """CIFAR-100, with mmcls' arguments."""
 
 
-class CUB(_ByTestMode, datasets.CUB):
+@_register()
+class CUB(_SplitByTestMode, datasets.CUB):
     """CUB-200-2011, with mmcls' arguments."""
 
 
-class FashionMNIST(_ByTestMode, datasets.FashionMNIST):
+@_register()
+class FashionMNIST(_SplitByTestMode, datasets.FashionMNIST):
     """Fashion-MNIST, with mmcls' arguments."""
 
 
-class MNIST(_ByTestMode, datasets.MNIST):
+@_register()
+class MNIST(_SplitByTestMode, datasets.MNIST):
     """MNIST, with mmcls' arguments."""

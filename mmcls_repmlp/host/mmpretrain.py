@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mmpretrain.engine  # noqa: F401  (or it would replace our constructor)
 import numpy as np
 from mmpretrain.datasets.transforms import PackInputs
 from mmpretrain.models.necks import LinearNeck
@@ -17,17 +16,16 @@ from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
 from torch import Tensor
 
-from .caption import Caption
-from .mmcls_scope import open_mmcls_scope
+from . import mmcls_scope  # noqa: F401, it opens the scope
 
 
 # A registry of its own would not do: mmpretrain's inferencer looks here only.
-@TRANSFORMS.register_module(force=True)
+@TRANSFORMS.register_module()
 class PackClsInputs(PackInputs):
     """mmpretrain's transform under mmcls' name."""
 
 
-@VISUALIZERS.register_module(force=True)
+@VISUALIZERS.register_module()
 class ClsVisualizer(UniversalVisualizer):
     """mmpretrain's visualizer under mmcls' name."""
 
@@ -36,7 +34,7 @@ PACKERS = (PackClsInputs, PackInputs)
 Visualizer = ClsVisualizer
 
 
-@MODELS.register_module(force=True)
+@MODELS.register_module()
 class LinearReduction(LinearNeck):
     """mmpretrain's neck with mmcls' names of its parameters."""
 
@@ -51,9 +49,6 @@ class LinearReduction(LinearNeck):
         """Project the last of some features (N, C) to (N, D)."""
         features = inputs[-1] if isinstance(inputs, tuple) else inputs
         return (self.act(self.norm(self.reduction(features))), )
-
-
-open_mmcls_scope()
 
 
 def gt_labels(sample: Any) -> Tensor:
@@ -71,23 +66,9 @@ def pred_scores(sample: Any) -> Tensor:
     return sample.get('pred_score')
 
 
-def draw(visualizer: UniversalVisualizer,
-         image: np.ndarray,
-         sample: DataSample,
-         out_file: str | Path,
-         draw_gt: bool = True,
-         rescale_factor: float | None = None,
-         caption: Caption | None = None) -> None:
+def draw(visualizer: UniversalVisualizer, image: np.ndarray,
+         sample: DataSample, out_file: str | Path,
+         rescale_factor: float) -> None:
     """See :data:`mmcls_repmlp.host.draw`."""
-    text = {} if caption is None else dict(
-        position=caption.position,
-        size=caption.size,
-        color='black',
-        bbox=dict(facecolor='none', edgecolor='none'))
     visualizer.visualize_cls(
-        image,
-        sample,
-        draw_gt=draw_gt,
-        rescale_factor=rescale_factor,
-        text_cfg=text,
-        out_file=str(out_file))
+        image, sample, rescale_factor=rescale_factor, out_file=str(out_file))

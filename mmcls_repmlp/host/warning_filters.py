@@ -27,16 +27,3 @@ def silence_import_warnings() -> Iterator[None]:
             yield
     finally:
         sys.stdout.write(printed.getvalue().replace(_ONEDL, ''))
-
-
-def silence_mmengine_warnings() -> None:
-    """Silence what mmengine causes warnings of as it runs.
-
-    It finds packages by pkg_resources, and mmcv's operators by a function of
-    pkgutil that Python 3.14 has dropped. Torch warns of more workers than
-    cores, which configs for larger machines ask for.
-    """
-    for message in ('pkg_resources is deprecated', "'pkgutil.find_loader'"):
-        warnings.filterwarnings('ignore', message, module='mmengine')
-    warnings.filterwarnings(
-        'ignore', 'This DataLoader will create', module='torch')

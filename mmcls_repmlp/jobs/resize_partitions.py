@@ -2,58 +2,56 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
+from torch import Tensor, nn
 
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
                                       keep_dtype, load_strictly,
-                                      newest_checkpoint, read_checkpoint,
-                                      resized_state_dict, state_dict_of,
-                                      write_checkpoint)
-from mmcls_repmlp.models import RepMLPNet
+                                      newest_checkpoint, write_checkpoint)
+from mmcls_repmlp.models import RepMLPBlock, RepMLPNet
+from mmcls_repmlp.ops import resize_fc, resize_fc_bias
+from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
 from repmlp_lite.files import check_suffix, check_writable
 
-from .shared.config import read_config
 from .shared.model import build_model
-from .shared.source import check_config_beside, write_config_beside
-
-_SIZE = 'model.backbone.img_size'
-_BLURRED = ('      deploy form: the local convolutions that were merged into '
-            'fc3 are resized, and so blurred, with it; they keep their size '
-            'in a training checkpoint, which is the better thing to resize')
+from .shared.source import (check_config_beside, open_source,
+                            write_config_beside)
 
 
-def resize_checkpoint(config: str | Path,
-                      src: str | Path,
-                      dst: str | Path,
-                      to: Sequence[int],
-                      key: str | None = None,
-                      force: bool = False,
-                      cfg_options: Mapping[str, Any] | None = None,
-                      report: Callable[[str], None] = print) -> BaseModel:
+def resize_checkpoint(
+        config: str | Path,
+        src: str | Path,
+        dst: str | Path,
+        *,
+        to: Sequence[int],
+        key: str | None = None,
+        force: bool = False,
+        cfg_options: Mapping[str, Any] | None = None) -> BaseModel:
     """Resize the partitions of a RepMLPNet checkpoint and write it.
+
+    Its config, for the new size, is written beside it.
 
     Args:
         config: Config that ``src`` belongs to, of either form.
         src: Path or URL of the checkpoint.
-        dst: File to write, ending in .pth or .pt.
+        dst: File to write, ending in .pth, .pt or .safetensors.
         to: New height and width of the images, or one number for both.
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
-        force: Whether an existing file is replaced. Defaults to False.
+        force: Whether existing files are replaced. Defaults to False.
         cfg_options: Settings to change in the config. Defaults to none.
-        report: Called with a line for every step. Defaults to print.
 
     Returns:
         The model for the new size, with its weights, in eval mode.
 
     Raises:
-        UserError: If a file or the size is not usable, or ``dst`` would be
+        UserError: If a file or the size is not usable, or a file would be
             overwritten.
         JobFailedError: If the result does not run; nothing is written then.
     """
@@ -61,33 +59,49 @@ def resize_checkpoint(config: str | Path,
     src = newest_checkpoint(src)
     check_writable(dst, force, src)
     check_config_beside(dst, force, config)
-    cfg = read_config(config, cfg_options)
-    report(f'[1/4] reading {src}')
-    checkpoint = read_checkpoint(src)
-    report('[2/4] building both models, loading the checkpoint strictly')
-    weights = state_dict_of(checkpoint, src, key)
-    source = _repmlpnet(cfg, config)
-    keep_dtype(source, weights)
-    load_strictly(source, weights, src)
-    new_cfg = _for_size(cfg, to)
-    target = _repmlpnet(new_cfg, config).to(next(source.parameters()).dtype)
-    _check_sizes(source, target)
-    report('[3/4] resizing fc3, stage by stage: ' +
-           ', '.join(f'{_by(a)} to {_by(b)}'
-                     for a, b in zip(*map(_sizes, (source, target)))))
-    if source.backbone.deploy:
-        report(_BLURRED)
+    say(f'reading {src}')
+    given = open_source(config, src, key, cfg_options)
+    source = _repmlpnet(given.cfg, config)
+    keep_dtype(source, given.weights)
+    load_strictly(source, given.weights, src)
+    cfg = _for_size(given.cfg, to)
+    target = _repmlpnet(cfg, config).to(next(source.parameters()).dtype)
+    _report_sizes(source, target)
     load_strictly(target, resized_state_dict(source, target), src)
-    _run_once(target, new_cfg)
-    report(f'[4/4] writing {dst}')
-    meta = converted_meta(checkpoint)
-    write_config_beside(new_cfg, dst, force)
+    _run_once(target, cfg)
+    meta = converted_meta(given.content)
     write_checkpoint(
         dict(meta=meta, state_dict=target.state_dict()), dst, force)
-    report(f'      use it with {_SIZE}={new_cfg.model.backbone.img_size} and '
-           'a pipeline that gives such images; fine-tune before you rely on '
-           'it')
+    say(f'{dst} and {write_config_beside(cfg, dst, force)} are written: use '
+        'them with a pipeline that gives such images, and fine-tune before '
+        'you rely on them')
     return target
+
+
+def resized_state_dict(source: nn.Module,
+                       target: nn.Module) -> dict[str, Tensor]:
+    """Resize what goes by positions; all else stays as it is.
+
+    That is fc3 of every RepMLP block, with its bias if it has one (deploy
+    form): the only weights whose shapes an image size decides.
+
+    Args:
+        source: A model with its weights.
+        target: The same model for another image size, in the same form.
+
+    Returns:
+        Weights by name that fill ``target``.
+    """
+    weights, blocks = dict(source.state_dict()), dict(target.named_modules())
+    for name, block in source.named_modules():
+        if not isinstance(block, RepMLPBlock):
+            continue
+        sizes = block.partition_size, blocks[name].partition_size
+        for key, resize in ((f'{name}.fc3.weight', resize_fc),
+                            (f'{name}.fc3.bias', resize_fc_bias)):
+            if key in weights:
+                weights[key] = resize(weights[key], *sizes)
+    return weights
 
 
 def _repmlpnet(cfg: Config, path: str | Path) -> BaseModel:
@@ -107,28 +121,33 @@ def _for_size(cfg: Config, to: Sequence[int]) -> Config:
     return resized
 
 
-def _check_sizes(source: BaseModel, target: BaseModel) -> None:
-    if _sizes(source) == _sizes(target):
+def _report_sizes(source: BaseModel, target: BaseModel) -> None:
+    before, after = (
+        model.backbone.partition_grid.sizes for model in (source, target))
+    if before == after:
         raise UserError(
             f'images of {_by(target.backbone.img_size)} have the partitions '
             f'that the checkpoint has, made for '
             f'{_by(source.backbone.img_size)}: there is nothing to resize')
+    say('resizing fc3, stage by stage: ' +
+        ', '.join(f'{_by(old)} to {_by(new)}'
+                  for old, new in zip(before, after)))
+    if source.backbone.deploy:
+        say('deploy form: the local convolutions that were merged into fc3 '
+            'are resized, and so blurred, with it; they keep their size in a '
+            'training checkpoint, which is the better thing to resize')
 
 
 def _run_once(model: BaseModel, cfg: Config) -> None:
-    shape = (cfg.model.backbone.get('in_channels',
-                                    3), *model.backbone.img_size)
+    channels = cfg.model.backbone.get('in_channels', 3)
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(1, *shape, generator=generator)
+    images = torch.randn(
+        1, channels, *model.backbone.img_size, generator=generator)
     with torch.no_grad():
         outputs = model.backbone(images.to(next(model.parameters()).dtype))
     if not all(out.isfinite().all() for out in outputs):
         raise JobFailedError('the resized model gives outputs that are not '
                              'finite, nothing was written')
-
-
-def _sizes(model: BaseModel) -> list[tuple[int, int]]:
-    return model.backbone.partition_grid.sizes
 
 
 def _by(size: Sequence[int]) -> str:

@@ -1,79 +1,88 @@
-"""The contract of the backbones: a stem, stages of blocks, both forms.
-
-A subclass builds its modules, names its stem and its stages, and says what
-else stands between them; the base walks through them, freezes and checks them,
-and tells how deep each lies.
-"""
+"""Base class of the backbones: a stem, stages of blocks, two forms."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from torch import Tensor
+import torch
+from mmengine.model import Sequential
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from mmcls_repmlp.host import BaseBackbone
+from mmcls_repmlp.ops import is_traced, is_transformed
 from repmlp_lite.errors import InputError
 
+from .argument_checks import check_pair, check_stages
 from .compatibility import check_state_dict
 from .mergeable import Mergeable, merge_all
-from .stage import Stage
 
 
 class MergeableBackbone(BaseBackbone):
-    """A backbone of stages of blocks that merge.
+    """Backbone of stages of blocks that merge.
 
-    A subclass sets the attributes, calls :meth:`freeze` when all is built, and
-    overrides what is its own: :attr:`stages`, :attr:`parts`,
+    A subclass builds its modules and then calls :meth:`freeze`. It provides
+    :attr:`stages` and :attr:`stage_of_module`, and overrides where it differs
     :attr:`stem_stride`, :attr:`map_names`, :attr:`map_channels`,
-    :meth:`embed`,
-    :meth:`downsample`, :meth:`finish`.
+    :meth:`embed`, :meth:`downsample` and :meth:`finish`.
 
     Attributes:
-        img_size: Height and width of the images it is built for.
-        channels: Channels of every stage.
-        out_indices: Stages whose maps are returned, in their order.
-        out_after_downsample: Whether these are taken after the downsampling
-            that follows, for all stages but the last. Defaults to False.
-        frozen_stages: The last stage that is frozen; -1 for none.
+        stages: The stages, in order.
         stem_name: Name of the module before the stages.
+        default_stage: Stage whose map is returned by default, or the last one
+            if there are fewer.
+        out_after_downsample: Whether maps are taken after the downsampling
+            that follows a stage, for all stages but the last. Defaults to
+            False.
 
     Args:
-        norm_eval: Whether batch norms stay in eval mode during training.
-            Defaults to False.
-        with_cp: Whether to trade time for memory by gradient checkpointing.
-            Defaults to False.
-        init_cfg: Initialization config. Defaults to None.
+        channels: Channels of every stage.
+
+    The others are those of :class:`RepMLPNet`.
     """
 
-    img_size: tuple[int, int]
-    channels: tuple[int, ...]
-    out_indices: tuple[int, ...]
-    out_after_downsample = False
-    frozen_stages = -1
+    stages: Any
     stem_name: str
+    default_stage = 3
+    out_after_downsample = False
 
     def __init__(self,
+                 channels: Sequence[int],
+                 img_size: int | Sequence[int],
+                 out_indices: int | Sequence[int] | None = None,
+                 frozen_stages: int = -1,
                  norm_eval: bool = False,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(init_cfg)
+        self.channels = tuple(channels)
+        self.img_size = check_pair('img_size', img_size)
+        count = self.num_stages
+        if out_indices is None:
+            out_indices = min(self.default_stage, count - 1)
+        self.out_indices = check_stages('out_indices', out_indices, count)
+        if type(frozen_stages) is not int or not -1 <= frozen_stages < count:
+            raise ValueError('frozen_stages must be between -1 and '
+                             f'{count - 1}, got {frozen_stages!r}')
+        self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
 
     @property
     @abstractmethod
-    def parts(self) -> dict[str, int]:
-        """Stage of every module by dotted name; -1 is the stem's.
+    def stage_of_module(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 for the stem.
 
-        What leads from one stage to the next belongs to the next, and what
-        follows the last stage to one that does not exist.
+        A downsampling belongs to the stage after it. Modules after the last
+        stage have the number of stages.
         """
 
     @property
     def stem_stride(self) -> tuple[int, int]:
-        """Height and width of an image over those of the stem's map; here 1.
+        """Vertical and horizontal stride of the stem. Defaults to 1.
 
         Every stage but the first halves its map.
         """
@@ -86,9 +95,9 @@ class MergeableBackbone(BaseBackbone):
 
     @property
     def map_names(self) -> list[str]:
-        """Name the module that gives the map of each stage."""
+        """Name of the module that computes the map of each stage."""
         return [
-            name for name in self.parts
+            name for name in self.stage_of_module
             if isinstance(self.get_submodule(name), Stage)
         ]
 
@@ -100,16 +109,16 @@ class MergeableBackbone(BaseBackbone):
 
     @property
     def feature_info(self) -> list[dict[str, Any]]:
-        """Describe the map of every stage, as timm's models do.
+        """Description of the map of every stage, as in timm's models.
 
-        Each has ``num_chs``, its channels; ``reduction``, the side of an image
-        over its own, or a pair where height and width differ; ``module``, the
-        dotted name of what gives it.
+        ``num_chs`` is its channels, ``reduction`` the stride of the map (a
+        pair if height and width differ) and ``module`` the dotted name of the
+        module that computes it.
         """
-        last, info = self.num_stages - 1, []
+        info = []
         for i, name in enumerate(self.map_names):
-            at = min(i + self.out_after_downsample, last)
-            height, width = (stride << at for stride in self.stem_stride)
+            halvings = min(i + self.out_after_downsample, self.num_stages - 1)
+            height, width = (side << halvings for side in self.stem_stride)
             info.append(
                 dict(
                     num_chs=self.map_channels[i],
@@ -118,17 +127,13 @@ class MergeableBackbone(BaseBackbone):
         return info
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``, in their order.
+        """Compute maps (N, C, H', W') of the stages in ``out_indices``.
 
         Args:
             x: Images of shape (N, in_channels, H, W).
 
-        Returns:
-            Maps of shape (N, C, H', W').
-
         Raises:
-            InputError: If the backbone does not take this size; it is a
-                ValueError.
+            InputError: If the backbone does not take images of this size.
         """
         x, outs, last = self.embed(x), [], self.num_stages - 1
         for i, stage in enumerate(self.stages):
@@ -141,11 +146,7 @@ class MergeableBackbone(BaseBackbone):
         return tuple(outs)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Check images (N, in_channels, H, W) and run the stem on them.
-
-        Raises:
-            InputError: If they have another size than ``img_size``.
-        """
+        """Check the size of images (N, in_channels, H, W) and run the stem."""
         size = tuple(x.shape[2:])
         if size != self.img_size:
             h, w = self.img_size
@@ -155,11 +156,11 @@ class MergeableBackbone(BaseBackbone):
         return self.get_submodule(self.stem_name)(x)
 
     def downsample(self, x: Tensor, i: int) -> Tensor:
-        """Lead the map of stage ``i`` to the next stage; here as it is."""
+        """Downsample the map of stage ``i``. By default stages do that."""
         return x
 
     def finish(self, x: Tensor) -> Tensor:
-        """Do what follows the last stage to its map; here nothing."""
+        """Process the map of the last stage. By default it is returned."""
         return x
 
     @property
@@ -168,34 +169,15 @@ class MergeableBackbone(BaseBackbone):
         return all(part.deploy for part in self.mergeable_parts())
 
     def mergeable_parts(self) -> list[Mergeable]:
-        """List the parts that merge, none inside another."""
+        """List the modules that merge, none inside another."""
         return [m for m in self.modules() if isinstance(m, Mergeable)]
 
     def switch_to_deploy(self) -> None:
-        """Merge every part, in place; all or none.
-
-        A second call does nothing.
-
-        Raises:
-            ValueError: If a part cannot be merged; the message names the
-                layer and the remedy, and nothing is changed.
-        """
+        """Merge all parts or none, in place; see :func:`merge_all`."""
         merge_all(self)
 
-    @property
-    def with_cp(self) -> bool:
-        """Whether stages trade time for memory by checkpointing."""
-        return self._with_cp
-
-    @with_cp.setter
-    def with_cp(self, with_cp: bool) -> None:
-        self._with_cp = with_cp
-        for module in self.modules():
-            if isinstance(module, Stage):
-                module.with_cp = with_cp
-
     def train(self, mode: bool = True) -> MergeableBackbone:
-        """Set the mode, but keep frozen parts and frozen norms in eval."""
+        """Set the mode, but keep frozen modules and norms in eval mode."""
         super().train(mode)
         self.freeze()
         if mode and self.norm_eval:
@@ -205,34 +187,34 @@ class MergeableBackbone(BaseBackbone):
         return self
 
     def freeze(self) -> None:
-        """Put what ``frozen_stages`` names into eval mode, without gradients.
+        """Freeze the stem and the stages up to ``frozen_stages``.
 
-        The stem goes with the first stage, what follows the last one with it.
+        Modules after the last stage are frozen with it.
         """
         last = self.num_stages - 1
-        for name, stage in self.parts.items():
+        for name, stage in self.stage_of_module.items():
             if min(max(stage, 0), last) <= self.frozen_stages:
                 self.get_submodule(name).eval().requires_grad_(False)
 
     def get_layer_depth(self,
                         param_name: str,
                         prefix: str = '') -> tuple[int, int]:
-        """Tell how deep a parameter lies, for layer-wise learning rates.
+        """Return the depth of a parameter for layer-wise learning rates.
 
         Args:
             param_name: Name of the parameter, with ``prefix``.
-            prefix: What the backbone's names start with. Defaults to ''.
+            prefix: Prefix of the backbone's parameters. Defaults to ''.
 
         Returns:
             Depth of the parameter (0 for the stem; one more for each block,
             downsampling counting with the block after it) and the number of
-            depths, including one for what comes after the blocks.
+            depths, including one for modules after the blocks.
         """
         depths = [len(stage) for stage in self.stages]
         num_layers = sum(depths) + 2
         own_name = param_name.removeprefix(prefix)
         inside = param_name.startswith(prefix)
-        for name, stage in self.parts.items():
+        for name, stage in self.stage_of_module.items():
             if inside and own_name.startswith(f'{name}.'):
                 depth = 1 + sum(depths[:stage]) if stage >= 0 else 0
                 if isinstance(self.get_submodule(name), Stage):
@@ -242,26 +224,68 @@ class MergeableBackbone(BaseBackbone):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args: Any) -> None:
-        self._check_parts(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _check_parts(self, state_dict: Mapping[str, Tensor],
-                     prefix: str) -> None:
-        # The parts check themselves, but the first ones would be filled by
-        # the time a later one refuses.
+        # The parts check themselves too, but by the time a later one raises,
+        # the first ones would be filled.
         tops = {
             name.split('.')[0]
-            for name in self.parts if any(
+            for name in self.stage_of_module if any(
                 isinstance(module, Mergeable)
                 for module in self.get_submodule(name).modules())
         }
-        check_state_dict(
-            {
-                name: value
-                for name, value in self.state_dict().items()
-                if name.split('.')[0] in tops
-            }, {
-                name: value
-                for name, value in state_dict.items()
-                if name.removeprefix(prefix).split('.')[0] in tops
-            }, prefix)
+        own, given = ({
+            name: value
+            for name, value in weights.items()
+            if name.removeprefix(start).split('.')[0] in tops
+        } for weights, start in ((self.state_dict(), ''), (state_dict,
+                                                           prefix)))
+        check_state_dict(own, given, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class Stage(Sequential):
+    """Blocks one after the other, checkpointed in training if ``with_cp``."""
+
+    def __init__(self, *blocks: nn.Module, with_cp: bool = False) -> None:
+        super().__init__(*blocks)
+        self.with_cp = with_cp
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the blocks on maps (N, C, H, W)."""
+        # torch.func does not support checkpoints; compilers make their own.
+        with_cp = (
+            self.with_cp and self.training and torch.is_grad_enabled()
+            and not is_traced() and not is_transformed())
+        for block in self:
+            x = run_checkpointed(block, x) if with_cp else block(x)
+        return x
+
+
+def run_checkpointed(module: nn.Module, x: Tensor) -> Tensor:
+    """Return ``module(x)`` without keeping its activations for backward.
+
+    Backward runs the module once more. Batch norms ignore that second pass, so
+    their running statistics are those of plain training.
+    """
+    return checkpoint(
+        module,
+        x,
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _keep_statistics(module)))
+
+
+@contextmanager
+def _keep_statistics(module: nn.Module) -> Iterator[None]:
+    # Momentum 0 leaves them unchanged. They cannot be switched off: the second
+    # pass must save the same tensors for backward as the first.
+    tracking = [(m, m.momentum, m.num_batches_tracked.clone())
+                for m in module.modules() if isinstance(m, _BatchNorm)
+                and m.training and m.num_batches_tracked is not None]
+    for norm, _, _ in tracking:
+        norm.momentum = 0.
+    try:
+        yield
+    finally:
+        for norm, momentum, batches in tracking:
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.copy_(batches)

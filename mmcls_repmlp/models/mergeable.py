@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,16 +14,22 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
-from .merge_blockers import check_no_blockers, check_one_device
+from .merge_blockers import check_no_blockers
 
 Plan = list[tuple['Mergeable', dict[str, Affine]]]
 
 
 class Mergeable(BaseModule):
-    """A module whose norms and branches merge into its own layers.
+    """Module whose norms and branches merge into its own layers.
 
-    Which modules exist is the state; there is no flag that could lie.
+    Which modules exist is the state; there is no flag that could be wrong.
+
+    Attributes:
+        unaffected: Dotted names of submodules that merging does not affect.
+            All others change, go, or see other values afterwards.
     """
+
+    unaffected: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -34,30 +40,15 @@ class Mergeable(BaseModule):
         """
 
     @abstractmethod
-    def folded(self) -> dict[str, Affine]:
-        """Compute weight and bias of every layer that takes something in.
+    def fold_layers(self) -> dict[str, Affine]:
+        """Compute weight and bias of every layer that others merge into.
 
         Returns:
-            By dotted name of the layer, in float64; nothing is changed.
+            By dotted name of the layer, in float64.
 
         Raises:
-            ValueError: If a norm is no batch norm with running statistics.
+            ValueError: If a layer or norm cannot be merged.
         """
-
-    @property
-    def untouched(self) -> tuple[str, ...]:
-        """Dotted names of the modules inside that merging does not concern.
-
-        All others are layers that change, go, or see other values afterwards.
-        """
-        return ()
-
-    def touched_modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """Find the modules inside that merging concerns, with their names."""
-        for name, module in self.named_modules():
-            if name and not any(f'{name}.'.startswith(f'{other}.')
-                                for other in self.untouched):
-                yield name, module
 
     @property
     def deploy(self) -> bool:
@@ -66,18 +57,13 @@ class Mergeable(BaseModule):
         return self.training_only[0] not in self._modules
 
     @torch.no_grad()
-    def merged(self) -> dict[str, Affine]:
-        """Compute :meth:`folded`, rounded once to each layer's dtype.
-
-        Raises:
-            ValueError: If something cannot be merged, or what would come of
-                it is not finite.
-        """
+    def merge_layers(self) -> dict[str, Affine]:
+        """Round :meth:`fold_layers` to each layer's dtype, if finite."""
         layers: dict[str, Affine] = {}
-        for name, (weight, bias) in self.folded().items():
+        for name, (weight, bias) in self.fold_layers().items():
             dtype = self.get_submodule(name).weight.dtype
             layers[name] = weight.to(dtype), bias.to(dtype)
-            # On the meta device there is nothing to be finite.
+            # Tensors on the meta device have no values to check.
             if not all(tensor.is_meta or tensor.isfinite().all()
                        for tensor in layers[name]):
                 raise ValueError(
@@ -87,11 +73,7 @@ class Mergeable(BaseModule):
         return layers
 
     def adopt(self, layers: Mapping[str, Affine]) -> None:
-        """Become the deploy form with these layers, in place.
-
-        Args:
-            layers: What :meth:`merged` gave.
-        """
+        """Become the deploy form with layers of :meth:`merge_layers`."""
         for name, (weight, bias) in layers.items():
             layer = self.get_submodule(name)
             trainable = layer.weight.requires_grad
@@ -102,15 +84,7 @@ class Mergeable(BaseModule):
             delattr(self.get_submodule(parent), child)
 
     def switch_to_deploy(self) -> None:
-        """Merge everything that is trained apart, in place.
-
-        A second call does nothing. If anything cannot be merged, nothing is
-        changed.
-
-        Raises:
-            ValueError: If something cannot be merged; the message names the
-                layer and the remedy.
-        """
+        """Merge norms and branches in place; see :func:`merge_all`."""
         merge_all(self)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
@@ -120,11 +94,13 @@ class Mergeable(BaseModule):
 
 
 def merge_all(model: nn.Module) -> None:
-    """Switch all parts of a model to their deploy form, in place, or none.
+    """Switch all parts of a model to their deploy form in place, or none.
+
+    A second call does nothing.
 
     Args:
-        model: A part or a module that holds parts, in either form, none
-            inside another.
+        model: A :class:`Mergeable` or a module that holds some, none inside
+            another, in either form.
 
     Raises:
         ValueError: If one cannot be merged; the message names the layer and
@@ -133,33 +109,27 @@ def merge_all(model: nn.Module) -> None:
     adopt_all(model, plan_merging(model))
 
 
+@torch.inference_mode(False)
 def plan_merging(model: nn.Module) -> Plan:
-    """Compute what all parts of a model become; changes nothing.
-
-    Args:
-        model: See :func:`merge_all`.
-
-    Returns:
-        The parts that are not merged yet, with their layers to come.
-
-    Raises:
-        ValueError: See :func:`merge_all`.
-    """
+    """Compute the merged layers of every unmerged part; change nothing."""
     check_mergeable(model)
-    return [(part, _merged(name, part)) for name, part in _unmerged(model)]
+    plan = []
+    for name, part in _unmerged_parts(model):
+        try:
+            plan.append((part, part.merge_layers()))
+        except (ValueError, RuntimeError) as error:
+            where = f'{name}: ' if name else ''
+            raise ValueError(f'{where}{error}') from error
+    return plan
 
 
 @torch.inference_mode(False)
 def adopt_all(model: nn.Module, plan: Plan) -> None:
-    """Carry out what :func:`plan_merging` computed, where it is not done."""
+    """Carry out the plan of :func:`plan_merging`."""
     for part, layers in plan:
         if not part.deploy:
             part.adopt(layers)
-    _leave_inference_mode(model)
-
-
-def _leave_inference_mode(model: nn.Module) -> None:
-    # What a model built in inference mode has could not be trained or loaded.
+    # Inference tensors could be neither trained nor loaded.
     memo: dict[int, Any] = {}
     for module in model.modules():
         tables: tuple[dict[str, Any],
@@ -171,35 +141,22 @@ def _leave_inference_mode(model: nn.Module) -> None:
 
 
 def check_mergeable(model: nn.Module) -> None:
-    """Refuse a model with something in the way of merging, at little cost.
-
-    Raises:
-        ValueError: If there is; the message names the layer and the remedy.
-    """
+    """Raise the ValueError of :func:`merge_all` if it is cheap to find."""
     holders = Counter(child for module in model.modules()
                       for child in set(module.children()))
-    for prefix, part in _unmerged(model):
-        touched = [(f'{prefix}.{name}' if prefix else name, module)
-                   for name, module in part.touched_modules()]
-        check_no_blockers(touched)
-        check_one_device(touched)
-        for name, module in touched:
+    for prefix, part in _unmerged_parts(model):
+        layers = [(f'{prefix}.{name}'.removeprefix('.'), module)
+                  for name, module in part.named_modules()
+                  if name and not any(f'{name}.'.startswith(f'{other}.')
+                                      for other in part.unaffected)]
+        check_no_blockers(layers)
+        for name, module in layers:
             if holders[module] > 1:
                 raise ValueError(f'{name} cannot be merged: it is shared with '
                                  'another module, which would change too: '
                                  'give each its own copy first')
 
 
-def _unmerged(model: nn.Module) -> list[tuple[str, Mergeable]]:
+def _unmerged_parts(model: nn.Module) -> list[tuple[str, Mergeable]]:
     return [(name, module) for name, module in model.named_modules()
             if isinstance(module, Mergeable) and not module.deploy]
-
-
-@torch.inference_mode(False)
-def _merged(name: str, part: Mergeable) -> dict[str, Affine]:
-    # Tensors made in inference mode could not be trained or loaded.
-    try:
-        return part.merged()
-    except (ValueError, RuntimeError) as error:
-        where = f'{name}: ' if name else ''
-        raise ValueError(f'{where}{error}') from error

@@ -1,8 +1,8 @@
-"""What both papers' blocks share: fc3, and the convolutions beside it.
+"""Base class of both papers' blocks: fc3, and the convolutions beside it.
 
-``BN(fc3(x)) + sum_k BN(conv_k(x))`` inside every partition, where fc3 mixes
-positions and, within groups, channels. The convolutions, the local perceptron,
-merge into fc3, together with all norms.
+A block computes ``BN(fc3(x)) + sum_k BN(conv_k(x))`` inside every partition,
+where fc3 mixes positions and, within groups, channels. The convolutions, the
+local perceptron, merge into fc3 together with all norms.
 """
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import (Affine, local_conv, merge_convs_into_fc,
                               shareset_fc)
 
-from .folding import check_plain_conv, fold_conv_module, fold_norm
-from .functional import (computed_functionally, is_plain_conv_norm,
-                         is_pointwise, keeps_size)
 from .mergeable import Mergeable
+from .norm_folding import check_plain_conv, fold_conv_module, fold_norm
+from .plain_layers import (can_bypass, is_plain_conv_norm, is_pointwise,
+                           keeps_size)
 
 
 class PartitionPerceptron(Mergeable):
-    """A block with fc3; a subclass sets its attributes and calls the builder.
+    """Block with fc3; subclasses set its sizes and call :meth:`build_layers`.
 
     Attributes:
         partition_size: Height and width (h, w) of a partition.
         reparam_conv_kernels: Odd sizes of the local convolutions.
-        fc3: By name and shape a grouped 1x1 convolution, for published
-            checkpoints and init_cfg.
+        fc3: A grouped 1x1 convolution, for published checkpoints and init_cfg.
     """
 
     fc3: nn.Conv2d
@@ -33,30 +32,22 @@ class PartitionPerceptron(Mergeable):
     partition_size: tuple[int, int]
     reparam_conv_kernels: tuple[int, ...]
 
-    def build_fc3(self, inputs: int, outputs: int, groups: int, deploy: bool,
-                  conv_cfg: dict | None) -> None:
-        """Build fc3, with a bias in deploy form.
-
-        Raises:
-            ValueError: If ``conv_cfg`` names a type that cannot be merged.
-        """
+    def build_layers(self, in_channels: int, out_channels: int, groups: int,
+                     norm_channels: int, deploy: bool, conv_cfg: dict | None,
+                     norm_cfg: dict | None) -> None:
+        """Build fc3, and in training form its norm and the convolutions."""
+        h, w = self.partition_size
         self.fc3 = build_conv_layer(
             None if deploy else conv_cfg,
-            inputs,
-            outputs,
+            in_channels * h * w,
+            out_channels * h * w,
             kernel_size=1,
             groups=groups,
             bias=deploy)
         check_plain_conv(self.fc3, 'fc3')
-
-    def build_branches(self, norm_channels: int, in_channels: int,
-                       out_channels: int, groups: int, conv_cfg: dict | None,
-                       norm_cfg: dict) -> None:
-        """Build what only the training form has: fc3's norm, convolutions.
-
-        Raises:
-            ValueError: If ``conv_cfg`` names a type that cannot be merged.
-        """
+        if deploy:
+            return
+        norm_cfg = norm_cfg or dict(type='BN')
         self.fc3_bn = build_norm_layer(norm_cfg, norm_channels)[1]
         for k, name in zip(self.reparam_conv_kernels, self.branch_names):
             branch = ConvModule(
@@ -72,73 +63,43 @@ class PartitionPerceptron(Mergeable):
             self.add_module(name, branch)
 
     @property
+    def branch_names(self) -> tuple[str, ...]:
+        """Names of the local convolutions, as in published checkpoints."""
+        return tuple(f'repconv{k}' for k in self.reparam_conv_kernels)
+
+    @property
     def training_only(self) -> tuple[str, ...]:
         """Names of the modules that only the training form has."""
         return 'fc3_bn', *self.branch_names
 
     @property
     def local_branches(self) -> list[ConvModule]:
-        """The local convolutions with their norms; empty when merged."""
-        return [] if self.deploy else [*self._branches().values()]
+        """Local convolutions with their norms; empty in deploy form."""
+        if self.deploy:
+            return []
+        return [getattr(self, name) for name in self.branch_names]
 
-    def _branches(self) -> dict[str, ConvModule]:
-        return {name: getattr(self, name) for name in self.branch_names}
-
-    @property
-    def branch_names(self) -> tuple[str, ...]:
-        """Names of the local convolutions, as in published checkpoints."""
-        return tuple(f'repconv{k}' for k in self.reparam_conv_kernels)
-
-    def folded(self) -> dict[str, Affine]:
-        """Compute what fc3 becomes in deploy form, in float64.
-
-        Returns:
-            Weight in the shape of fc3's and its bias, as 'fc3'.
-
-        Raises:
-            ValueError: If a norm is no batch norm with running statistics, or
-                a convolution is not what this can be done with.
-        """
+    def fold_layers(self) -> dict[str, Affine]:
+        """Compute weight (in its shape) and bias of the merged fc3."""
         weight, bias = fold_norm(self.fc3, self.fc3_bn, 'fc3')
-        convs = [
-            _fold_branch(branch, name)
-            for name, branch in self._branches().items()
-        ]
+        convs = [*map(_fold_branch, self.local_branches, self.branch_names)]
         merged, bias = merge_convs_into_fc((weight.flatten(1), bias), convs,
                                            self.partition_size)
         return dict(fc3=(merged.view_as(weight), bias))
 
 
 def apply_fc3(fc3: nn.Conv2d, x: Tensor) -> Tensor:
-    """Compute fc3 on the rows of every group, fast unless somebody could tell.
-
-    Args:
-        fc3: The layer.
-        x: Inputs of shape (M, S, Q).
-
-    Returns:
-        Outputs of shape (M, S, R).
-    """
+    """Apply fc3 of S groups to rows (M, S, Q), which gives (M, S, R)."""
     m, s, q = x.shape
-    if (computed_functionally(fc3, x) and is_pointwise(fc3)
-            and fc3.groups == s):
+    if can_bypass(fc3, x) and is_pointwise(fc3) and fc3.groups == s:
         return shareset_fc(x, fc3.weight, fc3.bias)
     out = fc3(x.reshape(m, s * q, 1, 1))  # (M, S*R, 1, 1)
     return out.reshape(m, s, out.shape[1] // s)
 
 
 def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
-    """Run a convolution of one kernel per channel, and its norm.
-
-    Args:
-        branch: A local convolution of as many groups as channels.
-        x: Maps of shape (M, S, h, w).
-
-    Returns:
-        Maps of the same shape.
-    """
-    if (is_plain_conv_norm(branch) and not branch.with_activation
-            and computed_functionally(branch.conv, x)
+    """Apply a local convolution of S groups and its norm to (M, S, h, w)."""
+    if (is_plain_conv_norm(branch) and can_bypass(branch.conv, x)
             and keeps_size(branch.conv) and branch.conv.bias is None
             and branch.conv.weight.shape[:2] == (x.shape[1], 1)):
         return branch.norm(local_conv(x, branch.conv.weight))
@@ -148,7 +109,8 @@ def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
 def _fold_branch(branch: ConvModule, name: str) -> Affine:
     affine = fold_conv_module(branch, name)
     if branch.with_activation or not keeps_size(branch.conv):
-        raise ValueError(f'{name} is no linear convolution of stride 1 over '
-                         'maps padded with zeros, so it cannot be merged: put '
-                         'one in its place')
+        raise ValueError(
+            f'{name} is not a linear convolution of stride 1 over '
+            'maps padded with zeros, so it cannot be merged: put '
+            'one in its place')
     return affine

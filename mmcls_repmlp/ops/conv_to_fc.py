@@ -1,9 +1,8 @@
 """Convolutions as fully connected layers: the algebra of merging.
 
-Everything here is exact up to rounding, returns new tensors, and computes in
-the dtype it is given; callers that merge give float64. Sources: arXiv
-2105.01883, section 3.3 (convolution as a fully connected layer), and
-arXiv 2112.11081, section 3.3 (locality injection).
+Everything here is exact up to rounding and computes in the dtype of its
+arguments. Sources: arXiv 2105.01883, section 3.3 (convolution as a fully
+connected layer), and arXiv 2112.11081, section 3.3 (locality injection).
 
 Shape letters: O I output and input channels of a convolution, kh kw kernel,
 h w partition, Q = h * w.
@@ -21,7 +20,7 @@ Affine = tuple[Tensor, Tensor]
 
 
 def pad_kernel(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """Centre a kernel in a larger one of zeros, or cut its rim off.
+    """Centre a kernel in a larger one of zeros, or crop it to a smaller one.
 
     Args:
         kernel: Shape (O, I, kh, kw) with odd kh and kw.
@@ -39,10 +38,10 @@ def conv_to_fc(kernel: Tensor, size: tuple[int, int]) -> Tensor:
     """Write a zero-padded stride-1 convolution as a matrix over a partition.
 
     Output (y, x) weighs input (y', x') by the kernel's entry at offset
-    (y' - y, x' - x) from its centre. Padded to (2h - 1, 2w - 1) the kernel
-    has an entry for every offset that exists, and the row of one output is
-    the (h, w) window of it that starts at (h - 1 - y, w - 1 - x): all rows
-    together are one unfolding, read backwards.
+    (y' - y, x' - x) from its centre. Padded to (2h - 1, 2w - 1), the kernel
+    has an entry for every possible offset, and the row of one output is the
+    (h, w) window that starts at (h - 1 - y, w - 1 - x). All rows together are
+    one unfolding in reverse order.
 
     Args:
         kernel: Shape (O, I, kh, kw) with odd kh and kw, of any size.
@@ -64,8 +63,8 @@ def merge_convs_into_fc(fc: Affine, convs: Sequence[Affine],
 
     Args:
         fc: Weight of shape (O * Q, I * Q) and bias of shape (O * Q,).
-        convs: Kernels of shape (O, I, kh, kw) and biases of shape (O,), batch
-            norm folded already.
+        convs: Kernels of shape (O, I, kh, kw) and biases of shape (O,), with
+            their batch norms folded.
         size: Height and width (h, w) of the partition.
 
     Returns:

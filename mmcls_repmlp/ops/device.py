@@ -1,4 +1,4 @@
-"""Where a formulation may be chosen by measured speed."""
+"""Conditions under which a formulation may be chosen by measured speed."""
 from __future__ import annotations
 
 import torch
@@ -6,28 +6,27 @@ from torch import Tensor
 
 
 def is_traced() -> bool:
-    """Say whether a graph is being compiled, traced or exported, now."""
+    """Return whether a graph is being compiled, traced or exported."""
     return (torch.compiler.is_compiling() or torch.jit.is_tracing()
             or torch.onnx.is_in_onnx_export())
 
 
 def is_transformed() -> bool:
-    """Say whether a transform of ``torch.func`` is at work, now.
+    """Return whether a transform of ``torch.func`` is active.
 
-    Tensors then stand for several ones (vmap) or carry tangents, and not every
-    operation on memory layouts is defined for them. A compiler, to which the
-    answer would be wrong, is told no.
+    Under vmap a tensor stands for several, under jvp it carries a tangent, and
+    not every operation on memory layouts is defined for them. False while
+    compiling, where the interpreter stack is the compiler's.
     """
     return (not torch.compiler.is_compiling()
             and torch._C._functorch.peek_interpreter_stack() is not None)
 
 
-def eager_on_cpu(x: Tensor) -> bool:
-    """Say whether x is computed on a CPU, now, as it is.
+def is_eager_on_cpu(x: Tensor) -> bool:
+    """Return whether operations on ``x`` run eagerly on a CPU.
 
-    A graph that is being compiled, traced or exported runs elsewhere and with
-    other shapes: it gets the general formulation, which compilers know best.
-    So does what ``torch.func`` transforms.
+    Graphs that are compiled, traced or exported run elsewhere and with other
+    shapes, so they get the general formulation, as do transforms.
     """
     return (x.device.type == 'cpu' and not is_traced()
             and not is_transformed())

@@ -1,4 +1,4 @@
-"""The local convolutions: one kernel for each of S channels.
+"""Local convolutions: one kernel for each of S channels.
 
 Shape letters: M maps, S channels (sharesets), h w partition, k kernel.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from .device import eager_on_cpu
+from .device import is_eager_on_cpu
 
-# With fewer channels than this, vectors over channels are mostly empty.
+# With fewer channels, vector registers are mostly empty.
 _FEW_CHANNELS = 8
 
 
@@ -17,9 +17,9 @@ def local_conv(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve every channel with its own kernel, at stride 1, zero-padded.
 
     A depthwise convolution over few channels and many maps, as in the first
-    stages, leaves a CPU's vectors empty; so there the maps become channels of
-    one image, each with a copy of its kernel: the same numbers, at a
-    sixtieth of the time for S = 1 (docs/performance.md).
+    stages, hardly uses a CPU's vector units. There the maps become channels of
+    one image, each with a copy of its kernel: the same result in a sixtieth of
+    the time for S = 1 (docs/performance.md).
 
     Args:
         x: Maps of shape (M, S, h, w).
@@ -27,11 +27,11 @@ def local_conv(x: Tensor, weight: Tensor) -> Tensor:
             device.
 
     Returns:
-        Maps of the shape of ``x``.
+        Maps of shape (M, S, h, w).
     """
     m, s, h, w = x.shape
     padding = tuple(k // 2 for k in weight.shape[-2:])
-    if s >= _FEW_CHANNELS or not eager_on_cpu(x) or not m:
+    if s >= _FEW_CHANNELS or not is_eager_on_cpu(x) or not m:
         return F.conv2d(x, weight, padding=padding, groups=s)
     image = x.reshape(1, m * s, h, w)
     kernels = weight.repeat(m, 1, 1, 1)  # (M*S, 1, k, k)

@@ -1,4 +1,4 @@
-"""The feed-forward network as it is fused: two 1x1 convolutions."""
+"""1x1 convolutions: the memory layout they prefer, and a fused FFN of two."""
 from __future__ import annotations
 
 import torch
@@ -6,19 +6,44 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .conv_to_fc import Affine
-from .device import eager_on_cpu
-from .layout import for_pointwise_conv
+from .device import is_eager_on_cpu
 
-# Beyond this size the hidden map is allocated anew at every call, which costs
-# as much as the arithmetic on it. Measured, see docs/performance.md.
+# With fewer positions per channel, neither touching the weights nor converting
+# the map pays off.
+_MIN_POSITIONS_PER_CHANNEL = 2
+# A larger hidden map is allocated anew at every call, which costs as much as
+# the arithmetic on it. Measured, see docs/performance.md.
 _HIDDEN_BYTES = 16 * 2**20
+
+
+def has_many_positions(x: Tensor) -> bool:
+    """Return whether maps (N, C, H, W) outweigh the weights of a 1x1 layer."""
+    n, c, h, w = x.shape
+    return n * h * w >= c * _MIN_POSITIONS_PER_CHANNEL
+
+
+def to_pointwise_layout(x: Tensor) -> Tensor:
+    """Convert maps to the memory layout in which 1x1 convolutions are fast.
+
+    On a CPU that is channels last, where a 1x1 convolution is one matrix
+    product over all positions, unless there are few (docs/performance.md).
+
+    Args:
+        x: Maps of shape (N, C, H, W).
+
+    Returns:
+        The same values and shape.
+    """
+    if is_eager_on_cpu(x) and has_many_positions(x):
+        return x.contiguous(memory_format=torch.channels_last)
+    return x
 
 
 def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
     """Compute ``conv(gelu(conv(x)))`` for inference.
 
-    On a CPU a few images at a time, so that the hidden map, the largest tensor
-    of the whole network, stays where memory is at hand.
+    On a CPU this runs a few images at a time, so that the hidden map, the
+    largest tensor of the network, reuses memory.
 
     Args:
         x: Maps of shape (N, C, H, W).
@@ -26,18 +51,18 @@ def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
         second: Weight of shape (C, D, 1, 1) and bias of shape (C,).
 
     Returns:
-        Maps of the shape of ``x``.
+        Maps of shape (N, C, H, W).
     """
-    if not eager_on_cpu(x) or not x.numel():
+    if not is_eager_on_cpu(x) or not x.numel():
         return F.conv2d(F.gelu(F.conv2d(x, *first)), *second)
     image_bytes = len(first[0]) * x[0, 0].numel() * x.element_size()
     chunks = x.split(max(1, _HIDDEN_BYTES // image_bytes))
-    outs = [_in_one_go(chunk, first, second) for chunk in chunks]
+    outs = [_compute_chunk(chunk, first, second) for chunk in chunks]
     return outs[0] if len(outs) == 1 else torch.cat(outs)
 
 
-def _in_one_go(x: Tensor, first: Affine, second: Affine) -> Tensor:
-    hidden = F.conv2d(for_pointwise_conv(x), *first)
+def _compute_chunk(x: Tensor, first: Affine, second: Affine) -> Tensor:
+    hidden = F.conv2d(to_pointwise_layout(x), *first)
     hidden = (
         F.gelu(hidden)
         if hidden.requires_grad else torch.ops.aten.gelu_(hidden))

@@ -1,6 +1,6 @@
-"""Carry a shareset FC over to partitions of another size.
+"""Resizing of a shareset FC to partitions of another size.
 
-Shape letters: S sharesets, h w partition, Q = h * w positions; a dash marks
+Shape letters: S sharesets, h w partition, Q = h * w positions; primes mark
 the old size: h' w', Q'.
 """
 from __future__ import annotations
@@ -16,12 +16,10 @@ Size = tuple[int, int]
 def resampling_matrix(old: int, new: int) -> Tensor:
     """Write the resampling of ``old`` positions to ``new`` ones as a matrix.
 
-    Positions are cells that tile the same length at both sizes, so their
-    centres lie at (i + 1/2) / old and (j + 1/2) / new, as an image's pixels
-    do when it is resized. The kernel is cubic (a = -1/2), cut off at the ends
-    and widened to the coarser spacing, so that nothing is skipped when there
-    are fewer positions afterwards. Every row adds up to 1: a constant stays
-    what it is.
+    As for an image, positions are cells that tile the same length at both
+    sizes, with centres at (i + 1/2) / old and (j + 1/2) / new. The kernel is
+    cubic (a = -1/2), truncated at the ends and antialiased. Every row adds up
+    to 1, so a constant is preserved.
 
     Args:
         old: Number of positions before.
@@ -39,13 +37,10 @@ def resampling_matrix(old: int, new: int) -> Tensor:
 def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
     """Resize the weight of a shareset FC, as a linear operator.
 
-    The layer is W: old map -> old map, for each shareset. With the
-    resampling U of a map from the old size to the new one, and D from the new
-    one to the old, the new layer is ``U @ W @ D``: it looks at its input at
-    the old size and gives its output at the new one. Since the rows of U and
-    D add up to 1, a map that is constant is mapped to what it was mapped to,
-    resampled. Nothing need be divided by the number of positions: D averages
-    where the plain interpolation of W over both of its axes would sum up.
+    With the resampling U of a map from the old size to the new one, and D back
+    to the old one, the layer W of each shareset becomes ``U @ W @ D``: it sees
+    its input at the old size and gives its output at the new one. The rows of
+    U and D add up to 1, so the output for a constant map is only resampled.
 
     Both axes are resampled separately:
     ``W[s, a, b, c, d]`` over outputs (a, b) and inputs (c, d) of a partition
@@ -54,7 +49,7 @@ def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
     Args:
         weight: Shape (S * Q', Q', 1, 1) or (S * Q', Q').
         old: Height and width (h', w') of its partitions.
-        new: Height and width (h, w) that they shall have.
+        new: Height and width (h, w) of the new partitions.
 
     Returns:
         Shape (S * Q, Q, 1, 1) or (S * Q, Q), dtype and device of ``weight``,
@@ -77,12 +72,12 @@ def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
 
 
 def resize_fc_bias(bias: Tensor, old: Size, new: Size) -> Tensor:
-    """Resize the bias of a shareset FC: resampled like its output.
+    """Resample the bias of a shareset FC like its output.
 
     Args:
         bias: Shape (S * Q',).
         old: Height and width (h', w') of its partitions.
-        new: Height and width (h, w) that they shall have.
+        new: Height and width (h, w) of the new partitions.
 
     Returns:
         Shape (S * Q,), dtype and device of ``bias``, computed in float64.

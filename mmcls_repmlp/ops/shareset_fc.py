@@ -1,9 +1,9 @@
 """The grouped fully connected layer at the heart of RepMLP ("fc3").
 
 Shape letters: M rows (batch x partitions x C/S), S sharesets, Q inputs and
-R outputs of one of them: both h * w positions of a partition in RepMLPNet. In
-the first paper's block (arXiv 2105.01883) M is batch x partitions, S its
-groups, and Q and R are (C/S) * h * w and (O/S) * h * w.
+R outputs of each: both h * w positions of a partition in RepMLPNet. In the
+first paper's block (arXiv 2105.01883) M is batch x partitions, S its groups,
+and Q and R are (C/S) * h * w and (O/S) * h * w.
 """
 from __future__ import annotations
 
@@ -11,43 +11,41 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from .device import eager_on_cpu
+from .device import is_eager_on_cpu
 
-# A convolution repacks the Q x Q weights of every shareset at every call, a
-# price that only many rows repay. Measured, see docs/performance.md.
+# A convolution repacks the Q x Q weights of every shareset at every call, so
+# it is faster for many rows only. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
 # With gradients, the many small matrices of a last stage are the exception.
 _MAX_INPUTS_TO_TRAIN = 64
 # From this many inputs on, copying the gradient of a matrix costs more than
-# products in the better layout gain. Measured, see docs/performance.md.
+# products in the better layout gain.
 _MIN_INPUTS_OF_LARGE_MATRIX = 256
 
 
 def shareset_fc(x: Tensor,
                 weight: Tensor,
                 bias: Tensor | None = None) -> Tensor:
-    """Connect inputs with outputs, with one matrix per shareset.
+    """Apply a fully connected layer with one matrix per shareset.
 
-    The layer that arXiv 2112.11081 (section 3.2) calls set-sharing linear:
-    channels c, c + S, c + 2S, ... share one (Q, Q) matrix. Published code
-    computes it as a grouped 1x1 convolution over M images of a single pixel,
-    at a tenth of the machine's speed. The same numbers come from S matrix
-    products on strided views, or from a 1x1 convolution over one image of M
-    pixels; which is faster is chosen by :func:`prefers_convolution`. Neither
-    copies the weights.
+    arXiv 2112.11081 (section 3.2) calls it set-sharing linear: channels c,
+    c + S, c + 2S, ... share one (Q, Q) matrix. Published code computes it as a
+    grouped 1x1 convolution over M images of a single pixel, at a tenth of the
+    possible speed. S matrix products on strided views, or a 1x1 convolution
+    over one image of M pixels, give the same numbers without copying weights;
+    :func:`prefers_convolution` chooses the faster one.
 
     Args:
         x: Input of shape (M, S, Q).
         weight: Shape (S * R, Q) or (S * R, Q, 1, 1), the layout of published
             checkpoints, same dtype and device as ``x``.
-        bias: Shape (S * R,), or None for no bias. Defaults to None.
+        bias: Shape (S * R,). Defaults to zeros.
 
     Returns:
         Output of shape (M, S, R).
 
     Raises:
-        ValueError: If the shapes of ``x``, ``weight`` and ``bias`` do not
-            belong together.
+        ValueError: If the shapes do not fit together.
     """
     _, s, q = x.shape
     rows = len(weight)
@@ -65,13 +63,14 @@ def shareset_fc(x: Tensor,
 
 
 def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
-    """Say whether :func:`by_convolution` is the faster formulation.
+    """Return whether :func:`by_convolution` is the faster formulation.
 
-    It is on a CPU, in the dtypes that oneDNN convolves, for many rows; with
-    gradients, for few inputs, as its backward pass is the slower one else.
+    It is on a CPU, in the dtypes that oneDNN convolves, for many rows. With
+    gradients it is for few inputs, as its backward pass is slower otherwise.
     """
     m, _, q = x.shape
-    if not eager_on_cpu(x) or x.dtype not in (torch.float32, torch.bfloat16):
+    if not is_eager_on_cpu(x) or x.dtype not in (torch.float32,
+                                                 torch.bfloat16):
         return False
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return 0 < m and q <= _MAX_INPUTS_TO_TRAIN
@@ -83,11 +82,10 @@ def by_matrix_products(x: Tensor, weight: Tensor,
     """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, R)."""
     _, s, q = x.shape
     if s == 1:
-        # The gradient of weight then comes in the layout of weight.
+        # The gradient then has the layout of the weight.
         return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
     matrices = weight.view(s, -1, q)  # (S, R, Q)
-    if _weight_gradient_rules(x, weight):
-        # The gradient of weight comes in the layout of weight.
+    if _prefers_gradient_layout(x, weight):
         out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
         return out.permute(2, 0, 1)  # (M, S, R)
     rows = x.transpose(0, 1)  # (S, M, Q)
@@ -95,7 +93,8 @@ def by_matrix_products(x: Tensor, weight: Tensor,
     return out.transpose(0, 1)  # (M, S, R)
 
 
-def _weight_gradient_rules(x: Tensor, weight: Tensor) -> bool:
+def _prefers_gradient_layout(x: Tensor, weight: Tensor) -> bool:
+    # The gradient then has the layout of the weight and needs no copy.
     m, _, q = x.shape
     return (torch.is_grad_enabled() and weight.requires_grad
             and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q)
@@ -111,8 +110,8 @@ def _products(a: Tensor, b: Tensor, bias: Tensor | None,
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Compute :func:`shareset_fc` as one 1x1 convolution over M pixels.
 
-    Channels last is how x lies in memory already, so no value is moved on the
-    way in or out.
+    ``x`` is channels last in memory already, so nothing is copied on the way
+    in or out.
     """
     m, s, q = x.shape
     image = x.reshape(1, 1, m, s * q).permute(0, 3, 1, 2)  # (1, S*Q, 1, M)

@@ -13,11 +13,11 @@ from repmlp_lite.errors import ConfigError
 
 RATE = 'layer_decay_rate'
 _BACKBONE = 'backbone'
+_FORMER_NAME = 'LearningRateDecayOptimWrapperConstructor'
 
 
-# A host may have one of this name, which knows no lr_mult.
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
-class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Multiply every learning rate by a power of ``layer_decay_rate``.
 
     The power is the number of layers between the parameter and the head:
@@ -87,6 +87,12 @@ class LearningRateDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 raise _no_depths(model) from error
             scales[parameter] = self.rate**(num_layers - 1 - depth)
         return scales
+
+
+# Older configs say so. A host may have a class of this name, which stays.
+if OPTIM_WRAPPER_CONSTRUCTORS.get(_FORMER_NAME) is None:
+    OPTIM_WRAPPER_CONSTRUCTORS.register_module(
+        _FORMER_NAME, module=LayerDecayOptimWrapperConstructor)
 
 
 def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:

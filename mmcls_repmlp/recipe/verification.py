@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from mmcls_repmlp.host import METRICS, gt_labels
 from repmlp_lite.errors import InputError
 
 _FOLDS = 10
 _BEYOND = 1e-6
-_FALSE_ALARMS = (1e-3, 1e-2, 1e-1)
+_FALSE_RATES = (1e-3, 1e-2, 1e-1)
 
 
 class Roc(NamedTuple):
-    """A receiver operating characteristic.
+    """Receiver operating characteristic.
 
     Attributes:
         false_rate: Share of different pairs that are accepted, rising, from 0
@@ -38,7 +39,7 @@ class Roc(NamedTuple):
         return float(torch.trapezoid(self.true_rate, self.false_rate))
 
     def true_rate_at(self, false_rate: float) -> float:
-        """Largest true rate whose false rate is no higher than this."""
+        """Return the largest true rate whose false rate is at most this."""
         return float(self.true_rate[self.false_rate <= false_rate].max())
 
 
@@ -75,21 +76,24 @@ def verify(embeddings: Tensor,
         max_pairs: Most pairs to draw. Defaults to 6000.
         seed: Seed of the drawing. Defaults to 0.
 
-    Returns:
-        Accuracy and curve.
-
     Raises:
         InputError: If there are too few pairs for ten folds.
     """
     first, second, same = sample_pairs(labels, max_pairs, seed)
-    units = torch.nn.functional.normalize(embeddings.double())
+    units = normalize(embeddings.double())
     cosine = (units[first] * units[second]).sum(1)  # (P,)
-    scores = torch.stack(
-        [_judge(cosine, same, fold) for fold in range(_FOLDS)])
-    accuracy, threshold = scores.unbind(1)
+    shares, thresholds = [], []
+    for fold in range(_FOLDS):
+        held_out = torch.arange(len(same)) % _FOLDS == fold
+        threshold = best_threshold(cosine[~held_out], same[~held_out])
+        right = (cosine[held_out] >= threshold) == same[held_out]
+        thresholds.append(threshold)
+        shares.append(right.double().mean())
+    accuracy = torch.stack(shares)
     return Verification(
-        float(accuracy.mean()), float(accuracy.std()), float(threshold.mean()),
-        roc_curve(cosine, same), len(same))
+        float(accuracy.mean()), float(accuracy.std()),
+        float(torch.stack(thresholds).mean()), roc_curve(cosine, same),
+        len(same))
 
 
 def sample_pairs(labels: Tensor,
@@ -123,10 +127,9 @@ def sample_pairs(labels: Tensor,
             f'{count} pairs of either kind, {_FOLDS} are needed: add images, '
             'several of each identity')
     pairs = torch.cat([_shuffled(same, generator)[:count], different[:count]])
-    is_same = torch.arange(2 * count) < count
     order = torch.randperm(2 * count, generator=generator)
     first, second = pairs[order].unbind(1)
-    return first, second, is_same[order]
+    return first, second, order < count
 
 
 def _different_pairs(labels: Tensor, count: int,
@@ -147,29 +150,17 @@ def _shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
     return rows[torch.randperm(len(rows), generator=generator)]
 
 
-def _judge(cosine: Tensor, same: Tensor, fold: int) -> Tensor:
-    held_out = torch.arange(len(same)) % _FOLDS == fold
-    threshold = best_threshold(cosine[~held_out], same[~held_out])
-    right = (cosine[held_out] >= threshold) == same[held_out]
-    return torch.stack([right.double().mean(), threshold])
-
-
 def best_threshold(cosine: Tensor, same: Tensor) -> Tensor:
     """Find the similarity (a scalar) from which most pairs are judged right.
 
     It lies halfway between two pairs, and beyond the last one if all, or
     none, are to be accepted.
     """
-    values, order = cosine.sort()
-    values = torch.cat([values[:1] - _BEYOND, values, values[-1:] + _BEYOND])
-    # Rejecting the first i pairs is right for the different ones among them,
-    # accepting the others for the same ones among those.
-    rejected = torch.nn.functional.pad((~same[order]).cumsum(0), (1, 0))
-    accepted = torch.nn.functional.pad(same[order].cumsum(0), (1, 0))
-    right = rejected + accepted[-1] - accepted
-    right[values[1:] == values[:-1]] = -1  # equal pairs cannot be parted
-    i = int(right.argmax())
-    return (values[i] + values[i + 1]) / 2
+    hits, alarms, values = _accepted(cosine, same)
+    i = int((hits - alarms).argmax())
+    edges = torch.cat(
+        [values[1:2] + _BEYOND, values[1:], values[-1:] - _BEYOND])
+    return (edges[i] + edges[i + 1]) / 2
 
 
 def roc_curve(cosine: Tensor, same: Tensor) -> Roc:
@@ -183,14 +174,20 @@ def roc_curve(cosine: Tensor, same: Tensor) -> Roc:
         The curve, a point for every different similarity and one that
         accepts nothing.
     """
+    hits, alarms, values = _accepted(cosine, same)
+    return Roc(alarms.double() / alarms[-1], hits.double() / hits[-1], values)
+
+
+def _accepted(cosine: Tensor, same: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Count same and different pairs from every similarity on, and none."""
     values, order = cosine.sort(descending=True)
-    hits, alarms = same[order].cumsum(0), (~same[order]).cumsum(0)
     last = torch.cat([values[1:] != values[:-1], torch.tensor([True])])
-    zero = torch.zeros(1, dtype=torch.float64)
-    return Roc(
-        torch.cat([zero, alarms[last].double() / (~same).sum()]),
-        torch.cat([zero, hits[last].double() / same.sum()]),
-        torch.cat([zero + torch.inf, values[last]]))
+    hits, alarms = (
+        torch.cat(
+            [torch.zeros(1, dtype=torch.long), kind[order].cumsum(0)[last]])
+        for kind in (same, ~same))
+    return hits, alarms, torch.cat(
+        [values.new_tensor([torch.inf]), values[last]])
 
 
 @METRICS.register_module()
@@ -202,18 +199,15 @@ class PairVerification(BaseMetric):
     Args:
         max_pairs: Most pairs to draw. Defaults to 6000.
         seed: Seed of the drawing. Defaults to 0.
-        collect_device: Where results of several processes are gathered.
-            Defaults to 'cpu'.
-        prefix: Prefix of the metrics' names. Defaults to 'verification'.
+        **kwargs: As of BaseMetric.
     """
     default_prefix = 'verification'
 
     def __init__(self,
                  max_pairs: int = 6000,
                  seed: int = 0,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.max_pairs = max_pairs
         self.seed = seed
 
@@ -232,10 +226,7 @@ class PairVerification(BaseMetric):
         found = verify(
             torch.stack(embeddings), torch.tensor(labels), self.max_pairs,
             self.seed)
-        rates = {
-            f'true_rate_at_{rate:g}': found.roc.true_rate_at(rate)
-            for rate in _FALSE_ALARMS
-        }
-        shares = dict(
-            accuracy=found.accuracy, roc_area=found.roc.area, **rates)
-        return {name: 100 * share for name, share in shares.items()}
+        metrics = dict(accuracy=found.accuracy, roc_area=found.roc.area)
+        for rate in _FALSE_RATES:
+            metrics[f'true_rate_at_{rate:g}'] = found.roc.true_rate_at(rate)
+        return {name: 100 * share for name, share in metrics.items()}

@@ -1,10 +1,11 @@
-"""Model in, model out: merge, fuse, verify, count, time."""
+"""Operations on whole models: merge, fuse, verify, count, time."""
 from .complexity import Complexity, complexity
 from .fuse import fuse_for_inference
+from .input_shape import input_shape
 from .latency import alternating_latency, speedup
 from .reparameterize import largest_difference, reparameterize
 
 __all__ = [
     'Complexity', 'alternating_latency', 'complexity', 'fuse_for_inference',
-    'largest_difference', 'reparameterize', 'speedup'
+    'input_shape', 'largest_difference', 'reparameterize', 'speedup'
 ]

@@ -1,4 +1,4 @@
-"""Count what a model holds and what it computes."""
+"""Counts of parameters and multiply-accumulate operations."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ class Complexity(NamedTuple):
 
     Attributes:
         params: Number of parameters.
-        macs: Multiply-accumulate operations for one input; what papers call
-            FLOPs. Convolutions and matrix products count.
+        macs: Multiply-accumulate operations of convolutions and matrix
+            products for one input; papers call them FLOPs.
     """
     params: int
     macs: int
@@ -27,13 +27,9 @@ def complexity(model: nn.Module, input_shape: tuple[int, ...]) -> Complexity:
     Args:
         model: Model on any device, ``meta`` included.
         input_shape: Shape (C, H, W) of one input.
-
-    Returns:
-        The counts.
     """
-    parameter = next(model.parameters())
-    x = torch.zeros(
-        1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+    like = next(model.parameters())
+    x = torch.zeros(1, *input_shape, dtype=like.dtype, device=like.device)
     training = model.training
     model.eval()
     with FlopCounterMode(display=False) as counter:

@@ -1,10 +1,11 @@
-"""The form to serve: everything folded that can be folded.
+"""Fused form for serving: every norm folded that can be folded.
 
-Beyond the deploy form, whose block alone is merged, every batch norm goes
-into a neighbouring layer, the last one into the head's linear layer. It is
-surgery on a copy, child by child: what has no norm stays what it is.
+The deploy form merges the blocks only. Here every batch norm goes into a
+neighbouring layer, the last one into the head's linear layer. Modules of a
+copy are replaced one by one; those without a norm are kept.
 
-Shape letters: N batch, C channels, H W map.
+Shape letters: N batch, C channels, S sharesets, H W map, h w partition, P
+partitions per map, Q = h * w, M = N * P * C / S.
 """
 from __future__ import annotations
 
@@ -13,25 +14,33 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import (ArcFaceClsHead, GlobalAveragePooling,
                                LinearClsHead, LinearReduction)
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.folding import (fold_leading_norm, fold_norm,
-                                         is_foldable, linear_weights)
 from mmcls_repmlp.models.merge_blockers import check_no_blockers
 from mmcls_repmlp.models.mergeable import merge_all
-from mmcls_repmlp.ops import Affine
-
-from .fused_layers import frozen, fused
+from mmcls_repmlp.models.norm_folding import (fold_conv_module,
+                                              fold_leading_norm, fold_norm,
+                                              is_foldable, linear_weights,
+                                              scale_shift)
+from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
+                                                        GlobalPerceptron,
+                                                        RepMLPBlock,
+                                                        RepMLPNetUnit)
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PatchEmbed
+from mmcls_repmlp.ops import (Affine, partition, pointwise_ffn, shareset_fc,
+                              unpartition)
 
 
 def fuse_for_inference(model: nn.Module) -> FusedModel:
     """Build the fused form of a backbone or a classifier.
 
-    It computes what ``model`` computes in eval mode, faster, and nothing
-    else: it has no gradients and no checkpoint format of its own.
+    It computes the same as ``model`` in eval mode, but faster. It has no
+    gradients and no checkpoint format.
 
     Args:
         model: One of this package's backbones, or a classifier with one,
@@ -41,77 +50,195 @@ def fuse_for_inference(model: nn.Module) -> FusedModel:
 
     Returns:
         A new module in eval mode, in the dtype and on the device of
-        ``model``, which is left as it is. Of a backbone: images to a tuple of
-        maps. Of a classifier: images to logits of shape (N, classes). Of a
-        model of metric learning: images to unit vectors (N, D).
+        ``model``, which is not changed. It maps images to the maps of a
+        backbone, the logits (N, classes) of a classifier or, for metric
+        learning, unit vectors (N, D).
 
     Raises:
         TypeError: If ``model`` is of another kind.
-        ValueError: If a norm that must be merged is no batch norm with
-            running statistics, or a layer has hooks, is pruned, parametrized
-            or otherwise not what can be fused; the message names it and the
-            remedy.
+        ValueError: If a layer or norm cannot be fused; the message names it
+            and the remedy.
     """
     check_no_blockers(model.named_modules())
     with torch.inference_mode(False), torch.no_grad():
-        backbone, linear, unit = _parts(model)
+        backbone, linear, normalizes = _split_model(model)
         like = next(backbone.parameters())
         backbone = copy.deepcopy(backbone).double().eval()
         merge_all(backbone)
         if linear is not None:
             linear = _take_final_norm(backbone, linear)
         _fuse_children(backbone)
-        return FusedModel(backbone, linear, unit).to(like)
+        return FusedModel(backbone, linear, normalizes).to(like)
 
 
 class FusedModel(nn.Module):
-    """A fused backbone, and perhaps pooling and one linear layer.
-
-    For inference: in eval mode, without gradients.
-
-    Args:
-        backbone: The backbone.
-        linear: Weight and bias of the layer. Defaults to none.
-        unit: Whether the output is brought to length 1. Defaults to False.
-    """
+    """Fused backbone, perhaps with pooling, a linear layer and L2 norm."""
 
     def __init__(self,
                  backbone: nn.Module,
                  linear: Affine | None = None,
-                 unit: bool = False) -> None:
+                 normalizes: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if linear is not None:
-            self.weight, self.bias = frozen(*linear)
-        self.unit = unit
+            self.weight, self.bias = _parameters(linear)
+        self.normalizes = normalizes
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Compute maps, or logits (N, classes), or unit vectors (N, D)."""
+        """Compute maps, logits (N, classes) or unit vectors (N, D)."""
         outs = self.backbone(x)
         if self.weight is None:
             return outs
         features = outs[-1].mean((2, 3))  # (N, C)
         out = F.linear(features, self.weight, self.bias)
-        return F.normalize(out) if self.unit else out
+        return F.normalize(out) if self.normalizes else out
 
     def train(self, mode: bool = True) -> FusedModel:
-        """Stay in eval mode.
-
-        Raises:
-            RuntimeError: If asked to train.
-        """
+        """Stay in eval mode; raise a RuntimeError if ``mode`` is True."""
         if mode:
             raise RuntimeError('a fused model is for inference only: train '
-                               'the model that it was made of')
+                               'the original model')
         return super().train(False)
 
 
-def _parts(model: nn.Module) -> tuple[MergeableBackbone, Affine | None, bool]:
-    """Take a model apart: backbone, linear layer, whether it normalises."""
+class FusedNorm(nn.Module):
+    """Batch norm of maps as one multiplication and addition."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        scale, shift = scale_shift(norm, 'the map')
+        self.scale, self.shift = _parameters(
+            (scale.view(-1, 1, 1), shift.view(-1, 1, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return torch.addcmul(self.shift, x, self.scale)
+
+
+class FusedConv(nn.Module):
+    """Padding, convolution with folded weights, activation."""
+
+    def __init__(self,
+                 conv: nn.Conv2d,
+                 affine: Affine,
+                 activation: nn.Module | None = None,
+                 padding: nn.Module | None = None) -> None:
+        super().__init__()
+        self.padding = padding
+        self.conv = conv
+        self.conv.weight, self.conv.bias = _parameters(affine)
+        self.relu = type(activation) is nn.ReLU
+        self.activation = None if self.relu else activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve maps of shape (N, C, H, W)."""
+        x = self.conv(x if self.padding is None else self.padding(x))
+        if self.relu:
+            return F.relu_(x)
+        return x if self.activation is None else self.activation(x)
+
+
+class FusedUnit(nn.Module):
+    """RepMLPNetUnit in deploy form with its norms folded.
+
+    norm2 goes into the FFN. norm1, which both fc3 and the gate read, becomes a
+    :class:`FusedNorm`.
+    """
+
+    def __init__(self, unit: RepMLPNetUnit) -> None:
+        super().__init__()
+        block, ffn = unit.repmlp_block, unit.ffn_block
+        self.num_sharesets = block.num_sharesets
+        self.partition_size = block.partition_size
+        self.norm1 = FusedNorm(unit.norm1)
+        weight, bias = linear_weights(block.fc3, 'fc3')
+        self.fc3 = _parameters((weight.flatten(1), bias))
+        self.gate = _parameters(
+            linear_weights(block.gp.conv1.conv, 'gp'),
+            linear_weights(block.gp.conv2.conv, 'gp'))
+        first = fold_conv_module(ffn.ffn_fc1, 'ffn_fc1')
+        self.ffn = _parameters(
+            fold_leading_norm(unit.norm2, first, 'norm2'),
+            fold_conv_module(ffn.ffn_fc2, 'ffn_fc2'))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y = self.norm1(x)
+        weight, bias = self.fc3
+        parts = partition(y, self.partition_size)  # (N*P, C, h, w)
+        sets = parts.reshape(-1, self.num_sharesets,
+                             weight.shape[1])  # (M, S, Q)
+        out = shareset_fc(sets, weight, bias)
+        out = unpartition(out.reshape_as(parts), x.shape[2:])
+        x = torch.addcmul(x, out, self._gate(y))
+        weight1, bias1, weight2, bias2 = self.ffn
+        return x + pointwise_ffn(x, (weight1, bias1), (weight2, bias2))
+
+    def _gate(self, y: Tensor) -> Tensor:
+        weight1, bias1, weight2, bias2 = self.gate
+        pooled = y.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        hidden = F.relu_(F.conv2d(pooled, weight1, bias1))
+        return F.conv2d(hidden, weight2, bias2).sigmoid_()
+
+
+# Modules whose forward FusedUnit replaces; subclasses must not override it.
+_UNIT_PARTS: dict[str, Any] = {
+    '': RepMLPNetUnit,
+    'drop_path': DropPath,
+    'repmlp_block': RepMLPBlock,
+    'repmlp_block.gp': GlobalPerceptron,
+    'repmlp_block.gp.global_avgpool': nn.AdaptiveAvgPool2d,
+    'repmlp_block.gp.conv1': ConvModule,
+    'repmlp_block.gp.conv1.activate': nn.ReLU,
+    'repmlp_block.gp.conv2': ConvModule,
+    'repmlp_block.gp.conv2.activate': nn.Sigmoid,
+    'ffn_block': ConvFFN,
+    'ffn_block.act': nn.GELU,
+}
+
+
+def fuse_module(module: Any) -> nn.Module | None:
+    """Return the fused replacement of a merged module, or None.
+
+    It computes the same for inference, and may keep layers of ``module``.
+    """
+    try:
+        if isinstance(module, RepMLPNetUnit):
+            plain = all(
+                type(module.get_submodule(name)).forward is kind.forward
+                for name, kind in _UNIT_PARTS.items())
+            return FusedUnit(module) if plain else None
+        if type(module).forward is PatchEmbed.forward:
+            return FusedConv(
+                module.projection,
+                fold_norm(module.projection, module.norm, 'projection'),
+                module.act, module.adaptive_padding)
+        if isinstance(module, ConvModule):
+            return FusedConv(
+                module.conv, fold_conv_module(module, 'conv'),
+                module.activate if module.with_activation else None)
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
+            return FusedNorm(module)
+    except ValueError:
+        pass  # a norm or layer of another kind stays as it is
+    return None
+
+
+def _fuse_children(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        replacement = fuse_module(child)
+        if replacement is None:
+            _fuse_children(child)
+        else:
+            module.add_module(name, replacement)
+
+
+def _split_model(model: Any) -> tuple[MergeableBackbone, Affine | None, bool]:
+    """Return backbone, linear layer and whether outputs are normalized."""
     if isinstance(model, MergeableBackbone):
         return model, None, False
     parts: list[Any] = [
@@ -122,16 +249,28 @@ def _parts(model: nn.Module) -> tuple[MergeableBackbone, Affine | None, bool]:
         if isinstance(neck, GlobalAveragePooling) and isinstance(
                 head, LinearClsHead):
             return backbone, linear_weights(head.fc, 'head'), False
-        if isinstance(head, ArcFaceClsHead) and _reduces(neck):
-            return backbone, _reduction(neck[1]), True
+        if isinstance(head, ArcFaceClsHead) and _is_linear_neck(neck):
+            return backbone, _fold_reduction(neck[1]), True
     raise TypeError(
         f'{type(model).__name__} cannot be fused: expected a backbone of '
         'mmcls_repmlp, or a classifier of one, GlobalAveragePooling and '
         'LinearClsHead (with LinearReduction between: a margin head)')
 
 
+def _is_linear_neck(neck: Any) -> bool:
+    return (isinstance(neck, nn.Sequential) and len(neck) == 2
+            and isinstance(neck[0], GlobalAveragePooling)
+            and isinstance(neck[1], LinearReduction)
+            and isinstance(neck[1].act, nn.Identity))
+
+
+def _fold_reduction(neck: LinearReduction) -> Affine:
+    if isinstance(neck.norm, nn.Identity):
+        return linear_weights(neck.reduction, 'neck')
+    return fold_norm(neck.reduction, neck.norm, 'neck')
+
+
 def _take_final_norm(backbone: MergeableBackbone, linear: Affine) -> Affine:
-    """Move the norm of the last map, if it has one, into what reads it."""
     norm = getattr(backbone, 'final_norm', None)
     if (norm is None or not is_foldable(norm)
             or backbone.out_indices[-1] != backbone.num_stages - 1):
@@ -140,23 +279,7 @@ def _take_final_norm(backbone: MergeableBackbone, linear: Affine) -> Affine:
     return fold_leading_norm(norm, linear, 'final_norm')
 
 
-def _fuse_children(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        replacement = fused(child)
-        if replacement is None:
-            _fuse_children(child)
-        else:
-            module.add_module(name, replacement)
-
-
-def _reduces(neck: Any) -> bool:
-    return (isinstance(neck, nn.Sequential) and len(neck) == 2
-            and isinstance(neck[0], GlobalAveragePooling)
-            and isinstance(neck[1], LinearReduction)
-            and isinstance(neck[1].act, nn.Identity))
-
-
-def _reduction(neck: LinearReduction) -> Affine:
-    if isinstance(neck.norm, nn.Identity):
-        return linear_weights(neck.reduction, 'neck')
-    return fold_norm(neck.reduction, neck.norm, 'neck')
+def _parameters(*affines: Affine) -> nn.ParameterList:
+    return nn.ParameterList(
+        nn.Parameter(tensor.detach(), requires_grad=False)
+        for affine in affines for tensor in affine)

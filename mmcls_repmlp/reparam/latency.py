@@ -1,4 +1,4 @@
-"""Time two things against each other on a machine that is never quiet."""
+"""Timing of functions or models against each other on a noisy machine."""
 from __future__ import annotations
 
 import statistics
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 def alternate(*runs: Callable[[], Any],
               rounds: int,
               warm_up: int = 3) -> Iterator[tuple[float, ...]]:
-    """Run functions in turn, A B A B, so that all see the same noise.
+    """Run functions in turn, so that noise affects all of them.
 
     Args:
         *runs: The functions.
-        rounds: How often each is timed.
-        warm_up: Rounds that come first and are not timed. Defaults to 3.
+        rounds: Number of timed rounds.
+        warm_up: Number of untimed rounds before them. Defaults to 3.
 
     Yields:
-        Seconds of each, round by round.
+        Seconds of each function, round by round.
     """
-    for round_ in range(-warm_up, rounds):
-        seconds = tuple(map(_seconds, runs))
-        if round_ >= 0:
+    for index in range(-warm_up, rounds):
+        seconds = tuple(map(_time, runs))
+        if index >= 0:
             yield seconds
 
 
@@ -34,36 +34,24 @@ def alternating_latency(first: nn.Module,
                         second: nn.Module,
                         batch: Tensor,
                         rounds: int = 30) -> tuple[list[float], list[float]]:
-    """Time forward passes of two models in turn.
-
-    Args:
-        first: Model A, in eval mode.
-        second: Model B, in eval mode.
-        batch: Input of both, on their device.
-        rounds: How often each is timed, after a warm-up. Defaults to 30.
-
-    Returns:
-        Seconds of every pass of A, and of B.
-    """
-    timed = alternate(
-        lambda: first(batch), lambda: second(batch), rounds=rounds)
-    a, b = zip(*timed)
+    """Return seconds of ``rounds`` forward passes of two models in turn."""
+    a, b = zip(
+        *alternate(lambda: first(batch), lambda: second(batch), rounds=rounds))
     return list(a), list(b)
 
 
 def speedup(slow: list[float], fast: list[float]) -> float:
-    """Median of the ratios of passes that ran next to each other."""
+    """Return the median of the ratios of neighbouring passes."""
     return statistics.median(a / b for a, b in zip(slow, fast))
 
 
-def _seconds(run: Callable[[], Any]) -> float:
-    _synchronize()
-    start = time.perf_counter()
+def _time(run: Callable[[], Any]) -> float:
+    start = _now()
     run()
-    _synchronize()
-    return time.perf_counter() - start
+    return _now() - start
 
 
-def _synchronize() -> None:
+def _now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,34 +1,35 @@
-"""What merging does to fc3: the weights of one output, before and after.
+"""Weights of one output of fc3, before and after merging.
 
-Section 4.2 and figure 5 of arXiv 2105.01883 look at a fully connected layer
-in this way: the convolutions light up what lies around the output.
+As in section 4.2 and figure 5 of arXiv 2105.01883, they show how the
+convolutions emphasise the surroundings of the output.
 
-Shape letters: S sharesets, h w partition, Q = h * w, k kernel.
+Shape letters: h w partition, k kernel.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mmcls_repmlp.models import RepMLPBlock
-from mmcls_repmlp.models.folding import fold_norm
 from mmcls_repmlp.models.mergeable import check_mergeable
+from mmcls_repmlp.models.norm_folding import fold_norm
 
 Position = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Locality:
-    """The weights by which one output of fc3 sees its partition.
+    """Weights of one output of fc3 for all inputs of its partition.
 
     Attributes:
         position: Row and column of the output.
         shareset: Its shareset.
         kernel_size: Size k of the largest convolution beside fc3.
         before: fc3 with its own batch norm folded, shape (h, w), float64.
-        after: fc3 with the convolutions merged as well, alike.
+        after: fc3 with the convolutions merged too, shape (h, w), float64.
     """
     position: Position
     shareset: int
@@ -38,7 +39,7 @@ class Locality:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns that the largest kernel reaches."""
+        """Rows and columns covered by the largest kernel."""
         reach = self.kernel_size // 2
         rows, cols = (slice(max(0, at - reach), min(size, at + reach + 1))
                       for at, size in zip(self.position, self.before.shape))
@@ -46,7 +47,7 @@ class Locality:
 
 
 def repmlp_blocks(model: nn.Module) -> dict[str, RepMLPBlock]:
-    """Find the RepMLP blocks of a model, by name, in order."""
+    """Return the RepMLP blocks of a model by name, in order."""
     return {
         name: module
         for name, module in model.named_modules()
@@ -58,19 +59,16 @@ def repmlp_blocks(model: nn.Module) -> dict[str, RepMLPBlock]:
 def locality(block: RepMLPBlock,
              position: Position | None = None,
              shareset: int = 0) -> Locality:
-    """Read one output's weights before and after merging; changes nothing.
+    """Return the weights of one output before and after merging a block.
 
     Args:
-        block: A block in training form, with convolutions.
+        block: A block in training form, with convolutions. It is not changed.
         position: Row and column of the output. Defaults to the centre.
         shareset: Its shareset. Defaults to 0.
 
-    Returns:
-        The weights, in float64.
-
     Raises:
-        ValueError: If the block is merged or has no convolutions, there is no
-            such output, or a norm cannot be folded.
+        ValueError: If the block is merged, has no convolutions or cannot be
+            merged, or there is no such output.
     """
     if block.deploy:
         raise ValueError('the block is in deploy form, where the convolutions '
@@ -86,17 +84,14 @@ def locality(block: RepMLPBlock,
     _check_index('shareset', (shareset, ), (block.num_sharesets, ))
     check_mergeable(block)
     before, _ = fold_norm(block.fc3, block.fc3_bn, 'fc3')
-    after, _ = block.folded()['fc3']
+    after, _ = block.fold_layers()['fc3']
     row = shareset * size[0] * size[1] + position[0] * size[1] + position[1]
     return Locality(position, shareset, max(block.reparam_conv_kernels),
                     *(weight[row].reshape(size) for weight in (before, after)))
 
 
-def _check_index(name: str, index: tuple[int, ...], size: tuple[int,
-                                                                ...]) -> None:
+def _check_index(name: str, index: Sequence[int], size: Sequence[int]) -> None:
     if not all(0 <= at < end for at, end in zip(index, size)):
-        at, last = (' '.join(map(str, numbers))
-                    for numbers in (index, [end - 1 for end in size]))
-        start = ' '.join('0' * len(size))
-        raise ValueError(f'there is no {name} {at}: choose from {start} to '
-                         f'{last}')
+        last = ' '.join(str(end - 1) for end in size)
+        raise ValueError(f'there is no {name} {" ".join(map(str, index))}: '
+                         f'choose from {" ".join("0" * len(size))} to {last}')

@@ -1,4 +1,4 @@
-"""Merge a model's branches, and prove that nothing changed."""
+"""Merging of whole models, and the comparison of their outputs."""
 from __future__ import annotations
 
 import copy
@@ -17,13 +17,11 @@ from mmcls_repmlp.models.mergeable import (Mergeable, adopt_all,
 
 
 def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
-    """Switch everything in a model that can be merged to its deploy form.
+    """Switch every part of a model that merges to its deploy form, or none.
 
-    Works on any module that holds modules with ``switch_to_deploy``: ours,
-    and the host's own (RepVGG, MobileOne, ...). Outputs are equal in eval
-    mode.
-    Everything is merged or nothing. The layers that remain get new parameters:
-    an optimizer of the old ones must be built anew.
+    Parts are modules with ``switch_to_deploy``, ours and the host's (RepVGG,
+    MobileOne, ...). Outputs in eval mode do not change. Merged layers get new
+    parameters, which need a new optimizer.
 
     Args:
         model: The model, in training or deploy form.
@@ -33,8 +31,7 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
         The model in deploy form: a copy, unless ``inplace``.
 
     Raises:
-        TypeError: If the model, or a part of it, is wrapped for data-parallel
-            training.
+        TypeError: If a module is wrapped for data-parallel training.
         ValueError: If a part cannot be merged, or the model cannot be copied;
             the message names the layer and the remedy.
     """
@@ -43,10 +40,10 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
             where = f'model.{name}.module' if name else 'model.module'
             raise TypeError('a model wrapped in '
                             f'{type(module).__name__} cannot be merged: pass '
-                            f'what is inside, {where}')
+                            f'the model inside, {where}')
     check_mergeable(model)
     if not inplace:
-        model = _copied(model)
+        model = _copy_model(model)
     before = set(model.state_dict())
     _merge(model)
     if set(model.state_dict()) == before:
@@ -61,30 +58,28 @@ def largest_difference(reference: nn.Module, other: nn.Module,
                        batch: Tensor) -> float:
     """Compare two models' outputs in eval mode and float64.
 
-    Both are copied, so that neither mode nor dtype of theirs changes.
-
     Args:
-        reference: Model whose outputs set the scale.
-        other: Model to compare.
+        reference: Model whose outputs set the scale. It is not changed.
+        other: Model to compare with it. It is not changed.
         batch: Input of shape (N, C, H, W), any floating dtype.
 
     Returns:
-        The largest difference between two elements, divided by the largest
-        element of the reference's output it belongs to; infinite if an output
-        is not finite.
+        The largest difference between two elements, relative to the largest
+        element of that output of the reference; infinite if an output is not
+        finite.
 
     Raises:
         ValueError: If the outputs differ in number or shape.
     """
     expected, actual = (
-        _outputs_in_float64(model, batch) for model in (reference, other))
+        _run_in_float64(model, batch) for model in (reference, other))
     if [t.shape for t in expected] != [t.shape for t in actual]:
         raise ValueError('the models have outputs of different shapes')
-    return max(map(_difference, expected, actual))
+    return max(map(_relative_difference, expected, actual))
 
 
 @torch.inference_mode(False)
-def _copied(model: nn.Module) -> nn.Module:
+def _copy_model(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except RuntimeError as error:
@@ -96,9 +91,9 @@ def _copied(model: nn.Module) -> nn.Module:
 @torch.inference_mode(False)
 def _merge(model: nn.Module) -> None:
     plan = plan_merging(model)
-    others = [module for module in _switchable(model) if not _is_ours(module)]
+    others = [module for module in _find_parts(model) if not _is_ours(module)]
     for module in others:
-        # They do not check before they change.
+        # The host's modules may fail half way, so a copy goes first.
         copy.deepcopy(module).switch_to_deploy()
     for module in others:
         module.switch_to_deploy()
@@ -110,31 +105,32 @@ def _is_ours(module: Any) -> bool:
         Mergeable.switch_to_deploy, MergeableBackbone.switch_to_deploy)
 
 
-def _switchable(module: nn.Module) -> Iterator[Any]:
-    # What wrappers pass on to the module inside is not theirs.
+def _find_parts(module: nn.Module) -> Iterator[Any]:
+    # Wrappers forward attribute access to the module inside.
     if callable(getattr(type(module), 'switch_to_deploy', None)):
         yield module
         return
     for child in module.children():
-        yield from _switchable(child)
+        yield from _find_parts(child)
 
 
 @torch.no_grad()
-def _outputs_in_float64(model: nn.Module, batch: Tensor) -> list[Tensor]:
-    return list(_tensors(copy.deepcopy(model).double().eval()(batch.double())))
+def _run_in_float64(model: nn.Module, batch: Tensor) -> list[Tensor]:
+    return list(
+        _iter_tensors(copy.deepcopy(model).double().eval()(batch.double())))
 
 
-def _tensors(output: Any) -> Iterator[Tensor]:
+def _iter_tensors(output: Any) -> Iterator[Tensor]:
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
-        yield from _tensors(output.values())
+        yield from _iter_tensors(output.values())
     elif isinstance(output, Iterable):
         for item in output:
-            yield from _tensors(item)
+            yield from _iter_tensors(item)
 
 
-def _difference(reference: Tensor, other: Tensor) -> float:
+def _relative_difference(reference: Tensor, other: Tensor) -> float:
     if not (reference.isfinite().all() and other.isfinite().all()):
         return math.inf
     largest = reference.abs().max().clamp_min(torch.finfo(torch.double).tiny)

@@ -1,32 +1,33 @@
-"""What the arguments of several tools share; nothing heavy is needed."""
+"""Arguments that several tools share, and values of KEY=VALUE pairs."""
 from __future__ import annotations
 
 import argparse
-import warnings
+import ast
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from .choices import LAUNCHERS
-from .literals import holds_dictionary, read_literal
 
 _CONFIGS = ('.py', '.yml', '.yaml', '.json')
+_WORDS = {'true': True, 'false': False, 'none': None}
+# A quoted text, or a single character.
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|.""", re.DOTALL)
 
 
 def new_parser(description: str | None,
                **kwargs: Any) -> argparse.ArgumentParser:
-    """Make a parser that gives what was given, and leaves defaults to jobs.
+    """Make a parser that sets given arguments only; jobs have the defaults.
 
-    Its arguments are those of ``ArgumentParser``.
+    ``kwargs`` are those of ``ArgumentParser``.
     """
     return argparse.ArgumentParser(
         description=description, argument_default=argparse.SUPPRESS, **kwargs)
 
 
 class KeyValue(argparse.Action):
-    """Reads KEY=VALUE pairs, and refuses others in words.
-
-    Values are read as mmengine does, and dictionaries as in a config.
-    """
+    """Action that collects KEY=VALUE pairs, values by :func:`read_value`."""
 
     def __call__(self,
                  parser: argparse.ArgumentParser,
@@ -34,35 +35,95 @@ class KeyValue(argparse.Action):
                  values: Any,
                  option_string: str | None = None) -> None:
         """Add the pairs to those read before."""
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of mmengine, as it is imported
-            from mmengine.config import DictAction
-        read = DictAction(self.option_strings, self.dest)
+        pairs = {**(getattr(namespace, self.dest, None) or {})}
         for pair in values:
             key, sign, value = pair.partition('=')
             if not sign or not all(map(str.strip, key.split('.'))):
                 parser.error(f'{option_string} takes pairs KEY=VALUE: '
-                             f'{pair!r} is none')
+                             f'{pair!r} is not one')
             try:
-                if holds_dictionary(value):
-                    given = getattr(namespace, self.dest, None) or {}
-                    setattr(namespace, self.dest, {
-                        **given, key: read_literal(value)
-                    })
-                else:
-                    read(parser, namespace, [pair], option_string)
-            except (AssertionError, RecursionError, ValueError) as error:
+                pairs[key] = read_value(value)
+            except (ValueError, RecursionError) as error:
                 parser.error(f'{option_string}: the value in {pair!r} cannot '
                              f'be read ({error})')
+        setattr(namespace, self.dest, pairs)
+
+
+def read_value(text: str) -> Any:
+    """Read a value as mmengine's tools do, and dictionaries as in a config.
+
+    A number, ``true``, ``false`` or ``none`` in any case; a dictionary,
+    ``{'key': value}`` or ``dict(key=value)``; a list of values, ``a,b`` or
+    ``[a,b]``; a tuple, ``(a,b)``; otherwise the text itself. Quotes around a
+    value are ignored. Nothing is run.
+
+    Raises:
+        ValueError: If brackets do not match, or a dictionary holds anything
+            but literals.
+    """
+    text = text.strip()
+    if len(text) > 1 and _TOKEN.fullmatch(text):
+        text = text[1:-1].strip()
+    if text.startswith(('dict(', '{')):
+        return _read_literal(text)
+    if ',' in text or text.startswith(('[', '(')):
+        items = _split(text)
+        if len(items) > 1 or text.endswith(','):
+            return [*map(read_value, items)]
+        if text[0] + text[-1] == '[]':
+            return [*map(read_value, _split(text[1:-1]))]
+        if text[0] + text[-1] == '()':
+            return (*map(read_value, _split(text[1:-1])), )
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return _WORDS.get(text.lower(), text)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas outside of brackets and quotes."""
+    items, depth = [''], 0
+    for token in _TOKEN.findall(text):
+        depth += (token in '([{') - (token in ')]}')
+        if depth < 0:
+            break
+        if token == ',' and not depth:
+            items.append('')
+        else:
+            items[-1] += token
+    if depth:
+        raise ValueError('its brackets do not match')
+    return items if items[-1].strip() else items[:-1]
+
+
+def _read_literal(text: str) -> Any:
+    try:
+        tree = ast.parse(text, mode='eval')
+        return ast.literal_eval(_DictCalls().visit(tree))
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+
+
+class _DictCalls(ast.NodeTransformer):
+    """Rewrite of ``dict(key=value)`` as ``{'key': value}``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        names = [keyword.arg for keyword in node.keywords]
+        if node.args or None in names or not (isinstance(node.func, ast.Name)
+                                              and node.func.id == 'dict'):
+            return node
+        return ast.Dict([*map(ast.Constant, names)],
+                        [keyword.value for keyword in node.keywords])
 
 
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Add ``config`` and ``checkpoint``, which belong together."""
+    """Add ``config``, ``checkpoint`` and ``--key``."""
     add_config(parser)
     parser.add_argument(
         'checkpoint',
-        help='checkpoint that fits it, a file or URL, or the work folder of a '
-        'training for its newest one')
+        help='checkpoint that fits it: a file, a URL, or the work folder of a '
+        'training run for its newest one')
     add_key(parser)
 
 
@@ -79,7 +140,7 @@ def parse_with_images(parser: argparse.ArgumentParser,
                       argv: Sequence[str] | None) -> argparse.Namespace:
     """Read arguments that begin with :func:`add_images`.
 
-    Images take all but the checkpoint; a config with them is given back.
+    argparse counts a config among the images: it is moved.
     """
     args = parser.parse_intermixed_args(argv)
     if args.images[-1].endswith(_CONFIGS):
@@ -92,14 +153,14 @@ def parse_with_images(parser: argparse.ArgumentParser,
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
     """Add ``config`` of a kind, which may be left out before a checkpoint.
 
-    The parser must read its arguments by ``parse_intermixed_args``, or an
-    option between two files would part them.
+    The parser must use ``parse_intermixed_args``, so that options may stand
+    between the files.
     """
     parser.add_argument(
         'config',
         nargs='?',
         default=None,
-        help=f'{what} file; default: the config that the checkpoint carries')
+        help=f'{what} file; default: the one beside the checkpoint')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +174,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         '--verbose',
         action='store_true',
         default=False,
-        help='show all that goes to the log, as it stands')
+        help='print the full log')
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
@@ -175,10 +236,9 @@ def add_size(parser: argparse.ArgumentParser,
              name: str,
              what: str,
              required: bool = False) -> None:
-    """Add an option that takes a height and a width, or one for both.
+    """Add an option for a height and a width, or one number for both.
 
-    Its help, ``what``, goes on after 'height and width'; by default it is not
-    required.
+    ``what`` completes its help, 'height and width ...'.
     """
     parser.add_argument(
         name,

@@ -1,4 +1,4 @@
-"""What options can be chosen from; tools read it before any job."""
+"""Choices of options, for tools and jobs."""
 
 # Names of RepMLPNet's variants, as models.ARCH_ZOO has them.
 ARCHS = ('t', 'tiny', 'b', 'base', 'd', 'deep', 'l', 'large')
@@ -22,7 +22,7 @@ MODES = {
 OUT_ITEMS = ('pred', 'metrics')
 PHASES = ('train', 'val', 'test')
 INT8 = 'int8'
-# torch's name of what weights are kept in; int8 files are made of float32.
+# torch's dtype of the weights; int8 files are made of float32.
 PRECISIONS = {
     'fp32': 'float32',
     'fp16': 'float16',

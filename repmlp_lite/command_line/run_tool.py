@@ -1,69 +1,171 @@
-"""Arguments in, exit code out: how every tool runs its job."""
+"""How every tool runs its job: arguments in, a sentence and exit code out."""
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import tempfile
+import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from repmlp_lite.errors import JobFailedError, UserError
+from repmlp_lite import console
+from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
+                                describe, with_flags)
 
-from .boundary import outcome
-from .failures import describe, keep_traceback
+from .signals import (TerminatedError, convert_sigterm, discard_unread_output,
+                      interrupt_cause)
+
+DONE, FAILURE, USER_ERROR = 0, 1, 2
+# As shells count: 128 and the number of the signal.
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
+_PIP = {'PIL': 'pillow'}
+
+# mmengine finds packages by pkg_resources, and mmcv's operators by a function
+# that Python 3.14 has dropped. Torch warns of more workers than cores, which
+# configs for larger machines ask for.
+_SILENCED = (('pkg_resources is deprecated',
+              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
+             ('This DataLoader will create', 'torch'))
 
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
              args: argparse.Namespace) -> int:
-    """Call a job by a tool's arguments and turn its outcome into a code.
+    """Call a job with a tool's arguments; an error becomes a sentence.
 
-    Whatever happens is one sentence for the user; the traceback of what was
-    not foreseen goes to the log file that the sentence names.
+    The sentence goes to stderr. The traceback of an unexpected error goes to
+    the log file that the sentence names.
 
     Args:
         parser: The tool's parser, for its name.
-        job: The work, as of :func:`outcome`; 'MODULE:FUNCTION' to import it
-            only now.
-        args: The job's arguments. A rank among them, from older launchers, is
-            for mmengine, which reads LOCAL_RANK.
+        job: The work, or 'MODULE:FUNCTION' to import it only now. It may raise
+            UserError, JobFailedError, or KeyboardInterrupt with a message.
+        args: The job's arguments. Older launchers add a rank, which mmengine
+            reads from LOCAL_RANK.
 
     Returns:
-        As :func:`outcome`; but one of several processes ends with that code
-        and does not return.
+        0 when done, 2 if the user must change something, 1 on failure, 130
+        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output. One of
+        several processes ends with that code instead.
     """
     arguments = vars(args).copy()
     if 'local_rank' in arguments:
         rank = arguments.pop('local_rank')
         os.environ.setdefault('LOCAL_RANK', str(rank or 0))
-    code = outcome(parser.prog, lambda: _call(job, arguments), _failure)
+    # OpenCV would print its own lines about an image beside the sentence.
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
+    with convert_sigterm():
+        code = _exit_code(parser.prog, job, arguments)
     dist = sys.modules.get('torch.distributed')
     if dist and dist.is_available() and dist.is_initialized():
         _end_process(code)
     return code
 
 
+def _exit_code(name: str, job: str | Callable[..., object],
+               arguments: dict[str, Any]) -> int:
+    try:
+        _call(job, arguments)
+        discard_unread_output()
+    except KeyboardInterrupt as stop:
+        return _report_stop(name, stop)
+    except Exception as error:
+        cause = interrupt_cause(error)
+        if cause is not None:
+            return _report_stop(name, cause)
+        if isinstance(error, UserError):
+            _print_line(name, f'error: {error}')
+            return USER_ERROR
+        if isinstance(error, BrokenPipeError) and discard_unread_output():
+            return PIPE_CLOSED
+        _print_line(name, f'error: {_describe_failure(error, name)}')
+        return FAILURE
+    return DONE
+
+
 def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
     for name, value in arguments.items():
         if value == '' or (isinstance(value, list) and '' in value):
-            # As a path it would be the folder that one is in.
+            # As a path it would be the current folder.
             raise UserError(f'argument {name!r} is empty: give it a value (a '
                             'variable of the shell may not be set)')
-    function = resolve_name(job) if isinstance(job, str) else job
-    function(**arguments)
+    try:
+        function = resolve_name(job) if isinstance(job, str) else job
+    except ModuleNotFoundError as error:
+        name = str(error.name).split('.')[0]
+        raise UserError(f'{name} is not installed: run pip install '
+                        f'{_PIP.get(name, name)}') from error
+    with warnings.catch_warnings():
+        for message, module in _SILENCED:
+            warnings.filterwarnings('ignore', message, module=module)
+        function(**arguments)
 
 
-def _failure(error: Exception, name: str) -> str:
+def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
+    _print_line(name, f'stopped: {stop}' if str(stop) else 'stopped')
+    return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
+
+
+def _print_line(name: str, message: str) -> None:
+    console.close_all()  # a bar would be drawn over it
+    console.warn(f'{name}: {" ".join(with_flags(message).split())}')
+
+
+def _describe_failure(error: Exception, name: str) -> str:
     if not isinstance(error, JobFailedError):
-        return describe(error) + keep_traceback(error, name)
-    where = keep_traceback(error, name) if error.__cause__ else ''
-    return f'{error}{where}'
+        return describe(error) + save_traceback(error, name)
+    if error.__cause__ is None or isinstance(error, ImageError):
+        return str(error)
+    return str(error) + save_traceback(error, name)
+
+
+def save_traceback(error: BaseException, name: str) -> str:
+    """Append the traceback of an error to the log of the run.
+
+    Without a log it goes to a new file whose name starts with ``name``.
+
+    Returns:
+        The end of a sentence that names the file; empty if nothing can be
+        written.
+    """
+    text = ''.join(traceback.format_exception(error))
+    for find in (_log_file, lambda: _new_file(name)):
+        with suppress(OSError):
+            path = find()
+            if path is not None:
+                with open(path, 'a', encoding='utf-8') as file:
+                    file.write(f'\n{text}')
+                return f' (the traceback is in {path})'
+    return ''
+
+
+def _log_file() -> Path | None:
+    loggers = getattr(sys.modules.get('mmengine.logging'), 'MMLogger', None)
+    # Asking for one would make one.
+    if loggers is None or not loggers._instance_dict:
+        return None
+    paths = [
+        handler.baseFilename
+        for handler in loggers.get_current_instance().handlers
+        if isinstance(handler, logging.FileHandler)
+    ]
+    return Path(paths[-1]) if paths else None
+
+
+def _new_file(name: str) -> Path:
+    with tempfile.NamedTemporaryFile(
+            prefix=f'{Path(name).stem}-', suffix='.log', delete=False) as file:
+        return Path(file.name)
 
 
 def _end_process(code: int) -> None:
-    # All is written by now. While the interpreter ends in its own time, gloo's
-    # threads abort the process now and then, and its exit code with it.
+    # All is written by now. At the regular end, gloo's threads sometimes abort
+    # the process, and its exit code with it.
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""A job that somebody stops, or stops reading."""
+"""Jobs that are stopped, or whose output nobody reads."""
 from __future__ import annotations
 
 import logging
@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from contextlib import contextmanager, suppress
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -17,70 +16,61 @@ class TerminatedError(KeyboardInterrupt):
 
 
 def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
-    """Find the stop that an error was made of, if any.
+    """Find the interrupt that a library turned into an error, if any.
 
-    Some libraries catch whatever is raised in them and raise an error of
-    their own: mmengine, while it writes down a config.
+    mmengine does so while it writes a config.
     """
-    behind = error.__context__
-    while behind is not None and not isinstance(behind, KeyboardInterrupt):
-        behind = behind.__context__
-    return behind
+    cause = error.__context__
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__context__
+    return cause
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, and let a log be cut off.
+def convert_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exception, and let the reader of a log go away.
 
-    Not where several processes work together: one that waits for the others
-    would not hear of it.
+    SIGTERM is left alone where several processes work together: one that
+    waits for the others would not notice it.
     """
 
     def stop(*_: object) -> None:
         raise TerminatedError
 
     alone = int(os.environ.get('WORLD_SIZE', 1)) == 1
-    listens = alone and (threading.current_thread() is threading.main_thread())
+    listens = alone and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop) if listens else None
-    # Who reads the log may go (`| head`); a training goes on.
-    loud, logging.raiseExceptions = logging.raiseExceptions, False
+    # A training run goes on when its log cannot be printed (`| head`).
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     finally:
-        logging.raiseExceptions = loud
+        logging.raiseExceptions = raises
         if listens:
             signal.signal(signal.SIGTERM, before)
 
 
-def is_output_closed() -> bool:
-    """Say whether nobody reads the output any more; if so, drop the rest.
+def discard_unread_output() -> bool:
+    """Return whether nobody reads stdout; if so, drop the rest of it.
 
     Raises:
         OSError: If it cannot be written for another reason.
     """
+    closed = True
     try:
-        sys.stdout.flush()
-        closed = _has_no_reader(sys.stdout)
-    except BrokenPipeError:
-        closed = True
-    except OSError:
-        _drop(sys.stdout)
-        raise
-    if closed:
-        _drop(sys.stdout)
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
+            closed = _has_no_reader()
+    finally:
+        if closed:  # it must not fail again when the interpreter ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return closed
 
 
-def _has_no_reader(output: TextIO) -> bool:
-    # What could not be written may be gone already, so that nothing fails.
-    try:
+def _has_no_reader() -> bool:
+    # Output that could not be written may be gone, so that nothing fails.
+    with suppress(AttributeError, OSError):  # no such call, or no real output
         poll = select.poll()
-        poll.register(output.fileno(), select.POLLOUT)
-    except (AttributeError, OSError):  # no such call, or no real output
-        return False
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _drop(output: TextIO) -> None:
-    # It must not fail once more when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False

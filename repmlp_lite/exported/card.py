@@ -1,7 +1,6 @@
-"""The card of an exported file: what it takes, what it gives, its parts.
+"""Card of an exported file: ``FILE.json`` with its input, output and parts.
 
-``FILE.json`` beside the file. It is as foreign as the file itself, so that
-every entry is checked before use.
+It is as foreign as the file itself, so that every entry is checked before use.
 """
 from __future__ import annotations
 
@@ -12,19 +11,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from repmlp_lite.errors import JobFailedError, UserError, shorten
+from repmlp_lite.errors import JobFailedError, UserError, translate
 from repmlp_lite.files import sha256_of
 
 RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
 LOGITS, EMBEDDING = 'logits', 'embedding'
 _LARGEST = 2**26  # bytes; a card names classes and little else
 _SIDE = 2**16
-# What a file of each suffix may consist of, after its name without suffix.
+# Suffixes of the files that a format may consist of. Weights come first, so
+# that what names them is never without them.
 _PARTS = {
-    '.onnx': ('.onnx', '.onnx.data'),
+    '.onnx': ('.onnx.data', '.onnx'),
     '.xml': ('.bin', '.xml'),
-    '.pt2': ('.pt2', ),
-    '.pt': ('.pt', )
+    '.pt2': ('.pt2', )
 }
 _OPTIONAL = '.onnx.data'
 _DIGEST = re.compile(r'[0-9a-f]{64}')
@@ -36,23 +35,17 @@ def card_of(path: str | Path) -> Path:
 
 
 def parts_of(path: str | Path) -> list[Path]:
-    """Name the files that an exported file may consist of.
-
-    Returns:
-        The weights first, so that what names them is never without them.
-    """
+    """Name the files that an exported file may consist of, weights first."""
     path = Path(path)
-    return sorted((path.with_suffix(suffix) for suffix in _PARTS[path.suffix]),
-                  key=path.__eq__)
+    return [path.with_suffix(suffix) for suffix in _PARTS[path.suffix]]
 
 
 def digests(path: str | Path) -> dict[str, str]:
-    """Compute the SHA-256 of each part of a file, by its suffixes."""
-    path = Path(path)
+    """Compute the SHA-256 of each part of a file, by suffix."""
     return {
-        suffix: sha256_of(path.with_suffix(suffix))
-        for suffix in _PARTS[path.suffix]
-        if suffix != _OPTIONAL or path.with_suffix(suffix).exists()
+        suffix: sha256_of(part)
+        for suffix, part in zip(_PARTS[Path(path).suffix], parts_of(path))
+        if suffix != _OPTIONAL or part.exists()
     }
 
 
@@ -76,12 +69,6 @@ def check_parts(path: str | Path) -> None:
 def read_card(path: str | Path) -> dict[str, Any]:
     """Read the card of an exported file and check every entry.
 
-    Args:
-        path: The exported file.
-
-    Returns:
-        What the card says.
-
     Raises:
         UserError: If there is no card.
         JobFailedError: If it cannot be read, or an entry is missing or of
@@ -91,21 +78,20 @@ def read_card(path: str | Path) -> dict[str, Any]:
     if not card_path.is_file():
         raise UserError(f'{str(card_path)!r} does not exist: it is written '
                         'beside the exported file and belongs to it')
-    try:
+    with translate(
+            JobFailedError, f'{str(card_path)!r} is not the card of an '
+            'exported file, so export again', ValueError, RecursionError,
+            OSError):
         if card_path.stat().st_size > _LARGEST:
             raise ValueError(f'it is larger than {_LARGEST:,} bytes')
         card = json.loads(card_path.read_text(encoding='utf-8'))
         _check(card, Path(path).suffix)
-    except (ValueError, RecursionError, OSError) as error:
-        raise JobFailedError(
-            f'{str(card_path)!r} is no card of an exported file: export again '
-            f'({shorten(str(error), 120)})') from error
     return card
 
 
 def _check(card: Any, suffix: str) -> None:
     if not isinstance(card, dict):
-        raise ValueError('it holds no entries by name')
+        raise ValueError('it has no named entries')
     for name, is_right in _ENTRIES.items():
         if name not in card:
             raise ValueError(f'{name} is missing')
@@ -125,12 +111,12 @@ def _list_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def is_side(value: Any) -> bool:
-    """Tell whether something is a number of pixels, or of channels."""
+    """Return whether a value is a number of pixels, or of channels."""
     return type(value) is int and 0 < value <= _SIDE
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether something is a finite number."""
+    """Return whether a value is a finite number."""
     return type(value) in (int, float) and abs(value) < 2**63 and (
         math.isfinite(value))
 

@@ -1,38 +1,27 @@
-"""Run exported files, with their own runtime and nothing of the host."""
+"""Exported files, run by their own runtime without the host."""
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from repmlp_lite.errors import (InputError, JobFailedError, UserError, option,
-                                shorten)
+from repmlp_lite.errors import JobFailedError, UserError, translate
 
 from .card import card_of, check_parts
-from .readers import Loaded
+from .readers import ExportedModel
 
-# What runs a format, and the package it comes in.
-RUNTIMES = {
-    '.onnx': 'onnxruntime',
-    '.xml': 'openvino',
-    '.pt2': 'torch',
-    '.pt': 'torch'
-}
-_READERS = dict(zip(RUNTIMES, ('onnx', 'openvino', 'pt2', 'torchscript')))
+# Runtime of each format: the package that it comes in.
+RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
+_READERS = dict(zip(RUNTIMES, ('onnx', 'openvino', 'pt2')))
 _WRITERS = {'.onnx': ('onnx', 'onnxscript')}
 
 
 def check_format(path: str | Path, to_write: bool = False) -> None:
-    """Make sure that a path names a format, and its packages are installed.
+    """Raise UserError if a format is unknown, or its packages are missing.
 
     Args:
         path: The exported file.
         to_write: Whether it is to be written, not only run. Defaults to False.
-
-    Raises:
-        UserError: If its suffix is unknown, or a package is missing.
     """
     suffix = Path(path).suffix
     if suffix not in RUNTIMES:
@@ -47,86 +36,37 @@ def check_format(path: str | Path, to_write: bool = False) -> None:
                         f'run pip install {what}')
 
 
-class ExportedModel:
-    """An exported file, ready to run.
-
-    A call takes images (N, C, H, W) as an array and gives logits
-    (N, classes), or vectors (N, D), in float32.
-
-    Attributes:
-        shape: Shape (C, H, W) of an image; None if the file does not say.
-        dtype: Name of the dtype of images; None if the file does not say.
-    """
-
-    def __init__(self, loaded: Loaded, path: Path) -> None:
-        self._compute, self.shape, self.dtype = loaded
-        self._path = path
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Run the file on a batch.
-
-        Raises:
-            InputError: If it was not made for images of this shape or dtype.
-            JobFailedError: If it cannot be computed.
-        """
-        images = np.ascontiguousarray(images)
-        if self.shape is not None and (images.shape[1:] != self.shape
-                                       or images.dtype != self.dtype):
-            wanted = ', '.join(['N', *map(str, self.shape)])
-            raise InputError(
-                f'{str(self._path)!r} takes {self.dtype} images of shape '
-                f'({wanted}), found {images.dtype} of {images.shape}: prepare '
-                'them so, or export again with '
-                f'{option("shape", "HEIGHT WIDTH")}')
-        try:
-            return self._compute(images)
-        except Exception as error:
-            raise JobFailedError(f'{str(self._path)!r} cannot be computed '
-                                 f'({_said(error)})') from error
-
-
 def load_exported(path: str | Path,
                   exact: bool = False,
                   trust: bool = False) -> ExportedModel:
     """Load an exported file with the runtime that its suffix names.
 
-    Nothing in the file runs but arithmetic. If its card lies beside it, the
-    parts of the file are the ones that the card was written with.
+    If its card lies beside it, the parts of the file must be those that the
+    card was written with.
 
     Args:
-        path: A file that ends in .onnx, .xml, .pt2 or .pt.
+        path: A file that ends in .onnx, .xml or .pt2.
         exact: Whether to compute in the precision of the file. OpenVINO by
             itself uses bfloat16 where the CPU has it. Defaults to False.
-        trust: Whether to leave out the checks, so that code in the file may
-            run. Defaults to False.
-
-    Returns:
-        A function from a batch of images to logits, on the CPU.
+        trust: Whether code in the file may run, which a .pt2 file needs.
+            Defaults to False.
 
     Raises:
         UserError: If there is no such file, its runtime is not installed, or
-            it holds more than arithmetic.
+            it may do more than arithmetic.
         JobFailedError: If it cannot be read.
     """
     path = Path(path)
     check_format(path)
     if not path.is_file():
-        raise UserError(f'{str(path)!r} does not exist or is no file: check '
-                        'the path')
+        raise UserError(
+            f'{str(path)!r} does not exist or is not a file: check '
+            'the path')
     if card_of(path).is_file():
         check_parts(path)
-    try:
+    with translate(
+            JobFailedError, f'{str(path)!r} cannot be read as {path.suffix}, '
+            'it may be damaged or incomplete, so export it again', Exception):
         reader = import_module(f'.readers.{_READERS[path.suffix]}',
                                __package__)
-        return ExportedModel(reader.read(path, exact, trust), path)
-    except UserError:
-        raise
-    except Exception as error:  # runtimes raise what they like
-        raise JobFailedError(
-            f'{str(path)!r} cannot be read as {path.suffix}, it may be '
-            f'damaged or incomplete: export it again ({_said(error)})'
-        ) from error
-
-
-def _said(error: Exception) -> str:
-    return shorten(str(error) or type(error).__name__, 120)
+        return reader.read(path, exact, trust)

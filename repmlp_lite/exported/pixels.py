@@ -1,9 +1,9 @@
-"""From an image file to the pixels that a test pipeline makes of it.
+"""Image files, read and resized as a recorded test pipeline does it.
 
 A pipeline is recorded as the settings of its transforms, under the names that
-configs use, all defaults filled in. Every step calls the library, and the
-function of it, that mmcv 2.0.1 calls, as other libraries decode and resize a
-little otherwise; opencv is imported only where the pipeline says so.
+configs use, with all defaults. Every step calls the same function of the same
+library as mmcv 2.0.1, because others decode and resize a little differently;
+opencv is imported only where the pipeline uses it.
 """
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from repmlp_lite.errors import JobFailedError, UserError, shorten
-from repmlp_lite.jpeg import is_cut_off
+from repmlp_lite.errors import ImageError, UserError, translate
+from repmlp_lite.image_files import is_cut_off
 
 from .card import is_number, is_side
 
@@ -49,27 +49,23 @@ def read_pixels(path: str | Path,
 
     Args:
         path: The image file.
-        pipeline: Steps that :func:`check_pipeline` has passed.
+        pipeline: Steps that have passed :func:`check_pipeline`.
 
     Returns:
         Shape (H, W, 3) in BGR order, or (H, W, 1) of grey, uint8.
 
     Raises:
         UserError: If opencv is needed and not installed.
-        JobFailedError: If the image cannot be read, or has no pixels left.
+        ImageError: If the image cannot be read, or no pixels are left.
     """
-    try:
+    with translate(
+            ImageError, f'{str(path)!r} cannot be read as an image, it '
+            'may be damaged or of another kind, so replace it or leave it out',
+            Exception):
         image: Any = Path(path).read_bytes()
         for step in pipeline:
             follow, _ = _STEPS[step['type']]
             image = follow(image, **_settings(step))
-    except UserError:
-        raise
-    except Exception as error:  # decoders raise what they like
-        said = shorten(str(error) or type(error).__name__, 120)
-        raise JobFailedError(f'{str(path)!r} cannot be read as an image, it '
-                             'may be damaged or of another kind: replace it '
-                             f'or leave it out ({said})') from error
     return image if image.ndim == 3 else image[:, :, None]
 
 
@@ -162,28 +158,21 @@ def _resize_edge(image: np.ndarray, scale: int, edge: str, backend: str,
 
 
 def _center_crop(image: np.ndarray, crop_size: Sequence[int]) -> np.ndarray:
-    height, width = image.shape[:2]
-    crop_width, crop_height = min(crop_size[0],
-                                  width), min(crop_size[1], height)
-    top = round((height - crop_height) / 2)
-    left = round((width - crop_width) / 2)
-    return image[top:top + crop_height, left:left + crop_width]
+    top, left = (max(round((side - crop) / 2), 0)
+                 for side, crop in zip(image.shape, crop_size[::-1]))
+    return image[top:top + crop_size[1], left:left + crop_size[0]]
 
 
 def _pad(image: np.ndarray, size: Sequence[int] | None,
          size_divisor: int | None, pad_to_square: bool,
          pad_val: int) -> np.ndarray:
-    height, width = image.shape[:2]
-    if pad_to_square:
-        new = [max(height, width)] * 2
-    else:
-        new = [height, width] if size is None else [*size[::-1]]
+    old = image.shape[:2]
+    new = [max(old)] * 2 if pad_to_square else [*(size or old[::-1])][::-1]
     if size_divisor is not None:
         new = [-(-side // size_divisor) * size_divisor for side in new]
-    new = [max(side, old) for side, old in zip(new, (height, width))]
-    padded = np.full((*new, *image.shape[2:]), pad_val, image.dtype)
-    padded[:height, :width] = image
-    return padded
+    grown = [(0, max(side - before, 0)) for side, before in zip(new, old)]
+    return np.pad(
+        image, [*grown, (0, 0)][:image.ndim], constant_values=pad_val)
 
 
 def _is_pair(value: Any) -> bool:
@@ -210,10 +199,6 @@ def _is_edge(scale: Any, edge: Any, backend: Any, interpolation: Any) -> bool:
                                                  in FILTERS[backend])
 
 
-def _is_crop(crop_size: Any) -> bool:
-    return _is_pair(crop_size)
-
-
 def _is_pad(size: Any, size_divisor: Any, pad_to_square: Any,
             pad_val: Any) -> bool:
     return type(pad_to_square) is bool and type(pad_val) is int and (
@@ -221,23 +206,18 @@ def _is_pad(size: Any, size_divisor: Any, pad_to_square: Any,
             size_divisor is None or is_side(size_divisor))
 
 
-# What follows a step, and what tells whether its settings are of the right
-# kind.
+# The function that follows a step, and the one that checks its settings.
 _STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Callable[..., bool]]] = {
     'LoadImageFromFile': (_decode, _is_load),
     'Resize': (_resize, _is_resize),
     'ResizeEdge': (_resize_edge, _is_edge),
-    'CenterCrop': (_center_crop, _is_crop),
+    'CenterCrop': (_center_crop, lambda crop_size: _is_pair(crop_size)),
     'Pad': (_pad, _is_pad),
 }
 
 
 def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that a recorded pipeline is one that can be followed.
-
-    Raises:
-        ValueError: If a step is unknown, or a setting is of another kind.
-    """
+    """Raise ValueError if a step or setting of a pipeline is unknown."""
     for position, step in enumerate(pipeline):
         kind = step.get('type')
         if not isinstance(kind, str) or kind not in _STEPS or (

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from benchmark_shareset_fc import (LAYERS, Layer, as_published, benchmark_fc,
+                                   runs)
 
-from benchmarks.benchmark_shareset_fc import (LAYERS, Layer, as_published,
-                                              benchmark_fc, runs)
 from mmcls_repmlp.models import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.ops import shareset_fc
 from repmlp_lite.errors import UserError
@@ -10,10 +10,10 @@ from tests.helpers import assert_same, randn
 
 
 @pytest.mark.parametrize('train', [False, True])
-def test_a_row_for_every_layer_and_batch(monkeypatch, train):
+def test_a_row_for_every_layer_and_batch(monkeypatch, capsys, train):
     monkeypatch.setitem(LAYERS, 'tiny', Layer(3, 2, 4))
-    lines = []
-    rows = benchmark_fc(['tiny'], [1, 2], train, rounds=2, report=lines.append)
+    rows = benchmark_fc(['tiny'], batches=[1, 2], train=train, rounds=2)
+    lines = capsys.readouterr().out.splitlines()
     assert [(row.layer, row.batch) for row in rows] == [('tiny', 1),
                                                         ('tiny', 2)]
     assert all(min(row[2:]) > 0 for row in rows)

@@ -4,21 +4,21 @@ import numpy as np
 import openvino
 import pytest
 import torch
+from candidates import build_candidate
 
-from benchmarks.candidates import build_candidate
 from repmlp_lite.errors import UserError
-from tests.helpers import TINY, assert_same
+from tests.helpers import assert_same
 
-IMAGES = torch.randn(2, 3, 32, 32)
+ARCH = dict(channels=(4, 8), depths=(1, 1), sharesets_nums=(1, 4))
+IMAGES = torch.randn(2, 3, 16, 16)
 
 
 def run(name):
-    return build_candidate(name, TINY, 32, IMAGES)()
+    return build_candidate(name, ARCH, 16, IMAGES)()
 
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('form', ['deploy', 'fused', 'onnx', 'openvino'])
-def test_all_compute_what_rc6s_deploy_form_computes(form, monkeypatch):
+def test_all_deploy_forms_compute_the_same(monkeypatch):
     # By itself OpenVINO computes in bfloat16 where the CPU has it.
     monkeypatch.setattr(
         openvino.Core, 'compile_model',
@@ -26,9 +26,8 @@ def test_all_compute_what_rc6s_deploy_form_computes(form, monkeypatch):
             openvino.Core.compile_model,
             config=dict(INFERENCE_PRECISION_HINT='f32')))
     expected = run('rc6:deploy')
-    for name in (f'rc6:{form}', f'ours:{form}'):
-        if name == 'rc6:fused':
-            continue
+    for name in ('ours:deploy', 'ours:fused', 'rc6:onnx', 'ours:onnx',
+                 'ours:openvino'):
         out = torch.from_numpy(np.array(run(name)))
         assert_same(out, expected, 2e-4)
 
@@ -38,7 +37,7 @@ def test_training_forms_are_equal():
 
 
 @pytest.mark.parametrize('name', ['rc6:train-step', 'ours:train-step'])
-def test_a_training_step_goes_back_to_the_stem(name, monkeypatch):
+def test_a_training_step_runs_backward_once(name, monkeypatch):
     losses, backward = [], torch.Tensor.backward
 
     def spy(self):
@@ -54,11 +53,11 @@ def test_a_training_step_goes_back_to_the_stem(name, monkeypatch):
 def test_unknown_candidates_are_refused_with_the_choice(name):
     with pytest.raises(
             UserError,
-            match=f"'{name}' is no candidate: give one "
-            'of rc6, ours, a colon'):
+            match=f"'{name}' is not a candidate: give "
+            'one of rc6, ours, a colon'):
         run(name)
 
 
 def test_exported_forms_are_float32():
     with pytest.raises(UserError, match='float32 only'):
-        build_candidate('ours:onnx', TINY, 32, IMAGES.bfloat16())
+        build_candidate('ours:onnx', ARCH, 16, IMAGES.bfloat16())

@@ -1,16 +1,15 @@
 from pathlib import Path
 
 import torch
+from peak_memory import peak_memory
 
-from benchmarks.peak_memory import peak_memory
 
-
-def test_the_peak_is_seen_even_if_it_is_gone_at_the_end():
+def test_a_peak_that_is_over_is_measured():
     peak = peak_memory(lambda: torch.ones(16, 2**20) is None)
     assert 60 * 2**20 < peak < 90 * 2**20
 
 
-def test_says_nothing_where_the_system_does_not_tell(monkeypatch):
+def test_none_where_the_system_does_not_report_it(monkeypatch):
 
     def refuse(path, text):
         raise PermissionError(path)

@@ -7,7 +7,8 @@ from urllib.parse import quote
 import pytest
 import torch
 
-from mmcls_repmlp.checkpoints import local_file, read_checkpoint
+from mmcls_repmlp.checkpoints import (local_file, read_checkpoint,
+                                      write_checkpoint)
 from mmcls_repmlp.checkpoints.download import cached_path, fetch
 from repmlp_lite.errors import CheckpointError
 
@@ -28,14 +29,16 @@ def test_addresses_that_end_alike_are_kept_apart(web):
     assert len(web.asked) == 3
 
 
-def test_a_download_that_breaks_off_is_not_kept(web):
-    address = web.put('/a.pth', b'0123456789')
-    web.cut_off.add('/a.pth')
-    with pytest.raises(CheckpointError, match='after 5 of 10|IncompleteRead'):
-        fetch(address)
-    assert not cached_path(address).exists()
+@pytest.mark.parametrize('name', ['/a.pth', '/a.safetensors'])
+def test_a_download_that_breaks_off_is_not_kept(web, tmp_path, name):
+    path = tmp_path / name[1:]
+    write_checkpoint(dict(state_dict=dict(a=torch.ones(99))), path)
+    address = web.put(name, path.read_bytes())
+    web.cut_off.add(name)
+    with pytest.raises(CheckpointError, match='damaged or incomplete'):
+        read_checkpoint(address)
     web.cut_off.clear()
-    assert fetch(address).read_bytes() == b'0123456789'
+    assert read_checkpoint(address)['state_dict']['a'].equal(torch.ones(99))
 
 
 def test_a_hash_in_the_name_is_held_against_the_file(web):
@@ -55,29 +58,28 @@ def test_a_hash_in_the_name_is_held_against_the_file(web):
 
 def test_a_full_disk_is_not_the_fault_of_the_address(web, monkeypatch):
     full = OSError(errno.ENOSPC, 'No space left on device')
-    monkeypatch.setattr('shutil.copyfileobj', Mock(side_effect=full))
-    address = web.put('/a.pth', b'x')
+    monkeypatch.setattr(torch.hub, 'download_url_to_file',
+                        Mock(side_effect=full))
     with pytest.raises(OSError, match='No space left'):
-        fetch(address)
-    assert not cached_path(address).exists()
+        fetch(web.put('/a.pth', b'x'))
 
 
-@pytest.mark.parametrize(
-    'address',
-    ['{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth'])
-def test_what_cannot_be_fetched(web, address):
+@pytest.mark.parametrize('address', [
+    '{web}/missing.pth', 'http://127.0.0.1:1/a.pth', 'http://[/a.pth',
+    'http://a/%00.pth'
+])
+def test_what_cannot_be_downloaded(web, address):
     with pytest.raises(
-            CheckpointError, match='not be fetched .*: check the a') as error:
+            CheckpointError, match='not be downloaded .*: check the a'):
         read_checkpoint(address.format(web=web.address))
-    assert len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize('path', [
-    '/', '/..%2f..%2fa.pth', '/ü%20b.pth?download=1', '/net-20240131.pth',
-    '/net-19991231.pth'
+    '/', '/..%2f..%2fa.pth', '/..', '/ü%20b.pth?download=1',
+    '/net-20240131.pth', '/net-19991231.pth'
 ])
 def test_names_that_are_none_and_dates_that_are_no_hash(web, path):
     web.put(quote(path, safe='/%?=-'), b'x')
     found = fetch(web.address + path)
     assert found.read_bytes() == b'x'
-    assert str(found).startswith(torch.hub.get_dir())
+    assert found.parents[1].samefile(f'{torch.hub.get_dir()}/checkpoints')

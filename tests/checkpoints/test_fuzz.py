@@ -39,7 +39,8 @@ def same(one, other):
 
 @pytest.mark.parametrize('name', FILES)
 def test_mutants_give_the_right_weights_or_a_sentence(tmp_path, name):
-    path, refused = tmp_path / 'a.pth', 0
+    suffix = 'safetensors' if name == 'safetensors' else 'pth'
+    path, refused = tmp_path / f'a.{suffix}', 0
     path.write_bytes(FILES[name])
     assert same(load(path), WEIGHTS)  # unchanged
     for i, (way, mutant, checked) in enumerate(

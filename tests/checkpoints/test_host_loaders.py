@@ -1,9 +1,7 @@
 import os
-from pathlib import Path
 
 import pytest
 import torch
-from mmengine.infer import BaseInferencer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint, load_checkpoint
@@ -13,10 +11,8 @@ from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.checkpoints.host_loaders import (load_safely,
                                                    make_loading_safe)
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError
-from tests.helpers import (TINY_CFG, assert_same, code_making, making,
-                           random_model)
+from tests.helpers import TINY_CFG, assert_same, making, random_model
 
 
 def weights(seed=0):
@@ -137,32 +133,6 @@ def test_no_config_of_a_file_reaches_mmengine(put):
     assert read['message_hub'] == dict(runtime_info=dict(iter=4))
     # Our own tools keep it, as data.
     assert read_checkpoint(file)['meta']['cfg'] == '2'
-
-
-def test_training_resumes_without_running_the_config_of_a_file(
-        project, work_dir, marker):
-    # mmengine executes meta['config'] to compare numbers of GPUs.
-    content = read_checkpoint(project.trained)
-    for key in ('config', 'cfg'):
-        content['meta'][key] = code_making(marker)
-    work = Path(work_dir)
-    work.mkdir()
-    torch.save(content, work / 'epoch_2.pth')
-    (work / 'last_checkpoint').write_text(str(work / 'epoch_2.pth'))
-    longer = {'train_cfg.max_epochs': 3}
-    train(project.config, work_dir, resume='auto', cfg_options=longer)
-    assert (work / 'epoch_3.pth').is_file()
-
-
-@pytest.mark.parametrize('content', [
-    lambda code: dict(meta=dict(cfg=code)),
-    lambda code: dict(meta={}, message_hub=dict(runtime_info=dict(cfg=code)))
-])
-def test_an_inferencer_builds_no_model_from_the_config_of_a_file(
-        put, marker, content):
-    file = put(dict(state_dict=weights(), **content(code_making(marker))))
-    with pytest.raises(ValueError, match='Cannot find the config'):
-        BaseInferencer._init_model(None, {}, file)
 
 
 def test_no_model_starts_from_what_is_no_weight(put):

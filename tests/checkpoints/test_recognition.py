@@ -52,14 +52,14 @@ def test_the_config_builds_what_the_weights_fill(weights, size, name):
     assert found.name == name
     # Names and shapes tell all that there is: the arch, the form, the head.
     with torch.device('meta'):
-        check_fit(MODELS.build(found.classifier()), weights, 'weights')
+        check_fit(MODELS.build(found.classifier), weights, 'weights')
 
 
 @pytest.mark.parametrize(('name', 'shape', 'message'), [
     ('stages.1.0.norm1.weight', None, r'stages\.1.*norm1.weight. is missing'),
     ('patch_embed.projection.weight', None, "projection.weight' is missing"),
     ('stages.1.0.repmlp_block.gp.conv1.conv.weight',
-     (5, 16, 1, 1), r'gates of \[8, 5, 8\] units for \[8, 16, 32\] channels'),
+     (5, 16, 1, 1), r'gates of \(8, 5, 8\) units for \(8, 16, 32\) ch'),
     ('stages.0.0.repmlp_block.fc3.weight', (32, 32, 1, 1),
      'partitions of 32 positions are not square: pass option `img_size='),
     ('stages.1.0.norm1.weight', (3, ), '4 sharesets do not divide'),

@@ -25,8 +25,7 @@ from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.recipe import WarmupCosineLR
 from mmcls_repmlp.recipe.transforms import raug
-from mmcls_repmlp.recipe.transforms.raug_ops import (CUTOUT_FILL, FILL,
-                                                     OPERATIONS)
+from mmcls_repmlp.recipe.transforms.raug import CUTOUT_FILL, FILL, OPERATIONS
 from tests.helpers import CONFIGS as FOLDER
 from tests.helpers import ROOT, quick_loaders
 
@@ -39,10 +38,10 @@ MODELS = [
 TINY = MODELS[0]
 IMAGES = 1281167  # of ImageNet's training set
 TRAIN_STEPS = [
-    'LoadImageFromFile', 'RandomResizedCrop', 'RandomFlip', 'RAug',
+    'LoadImageStrict', 'RandomResizedCrop', 'RandomFlip', 'RAug',
     'PackClsInputs'
 ]
-TEST_STEPS = ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackClsInputs']
+TEST_STEPS = ['LoadImageStrict', 'ResizeEdge', 'CenterCrop', 'PackClsInputs']
 ITERATIONS = (0, 25021, 50040, 50041, 250201, 500399)
 RATES = 'rate at ' + ', '.join(map(str, ITERATIONS))
 # Slim, as the numbers of the recipe do not hang on the model's size.
@@ -204,8 +203,8 @@ def sizes(cfg, *found):
 
 def image_rows(cfg, model):
     steps, tests = pipeline(cfg, 'train'), pipeline(cfg, 'test')
-    loads = {(step['LoadImageFromFile'].imdecode_backend.capitalize(),
-              step['LoadImageFromFile'].color_type)
+    loads = {(step['LoadImageStrict'].imdecode_backend.capitalize(),
+              step['LoadImageStrict'].color_type)
              for step in (steps, tests)}
     crop, flip = steps['RandomResizedCrop'], steps['RandomFlip']
     raug = steps['RAug']

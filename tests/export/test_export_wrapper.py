@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp.export.export_wrapper import ExportWrapper, sized_script
+from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from tests.helpers import assert_same
 
 
@@ -36,16 +36,3 @@ def test_computes_in_the_models_dtype_and_gives_float32(wrap):
     assert wrapper.model.weight.dtype is wrapper.dtype is torch.bfloat16
     assert wrapper(images).dtype is torch.float32
     assert_same(wrapper(images), images.bfloat16().mean((2, 3)).float(), 1e-2)
-
-
-@pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
-@pytest.mark.filterwarnings('ignore')
-def test_a_script_takes_what_it_was_traced_for(dtype):
-    images = torch.ones(2, 3, 4, 5, dtype=dtype)
-    traced = torch.jit.trace(ExportWrapper(Mean()), images)
-    script = sized_script(traced, (3, 4, 5), dtype)
-    assert_same(script(images[:1]), torch.ones(1, 3))
-    assert list(script.size) == [3, 4, 5]
-    for other in (images[:, :2], images[..., :4], images.double(), images[0]):
-        with pytest.raises(torch.jit.Error, match=r'\(N, 3, 4, 5\) only'):
-            script(other)

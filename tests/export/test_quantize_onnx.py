@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from mmcls_repmlp.export.export_model import quietly
+from mmcls_repmlp.export.export_model import silence_exporters
 from mmcls_repmlp.export.quantize_onnx import (check_cannot_saturate,
                                                load_exact, quantize_onnx)
 from repmlp_lite.errors import JobFailedError
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings('ignore')
 def int8(exported, tmp_path_factory):
     """An int8 file made of the float one."""
     path = tmp_path_factory.mktemp('int8') / 'm.onnx'
-    with quietly():
+    with silence_exporters():
         quantize_onnx(exported.folder / 'm.onnx', path, [exported.images])
     return path
 

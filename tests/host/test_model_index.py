@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmcls_repmlp import RepMLPNet
-from mmcls_repmlp.host import ModelHub
+from mmcls_repmlp.host import ImageClassificationInferencer, ModelHub
 from mmcls_repmlp.host.model_index import (config_of, indexed_models, mim_root,
                                            register_models)
 from mmcls_repmlp.jobs.shared.config import read_config
@@ -82,13 +82,13 @@ def test_the_host_builds_them_by_name_and_classifies(images):
     for model in (large, tiny):
         assert type(model.backbone) is RepMLPNet
         assert model.head.fc.out_features == 3
-    result = host.inference_model(tiny, images[0])
+    result, = ImageClassificationInferencer(tiny)(images[0])
     assert len(result['pred_scores']) == 3
     np.testing.assert_allclose(result['pred_scores'].sum(), 1, rtol=1e-5)
 
 
 def test_the_inferencer_runs_by_config_and_checkpoint(project, images):
-    inferencer = host.ImageClassificationInferencer(
+    inferencer = ImageClassificationInferencer(
         str(project.config), str(project.trained), device='cpu')
     results = inferencer(images, batch_size=2)
     assert len(results) == 3

@@ -28,12 +28,6 @@ def seen(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def image(digits):
-    """A handwritten 3."""
-    return min(digits.glob('val/3/*.png'))
-
-
-@pytest.fixture
 def old(tmp_path, monkeypatch):
     """A file where a test runs, which stays as it is and the only picture."""
     monkeypatch.chdir(tmp_path)

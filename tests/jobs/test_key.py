@@ -5,7 +5,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint, state_dict_of
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.image_demo import classify_image
+from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
@@ -43,13 +43,14 @@ def evaluated(project, source, out, **key):
 
 def classified(project, source, out, **key):
     image = min(project.data.glob('val/7/*.png'))
-    return classify_image(image, project.config, source, **key)
+    return classify_images([image], project.config, source, **key)
 
 
 def exported(project, source, out, **key):
-    path = out.with_suffix('.pt')
+    path = out.with_suffix('.pt2')
     export_checkpoint(project.config, source, path, force=True, **key)
-    return load_exported(path)(np.ones((1, 3, 32, 32), np.float32)).tolist()
+    model = load_exported(path, trust=True)
+    return model(np.ones((1, 3, 32, 32), np.float32)).tolist()
 
 
 def converted(project, source, out, **key):
@@ -58,7 +59,8 @@ def converted(project, source, out, **key):
 
 
 def resized(project, source, out, **key):
-    resize_checkpoint(project.config, source, out, (48, ), force=True, **key)
+    resize_checkpoint(
+        project.config, source, out, to=(48, ), force=True, **key)
     return weights_in(out)
 
 

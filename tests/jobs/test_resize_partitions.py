@@ -2,22 +2,26 @@ import os
 
 import pytest
 import torch
-from mmengine.config import Config
 
+from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (load_strictly, read_checkpoint,
-                                      resized_state_dict, write_checkpoint)
+                                      write_checkpoint)
 from mmcls_repmlp.jobs import resize_partitions as module_under_test
-from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
-from mmcls_repmlp.jobs.shared.model import build_model
+from mmcls_repmlp.jobs.resize_partitions import (resize_checkpoint,
+                                                 resized_state_dict)
 from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from repmlp_lite.errors import CheckpointError, JobFailedError, UserError
-from tests.helpers import ROOT, assert_same, load_model
+from tests.helpers import (ROOT, TINY_CFG, assert_same, load_model, randn,
+                           random_model)
+
+# Partitions of images of 32x32, and of 48x24, by stage.
+SIZES = [((8, 8), (12, 6)), ((4, 4), (6, 3)), ((2, 2), (3, 1))]
 
 
 @pytest.fixture
-def resize(project, tmp_path):
-    """Resize the trained model; give it and what was said."""
-    lines = []
+def resize(project, tmp_path, capsys):
+    """Resize the trained model; give it and the output."""
 
     def run(src=project.trained,
             to=(48, ),
@@ -25,35 +29,50 @@ def resize(project, tmp_path):
             dst=None,
             **options):
         model = resize_checkpoint(
-            config, src, dst or run.dst, to, report=lines.append, **options)
-        return model, '\n'.join(lines)
+            config, src, dst or run.dst, to=to, **options)
+        return model, capsys.readouterr().out
 
     run.dst = tmp_path / 'out.pth'
     return run
 
 
+@pytest.mark.parametrize('deploy', [False, True])
+def test_fc3_is_resized_and_all_else_is_what_it_was(deploy):
+    source, target = (
+        random_model(RepMLPNet, **dict(TINY_CFG, img_size=size, deploy=deploy))
+        for size in (32, (48, 24)))
+    before = {key: t.clone() for key, t in source.state_dict().items()}
+    weights = resized_state_dict(source, target)
+    for key, value in source.state_dict().items():
+        assert torch.equal(value, before[key])  # the source is left alone
+        expected = value
+        if '.fc3.' in key:
+            resize = resize_fc if key.endswith('weight') else resize_fc_bias
+            expected = resize(value, *SIZES[int(key.split('.')[1])])
+        assert torch.equal(weights.pop(key), expected)
+    assert not weights
+    load_strictly(target, resized_state_dict(source, target), 'resized')
+    assert target(randn(1, 3, 48, 24))[0].isfinite().all()
+
+
 def test_the_file_fits_the_config_with_the_new_size(resize, project):
-    model, report = resize(to=[48, 64])
+    model, output = resize(to=[48, 64])
     checkpoint = read_checkpoint(resize.dst)
     assert checkpoint.keys() == {'state_dict', 'meta'}
-    meta = checkpoint['meta']
-    assert meta['classes'] == tuple('0123456789')
-    target = build_model(Config.fromfile(resize.dst.with_suffix('.py')))
-    assert target.backbone.img_size == (48, 64)
-    load_strictly(target, checkpoint['state_dict'], 'resized')
+    assert checkpoint['meta']['classes'] == tuple('0123456789')
+    config = resize.dst.with_suffix('.py')
+    assert load_model(config, resize.dst).backbone.img_size == (48, 64)
     expected = resized_state_dict(
         load_model(project.config, project.trained), model)
     assert_same([*checkpoint['state_dict'].values()], [*expected.values()], 0)
-    for step in range(1, 5):
-        assert f'[{step}/4]' in report
-    assert '8x8 to 12x16' in report
-    assert 'blurred' not in report
+    assert '8x8 to 12x16' in output and f'out.pth and {config}' in output
+    assert 'blurred' not in output
 
 
 def test_the_deploy_form_is_resized_with_a_word_of_warning(resize, project):
-    model, report = resize(project.merged, config=project.deploy_config)
+    model, output = resize(project.merged, config=project.deploy_config)
     assert model.backbone.deploy
-    assert 'blurred' in report and 'training checkpoint' in report
+    assert 'blurred' in output and 'training checkpoint' in output
 
 
 def test_the_result_is_tested_by_the_tool(resize, project, work_dir):
@@ -107,10 +126,12 @@ def test_what_the_user_must_mend(resize, arguments, message):
 
 def test_files_are_replaced_only_by_force_and_the_source_never(
         resize, project):
-    resize.dst.write_text('precious')
-    with pytest.raises(UserError, match='exists.*force=True'):
-        resize()
-    assert resize.dst.read_text() == 'precious'
+    for path in (resize.dst, resize.dst.with_suffix('.py')):
+        path.write_text('precious')
+        with pytest.raises(UserError, match='exists.*force=True'):
+            resize()
+        assert path.read_text() == 'precious'
+        resize.dst.unlink(missing_ok=True)
     resize(force=True)
     before = project.trained.read_bytes()
     with pytest.raises(UserError, match='is the very file that is read'):

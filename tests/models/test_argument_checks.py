@@ -1,60 +1,58 @@
 import pytest
 
-from mmcls_repmlp.models import argument_checks as args
+from mmcls_repmlp.models.argument_checks import (check_divisor,
+                                                 check_drop_path_rate,
+                                                 check_kernels, check_pair,
+                                                 check_per_stage,
+                                                 check_positive_int,
+                                                 check_positive_ints,
+                                                 check_stages)
 
 
-@pytest.mark.parametrize(('call', 'taken'), [
-    (lambda: args.int_pair('x', 4), (4, 4)),
-    (lambda: args.int_pair('x', [4, 6]), (4, 6)),
-    (lambda: args.positive_int('x', 4), 4),
-    (lambda: args.positive_ints('x', [4, 6]), (4, 6)),
-    (lambda: args.per_stage('x', 4, 2), (4, 4)),
-    (lambda: args.per_stage('x', [4, 6], 2), (4, 6)),
-    (lambda: args.check_grouped_block(4, 8, 4, 1), None),
-    (lambda: args.conv_kernels(None), ()),
-    (lambda: args.conv_kernels([3, 1]), (3, 1)),
-    (lambda: args.stage_indices(-1, 4), (3, )),
-    (lambda: args.stage_indices([3, -4], 4), (0, 3)),
-    (lambda: args.output_stages(None, 5, 3), (3, )),
-    (lambda: args.output_stages(None, 4, 3), (3, )),
-    (lambda: args.output_stages(None, 2, 3), (1, )),
-    (lambda: args.output_stages((-1, 0), 4, 2), (0, 3)),
-])  # yapf: disable
-def test_right_arguments_are_brought_into_one_form(call, taken):
-    assert call() == taken
+@pytest.mark.parametrize(('check', 'arguments', 'result'), [
+    (check_positive_int, ('x', 4), 4),
+    (check_positive_ints, ('x', [4, 6]), (4, 6)),
+    (check_pair, ('x', 4), (4, 4)),
+    (check_pair, ('x', [4, 6]), (4, 6)),
+    (check_per_stage, ('x', 4, 2), (4, 4)),
+    (check_per_stage, ('x', [4, 6], 2), (4, 6)),
+    (check_kernels, (None, ), ()),
+    (check_kernels, ([3, 1], ), (3, 1)),
+    (check_stages, ('x', -1, 4), (3, )),
+    (check_stages, ('x', [3, -4], 4), (0, 3)),
+    (check_divisor, ('x', 4, 4, 8), 4),
+    (check_drop_path_rate, (0.5, ), 0.5),
+])
+def test_right_arguments_are_returned_in_one_form(check, arguments, result):
+    assert check(*arguments) == result
 
 
-@pytest.mark.parametrize(('call', 'message'), [
-    (lambda: args.int_pair('img_size', 0), 'img_size .* got 0'),
-    (lambda: args.int_pair('img_size', (1, 2, 3)), r'got \(1, 2, 3\)'),
-    (lambda: args.int_pair('img_size', 2.5), 'got 2.5'),
-    (lambda: args.int_pair('img_size', '22'), "got '22'"),
-    (lambda: args.positive_int('depth', 0), 'depth .* got 0'),
-    (lambda: args.positive_int('depth', 2.), 'got 2.0'),
-    (lambda: args.positive_ints('depths', [1, 0]), r'depths .* got \[1, 0\]'),
-    (lambda: args.positive_ints('depths', 2), 'depths .* got 2'),
-    (lambda: args.per_stage('groups', (1, 2), 3), r'groups .* 3 of them'),
-    (lambda: args.per_stage('groups', 0, 2), 'groups .* got 0'),
-    (lambda: args.per_stage('groups', '12', 2), "got '12'"),
-    (lambda: args.stage_indices(4, 4, 'repmlp_stages'), 'repmlp_stages must'),
-    (lambda: args.check_grouped_block(4, 6, 4, 1), '4 groups .* 4 .* 6'),
-    (lambda: args.check_grouped_block(4, 4, -1, 1), '-1 groups'),
-    (lambda: args.check_grouped_block(4, 4, 2, 0), 'ratio .* got 0'),
-    (lambda: args.conv_kernels((2, )), r'odd positive .* got \(2,\)'),
-    (lambda: args.conv_kernels((3, 3)), 'different'),
-    (lambda: args.conv_kernels((-1, )), 'positive'),
-    (lambda: args.conv_kernels(3), 'got 3'),
-    (lambda: args.stage_indices((), 4), r'got \(\)'),
-    (lambda: args.stage_indices((4, ), 4), 'between -4 and 3'),
-    (lambda: args.stage_indices((-5, ), 4), 'between -4 and 3'),
-    (lambda: args.stage_indices((3, -1), 4), 'different stages'),
-    (lambda: args.last_frozen_stage(4, 4), 'frozen_stages'),
-    (lambda: args.last_frozen_stage(-2, 4), 'frozen_stages'),
-    (lambda: args.drop_rate(1.), 'drop_path_rate'),
-    (lambda: args.drop_rate(-.1), 'drop_path_rate'),
-    (lambda: args.check_block_sizes(6, 2, 2, 4), '4 sharesets do not divide'),
-    (lambda: args.check_block_sizes(6, 0, 2, 3), '0x2'),
-])  # yapf: disable
-def test_wrong_arguments_are_refused_in_words(call, message):
+@pytest.mark.parametrize(('check', 'arguments', 'message'), [
+    (check_positive_int, ('depth', 0), 'depth .* got 0'),
+    (check_positive_int, ('depth', 2.), 'got 2.0'),
+    (check_positive_ints, ('depths', [1, 0]), r'depths .* got \[1, 0\]'),
+    (check_positive_ints, ('depths', 2), 'depths .* got 2'),
+    (check_positive_ints, ('depths', []), r'depths .* got \[\]'),
+    (check_pair, ('img_size', 0), 'img_size .* got 0'),
+    (check_pair, ('img_size', (1, 2, 3)), r'got \(1, 2, 3\)'),
+    (check_pair, ('img_size', 2.5), 'got 2.5'),
+    (check_pair, ('img_size', '22'), "got '22'"),
+    (check_per_stage, ('groups', (1, 2), 3), 'groups .* 3 of them'),
+    (check_per_stage, ('groups', 0, 2), 'groups .* got 0'),
+    (check_per_stage, ('groups', '12', 2), "got '12'"),
+    (check_kernels, ((2, ), ), r'odd positive .* got \(2,\)'),
+    (check_kernels, ((3, 3), ), 'different'),
+    (check_kernels, ((-1, ), ), 'positive'),
+    (check_kernels, (3, ), 'got 3'),
+    (check_stages, ('x', (), 4), r'x must .* got \(\)'),
+    (check_stages, ('x', (4, ), 4), 'between -4 and 3'),
+    (check_stages, ('x', -5, 4), 'between -4 and 3'),
+    (check_stages, ('x', (3, -1), 4), 'different stages'),
+    (check_divisor, ('groups', 4, 4, 6), 'groups .* 4 and 6 .* got 4'),
+    (check_divisor, ('groups', -1, 4), 'groups .* got -1'),
+    (check_drop_path_rate, (1., ), 'drop_path_rate'),
+    (check_drop_path_rate, (-.1, ), 'drop_path_rate'),
+])
+def test_wrong_arguments_are_named(check, arguments, message):
     with pytest.raises(ValueError, match=message):
-        call()
+        check(*arguments)

@@ -1,7 +1,6 @@
 """The contract that every backbone keeps."""
 import copy
 import itertools
-import pickle
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import reparameterize
 from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
+from mmcls_repmlp.models.backbone import Stage, run_checkpointed
 from repmlp_lite.errors import InputError
 from tests.helpers import (TINY, TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_refused, assert_same, randn, random_model)
@@ -92,13 +92,6 @@ def test_is_a_backbone_of_the_host(name):
 
 
 @every_backbone
-def test_copies_and_pickles(name):
-    model = net(name)
-    x = images(model)
-    assert_same(pickle.loads(pickle.dumps(model))(x), model(x), 0)
-
-
-@every_backbone
 def test_in_channels_and_init_cfg(name):
     model = net(
         name,
@@ -148,9 +141,10 @@ def test_drop_path_rates_grow_over_the_blocks(name):
 def test_every_parameter_is_of_one_part(name):
     model = net(name)
     for parameter, _ in model.named_parameters():
-        assert sum(parameter.startswith(f'{part}.')
-                   for part in model.parts) == 1, parameter
-    assert model.parts[model.stem_name] == -1
+        assert sum(
+            parameter.startswith(f'{part}.')
+            for part in model.stage_of_module) == 1, parameter
+    assert model.stage_of_module[model.stem_name] == -1
     assert len(model.stages) == model.num_stages == len(model.channels)
 
 
@@ -233,7 +227,7 @@ def test_blocks_lie_deeper_one_after_the_other(name):
     model, prefix = net(name), 'backbone.'
     first = [*itertools.accumulate(map(len, model.stages), initial=1)]
     total, found = first[-1] + 1, set()
-    for part, stage in model.parts.items():
+    for part, stage in model.stage_of_module.items():
         module = model.get_submodule(part)
         for key, _ in module.named_parameters():
             expected = first[stage] if stage >= 0 else 0
@@ -289,9 +283,6 @@ def test_checkpointing_changes_no_result(name):
             *(b.double() for b in model.buffers())
         ])
     assert_same(*results, rtol=0)
-    model.with_cp = False
-    assert not model.with_cp
-    assert not any(stage.with_cp for stage in model.stages)
 
 
 @every_backbone
@@ -357,3 +348,53 @@ def test_images_of_another_size_are_refused(name):
         return
     with pytest.raises(InputError, match=f'{h + 8}x{w} do not fit'):
         model(randn(1, 3, h + 8, w))
+
+
+# ----------------------------------------------------------------------- Stage
+
+
+def test_checkpointing_keeps_no_activations():
+    module = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    def saved(call):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            call(module, torch.ones(8, 4, requires_grad=True))
+        return sum(sizes)
+
+    assert saved(run_checkpointed) < saved(lambda m, x: m(x)) / 4
+
+
+@pytest.mark.parametrize(('cfg', 'training', 'with_gradients', 'passes'), [
+    (dict(with_cp=True), True, True, 2),
+    (dict(with_cp=True), True, False, 1),
+    (dict(with_cp=True), False, True, 1),
+    ({}, True, True, 1),
+])
+def test_a_stage_checkpoints_in_training_with_gradients_only(
+        cfg, training, with_gradients, passes):
+    stage, calls = Stage(nn.Linear(2, 2), **cfg), []
+    stage.train(training)[0].register_forward_pre_hook(
+        lambda *call: calls.append(call))
+    with torch.set_grad_enabled(with_gradients):
+        out = stage(torch.ones(3, 2))
+    if with_gradients:
+        out.sum().backward()
+    assert len(calls) == passes
+
+
+def test_checkpointing_gives_way_to_transforms():
+    stage = Stage(nn.Linear(2, 2), with_cp=True).double()
+    jacobian = torch.func.jacrev(stage)(randn(2))
+    assert_same(jacobian, stage[0].weight.detach())
+
+
+def test_checkpointing_gives_way_to_compilers():
+    stage, x = Stage(nn.Linear(2, 2), with_cp=True).double(), randn(3, 2)
+    compiled = torch.compile(stage, backend='eager', fullgraph=True)
+    compiled(x).sum().backward()
+    gradient = stage[0].weight.grad.clone()
+    stage.zero_grad()
+    stage(x).sum().backward()
+    assert_same(gradient, stage[0].weight.grad)

@@ -100,7 +100,8 @@ def test_trains_in_the_scope_of_another_project(net, scope, tmp_path):
         if not torch.equal(value, before[name])
     }
     frozen = tuple(f'backbone.{part}.'
-                   for part, stage in backbone.parts.items() if stage <= 0)
+                   for part, stage in backbone.stage_of_module.items()
+                   if stage <= 0)
     assert not [name for name in moved if name.startswith(frozen)]
     assert not [name for name in moved if name.endswith('running_mean')]
     # All that is neither frozen nor a statistic has learnt.

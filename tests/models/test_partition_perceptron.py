@@ -7,8 +7,6 @@ from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_fc3)
 from tests.helpers import assert_same, randn, randomize
 
-NORM = dict(type='BN')
-
 
 class Perceptron(PartitionPerceptron):
     """Nothing but fc3 and the convolutions beside it, in plain words."""
@@ -20,13 +18,11 @@ class Perceptron(PartitionPerceptron):
                  deploy=False,
                  conv_cfg=None):
         super().__init__()
-        (i, o), q = channels, size[0] * size[1]
         self.channels, self.groups = channels, groups
         self.partition_size = size
         self.reparam_conv_kernels = (1, 3)
-        self.build_fc3(i * q, o * q, groups, deploy, conv_cfg)
-        if not deploy:
-            self.build_branches(o * q, i, o, groups, conv_cfg, NORM)
+        self.build_layers(*channels, groups, channels[1] * size[0] * size[1],
+                          deploy, conv_cfg, None)
 
     def forward(self, x):
         out = self.fc3(x.reshape(len(x), -1, 1, 1))
@@ -56,12 +52,8 @@ def test_branches_by_name():
 
 
 def test_layers_that_cannot_be_merged_are_refused():
-    conv_cfg = dict(type='ConvWS')
     with pytest.raises(ValueError, match=r'ConvWS.*fc3'):
-        build(conv_cfg=conv_cfg)
-    block = build()
-    with pytest.raises(ValueError, match=r'ConvWS.*repconv1'):
-        block.build_branches(72, 4, 6, 2, conv_cfg, NORM)
+        build(conv_cfg=dict(type='ConvWS'))
 
 
 @pytest.mark.parametrize('size', [(3, 4), (1, 1)])
@@ -69,11 +61,11 @@ def test_layers_that_cannot_be_merged_are_refused():
 def test_merged_layer_equals_the_sum_in_float64(size, channels):
     block, x = build(size=size, channels=channels), randn(3, 4, *size)
     expected = block(x)
-    weight, bias = block.float().folded()['fc3']
+    weight, bias = block.float().fold_layers()['fc3']
     assert weight.dtype is bias.dtype is torch.float64
     assert weight.shape == block.fc3.weight.shape
     out = F.conv2d(
-        x.reshape(3, -1, 1, 1), *block.double().folded()['fc3'], groups=2)
+        x.reshape(3, -1, 1, 1), *block.double().fold_layers()['fc3'], groups=2)
     assert_same(out.view_as(expected), expected)
     block.switch_to_deploy()
     assert not block.local_branches
@@ -84,7 +76,7 @@ def test_a_norm_that_cannot_be_folded_is_named():
     block = build()
     block.repconv3.bn = nn.InstanceNorm2d(6)
     with pytest.raises(ValueError, match='repconv3 is normalised by Instance'):
-        block.folded()
+        block.fold_layers()
 
 
 def test_a_layer_of_other_groups_in_its_place_is_called():

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from mmcls_repmlp.ops import pointwise_ffn
+from mmcls_repmlp.ops import pointwise_ffn, to_pointwise_layout
 from tests.helpers import assert_same, randn
 
 FIRST = randn(12, 6, 1, 1, seed=1), randn(12, seed=2)
@@ -37,3 +37,14 @@ def test_a_few_images_at_a_time_give_the_same(images, monkeypatch):
 def test_no_images():
     assert pointwise_ffn(randn(0, 6, 2, 2), FIRST,
                          SECOND).shape == (0, 6, 2, 2)
+
+
+@pytest.mark.parametrize(('shape', 'changes'), [((2, 3, 4, 4), True),
+                                                ((1, 8, 4, 4), True),
+                                                ((1, 8, 3, 5), False)])
+def test_only_the_layout_changes_where_positions_are_many(shape, changes):
+    x = randn(*shape)
+    out = to_pointwise_layout(x)
+    assert torch.equal(out, x)
+    assert out.is_contiguous() is not changes
+    assert out.is_contiguous(memory_format=torch.channels_last) is changes

@@ -36,7 +36,7 @@ def groups(model, rate=RATE, lr=LR, **paramwise):
     init_default_scope('mmcls')
     adam = dict(type='AdamW', weight_decay=DECAY) | ({'lr': lr} if lr else {})
     cfg = dict(
-        constructor='LearningRateDecayOptimWrapperConstructor',
+        constructor='LayerDecayOptimWrapperConstructor',
         optimizer=adam,
         paramwise_cfg=dict(layer_decay_rate=rate, **paramwise))
     return build_optim_wrapper(model, cfg).optimizer.param_groups

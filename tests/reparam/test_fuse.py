@@ -9,9 +9,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmcls_repmlp import (RepMLPCifarNet, RepMLPNet, RepMLPResNet,
                           fuse_for_inference)
 from mmcls_repmlp.host import build_classifier
-from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.models import RepMLPNetUnit
+from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
-from mmcls_repmlp.models.stage import Stage
+from mmcls_repmlp.models.repmlpnet.repmlp_block import GlobalPerceptron
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PatchEmbed
+from mmcls_repmlp.reparam.fuse import (FusedConv, FusedNorm, FusedUnit,
+                                       fuse_module)
 from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
                            assert_same, classifier_cfg, randn, random_model)
 
@@ -102,7 +106,7 @@ def test_metric_learning_gives_the_same_unit_vectors(kind, channels, norm_cfg):
     (lambda: nn.Linear(2, 2), 'Linear'),
     (lambda: metric_learner(act_cfg=dict(type='ReLU')), 'ImageClassifier'),
 ])
-def test_what_does_other_things_is_refused(build, name):
+def test_other_models_are_refused(build, name):
     with pytest.raises(TypeError, match=f'^{name} cannot be fused: expected'):
         fuse_for_inference(build())
 
@@ -141,7 +145,7 @@ def first_unit(model):
     lambda m: setattr(m.backbone, 'final_norm',
                       nn.GroupNorm(1, 32).double()),
 ])
-def test_what_no_fused_layer_computes_stays_as_it_is(change):
+def test_unknown_layers_are_kept(change):
     model = classifier()
     before = model(X)
     change(model)
@@ -156,15 +160,14 @@ class Guest(MergeableBackbone):
     stem_name = 'root'
 
     def __init__(self):
-        super().__init__()
-        self.img_size, self.channels, self.out_indices = (8, 8), (4, 4), (1, )
+        super().__init__(channels=(4, 4), img_size=8)
         self.root = ConvModule(3, 4, 3, norm_cfg=dict(type='BN'))
         self.stages = nn.ModuleList(
             Stage(ConvBN(4, 4), nn.BatchNorm2d(4)) for _ in range(2))
         self.freeze()
 
     @property
-    def parts(self):
+    def stage_of_module(self):
         return {'root': -1, 'stages.0': 0, 'stages.1': 1}
 
 
@@ -184,7 +187,7 @@ def test_a_new_backbone_is_fused_without_a_line_of_its_own():
         first_unit(m).repmlp_block, 'fc3_bn',
         nn.GroupNorm(1, 4).double()), 'fc3 is normalised by GroupNorm'),
 ])
-def test_what_would_be_lost_is_refused(change, message):
+def test_blockers_are_named(change, message):
     model = classifier()
     change(model)
     names = [*model.state_dict()]
@@ -200,3 +203,70 @@ def test_built_in_inference_mode_it_runs_outside():
     out = fused(X.clone().requires_grad_())
     out.sum().backward()
     assert_same(out.detach(), model(X).detach(), 1e-10)
+
+
+# ----------------------------------------------------------------- fuse_module
+
+NORM = dict(norm_cfg=dict(type='BN'))
+
+
+def unit(part='', **changed):
+    """A merged unit, perhaps with other modules in one of its parts."""
+    sizes = dict(channels=8, path_h=4, path_w=4, num_sharesets=4)
+    model = RepMLPNetUnit(**sizes, reparam_conv_kernels=(1, 3))
+    model.repmlp_block.switch_to_deploy()
+    for name, module in changed.items():
+        setattr(model.get_submodule(part), name, module)
+    return model
+
+
+def conv(**cfg):
+    return ConvModule(8, 6, 3, **NORM, **cfg)
+
+
+def embedding(kind=PatchEmbed):
+    return kind(8, 6, kernel_size=3, stride=3, padding='corner', **NORM)
+
+
+@pytest.mark.parametrize(('kind', 'build'), [
+    (FusedUnit, unit),
+    (FusedConv, conv),
+    (FusedConv, lambda: conv(act_cfg=None)),
+    (FusedConv, lambda: conv(act_cfg=dict(type='LeakyReLU'))),
+    (FusedConv, embedding),
+    (FusedNorm, lambda: nn.BatchNorm2d(8)),
+])
+def test_computes_the_same_as_the_module_it_replaces(kind, build):
+    module, x = random_model(build), randn(2, 8, 16, 16)
+    expected = module(x)
+    with torch.no_grad():
+        replacement = fuse_module(copy.deepcopy(module))
+        assert type(replacement) is kind
+        assert_same(replacement(x), expected, 1e-11)
+        assert_same(replacement(x), expected, 1e-11)  # nothing was overwritten
+    assert not any(p.requires_grad for p in replacement.parameters())
+
+
+def other(kind):
+    """The same class with a forward of its own."""
+    return type('Other', (kind, ), dict(forward=lambda self, x: x))
+
+
+@pytest.mark.parametrize('build', [
+    lambda: nn.Conv2d(8, 6, 3),
+    lambda: ConvModule(8, 6, 3),
+    lambda: ConvModule(8, 6, 3, norm_cfg=dict(type='IN')),
+    lambda: conv(order=('norm', 'conv', 'act')),
+    lambda: conv(padding_mode='reflect', padding=1),
+    lambda: conv(conv_cfg=dict(type='ConvWS')),
+    lambda: PatchEmbed(8, 6),
+    lambda: embedding(other(PatchEmbed)),
+    lambda: nn.BatchNorm2d(8, track_running_stats=False),
+    lambda: nn.GroupNorm(2, 8),
+    lambda: unit('ffn_block', act=nn.ReLU()),
+    lambda: unit('repmlp_block', gp=other(GlobalPerceptron)(8)),
+    lambda: unit(norm2=nn.InstanceNorm2d(8)),
+    lambda: unit(norm2=nn.BatchNorm2d(8, track_running_stats=False)),
+])
+def test_modules_with_other_computations_are_kept(build):
+    assert fuse_module(build()) is None

@@ -1,3 +1,4 @@
+import argparse
 import io
 import logging
 import sys
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from repmlp_lite import console
-from repmlp_lite.command_line.boundary import outcome
+from repmlp_lite.command_line import run_tool
 from repmlp_lite.console import (Progress, attach_log, close_all, say, track,
                                  warn)
 
@@ -123,5 +124,7 @@ def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
         for _ in track('abc', 'testing', 3):
             raise RuntimeError('broken')
 
-    assert outcome('tool', job) == 1
-    assert terminal.getvalue().endswith('tool: error: RuntimeError: broken\n')
+    parser = argparse.ArgumentParser(prog='tool')
+    assert run_tool(parser, job, argparse.Namespace()) == 1
+    last = terminal.getvalue().splitlines()[-1]
+    assert 'tool: error: RuntimeError: broken (the traceback is' in last

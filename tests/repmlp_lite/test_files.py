@@ -65,7 +65,8 @@ def test_a_failure_leaves_nothing_and_loses_nothing(precious):
 @pytest.mark.parametrize('path', ['file/a.pth', 'file/more/a.pth'])
 def test_places_that_cannot_be_written_are_refused_first(tmp_path, path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='file.*no folder that you may write'):
+    with pytest.raises(
+            UserError, match='file.*not a folder that you may write'):
         check_writable(tmp_path / path)
 
 
@@ -81,7 +82,8 @@ def test_what_is_read_and_folders_are_never_replaced(precious):
 
 def test_folders_of_others_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr('os.access', lambda path, mode: False)
-    with pytest.raises(UserError, match='is no folder that you may write to'):
+    with pytest.raises(
+            UserError, match='is not a folder that you may write to'):
         check_writable(tmp_path / 'new' / 'a.pth')
 
 

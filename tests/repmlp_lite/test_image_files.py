@@ -1,9 +1,12 @@
+import io
 import os
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from repmlp_lite.errors import UserError
-from repmlp_lite.image_files import find_images, is_hidden
+from repmlp_lite.image_files import find_images, is_cut_off, is_hidden
 
 
 def make(folder, *names):
@@ -52,7 +55,7 @@ def test_numbers_in_names_of_folders_count_too(photos):
     [('empty', "no image in folder 'empty' or below it: name"),
      ('p/*.gif', r"no image matches 'p/\*\.gif'"),
      ('p/no.png', "image 'p/no.png' does not exist"),
-     ('', "image '' is no name")])
+     ('', "image '' is not a name")])
 def test_where_there_is_none(photos, place, message):
     with pytest.raises(UserError, match=message):
         find_images(['p', place])
@@ -93,3 +96,26 @@ def test_hidden_names():
     hidden = 'Thumbs.db', '.ipynb_checkpoints', '.git', '__MACOSX', '@eaDir'
     assert all(map(is_hidden, hidden))
     assert not any(map(is_hidden, ('cat', 'a.b', '_cat')))
+
+
+def encoded(kind, **options):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_jpeg_files_without_an_end():
+    # The preview in the header has an end of its own.
+    exif = Image.Exif()
+    exif[0x927c] = b'\xff\xd8\xff\xda..\xff\xd9'
+    whole = encoded('JPEG', exif=exif)
+    assert whole.find(b'\xff\xd9') < len(whole) // 2
+    for content in (whole, encoded('JPEG', progressive=True)):
+        assert not is_cut_off(content)
+        assert not is_cut_off(content + b'\xff\xda and a film after it')
+        assert not is_cut_off(content[:2] + b'\xff' + content[2:])
+        assert all(
+            is_cut_off(content[:size])
+            for size in (len(content) // 2, len(content) - 1))
+    assert not is_cut_off(encoded('PNG')[:50])  # its decoder says so

@@ -1,5 +1,6 @@
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,9 @@ def test_json(tmp_path):
 def test_tables_are_replaced_only_by_force(tmp_path):
     path = tmp_path / 'a.csv'
     path.write_text('precious')
-    with pytest.raises(UserError, match='force=True'):
-        check_results(path)
-    with pytest.raises(UserError, match='force=True'):
-        write_results(FOUND, path)
+    for use in (check_results, partial(write_results, FOUND)):
+        with pytest.raises(UserError, match='force=True'):
+            use(path)
     assert path.read_text() == 'precious'
     write_results(FOUND, path, force=True)
     assert path.read_bytes().startswith(b'image,')

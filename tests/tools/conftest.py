@@ -13,10 +13,7 @@ def filled(project, tmp_path):
         CONFIG=project.config,
         TRAINED=project.trained,
         MERGED=project.merged,
-        EARLIER=project.work_dir / 'epoch_1.pth',
-        LOG=next(project.work_dir.glob('*/vis_data/scalars.json')),
         SEVEN=min(project.data.glob('val/7/*.png')),
-        THREE=min(project.data.glob('val/3/*.png')),
         OUT=tmp_path)
     return lambda text: re.sub('|'.join(words), lambda word: str(words[word[0]]
                                                                  ), text)

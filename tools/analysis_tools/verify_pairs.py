@@ -1,4 +1,4 @@
-"""Test whether a model's features tell identities apart, pair by pair."""
+"""Test how well a model's features distinguish identities, in pairs."""
 from __future__ import annotations
 
 import sys

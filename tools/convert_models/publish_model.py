@@ -1,4 +1,4 @@
-"""Keep of a checkpoint what running it needs; name it by its hash."""
+"""Write a checkpoint for release, without training state, named by hash."""
 from __future__ import annotations
 
 import sys
@@ -12,12 +12,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = new_parser(__doc__)
     parser.add_argument(
         'src',
-        help='checkpoint, a file or URL, or the work folder of a training for '
-        'its newest one')
+        help='checkpoint, a file or URL, or the work folder of a training run '
+        'for its newest one')
     parser.add_argument(
         'dst',
-        help='NAME.pth; NAME-0123abcd.pth is written, with the first '
-        "digits of the file's SHA-256")
+        help='NAME.pth or NAME.safetensors; NAME-0123abcd.pth is written, '
+        "with the first digits of the file's SHA-256")
     add_key(parser)
     add_force(parser)
     return run_tool(parser, 'mmcls_repmlp.jobs.publish_model:publish_model',

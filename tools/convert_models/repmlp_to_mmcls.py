@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--arch',
         type=str.lower,
         choices=choices.ARCHS,
-        help='variant that it must be; default: what its shapes say')
+        help='variant that it must be; default: the one of its shapes')
     add_size(
         parser, '--img-size', 'of the images trained on; default: square '
         'ones, by the shapes')
@@ -33,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         job = 'convert_to_official_file'
         if 'arch' in args or 'img_size' in args:
             parser.error('--arch and --img-size do not go with --to-official')
-    return run_tool(
-        parser, f'mmcls_repmlp.jobs.repmlp_to_mmcls.repmlp_to_mmcls:{job}',
-        args)
+    return run_tool(parser, f'mmcls_repmlp.jobs.repmlp_to_mmcls:{job}', args)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Export a checkpoint to ONNX, OpenVINO, torch.export or TorchScript."""
+"""Export a checkpoint to ONNX, OpenVINO or torch.export."""
 from __future__ import annotations
 
 import sys
@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(__doc__)
     add_config_and_checkpoint(parser)
-    parser.add_argument('out', help='file to write: .onnx, .xml, .pt2, .pt')
+    parser.add_argument('out', help='file to write: .onnx, .xml or .pt2')
     parser.add_argument(
         '--precision',
         choices=choices.PRECISIONS,
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--with-preprocess',
         action='store_true',
-        help='take raw uint8 RGB images and normalise them inside')
+        help='let the file take raw uint8 RGB images and normalise them')
     parser.add_argument(
         '--calibrate',
         metavar='FOLDER',
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--opset',
         type=int,
-        help="version of ONNX's operators, from 18 on, for runtimes that do "
-        'not know newer ones')
+        help="version of ONNX's operators, 18 or newer, for runtimes that do "
+        'not know the newest')
     add_size(parser, '--shape', "of the images; default: the model's img_size")
     add_force(parser)
     add_cfg_options(parser)

@@ -1,4 +1,4 @@
-"""Write pictures of what the data set of a config feeds its model."""
+"""Write pictures of the samples that a config feeds its model."""
 from __future__ import annotations
 
 import sys
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--mode',
         choices=choices.MODES,
-        help='show what the pipeline ends with, what it reads (original), '
-        'both (concat), or every step (pipeline); default: transformed')
+        help='show the output of the pipeline, its input (original), both '
+        '(concat), or every step (pipeline); default: transformed')
     add_force(parser)
     add_cfg_options(parser)
     return run_tool(parser, 'mmcls_repmlp.jobs.browse_dataset:browse_dataset',

@@ -8,13 +8,13 @@ data_preprocessor = dict(
     to_rgb=True)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackClsInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackClsInputs'),
@@ -24,7 +24,7 @@ train_dataloader = dict(
     batch_size=32,
     pin_memory=True,
     dataset=dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root='data/custom',
         data_prefix='train',
         pipeline=train_pipeline))
@@ -32,7 +32,7 @@ val_dataloader = dict(
     batch_size=32,
     pin_memory=True,
     dataset=dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root='data/custom',
         data_prefix='val',
         pipeline=test_pipeline))

@@ -5,13 +5,13 @@ _base_ = './custom_folder.py'
 data_preprocessor = dict(mean=[127.5, 127.5, 127.5], std=[128., 128., 128.])
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(96, 96)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackClsInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(96, 96)),
     dict(type='PackClsInputs'),
 ]

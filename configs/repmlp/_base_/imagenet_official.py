@@ -5,7 +5,7 @@ img_size = 224
 # As torchvision reads and resizes: by Pillow, without turning images by their
 # orientation marks. (mmengine drops names that begin with two underscores.)
 __load = dict(
-    type='LoadImageFromFile',
+    type='LoadImageStrict',
     imdecode_backend='pillow',
     color_type='color_ignore_orientation')
 __resize = dict(scale=img_size, backend='pillow', interpolation='bilinear')

@@ -23,7 +23,7 @@ model = dict(
     train_cfg=dict(augments=dict(type='Mixup', alpha=0.2)))
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomResizedCrop', scale=224, backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(
@@ -36,7 +36,7 @@ train_pipeline = [
 ]
 # As DingXiaoH/RepMLP@b626c3d tests at 224 pixels.
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageStrict'),
     dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackClsInputs'),

@@ -6,8 +6,8 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(type='AtomicCheckpointHook', interval=1),
+    sampler_seed=dict(type='ReproducibleSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False))
 # Several processes: average the running statistics of batch norm after every
 # epoch, so that all of them validate, and save, the same model.

@@ -1,7 +1,7 @@
 # A short schedule with learning rates that fall towards the stem. The figures
 # are a place to start from; on RepMLP-B nobody has measured them.
 optim_wrapper = dict(
-    constructor='LearningRateDecayOptimWrapperConstructor',
+    constructor='LayerDecayOptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
     paramwise_cfg=dict(
         layer_decay_rate=0.8,  # per block, counted from the head

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
-from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
+from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
 
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
-from mmcls_repmlp.recipe.transforms import LoadImageFromFile
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError
 
@@ -50,11 +50,11 @@ def _read(dataset: BaseDataset, threads: int) -> Iterator[str]:
     """Read the images of a data set; yield the fault of each, or ''."""
     reader: Any = next((step
                         for step in getattr(dataset.pipeline, 'transforms', ())
-                        if isinstance(step, MMCVLoadImageFromFile)), None)
+                        if isinstance(step, LoadImageFromFile)), None)
     if reader is None:
         return
     # Whatever the pipeline does where an image cannot be read.
-    reader = LoadImageFromFile(
+    reader = LoadImageStrict(
         color_type=reader.color_type,
         imdecode_backend=reader.imdecode_backend,
         backend_args=reader.backend_args)

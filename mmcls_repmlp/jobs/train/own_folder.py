@@ -108,13 +108,13 @@ def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
     if loader is None:
         return
     pipeline = loader.dataset.get('pipeline') or []
-    if not pipeline or pipeline[0].get('type') != 'LoadImageFromFile':
+    if not pipeline or pipeline[0].get('type') != 'LoadImageStrict':
         raise ConfigError(
             f'the {phase} data of the config are no image files: choose a '
             'config whose pipeline begins with LoadImageFromFile, such as '
             'configs/repmlp/repmlp-tiny_ft_custom.py')
     loader.dataset = dict(
-        type='CustomDataset',
+        type='ImageFolder',
         data_root=str(folder),
         data_prefix=prefix,
         part=part,

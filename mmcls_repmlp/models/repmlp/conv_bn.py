@@ -1,17 +1,34 @@
-"""A convolution, its batch norm and perhaps ReLU, which merge into one."""
+"""Convolution, batch norm and perhaps ReLU, which merge into one layer."""
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.folding import check_plain_conv, fold_norm
 from mmcls_repmlp.models.mergeable import Mergeable
-from mmcls_repmlp.models.relu import ReLU
+from mmcls_repmlp.models.norm_folding import check_plain_conv, fold_norm
 from mmcls_repmlp.ops import Affine
 
 
+class ReLU(nn.ReLU):
+    """ReLU that overwrites its input unless gradients are enabled.
+
+    With gradients torch does not allow to overwrite the output of a module
+    that has a backward hook. Then it costs nothing measurable, as the output
+    of the norm before it is not kept for backward.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a tensor of any shape."""
+        return F.relu(x, self.inplace and not torch.is_grad_enabled())
+
+
 class ConvBN(Mergeable):
-    """Convolution that keeps the size of the map, or divides it by a stride.
+    """Convolution that divides the size of a map by its stride, and its norm.
 
     Parameter names are those of DingXiaoH/RepMLP@b626c3d: ``conv``, ``bn``.
 
@@ -29,6 +46,9 @@ class ConvBN(Mergeable):
     Raises:
         ValueError: If ``conv_cfg`` names a type that cannot be merged.
     """
+
+    training_only = 'bn',
+    unaffected = 'act',
 
     def __init__(self,
                  in_channels: int,
@@ -55,21 +75,11 @@ class ConvBN(Mergeable):
                 norm_cfg or dict(type='BN'), out_channels)[1]
         self.act = ReLU() if relu else nn.Identity()
 
-    @property
-    def training_only(self) -> tuple[str, ...]:
-        """Names of the modules that only the training form has."""
-        return 'bn',
-
-    @property
-    def untouched(self) -> tuple[str, ...]:
-        """Names of the modules that merging does not concern."""
-        return 'act',
-
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, O, ceil(H / stride), ceil(W / stride))."""
         x = self.conv(x)
         return self.act(x if self.deploy else self.bn(x))
 
-    def folded(self) -> dict[str, Affine]:
-        """Compute what the convolution becomes in deploy form, in float64."""
+    def fold_layers(self) -> dict[str, Affine]:
+        """Compute weight and bias of the merged convolution."""
         return dict(conv=fold_norm(self.conv, self.bn, 'conv'))

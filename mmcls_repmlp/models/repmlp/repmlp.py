@@ -1,4 +1,4 @@
-"""The first RepMLP block (arXiv 2105.01883), in training and deploy form.
+"""The RepMLP block of the first paper (arXiv 2105.01883).
 
 Shape letters: N batch, C input and O output channels, S groups, H W map,
 h w partition, P partitions per map, Q = h * w, M = N * P.
@@ -12,31 +12,32 @@ from typing import Any
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.argument_checks import (check_grouped_block,
-                                                 conv_kernels, int_pair)
-from mmcls_repmlp.models.folding import fold_leading_norm, linear_weights
+from mmcls_repmlp.models.argument_checks import (check_divisor, check_kernels,
+                                                 check_pair,
+                                                 check_positive_int)
+from mmcls_repmlp.models.norm_folding import fold_leading_norm, linear_weights
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_fc3)
-from mmcls_repmlp.models.relu import ReLU
 from mmcls_repmlp.ops import (Affine, pad_below_and_right, partition,
                               unpartition)
 from repmlp_lite.errors import InputError
+
+from .conv_bn import ReLU
 
 
 class RepMLP(PartitionPerceptron):
     """Global, partition and local perceptron (arXiv 2105.01883, section 3).
 
-    Every partition gets what the global perceptron says of all partitions
-    added, ``p = x + FC2(ReLU(FC1(BN(mean(x)))))``, and becomes
+    The global perceptron shifts every partition by a function of all,
+    ``p = x + FC2(ReLU(FC1(BN(mean(x)))))``, and the output is
     ``BN(FC3(p)) + sum_k BN(conv_k(p))``. FC3 and the convolutions mix channels
-    within each group. One partition that covers the whole map needs no global
-    perceptron and has none. :meth:`switch_to_deploy` leaves three linear
-    layers. Parameter names are those of the official code
-    (DingXiaoH/RepMLP@b626c3d).
+    within each group. There is no global perceptron if one partition covers
+    the whole map. :meth:`switch_to_deploy` leaves three linear layers.
+    Parameter names are those of the official code (DingXiaoH/RepMLP@b626c3d).
 
-    Maps that are no whole number of partitions are padded with zeros below
-    and on the right, and the output is cut to the size of the map; the paper
-    names padding (section 3.2) without saying where.
+    Maps that are not a whole number of partitions are padded with zeros below
+    and to the right, and the output is cropped; the paper (section 3.2) does
+    not say where it pads.
 
     Args:
         in_channels: Channels C of the input.
@@ -59,11 +60,11 @@ class RepMLP(PartitionPerceptron):
         init_cfg: Initialization config. Defaults to None.
 
     Raises:
-        ValueError: If a size is not positive, a kernel is not odd, the groups
-            do not divide the channels, or ``conv_cfg`` names a type that
-            cannot be merged.
+        ValueError: If an argument is out of range or ``conv_cfg`` names a
+            type that cannot be merged.
     """
 
+    unaffected = 'avg.avg', 'fc1_fc2.relu', 'fc1_fc2.fc2'
     avg: Any
     fc1_fc2: Any
 
@@ -82,20 +83,21 @@ class RepMLP(PartitionPerceptron):
                  norm_cfg: dict | None = None,
                  init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(init_cfg)
-        check_grouped_block(in_channels, out_channels, num_groups,
-                            globalperceptron_ratio)
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.input_size = int_pair('input_size', input_size)
-        self.partition_size = int_pair('partition_size', partition_size)
-        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
-        self.num_groups = num_groups
-        # The deploy form is the one without norms.
-        norm_cfg = None if deploy else norm_cfg or dict(type='BN')
+        self.input_size = check_pair('input_size', input_size)
+        self.partition_size = check_pair('partition_size', partition_size)
+        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
+        self.num_groups = check_divisor('num_groups', num_groups, in_channels,
+                                        out_channels)
+        ratio = check_positive_int('globalperceptron_ratio',
+                                   globalperceptron_ratio)
         if with_global and self.num_partitions > 1:
-            self._add_global_perceptron(globalperceptron_ratio, norm_cfg)
-        self._add_partition_perceptron(conv_cfg, norm_cfg)
+            self._add_global_perceptron(ratio, deploy, norm_cfg)
+        h, w = self.partition_size
+        self.build_layers(in_channels, out_channels, num_groups,
+                          out_channels * h * w, deploy, conv_cfg, norm_cfg)
 
-    def _add_global_perceptron(self, ratio: int,
+    def _add_global_perceptron(self, ratio: int, deploy: bool,
                                norm_cfg: dict | None) -> None:
         features = self.in_channels * self.num_partitions
         hidden = max(1, features // ratio)
@@ -106,25 +108,14 @@ class RepMLP(PartitionPerceptron):
                 fc2=nn.Linear(hidden, features)))
         self.avg = nn.Sequential(
             OrderedDict(avg=nn.AvgPool2d(self.partition_size)))
-        if norm_cfg is not None:
-            self.avg.add_module(
-                'bn',
-                build_norm_layer(norm_cfg, self.in_channels)[1])
-
-    def _add_partition_perceptron(self, conv_cfg: dict | None,
-                                  norm_cfg: dict | None) -> None:
-        h, w = self.partition_size
-        channels = self.in_channels, self.out_channels
-        inputs, outputs = (count * h * w for count in channels)
-        self.build_fc3(inputs, outputs, self.num_groups, norm_cfg is None,
-                       conv_cfg)
-        if norm_cfg is not None:
-            self.build_branches(outputs, *channels, self.num_groups, conv_cfg,
-                                norm_cfg)
+        if not deploy:
+            norm = build_norm_layer(
+                norm_cfg or dict(type='BN'), self.in_channels)[1]
+            self.avg.add_module('bn', norm)
 
     @property
     def num_partitions(self) -> int:
-        """Partitions P of a map, padded if need be."""
+        """Partitions P of a map, padded if necessary."""
         rows, cols = (
             -(-side // part)
             for side, part in zip(self.input_size, self.partition_size))
@@ -132,7 +123,7 @@ class RepMLP(PartitionPerceptron):
 
     @property
     def has_global_perceptron(self) -> bool:
-        """Whether partitions learn of each other."""
+        """Whether there is a global perceptron."""
         return 'fc1_fc2' in self._modules
 
     @property
@@ -140,11 +131,6 @@ class RepMLP(PartitionPerceptron):
         """Names of the modules that only the training form has."""
         names = 'fc3_bn', *self.branch_names
         return (*names, 'avg.bn') if self.has_global_perceptron else names
-
-    @property
-    def untouched(self) -> tuple[str, ...]:
-        """Names of the modules that merging does not concern."""
-        return 'avg.avg', 'fc1_fc2.relu', 'fc1_fc2.fc2'
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions and channels within every partition.
@@ -194,20 +180,13 @@ class RepMLP(PartitionPerceptron):
             out = self.fc3_bn(out.reshape(-1, self.out_channels * h * w, 1, 1))
         return out.reshape(-1, self.out_channels, h, w)  # (M, O, h, w)
 
-    def folded(self) -> dict[str, Affine]:
-        """Compute what fc3 and fc1 become in deploy form, in float64.
+    def fold_layers(self) -> dict[str, Affine]:
+        """Compute weights and biases of the merged fc3 and fc1.
 
         The norm of the pooled partitions goes into fc1, its own norm and the
         local convolutions with theirs into fc3 (sections 3.3 and 3.4).
-
-        Returns:
-            Weight (O * Q, C/S * Q, 1, 1) and bias (O * Q,) of 'fc3'; with a
-            global perceptron those of 'fc1_fc2.fc1' too.
-
-        Raises:
-            ValueError: If a norm is no batch norm with running statistics.
         """
-        layers = super().folded()
+        layers = super().fold_layers()
         if self.has_global_perceptron:
             layers['fc1_fc2.fc1'] = fold_leading_norm(
                 self.avg.bn, linear_weights(self.fc1_fc2.fc1, 'fc1'), 'avg')

@@ -1,4 +1,4 @@
-"""The pure MLP for CIFAR-10 of arXiv 2105.01883, section 4.1 and figure 3.
+"""Pure MLP for CIFAR-10 of arXiv 2105.01883, section 4.1 and figure 3.
 
 Shape letters: N batch, H W map.
 """
@@ -13,28 +13,25 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (conv_kernels, int_pair,
-                                                 last_frozen_stage,
-                                                 output_stages, positive_int,
-                                                 positive_ints)
-from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.relu import ReLU
-from mmcls_repmlp.models.stage import Stage
+from mmcls_repmlp.models.argument_checks import (check_kernels, check_pair,
+                                                 check_positive_int,
+                                                 check_positive_ints)
+from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
-from .conv_bn import ConvBN
+from .conv_bn import ConvBN, ReLU
 from .repmlp import RepMLP
 
 
 @MODELS.register_module()
 class RepMLPCifarNet(MergeableBackbone):
-    """RepMLP and 1x1 convolutions by turns: no kernel is larger than 1x1.
+    """Backbone of RepMLPs and 1x1 convolutions in turn.
 
-    A 1x1 convolution (the paper's FC) lifts the image to the first stage's
-    channels. Every block is RepMLP, ReLU, 1x1 convolution, BN, ReLU; the last
-    one of a stage gives the channels of the next stage, and max pooling
-    halves the map between stages. Merged, all that is left are fully connected
-    layers. The figure shows stages 1 and 3 and leaves open what ends the last
-    stage; with 64 channels there the deploy form has the paper's 52.8 M MACs.
+    A 1x1 convolution (the paper's FC) maps the image to the channels of the
+    first stage. Every block is RepMLP, ReLU, 1x1 convolution, BN, ReLU; the
+    last one of a stage gives the channels of the next stage, and max pooling
+    halves the map between stages. Merged, only fully connected layers remain.
+    The figure leaves open the channels after the last stage; with 64 the
+    deploy form has the paper's 52.8 M MACs.
 
     Args:
         channels: Channels of RepMLP in every stage. Defaults to (16, 32, 64).
@@ -44,30 +41,23 @@ class RepMLPCifarNet(MergeableBackbone):
         in_channels: Channels of the images. Defaults to 3.
         partition_size: Height and width of a partition, or one number for
             both. Defaults to 8.
-        reparam_conv_kernels: Odd sizes of the local convolutions; None leaves
-            the local perceptron out. Defaults to (1, 3, 5, 7), what figure 1
-            shows for partitions of 8x8.
+        reparam_conv_kernels: Odd sizes of the local convolutions, or None
+            for none. Defaults to (1, 3, 5, 7), as in figure 1 for partitions
+            of 8x8.
         num_groups: Groups of FC3 and the local convolutions. Defaults to 2.
         with_global: Whether there is a global perceptron. Defaults to True.
         out_indices: Stages to return, before pooling; negative ones count
-            from the last. Defaults to (2, ), or to the
-            last one of fewer stages.
-        conv_cfg: Config of all convolutions. Defaults to Conv2d.
-        norm_cfg: Config of all norms. Defaults to BN.
-        deploy: Whether to build the merged form. Defaults to False.
-        frozen_stages: Freeze the stem and the stages up to this one; -1
-            freezes nothing. Defaults to -1.
-        norm_eval: Whether batch norms stay in eval mode during training.
-            Defaults to False.
-        with_cp: Whether to trade time for memory by gradient checkpointing.
-            Defaults to False.
-        init_cfg: Initialization config. Defaults to None.
+            from the last. Defaults to (2, ), or to the last one of fewer
+            stages.
+        conv_cfg, norm_cfg, deploy, frozen_stages, norm_eval, with_cp,
+            init_cfg: See :class:`RepMLPNet`.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
     """
 
     stem_name = 'stem'
+    default_stage = 2
 
     def __init__(self,
                  channels: Sequence[int] = (16, 32, 64),
@@ -86,21 +76,19 @@ class RepMLPCifarNet(MergeableBackbone):
                  norm_eval: bool = False,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None) -> None:
-        super().__init__(norm_eval, with_cp, init_cfg)
-        self.img_size = int_pair('img_size', img_size)
-        self.channels = positive_ints('channels', channels)
-        self.out_indices = output_stages(out_indices, self.num_stages, 2)
-        self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
+        super().__init__(
+            check_positive_ints('channels', channels), img_size, out_indices,
+            frozen_stages, norm_eval, with_cp, init_cfg)
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
         repmlp = dict(
-            partition_size=int_pair('partition_size', partition_size),
-            reparam_conv_kernels=conv_kernels(reparam_conv_kernels),
+            partition_size=check_pair('partition_size', partition_size),
+            reparam_conv_kernels=check_kernels(reparam_conv_kernels),
             num_groups=num_groups,
             with_global=with_global)
         self.stem = ConvBN(in_channels, self.channels[0], relu=True, **layer)
         self.stages = self._build_stages(
-            positive_int('depth', depth), repmlp, layer)
+            check_positive_int('depth', depth), repmlp, layer)
         self.pool = nn.MaxPool2d(2)
         self.freeze()
 
@@ -127,8 +115,8 @@ class RepMLPCifarNet(MergeableBackbone):
         return stages
 
     @property
-    def parts(self) -> dict[str, int]:
-        """Stage of every module by dotted name; -1 is the stem's."""
+    def stage_of_module(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 for the stem."""
         stages = range(self.num_stages)
         return {'stem': -1, **{f'stages.{i}': i for i in stages}}
 

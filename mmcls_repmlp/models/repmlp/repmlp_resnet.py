@@ -1,4 +1,4 @@
-"""RepMLP-ResNet, the ResNet of arXiv 2105.01883 with RepMLP in its blocks.
+"""RepMLP-ResNet: ResNet with RepMLP in its blocks (arXiv 2105.01883).
 
 Shape letters: N batch, H W map.
 """
@@ -12,38 +12,39 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (conv_kernels, drop_rate,
-                                                 int_pair, last_frozen_stage,
-                                                 output_stages, per_stage,
-                                                 positive_int, stage_indices)
-from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.stage import Stage
+from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
+                                                 check_kernels, check_pair,
+                                                 check_per_stage,
+                                                 check_positive_int,
+                                                 check_positive_ints,
+                                                 check_stages)
+from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN
 from .repmlp_resnet_blocks import (BaseBlock, RepMLPBottleneckBlock,
                                    RepMLPLightBlock, ResidualBlock)
-from .resnet_arch import ResNetStage, resnet_stages, resolve_depths
 
 BLOCKS: dict[str, Any] = {
     'base': BaseBlock,
     'light': RepMLPLightBlock,
     'bottleneck': RepMLPBottleneckBlock
 }
+# Blocks in every stage, by the number of layers (He et al., 2016, table 1).
+DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
 @MODELS.register_module()
 class RepMLPResNet(MergeableBackbone):
     """ResNet whose stride-1 blocks of some stages hold a RepMLP.
 
-    Stages and blocks are laid out and named as in
-    DingXiaoH/RepMLP@b626c3d: ``stage0`` is the stem, ``stage1`` to ``stage4``
-    are the paper's c2 to c5. :meth:`switch_to_deploy` merges every RepMLP and
-    every convolution with its norm.
+    Names are those of DingXiaoH/RepMLP@b626c3d: ``stage0`` is the stem,
+    ``stage1`` to ``stage4`` are the paper's c2 to c5. Merging concerns every
+    RepMLP and every convolution with its norm.
 
     Args:
         depth: 50, 101 or 152, or a list of the blocks in every stage.
             Defaults to 50.
-        block: What the stride-1 blocks of ``repmlp_stages`` are: 'light'
+        block: Kind of the stride-1 blocks of ``repmlp_stages``: 'light'
             (appendix A), 'bottleneck' (section 3.5), or 'base' for a plain
             ResNet. Defaults to 'light'.
         img_size: Height and width of the images, or one number for both. A
@@ -69,20 +70,9 @@ class RepMLPResNet(MergeableBackbone):
         repmlp_stages: Stages, counted from 0, whose stride-1 blocks hold a
             RepMLP. Defaults to (1, 2), the paper's c3 and c4.
         out_indices: Stages to return; negative ones count from the last.
-            Defaults to (3, ), or to the
-            last one of fewer stages.
-        conv_cfg: Config of all convolutions. Defaults to Conv2d.
-        norm_cfg: Config of all norms. Defaults to BN.
-        deploy: Whether to build the merged form. Defaults to False.
-        frozen_stages: Freeze the stem and the stages up to this one; -1
-            freezes nothing. Defaults to -1.
-        norm_eval: Whether batch norms stay in eval mode during training.
-            Defaults to False.
-        with_cp: Whether to trade time for memory by gradient checkpointing.
-            Defaults to False.
-        drop_path_rate: Chance to drop the last block's residual branch; grows
-            linearly from 0 over the blocks. Defaults to 0.
-        init_cfg: Initialization config. Defaults to None.
+            Defaults to (3, ), or to the last one of fewer stages.
+        conv_cfg, norm_cfg, deploy, frozen_stages, norm_eval, with_cp,
+            drop_path_rate, init_cfg: See :class:`RepMLPNet`.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
@@ -113,96 +103,104 @@ class RepMLPResNet(MergeableBackbone):
                  with_cp: bool = False,
                  drop_path_rate: float = 0.,
                  init_cfg: dict | list[dict] | None = None) -> None:
-        super().__init__(norm_eval, with_cp, init_cfg)
         if block not in BLOCKS:
             raise ValueError(f'block {block!r} is unknown: choose from '
                              f'{", ".join(BLOCKS)}')
+        depths = _resolve_depths(depth)
+        width = check_positive_int('base_channels', base_channels)
+        super().__init__([4 * width << i for i in range(len(depths))],
+                         img_size, out_indices, frozen_stages, norm_eval,
+                         with_cp, init_cfg)
         self.block = block
-        self.expansion = (None if expansion is None else positive_int(
-            'expansion', expansion))
-        self.img_size = int_pair('img_size', img_size)
-        self.layout = resnet_stages(
-            resolve_depths(depth), self.img_size,
-            positive_int('base_channels', base_channels))
-        self.channels = tuple(stage.channels for stage in self.layout)
-        self.out_indices = output_stages(out_indices, self.num_stages, 3)
-        self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
+        if expansion is not None:
+            check_positive_int('expansion', expansion)
+        self.expansion = expansion
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
         self.stage0 = Sequential(
-            ConvBN(in_channels, base_channels, 7, 2, relu=True, **layer),
+            ConvBN(in_channels, width, 7, 2, relu=True, **layer),
             nn.MaxPool2d(3, stride=2, padding=1))
         repmlp = dict(
-            partition_size=int_pair('partition_size', partition_size),
-            reparam_conv_kernels=conv_kernels(reparam_conv_kernels),
+            partition_size=check_pair('partition_size', partition_size),
+            reparam_conv_kernels=check_kernels(reparam_conv_kernels),
             globalperceptron_ratio=globalperceptron_ratio)
         self._add_stages(
-            self._repmlp_arguments(repmlp_stages, num_groups, reduction,
-                                   repmlp), base_channels,
-            drop_rate(drop_path_rate), layer)
+            depths, width,
+            self._repmlp_arguments(repmlp_stages, num_groups,
+                                   reduction, repmlp),
+            check_drop_path_rate(drop_path_rate), layer)
         self.freeze()
 
     def _repmlp_arguments(self, stages: int | Sequence[int],
                           num_groups: int | Sequence[int],
                           reduction: int | Sequence[int],
                           repmlp: dict) -> dict[int, dict[str, Any]]:
-        """Collect what blocks with a RepMLP are built with, by stage."""
+        """Collect the arguments of blocks with a RepMLP, by stage."""
         if self.block == 'base':
             return {}
-        indices = stage_indices(stages, self.num_stages, 'repmlp_stages')
-        groups = per_stage('num_groups', num_groups, len(indices))
-        arguments: dict[int, dict[str, Any]] = {
-            i: dict(
+        indices = check_stages('repmlp_stages', stages, self.num_stages)
+        groups = check_per_stage('num_groups', num_groups, len(indices))
+        arguments: dict[int, dict[str, Any]] = {}
+        for i, group in zip(indices, groups):
+            # The stem halves the image twice, every stage but the first once.
+            height, width = (-(-side // (4 << i)) for side in self.img_size)
+            arguments[i] = dict(
                 repmlp=dict(
-                    repmlp,
-                    input_size=self.layout[i].map_size,
-                    num_groups=group))
-            for i, group in zip(indices, groups)
-        }
+                    repmlp, input_size=(height, width), num_groups=group))
         if self.block == 'bottleneck':
-            ratios = per_stage('reduction', reduction, len(indices))
+            ratios = check_per_stage('reduction', reduction, len(indices))
             for i, ratio in zip(indices, ratios):
                 arguments[i]['reduction'] = ratio
         return arguments
 
-    def _add_stages(self, repmlp: Mapping[int, dict], in_channels: int,
-                    drop_path_rate: float, layer: dict) -> None:
-        blocks = sum(stage.depth for stage in self.layout)
-        rates = iter(np.linspace(0, drop_path_rate, blocks).tolist())
-        for i, stage in enumerate(self.layout):
-            built = []
-            for j in range(stage.depth):
-                built.append(
+    def _add_stages(self, depths: Sequence[int], in_channels: int,
+                    repmlp: Mapping[int, dict], drop_path_rate: float,
+                    layer: dict) -> None:
+        rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
+        for i, (depth, channels) in enumerate(zip(depths, self.channels)):
+            blocks = []
+            for j in range(depth):
+                blocks.append(
                     self._build_block(
-                        stage,
                         in_channels,
-                        stage.stride if j == 0 else 1,
+                        channels,
+                        2 if i > 0 and j == 0 else 1,
                         repmlp.get(i),
                         drop_path_rate=next(rates),
                         **layer))
-                in_channels = stage.channels
+                in_channels = channels
             self.add_module(f'stage{i + 1}',
-                            Stage(*built, with_cp=self.with_cp))
+                            Stage(*blocks, with_cp=self.with_cp))
 
-    def _build_block(self, stage: ResNetStage, in_channels: int, stride: int,
+    def _build_block(self, in_channels: int, out_channels: int, stride: int,
                      repmlp: dict | None, **common: Any) -> ResidualBlock:
         if stride != 1 or repmlp is None:
             kind, special = BLOCKS['base'], dict(stride=stride)
         else:
             kind, special = BLOCKS[self.block], repmlp
-        width = stage.channels // (self.expansion or kind.expansion)
-        return kind(in_channels, width, stage.channels, **special, **common)
+        width = out_channels // (self.expansion or kind.expansion)
+        return kind(in_channels, width, out_channels, **special, **common)
 
     @property
     def stages(self) -> list[Stage]:
-        """The stages after the stem, in their order."""
+        """Stages after the stem, in order."""
         return [getattr(self, f'stage{i + 1}') for i in range(self.num_stages)]
 
     @property
-    def parts(self) -> dict[str, int]:
-        """Stage of every module by name; -1 is the stem's."""
+    def stage_of_module(self) -> dict[str, int]:
+        """Stage of every module by name; -1 for the stem."""
         return {f'stage{i + 1}': i for i in range(-1, self.num_stages)}
 
     def embed(self, x: Tensor) -> Tensor:
-        """Run the stem on images; those of 'base' blocks have any size."""
+        """Run the stem on images, of any size if all blocks are 'base'."""
         return self.stage0(x) if self.block == 'base' else super().embed(x)
+
+
+def _resolve_depths(depth: int | Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(depth, int):
+        return check_positive_ints('depth', depth)
+    if depth not in DEPTHS:
+        raise ValueError(f'depth {depth} is unknown: choose from '
+                         f'{", ".join(map(str, DEPTHS))}, or list the blocks '
+                         'of every stage')
+    return DEPTHS[depth]

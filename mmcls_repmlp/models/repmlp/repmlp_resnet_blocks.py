@@ -1,4 +1,4 @@
-"""The residual blocks of RepMLP-ResNet (arXiv 2105.01883, section 3.5).
+"""Residual blocks of RepMLP-ResNet (arXiv 2105.01883, section 3.5).
 
 Parameter names are those of DingXiaoH/RepMLP@b626c3d.
 
@@ -13,21 +13,21 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.relu import ReLU
+from mmcls_repmlp.models.argument_checks import check_divisor
 
-from .conv_bn import ConvBN
+from .conv_bn import ConvBN, ReLU
 from .repmlp import RepMLP
 
 
 class ResidualBlock(BaseModule):
-    """``ReLU(residual(x) + shortcut(x))``.
+    """Base class of the blocks, ``ReLU(residual(x) + shortcut(x))``.
 
     Args:
         in_channels: Channels C of the input.
         out_channels: Channels O of the output.
         stride: Stride of the block. Defaults to 1.
-        drop_path_rate: Chance to drop the residual branch in training.
-            Defaults to 0.
+        drop_path_rate: Probability of dropping the residual branch in
+            training. Defaults to 0.
         init_cfg: Initialization config. Defaults to None.
         **layer: ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
     """
@@ -49,7 +49,7 @@ class ResidualBlock(BaseModule):
 
     @abstractmethod
     def residual(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to what is added to the shortcut."""
+        """Compute the residual branch of maps (N, C, H, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, O, H / stride, W / stride)."""
@@ -58,15 +58,11 @@ class ResidualBlock(BaseModule):
 
 
 class BaseBlock(ResidualBlock):
-    """ResNet's bottleneck: 1x1, 3x3 with the stride, 1x1.
+    """Bottleneck of ResNet: 1x1, 3x3 with the stride, 1x1.
 
     Args:
-        in_channels: Channels C of the input.
-        mid_channels: Channels of the 3x3 convolution.
-        out_channels: Channels O of the output.
-        stride: Stride of the block. Defaults to 1.
-        drop_path_rate: See :class:`ResidualBlock`. Defaults to 0.
-        **layer: ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
+        mid_channels: Channels of the 3x3 convolution. For the others see
+            :class:`ResidualBlock`.
     """
 
     expansion = 4
@@ -86,7 +82,7 @@ class BaseBlock(ResidualBlock):
         self.conv3 = ConvBN(mid_channels, out_channels, **layer)
 
     def residual(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to what is added to the shortcut."""
+        """Compute the residual branch of maps (N, C, H, W)."""
         return self.conv3(self.conv2(self.conv1(x)))
 
 
@@ -94,12 +90,9 @@ class RepMLPLightBlock(ResidualBlock):
     """1x1, RepMLP, ReLU, 1x1 (appendix A).
 
     Args:
-        in_channels: Channels C of the input.
         mid_channels: Channels of RepMLP.
-        out_channels: Channels O of the output.
-        repmlp: Arguments of :class:`RepMLP` but for the channels.
-        drop_path_rate: See :class:`ResidualBlock`. Defaults to 0.
-        **layer: ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
+        repmlp: Arguments of :class:`RepMLP` except the channels. For the
+            others see :class:`ResidualBlock`.
     """
 
     expansion = 8
@@ -121,7 +114,7 @@ class RepMLPLightBlock(ResidualBlock):
         self.light_conv3 = ConvBN(mid_channels, out_channels, **layer)
 
     def residual(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to what is added to the shortcut."""
+        """Compute the residual branch of maps (N, C, H, W)."""
         x = self.light_repmlp(self.light_conv1(x))
         return self.light_conv3(self.repmlp_nonlinear(x))
 
@@ -130,16 +123,11 @@ class RepMLPBottleneckBlock(ResidualBlock):
     """1x1, 3x3 to 1 / r, RepMLP, ReLU, 3x3 back, 1x1 (section 3.5).
 
     Args:
-        in_channels: Channels C of the input.
         mid_channels: Channels between the first and the last 1x1.
-        out_channels: Channels O of the output.
         reduction: RepMLP has ``mid_channels // reduction`` channels.
-        repmlp: Arguments of :class:`RepMLP` but for the channels.
-        drop_path_rate: See :class:`ResidualBlock`. Defaults to 0.
-        **layer: ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
+        repmlp: Arguments of :class:`RepMLP` except the channels. For the
+            others see :class:`ResidualBlock`.
 
-    Raises:
-        ValueError: If ``reduction`` does not divide ``mid_channels``.
     """
 
     expansion = 4
@@ -154,10 +142,8 @@ class RepMLPBottleneckBlock(ResidualBlock):
                  **layer: Any) -> None:
         super().__init__(
             in_channels, out_channels, drop_path_rate=drop_path_rate, **layer)
-        if mid_channels % reduction:
-            raise ValueError(f'a reduction of {reduction} does not divide '
-                             f'{mid_channels} channels')
-        width, reduced = mid_channels, mid_channels // reduction
+        width = mid_channels
+        reduced = width // check_divisor('reduction', reduction, width)
         self.btnk_conv1 = ConvBN(in_channels, width, relu=True, **layer)
         self.btnk_conv2 = ConvBN(width, reduced, 3, relu=True, **layer)
         self.btnk_repmlp = RepMLP(reduced, reduced, **repmlp, **layer)
@@ -166,7 +152,7 @@ class RepMLPBottleneckBlock(ResidualBlock):
         self.btnk_conv5 = ConvBN(width, out_channels, **layer)
 
     def residual(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to what is added to the shortcut."""
+        """Compute the residual branch of maps (N, C, H, W)."""
         x = self.btnk_repmlp(self.btnk_conv2(self.btnk_conv1(x)))
         x = self.btnk_conv4(self.repmlp_nonlinear(x))
         return self.btnk_conv5(x)

@@ -1,8 +1,7 @@
-"""The RepMLPNet variants as data, and the check of user-given ones.
+"""Variants of RepMLPNet as data, and the check of custom ones.
 
-Source of the figures: github.com/DingXiaoH/RepMLP at 3eff13f. A variant and
-an image size name an official model: T and B exist for 224 and 256 pixels, D
-and L for 256.
+The numbers are those of github.com/DingXiaoH/RepMLP at 3eff13f. Official
+models of T and B exist for 224 and 256 pixels, of D and L for 256.
 """
 from __future__ import annotations
 
@@ -10,20 +9,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from mmcls_repmlp.models.argument_checks import positive_int, positive_ints
+from mmcls_repmlp.models.argument_checks import (check_positive_int,
+                                                 check_positive_ints)
 
 
 @dataclass(frozen=True)
 class Arch:
-    """What tells one RepMLPNet from another, stage by stage.
+    """Variant of RepMLPNet, stage by stage.
 
     Attributes:
         channels: Channels of every stage.
         depths: Blocks in every stage.
         sharesets_nums: Sharesets (S) of every stage; S divides the channels.
         globalperceptron_divisor: The width of the gate's hidden layer is
-            rounded to a multiple of this. Defaults to 8, as the host's; the
-            official code does not round (1), which only shows in D.
+            rounded to a multiple of this. Defaults to 8, as in the host; the
+            official code does not round (1), which matters for D only.
     """
     channels: tuple[int, ...]
     depths: tuple[int, ...]
@@ -54,7 +54,7 @@ _KEYS = tuple(field.name for field in fields(Arch))
 
 
 def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
-    """Look up a variant by name, or check a user-given one.
+    """Look up a variant by name, or check a custom one.
 
     Args:
         arch: A name of :data:`ARCH_ZOO` in any case; or a dict with the keys
@@ -66,9 +66,8 @@ def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
         The checked variant.
 
     Raises:
-        ValueError: If the name is unknown, a key is missing or unknown, a
-            value is no positive integer, the lengths differ, or a stage's
-            channels are not divisible by its sharesets.
+        ValueError: If the name, a key or a value is wrong; the message names
+            it.
     """
     if isinstance(arch, str):
         if arch.lower() not in ARCH_ZOO:
@@ -85,8 +84,8 @@ def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
                          f'and optionally {_KEYS[-1]!r}: check '
                          f'{", ".join(map(repr, sorted(wrong)))}')
     channels, depths, sharesets = (
-        positive_ints(f'arch[{key!r}]', arch[key]) for key in _PER_STAGE)
-    divisor = positive_int(_KEYS[-1], arch.get(_KEYS[-1], 8))
+        check_positive_ints(f'arch[{key!r}]', arch[key]) for key in _PER_STAGE)
+    divisor = check_positive_int(_KEYS[-1], arch.get(_KEYS[-1], 8))
     resolved = Arch(channels, depths, sharesets, divisor)
     _check_stages(resolved)
     return resolved
@@ -94,9 +93,9 @@ def resolve_arch(arch: str | Mapping[str, Any] | Arch) -> Arch:
 
 def _check_stages(arch: Arch) -> None:
     lengths = {key: len(getattr(arch, key)) for key in _PER_STAGE}
-    if len(set(lengths.values())) != 1 or not arch.channels:
+    if len(set(lengths.values())) != 1:
         raise ValueError('Length of setting item in arch dict must be the '
-                         f'same and not zero, got {lengths}')
+                         f'same, got {lengths}')
     for stage, (c, s) in enumerate(zip(arch.channels, arch.sharesets_nums)):
         if c % s:
             raise ValueError(f'stage {stage} of arch has {c} channels, which '

@@ -1,4 +1,6 @@
-"""The RepMLP block of arXiv 2112.11081, in training and in deploy form.
+"""The RepMLP block of arXiv 2112.11081, and the unit of it and an FFN.
+
+Parameter names are those of published checkpoints and are frozen.
 
 Shape letters: N batch, C channels, S sharesets, G = C / S, H W map,
 h w partition, P partitions per map, Q = h * w, M = N * P * G.
@@ -8,27 +10,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mmcv.cnn import build_norm_layer
+import torch
+from mmcv.cnn import ConvModule, build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmcls_repmlp.models.argument_checks import check_block_sizes, conv_kernels
+from mmcls_repmlp.host import SELayer
+from mmcls_repmlp.models.argument_checks import (check_divisor, check_kernels,
+                                                 check_pair)
+from mmcls_repmlp.models.norm_folding import fold_norm
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_depthwise,
                                                       apply_fc3)
-from mmcls_repmlp.ops import partition, unpartition
+from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain,
+                                              is_plain_conv_norm, is_pointwise,
+                                              uses_running_statistics)
+from mmcls_repmlp.ops import (Affine, has_many_positions, is_eager_on_cpu,
+                              partition, pointwise_ffn, to_pointwise_layout,
+                              unpartition)
 
-from .layers import ConvFFN, GlobalPerceptron
+
+class GlobalPerceptron(SELayer):
+    """Squeeze-and-excite gate over the whole map (arXiv 2112.11081, 3.2).
+
+    The hidden layer has ``channels // ratio`` units, rounded to a multiple of
+    ``divisor``.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 ratio: int = 4,
+                 divisor: int = 8,
+                 conv_cfg: dict | None = None) -> None:
+        super().__init__(
+            channels,
+            ratio=ratio,
+            divisor=divisor,
+            conv_cfg=conv_cfg,
+            act_cfg=(dict(type='ReLU', inplace=False), dict(type='Sigmoid')),
+            return_weight=True)
 
 
 class RepMLPBlock(PartitionPerceptron):
     """Global, partition and local perceptron (arXiv 2112.11081, section 3).
 
-    ``gate(x) * (BN(fc3(x)) + sum_k BN(conv_k(x)))``, with fc3 and the
-    convolutions working inside every partition. :meth:`switch_to_deploy`
-    merges all of the sum into fc3. Which modules exist is the state:
-    ``deploy`` reads it.
+    It computes ``gate(x) * (BN(fc3(x)) + sum_k BN(conv_k(x)))``, with fc3 and
+    the convolutions inside every partition. :meth:`switch_to_deploy` merges
+    the whole sum into fc3.
 
     Args:
         channels: Channels C of input and output.
@@ -47,10 +76,11 @@ class RepMLPBlock(PartitionPerceptron):
             multiple of this. Defaults to 8.
 
     Raises:
-        ValueError: If S does not divide C, a size is not positive, a kernel
-            is not odd or stands twice, or ``conv_cfg`` names a type that
-            cannot be merged.
+        ValueError: If an argument is out of range or ``conv_cfg`` names a
+            type that cannot be merged.
     """
+
+    unaffected = 'gp',
 
     def __init__(self,
                  channels: int,
@@ -66,25 +96,16 @@ class RepMLPBlock(PartitionPerceptron):
                  *,
                  globalperceptron_divisor: int = 8) -> None:
         super().__init__(init_cfg)
-        check_block_sizes(channels, path_h, path_w, num_sharesets)
         self.channels = channels
-        self.num_sharesets = num_sharesets
-        self.path_h, self.path_w = self.partition_size = path_h, path_w
-        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
-        norm_cfg = norm_cfg or dict(type='BN')
+        self.num_sharesets = check_divisor('num_sharesets', num_sharesets,
+                                           channels)
+        self.partition_size = check_pair('(path_h, path_w)', (path_h, path_w))
+        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
 
         self.gp = GlobalPerceptron(channels, globalperceptron_ratio,
                                    globalperceptron_divisor, conv_cfg)
-        features = num_sharesets * path_h * path_w
-        self.build_fc3(features, features, num_sharesets, deploy, conv_cfg)
-        if not deploy:
-            self.build_branches(num_sharesets, num_sharesets, num_sharesets,
-                                num_sharesets, conv_cfg, norm_cfg)
-
-    @property
-    def untouched(self) -> tuple[str, ...]:
-        """Names of the modules that merging does not concern."""
-        return 'gp',
+        self.build_layers(num_sharesets, num_sharesets, num_sharesets,
+                          num_sharesets, deploy, conv_cfg, norm_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix positions within every partition, gated per channel.
@@ -93,14 +114,11 @@ class RepMLPBlock(PartitionPerceptron):
             x: Maps of shape (N, C, H, W); H and W are multiples of h and w.
 
         Returns:
-            Maps of the same shape.
-
-        Raises:
-            ValueError: If the map is not a whole number of partitions.
+            Maps of shape (N, C, H, W).
         """
         parts = partition(x, self.partition_size)  # (N*P, C, h, w)
-        sets = parts.reshape(-1, self.num_sharesets, self.path_h,
-                             self.path_w)  # (M, S, h, w)
+        sets = parts.reshape(-1, self.num_sharesets,
+                             *self.partition_size)  # (M, S, h, w)
         out = apply_fc3(self.fc3, sets.flatten(2))  # (M, S, Q)
         out = out.unflatten(2, self.partition_size)  # (M, S, h, w)
         if not self.deploy:
@@ -109,6 +127,46 @@ class RepMLPBlock(PartitionPerceptron):
                 out = out + apply_depthwise(branch, sets)
         out = unpartition(out.reshape_as(parts), x.shape[2:])
         return out * self.gp(x)  # (N, C, H, W)
+
+
+class ConvFFN(BaseModule):
+    """Feed-forward network of two 1x1 convolutions, each with its norm."""
+
+    def __init__(self,
+                 channels: int,
+                 hidden_channels: int,
+                 conv_cfg: dict | None = None,
+                 norm_cfg: dict | None = None) -> None:
+        super().__init__()
+        layer = dict(
+            kernel_size=1,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg or dict(type='BN'),
+            act_cfg=None)
+        self.ffn_fc1 = ConvModule(channels, hidden_channels, **layer)
+        self.act = nn.GELU()
+        self.ffn_fc2 = ConvModule(hidden_channels, channels, **layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape, every position separately."""
+        if self.should_fold_norms(x):
+            return pointwise_ffn(x, _fold_ffn_layer(self.ffn_fc1),
+                                 _fold_ffn_layer(self.ffn_fc2))
+        x = to_pointwise_layout(x)
+        return self.ffn_fc2(self.act(self.ffn_fc1(x)))
+
+    def should_fold_norms(self, x: Tensor) -> bool:
+        """Return whether to fold the norms in this call on maps (N, C, H, W).
+
+        For inference on many positions folding costs less than running the
+        norms over the maps.
+        """
+        return (not self.training and not torch.is_grad_enabled()
+                and is_eager_on_cpu(x) and has_many_positions(x)
+                and type(self.act) is nn.GELU and is_plain(self.act)
+                and self.act.approximate == 'none' and all(
+                    _can_fold_ffn_layer(layer, x)
+                    for layer in (self.ffn_fc1, self.ffn_fc2)))
 
 
 class RepMLPNetUnit(BaseModule):
@@ -121,7 +179,7 @@ class RepMLPNetUnit(BaseModule):
         channels: Channels C of input and output.
         ffn_expand: The FFN's hidden layer has C times as many channels.
             Defaults to 4.
-        drop_path_rate: Chance to drop a residual branch in training.
+        drop_path_rate: Probability of dropping a residual branch in training.
             Defaults to 0.
         conv_cfg: Config of all convolutions. Defaults to Conv2d.
         norm_cfg: Config of all norms. Defaults to BN.
@@ -151,3 +209,16 @@ class RepMLPNetUnit(BaseModule):
         """Map (N, C, H, W) to the same shape."""
         x = x + self.drop_path(self.repmlp_block(self.norm1(x)))
         return x + self.drop_path(self.ffn_block(self.norm2(x)))
+
+
+def _can_fold_ffn_layer(layer: ConvModule, x: Tensor) -> bool:
+    return (is_plain_conv_norm(layer) and can_bypass(layer.conv, x)
+            and is_pointwise(layer.conv) and layer.conv.groups == 1
+            and uses_running_statistics(layer.norm))
+
+
+def _fold_ffn_layer(layer: ConvModule) -> Affine:
+    dtype = layer.conv.weight.dtype
+    wide = torch.promote_types(dtype, torch.float32)
+    weight, bias = fold_norm(layer.conv, layer.norm, 'ffn', wide)
+    return weight.to(dtype), bias.to(dtype)

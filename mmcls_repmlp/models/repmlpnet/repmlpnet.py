@@ -5,33 +5,127 @@ Shape letters: N batch, C channels, H W map, h w partition.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from mmcv.cnn import ConvModule, build_norm_layer
+from mmcv.cnn.bricks.transformer import PatchEmbed as MmcvPatchEmbed
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (conv_kernels, drop_rate,
-                                                 int_pair, last_frozen_stage,
-                                                 output_stages)
-from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.stage import Stage
+from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
+                                                 check_kernels, check_pair)
+from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
+from repmlp_lite.errors import InputError
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
-from .layers import PatchEmbed
-from .partition_grid import PartitionGrid
 from .repmlp_block import RepMLPNetUnit
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PartitionGrid:
+    """Partitions of all stages, and the image sizes that they allow.
+
+    Attributes:
+        img_size: Height and width of the images trained on.
+        map_size: Height and width of the first stage's map of such an image.
+        stride: Strides of the stem.
+        num_stages: Number of stages, each with half the map of the one
+            before.
+
+    Raises:
+        ValueError: If the last stage would have no positions left.
+    """
+    img_size: Size
+    map_size: Size
+    stride: Size
+    num_stages: int
+
+    def __post_init__(self) -> None:
+        """Check the number of stages."""
+        if min(self.sizes[-1]) < 1:
+            raise ValueError(f'img_size {self.img_size} is too small for '
+                             f'{self.num_stages} stages')
+
+    @cached_property
+    def sizes(self) -> list[Size]:
+        """Height and width of a partition of every stage."""
+        return self._halve(self.map_size)
+
+    @property
+    def tiles_evenly(self) -> bool:
+        """Whether multiples of ``img_size`` have multiples of its maps."""
+        return all(side == part * stride << (self.num_stages - 1)
+                   for side, part, stride in zip(self.img_size, self.sizes[-1],
+                                                 self.stride))
+
+    def check(self, map_size: Sequence[int],
+              image_size: Sequence[int]) -> None:
+        """Check that the maps of all stages are whole numbers of partitions.
+
+        Maps are compared, not images: if the strides do not divide img_size,
+        its multiples do not give multiples of its maps.
+
+        Args:
+            map_size: Height and width of the first stage's map.
+            image_size: Height and width of the images.
+
+        Raises:
+            InputError: If they are not; the message names a size that fits.
+        """
+        if all(big and not big % small
+               for size, part in zip(self._halve(map_size), self.sizes)
+               for big, small in zip(size, part)):
+            return
+        # While a graph is traced, sizes are tensors.
+        height, width = map(int, image_size)
+        h, w = self.img_size
+        remedy = f'use {h}x{w}'
+        if self.tiles_evenly:
+            rows, cols = (max(1, round(got / side))
+                          for got, side in zip((height, width), self.img_size))
+            remedy += (' or any multiple of it (pad_to_multiple=True pads to '
+                       f'one), the nearest being {rows * h}x{cols * w}')
+        raise InputError(f'images of {height}x{width} do not '
+                         f'fit img_size={h}x{w}: {remedy}')
+
+    def _halve(self, size: Sequence[int]) -> list[Size]:
+        return [(size[0] >> i, size[1] >> i) for i in range(self.num_stages)]
+
+
+class PatchEmbed(MmcvPatchEmbed):
+    """Stem: strided convolution, norm and ReLU, which gives a map.
+
+    Arguments are those of mmcv's ``PatchEmbed``, which flattens the map to
+    tokens and has no activation.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed images (N, C_in, H, W) as a map (N, C, H/4, W/4)."""
+        if self.adaptive_padding:
+            x = self.adaptive_padding(x)
+        x = self.projection(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return self.act(x)
 
 
 @MODELS.register_module(force=True)
 class RepMLPNet(MergeableBackbone):
-    """RepMLPNet backbone (arXiv 2112.11081), merged or to be merged.
+    """RepMLPNet backbone (arXiv 2112.11081) in training or deploy form.
 
-    Takes the place of the host's class of this name: configs and checkpoints
-    of either work in the other, and what that computes, this computes too.
+    It replaces the host's class of this name: configs and checkpoints of
+    either work in the other, with the same outputs.
 
     Args:
         arch: Name of a variant: 't', 'b', 'd', 'l', or the aliases 'tiny',
@@ -45,8 +139,7 @@ class RepMLPNet(MergeableBackbone):
         patch_size: Height and width of a patch, or one number for both.
             Defaults to 4.
         out_indices: Stages to return; negative ones count from the last.
-            Defaults to (3, ), or to the
-            last one of fewer stages.
+            Defaults to (3, ), or to the last one of fewer stages.
         reparam_conv_kernels: Odd sizes of the local convolutions, or None
             for none. Defaults to (1, 3).
         globalperceptron_ratio: The gate's hidden layer has C // ratio units.
@@ -59,20 +152,20 @@ class RepMLPNet(MergeableBackbone):
         deploy: Whether to build the merged form. Defaults to False.
         init_cfg: Initialization config. Defaults to None.
         out_after_downsample: Whether an output before the last stage is
-            taken after the downsampling that follows it, as the host's
-            RepMLPNet does. Defaults to False: the stage's own output.
+            taken after the downsampling that follows it, as in the host's
+            RepMLPNet. Defaults to False: the stage's own output.
         frozen_stages: Freeze the stem and the stages up to this one; -1
             freezes nothing. Defaults to -1.
         norm_eval: Whether batch norms stay in eval mode during training.
             Defaults to False.
         with_cp: Whether to trade time for memory by gradient checkpointing.
             Defaults to False.
-        drop_path_rate: Chance to drop the last block's residual branches;
-            grows linearly from 0 over the blocks. Defaults to 0.
-        pad_to_multiple: Whether images of any size are taken: zeros are added
-            below and to the right up to the next multiple of ``img_size``,
-            and the maps are cropped back. Defaults to False: such images are
-            refused.
+        drop_path_rate: Probability of dropping the last block's residual
+            branches; it grows linearly from 0 over the blocks. Defaults to 0.
+        pad_to_multiple: Whether to take images of any size: they are padded
+            with zeros below and to the right to a multiple of ``img_size``,
+            and the maps are cropped back. Defaults to False: other sizes
+            raise an InputError.
 
     Raises:
         ValueError: If an argument is out of range; the message names it.
@@ -80,7 +173,7 @@ class RepMLPNet(MergeableBackbone):
 
     arch_zoo = ARCH_ZOO
     stem_name = 'patch_embed'
-    num_extra_tokens = 0  # there is no cls-token in an MLP on maps
+    num_extra_tokens = 0  # maps have no cls-token
 
     def __init__(self,
                  arch: str | dict | Arch,
@@ -102,31 +195,35 @@ class RepMLPNet(MergeableBackbone):
                  with_cp: bool = False,
                  drop_path_rate: float = 0.,
                  pad_to_multiple: bool = False) -> None:
-        super().__init__(norm_eval, with_cp, init_cfg)
-        self.arch = resolve_arch(arch)
-        self.channels = self.arch.channels
-        self.img_size = int_pair('img_size', img_size)
-        self.out_indices = output_stages(out_indices, self.num_stages, 3)
-        self.reparam_conv_kernels = conv_kernels(reparam_conv_kernels)
+        resolved = resolve_arch(arch)
+        super().__init__(resolved.channels, img_size, out_indices,
+                         frozen_stages, norm_eval, with_cp, init_cfg)
+        self.arch = resolved
+        self.reparam_conv_kernels = check_kernels(reparam_conv_kernels)
         self.out_after_downsample = out_after_downsample
-        self.frozen_stages = last_frozen_stage(frozen_stages, self.num_stages)
         norm_cfg = norm_cfg or dict(type='BN', requires_grad=True)
         cfgs: dict[str, Any] = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
 
-        self.patch_embed = self._build_stem(in_channels,
-                                            int_pair('patch_size', patch_size),
-                                            patch_cfg or {}, **cfgs)
-        self.partition_grid = self._build_grid(pad_to_multiple)
+        self.patch_embed = self._build_stem(
+            in_channels, check_pair('patch_size', patch_size), patch_cfg or {},
+            **cfgs)
+        self.partition_grid = PartitionGrid(self.img_size,
+                                            self.patch_embed.init_out_size,
+                                            self.patch_embed.projection.stride,
+                                            self.num_stages)
+        if pad_to_multiple and not self.partition_grid.tiles_evenly:
+            raise ValueError('pad_to_multiple needs an img_size that the '
+                             f'strides divide, got {self.img_size!r}')
         self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
-            drop_rate(drop_path_rate),
+            check_drop_path_rate(drop_path_rate),
             reparam_conv_kernels=self.reparam_conv_kernels,
             globalperceptron_ratio=globalperceptron_ratio,
             globalperceptron_divisor=self.arch.globalperceptron_divisor,
             deploy=deploy,
             **cfgs)
         self.downsample_layers = ModuleList(
-            # In place, its ReLU would not bear backward hooks on the norm.
+            # An inplace ReLU would break backward hooks on the norm.
             ConvModule(c, c_next, 2, stride=2, inplace=False, **cfgs)
             for c, c_next in zip(self.channels, self.channels[1:]))
         self.final_norm = (
@@ -148,15 +245,6 @@ class RepMLPNet(MergeableBackbone):
             bias=False)
         return PatchEmbed(**{**defaults, **patch_cfg})
 
-    def _build_grid(self, pad_to_multiple: bool) -> PartitionGrid:
-        grid = PartitionGrid(self.img_size, self.patch_embed.init_out_size,
-                             self.patch_embed.projection.stride,
-                             self.num_stages)
-        if pad_to_multiple and not grid.tiles_evenly:
-            raise ValueError('pad_to_multiple needs an img_size that the '
-                             f'strides divide, got {self.img_size!r}')
-        return grid
-
     def _build_stages(self, drop_path_rate: float, **unit: Any) -> ModuleList:
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
@@ -172,8 +260,8 @@ class RepMLPNet(MergeableBackbone):
                 with_cp=self.with_cp) for i, depth in enumerate(depths))
 
     @property
-    def parts(self) -> dict[str, int]:
-        """Stage of every module by dotted name; -1 is the stem's."""
+    def stage_of_module(self) -> dict[str, int]:
+        """Stage of every module by dotted name; -1 for the stem."""
         stages = range(self.num_stages)
         parts = {f'stages.{i}': i for i in stages}
         parts |= {f'downsample_layers.{i}': i + 1 for i in stages[:-1]}
@@ -181,20 +269,20 @@ class RepMLPNet(MergeableBackbone):
 
     @property
     def stem_stride(self) -> tuple[int, int]:
-        """Height and width of an image over those of the stem's map."""
+        """Vertical and horizontal stride of the stem."""
         height, width = self.patch_embed.projection.stride
         return height, width
 
     @property
     def map_names(self) -> list[str]:
-        """Name the module that gives the map of each stage."""
+        """Name of the module that computes the map of each stage."""
         names = ('downsample_layers'
                  if self.out_after_downsample else 'stages')
         before = [f'{names}.{i}' for i in range(self.num_stages - 1)]
         return [*before, 'final_norm']
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``, in their order.
+        """Compute the maps of the stages in ``out_indices``.
 
         Args:
             x: Images of shape (N, in_channels, H, W), H and W multiples of
@@ -203,10 +291,7 @@ class RepMLPNet(MergeableBackbone):
         Returns:
             Maps of shape (N, channels[i], H / 2**(i+2), W / 2**(i+2)) for
             patches of 4, rounded up if padded; with ``out_after_downsample``
-            that of the next stage for all but the last.
-
-        Raises:
-            ValueError: If the size of the images is no such multiple.
+            those of the next stage for all but the last.
         """
         if not self.pad_to_multiple:
             return super().forward(x)
@@ -216,11 +301,7 @@ class RepMLPNet(MergeableBackbone):
             for out in super().forward(padded))
 
     def embed(self, x: Tensor) -> Tensor:
-        """Run the stem on images (N, in_channels, H, W), and check the map.
-
-        Raises:
-            InputError: If the map is no whole number of partitions.
-        """
+        """Run the stem on images (N, in_channels, H, W) and check the map."""
         size = tuple(x.shape[2:])
         x = self.patch_embed(x)
         self.partition_grid.check(tuple(x.shape[2:]), size)
@@ -231,5 +312,5 @@ class RepMLPNet(MergeableBackbone):
         return self.downsample_layers[i](x)
 
     def finish(self, x: Tensor) -> Tensor:
-        """Normalise the map of the last stage."""
+        """Apply the final norm to the map of the last stage."""
         return self.final_norm(x)

@@ -1,7 +1,9 @@
 """Folders and lists of images."""
-from .folders import CustomDataset, FoldersOfImages, ImageNet, ImageNet21k
+from .image_folder import (FoldersOfImages, ImageFolder, ImageNet21kFolder,
+                           ImageNetFolder)
 from .relabel import MapLabels
 
 __all__ = [
-    'CustomDataset', 'FoldersOfImages', 'ImageNet', 'ImageNet21k', 'MapLabels'
+    'FoldersOfImages', 'ImageFolder', 'ImageNet21kFolder', 'ImageNetFolder',
+    'MapLabels'
 ]

@@ -7,7 +7,7 @@ from repmlp_lite.errors import ConfigError
 
 
 def read_lines(path: str) -> list[str]:
-    """Read a text file, whatever its ends of lines, byte order mark or not.
+    """Read a text file with any line ends, with or without byte order mark.
 
     Raises:
         ConfigError: If it is no text.
@@ -32,33 +32,24 @@ def read_annotations(path: str,
         Paths and labels, in the order of the file.
 
     Raises:
-        ConfigError: If a line has not that form, or a label is none of the
-            classes', and names the line; or if there is none.
+        ConfigError: If there is no line, or one has another form or a label
+            that no class has; names it.
     """
     found = []
     for number, line in enumerate(read_lines(path), 1):
-        words = line.rsplit(maxsplit=1)
-        if not words:
+        if not line.strip():
             continue
-        fault = _fault(words, classes)
-        if fault:
-            raise ConfigError(f'line {number} of {path!r}, {line[:100]!r}, '
-                              f'{fault}')
-        found.append((words[0].strip(), int(words[1])))
+        image, *label = line.rsplit(maxsplit=1)
+        if not label or not label[0].removeprefix('-').isdecimal():
+            fault = 'does not end in a label: write an image, a space and it'
+        elif not 0 <= int(label[0]) < (classes or float('inf')):
+            last = 'the last class' if classes is None else classes - 1
+            fault = f'has a label that no class has: count from 0 to {last}'
+        else:
+            found.append((image.strip(), int(label[0])))
+            continue
+        raise ConfigError(
+            f'line {number} of {path!r}, {line[:100]!r}, {fault}')
     if not found:
         raise ConfigError(f'{path!r} is empty: it lists no image')
     return found
-
-
-def _fault(words: list[str], classes: int | None) -> str | None:
-    if len(words) < 2:
-        return 'has no label: write an image, a space and its label'
-    try:
-        label = int(words[1])
-    except ValueError:
-        return ('does not end in a label, which is a number: write an image, '
-                'a space and its label')
-    if label < 0 or (classes is not None and label >= classes):
-        return (f'has a label that no class has: count from 0 to '
-                f'{"the last class" if classes is None else classes - 1}')
-    return None

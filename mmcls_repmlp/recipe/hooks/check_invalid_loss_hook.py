@@ -21,9 +21,9 @@ class CheckInvalidLossHook(Hook):
     """End a training whose loss is NaN or infinite, in words.
 
     A single process ends at once. Several agree every ``interval`` iterations
-    and at the end of an epoch, so that all end together; checkpoints are
-    checked by CheckpointHook in between. The loss is read where the log has
-    it, as a number: no device is waited for once more.
+    and at the end of an epoch, so that all end together; AtomicCheckpointHook
+    checks the weights in between. The loss is read where the log has it, as a
+    number: no device is waited for once more.
 
     Where the loss is scaled for mixed precision, steps that overflow are left
     out while the scale is being found, so there the loss may be invalid

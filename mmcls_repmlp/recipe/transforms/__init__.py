@@ -1,5 +1,5 @@
 """Steps of pipelines: reading an image, and what is done to it."""
-from .loading import LoadImageFromFile
+from .load_image_strict import LoadImageStrict
 from .raug import RAug
 
-__all__ = ['LoadImageFromFile', 'RAug']
+__all__ = ['LoadImageStrict', 'RAug']

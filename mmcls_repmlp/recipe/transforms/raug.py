@@ -1,30 +1,156 @@
-"""The random augmentation of RepMLPNet's official training, raug15."""
+"""Random augmentation of RepMLPNet's official training, raug15.
+
+Source: github.com/DingXiaoH/RepMLP at 3eff13f, randaug.py and cutout.py. The
+operations work on Pillow's RGB images, as they do there, and so give the same
+pixels. The host's, which work on OpenCV's, differ in interpolation, edges and
+rounding; docs/training.md has the figures.
+"""
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 from mmcls_repmlp.host import TRANSFORMS
 from repmlp_lite.errors import InputError
 
-from .raug_ops import OPERATIONS, RESAMPLES, Draw, apply
+FULL_SCALE = 10  # the magnitude that `slope` belongs to; larger ones go on
+FILL = (128, 128, 128)  # where a moved image leaves nothing
+CUTOUT_FILL = (125, 122, 113)
+SMALLEST_CUTOUT = 2
+RESAMPLES = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
+
+class Draw(NamedTuple):
+    """Random choices for one operation on one image.
+
+    Attributes:
+        name: Key of :data:`OPERATIONS`.
+        magnitude: Strength, a whole number from 0 on.
+        sign: 1 or -1, the direction of operations that have one.
+        resample: One of :data:`RESAMPLES`, for operations that interpolate.
+        centre: Place of a cutout, (x, y) in [0, 1) of the image.
+    """
+    name: str
+    magnitude: int
+    sign: int = 1
+    resample: int = RESAMPLES[0]
+    centre: tuple[float, float] = (0.5, 0.5)
+
+
+class Scale(NamedTuple):
+    """Map from a magnitude to the argument of an operation.
+
+    Attributes:
+        slope: What a magnitude of :data:`FULL_SCALE` adds.
+        offset: Value at magnitude 0.
+        whole: Whether fractions are cut off.
+        signed: Whether the value has a direction.
+    """
+    slope: float
+    offset: float = 0.
+    whole: bool = False
+    signed: bool = False
+
+    def value(self, draw: Draw) -> float:
+        """Compute the argument for a draw."""
+        value = draw.magnitude / FULL_SCALE * self.slope + self.offset
+        value = int(value) if self.whole else value
+        return value * draw.sign if self.signed else value
+
+
+def apply(image: Image.Image, draw: Draw) -> Image.Image:
+    """Apply the operation of a draw to an RGB image and return the result."""
+    operation, scale = OPERATIONS[draw.name]
+    return operation(image, scale.value(draw) if scale else 0, draw)
+
+
+def _plain(function: Callable) -> Callable:
+    return lambda image, value, draw: function(image)
+
+
+def _valued(function: Callable) -> Callable:
+    return lambda image, value, draw: function(image, value)
+
+
+def _enhanced(enhancer: type) -> Callable:
+    return lambda image, value, draw: enhancer(image).enhance(value)
+
+
+def _moved(matrix: Callable) -> Callable:
+    # The matrix leads from a pixel of the result to its source.
+    return lambda image, value, draw: image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        matrix(value, *image.size),
+        resample=draw.resample,
+        fillcolor=FILL)
+
+
+def _rotate(image: Image.Image, degrees: float, draw: Draw) -> Image.Image:
+    return image.rotate(
+        degrees, resample=Image.Resampling(draw.resample), fillcolor=FILL)
+
+
+def _posterize(image: Image.Image, bits: int) -> Image.Image:
+    # With no bit left all is black. Pillow 13 refuses to do that.
+    mask = 256 - 2**(8 - bits)
+    return image.point([i & mask for i in range(256)] * 3)
+
+
+def _solarize_add(image: Image.Image, add: int) -> Image.Image:
+    table = [min(i + add, 255) if i < 128 else i for i in range(256)]
+    return image.point(table * 3)
+
+
+def _cutout(image: Image.Image, size: int, draw: Draw) -> Image.Image:
+    half = max(size, SMALLEST_CUTOUT) // 2
+    x, y = (int(u * n) for u, n in zip(draw.centre, image.size))
+    box = (max(x - half, 0), max(y - half, 0), min(x + half, image.width),
+           min(y + half, image.height))
+    image = image.copy()
+    image.paste(CUTOUT_FILL, box)
+    return image
+
+
+_FACTOR = Scale(1.8, offset=0.1)
+_SHEAR = Scale(0.3, signed=True)
+_SHIFT = Scale(0.45, signed=True)  # of the width or height
+
+OPERATIONS: dict[str, tuple[Callable, Scale | None]] = {
+    'AutoContrast': (_plain(ImageOps.autocontrast), None),
+    'Equalize': (_plain(ImageOps.equalize), None),
+    'Invert': (_plain(ImageOps.invert), None),
+    'Rotate': (_rotate, Scale(30, signed=True)),
+    'Posterize': (_valued(_posterize), Scale(4, whole=True)),
+    'Solarize': (_valued(ImageOps.solarize), Scale(256, whole=True)),
+    'SolarizeAdd': (_valued(_solarize_add), Scale(110, whole=True)),
+    'Color': (_enhanced(ImageEnhance.Color), _FACTOR),
+    'Contrast': (_enhanced(ImageEnhance.Contrast), _FACTOR),
+    'Brightness': (_enhanced(ImageEnhance.Brightness), _FACTOR),
+    'Sharpness': (_enhanced(ImageEnhance.Sharpness), _FACTOR),
+    'ShearX': (_moved(lambda v, w, h: (1, v, 0, 0, 1, 0)), _SHEAR),
+    'ShearY': (_moved(lambda v, w, h: (1, 0, 0, v, 1, 0)), _SHEAR),
+    'TranslateX': (_moved(lambda v, w, h: (1, 0, v * w, 0, 1, 0)), _SHIFT),
+    'TranslateY': (_moved(lambda v, w, h: (1, 0, 0, 0, 1, v * h)), _SHIFT),
+    'Cutout': (_cutout, Scale(40, whole=True)),
+}
 _NAMES = tuple(OPERATIONS)
 
 
 @TRANSFORMS.register_module()
 class RAug(BaseTransform):
-    """Apply some operations, each drawn anew with a magnitude of its own.
+    """Some operations in turn, each drawn anew with a magnitude of its own.
 
-    All of it is uniform: the operation, with replacement; the magnitude, a
+    All draws are uniform: the operation, with replacement; the magnitude, a
     whole number; direction, interpolation and place where an operation has
-    them. Nothing is ever skipped. Numbers come from numpy's global generator,
-    as in the host's transforms, so that mmengine's seed covers them.
-
-    Source: github.com/DingXiaoH/RepMLP at 3eff13f, randaug.py; there, the
-    class RandAugPolicy(layers=2, magnitude=15).
+    them. Numbers come from numpy's global generator, as in the host's
+    transforms, so that mmengine's seed covers them. The source's
+    RandAugPolicy(layers=2, magnitude=15).
 
     Args:
         num_ops: Operations per image. Defaults to 2.
@@ -35,8 +161,11 @@ class RAug(BaseTransform):
     """
 
     def __init__(self, num_ops: int = 2, num_magnitudes: int = 15) -> None:
-        self.num_ops = _count('num_ops', num_ops)
-        self.num_magnitudes = _count('num_magnitudes', num_magnitudes)
+        for value in (num_ops, num_magnitudes):
+            if type(value) is not int or value < 1:
+                raise ValueError('num_ops and num_magnitudes must be whole '
+                                 f'numbers from 1 on, but one is {value!r}')
+        self.num_ops, self.num_magnitudes = num_ops, num_magnitudes
 
     def transform(self, results: dict) -> dict:
         """Replace ``img``, uint8 of shape (H, W, 3) in BGR order.
@@ -44,10 +173,16 @@ class RAug(BaseTransform):
         Raises:
             InputError: If the image is of another kind.
         """
-        image = _to_pillow(results['img'])
+        pixels = results['img']
+        if pixels.dtype != np.uint8 or pixels.shape[2:] != (3, ):
+            raise InputError(
+                'RAug takes colour images, uint8 of shape (H, W, 3), but got '
+                f'{pixels.dtype} of shape {pixels.shape}: put it before '
+                'whatever changes that')
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
         for draw in self.draws():
             image = apply(image, draw)
-        results['img'] = _to_bgr(image)
+        results['img'] = np.ascontiguousarray(np.asarray(image)[..., ::-1])
         return results
 
     @cache_randomness
@@ -67,22 +202,3 @@ class RAug(BaseTransform):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(num_ops={self.num_ops}, '
                 f'num_magnitudes={self.num_magnitudes})')
-
-
-def _count(name: str, value: int) -> int:
-    if type(value) is not int or value < 1:
-        raise ValueError(f'{name} must be a whole number from 1 on, but is '
-                         f'{value!r}')
-    return value
-
-
-def _to_pillow(image: np.ndarray) -> Image.Image:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError('RAug takes colour images, uint8 of shape (H, W, 3), '
-                         f'but got {image.dtype} of shape {image.shape}: put '
-                         'it before whatever changes that')
-    return Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
-
-
-def _to_bgr(image: Image.Image) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(image)[..., ::-1])

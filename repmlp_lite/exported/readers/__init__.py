@@ -1,30 +1,55 @@
-"""Readers of exported files that run nothing but arithmetic from them."""
+"""Readers of exported files, one module for each format."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from repmlp_lite.errors import UserError, option
+from repmlp_lite.errors import (InputError, JobFailedError, UserError, option,
+                                translate)
 
 
-class Loaded(NamedTuple):
-    """What a file computes, and what it takes.
+@dataclass
+class ExportedModel:
+    """An exported file, ready to run on the CPU.
+
+    A call takes images (N, C, H, W) as an array and gives logits
+    (N, classes), or vectors (N, D), in float32.
 
     Attributes:
-        compute: From images to logits, unchecked.
-        shape: Shape (C, H, W) of an image; None if the file does not say.
-        dtype: Name of the dtype of images; None if the file does not say.
+        path: The file.
+        compute: The same as a call, without checks.
+        shape: Shape (C, H, W) of an image.
+        dtype: Name of the dtype of images, 'float32' or 'uint8'.
     """
+    path: Path
     compute: Callable[[np.ndarray], np.ndarray]
-    shape: tuple[int | str, ...] | None
-    dtype: str | None
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Run the file on a batch.
+
+        Raises:
+            InputError: If it was not made for images of this shape or dtype.
+            JobFailedError: If it cannot be computed.
+        """
+        images = np.ascontiguousarray(images)
+        if images.shape[1:] != self.shape or images.dtype != self.dtype:
+            wanted = ', '.join(['N', *map(str, self.shape)])
+            raise InputError(
+                f'{str(self.path)!r} takes {self.dtype} images of shape '
+                f'({wanted}), found {images.dtype} of {images.shape}: prepare '
+                'them so, or export again with '
+                f'{option("shape", "HEIGHT WIDTH")}')
+        with translate(JobFailedError,
+                       f'{str(self.path)!r} cannot be computed', Exception):
+            return self.compute(images)
 
 
-def more_than_arithmetic(path: Path, reason: str) -> UserError:
-    """Refuse a file that may do more than arithmetic; the reason says what."""
-    return UserError(
-        f'{str(path)!r} was not loaded, because {reason}: where you '
-        f'trust the file, pass {option("trust")}')
+def needs_trust(path: Path, reason: str) -> UserError:
+    """Make the error for a file that may do more than arithmetic."""
+    return UserError(f'{str(path)!r} was not loaded, because {reason}: where '
+                     f'you trust the file, pass {option("trust")}')

@@ -1,4 +1,4 @@
-"""Read ONNX files with ONNX Runtime, once what they refer to is checked."""
+"""Reader of ONNX files, which checks the files and operators they name."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,34 +6,43 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from . import Loaded, more_than_arithmetic
-from .protobuf import walk
+from . import ExportedModel, needs_trust
+from .protobuf import references
 
-_FATAL = 4  # ONNX Runtime's own lines go beside the one sentence otherwise
+_FATAL = 4  # severity: ONNX Runtime would print lines beside the one sentence
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8'}
-_DOMAINS = ('', 'ai.onnx')
 
 
-def read(path: Path, exact: bool, trust: bool) -> Loaded:
+def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an ONNX file.
 
     Args:
         path: The file.
-        exact: Without meaning here: it computes in the file's precision.
+        exact: Unused: the file computes in its own precision.
         trust: Whether to leave out the checks.
 
-    Returns:
-        What it computes, and what it takes.
-
     Raises:
-        UserError: If it refers to another file than its own weights, or to
-            operators that are not ONNX's.
+        UserError: If it names another file than its own weights, or operators
+            that are not ONNX's own.
     """
     if not trust:
         _check(path)
+    return load(path)
+
+
+def load(path: Path, optimize: bool = True) -> ExportedModel:
+    """Load an ONNX file without checks.
+
+    Args:
+        path: The file.
+        optimize: Whether ONNX Runtime may merge operators. Defaults to True.
+    """
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
+    if not optimize:
+        options.graph_optimization_level = (
+            onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
     session = onnxruntime.InferenceSession(
         str(path), options, providers=['CPUExecutionProvider'])
     image, = session.get_inputs()
@@ -41,18 +50,19 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
     def compute(images: np.ndarray) -> np.ndarray:
         return session.run(None, {image.name: images})[0]
 
-    return Loaded(compute, tuple(image.shape[1:]), _DTYPES[image.type])
+    return ExportedModel(path, compute, tuple(image.shape[1:]),
+                         _DTYPES[image.type])
 
 
 def _check(path: Path) -> None:
-    for kind, data in walk(path.read_bytes()):
+    weights = f'{path.name}.data'
+    for kind, data in references(path.read_bytes()):
         value = bytes(data).decode()
-        if kind == 'domain' and value not in _DOMAINS:
-            raise more_than_arithmetic(
-                path,
-                f'it calls operators of {value!r}, and only those of ONNX '
-                'are known to be arithmetic alone')
-        if kind == 'location' and value != f'{path.name}.data':
-            raise more_than_arithmetic(
-                path, f'it reads weights out of {value!r}, and '
-                f'{path.name + ".data"!r} is all that belongs to it')
+        if kind == 'domain' and value not in ('', 'ai.onnx'):
+            raise needs_trust(
+                path, f'it calls operators of {value!r}, and only those of '
+                'ONNX are known to be arithmetic alone')
+        if kind == 'location' and value != weights:
+            raise needs_trust(
+                path, f'it reads weights out of {value!r}, and only '
+                f'{weights!r} belongs to it')

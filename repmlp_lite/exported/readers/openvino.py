@@ -1,7 +1,7 @@
-"""Read OpenVINO files, once it is sure that they are XML of operators.
+"""Reader of OpenVINO files, after a check that they are XML of operators.
 
-OpenVINO itself goes by the contents, so that a file named .xml could be of any
-format that it has a reader for (tried with 2026.4: ONNX).
+OpenVINO goes by the content, so that a file named .xml could be of any format
+that it has a reader for (tried with 2026.4: ONNX).
 """
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import openvino
 
 from repmlp_lite.errors import UserError
 
-from . import Loaded, more_than_arithmetic
+from . import ExportedModel, needs_trust
 
 _OPERATOR_SET = re.compile(r'opset\d+')
 _DTYPES = {'f32': 'float32', 'u8': 'uint8'}
 
 
-def read(path: Path, exact: bool, trust: bool) -> Loaded:
+def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an OpenVINO file and the .bin beside it.
 
     Args:
@@ -29,11 +29,8 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
             use bfloat16.
         trust: Whether to leave out the checks.
 
-    Returns:
-        What it computes, and what it takes.
-
     Raises:
-        UserError: If it is no XML, or names operators of an extension.
+        UserError: If it is not XML, or names operators of an extension.
     """
     if not trust:
         _check(path)
@@ -50,7 +47,7 @@ def read(path: Path, exact: bool, trust: bool) -> Loaded:
         return model(images)[0].copy()
 
     dtype = image.get_element_type().get_type_name()
-    return Loaded(compute, shape, _DTYPES[dtype])
+    return ExportedModel(path, compute, shape, _DTYPES[dtype])
 
 
 def _check(path: Path) -> None:
@@ -59,11 +56,11 @@ def _check(path: Path) -> None:
     def start(name: str, attributes: dict[str, str]) -> None:
         names.append(name)
         if names[0] != 'net':
-            raise UserError(f'{str(path)!r} is no OpenVINO file: it starts '
-                            f'with <{name}>')
+            raise UserError(f'{str(path)!r} is not an OpenVINO file: it '
+                            f'starts with <{name}>')
         version = attributes.get('version', '')
         if name == 'layer' and not _OPERATOR_SET.fullmatch(version):
-            raise more_than_arithmetic(
+            raise needs_trust(
                 path, f'it calls operators of {version!r}, and only those of '
                 "OpenVINO's own opsets are known to be arithmetic alone")
 

@@ -1,16 +1,16 @@
-"""Find what an ONNX file refers to, without a library for ONNX.
+"""Files and operators that an ONNX file names, without a library for ONNX.
 
-Every occurrence of a field is visited, those included that a parser would
-merge or let a later one replace.
+Every occurrence of a field is visited, even those that a parser would merge or
+let a later one replace.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED = {_FIXED64: 8, _FIXED32: 4}
-# Fields by message and number, from onnx.proto: a message to go into, or what
-# to report.
+_VARINT, _BYTES = 0, 2
+_FIXED = {1: 8, 5: 4}  # bytes, by wire type
+# Fields by message and number, from onnx.proto: the message that they hold, or
+# =text.
 _FIELDS = {
     ('model', 7): 'graph',
     ('model', 20): 'training',
@@ -38,32 +38,32 @@ _FIELDS = {
 }
 
 
-def walk(data: bytes | memoryview,
-         kind: str = 'model') -> Iterator[tuple[str, memoryview]]:
-    """Report the operator domains and external files of an ONNX model.
+def references(data: bytes | memoryview,
+               message: str = 'model') -> Iterator[tuple[str, memoryview]]:
+    """Find the operator domains and external files of an ONNX model.
 
     Args:
         data: The whole file, or a message in it.
-        kind: Which message it is. Defaults to the whole file.
+        message: Which message it is. Defaults to the whole file.
 
     Yields:
         'domain' with the domain of a node, or 'location' with the path that
-        a tensor's numbers are read from.
+        the values of a tensor are read from.
 
     Raises:
-        ValueError: If it is no protobuf message.
+        ValueError: If it is not a protobuf message.
     """
     entry = {}
-    for field, value in _fields(memoryview(data)):
-        inner = _FIELDS.get((kind, field))
-        if inner is None:
+    for number, value in _fields(memoryview(data)):
+        content = _FIELDS.get((message, number))
+        if content is None:
             continue
-        if not inner.startswith('='):
-            yield from walk(value, inner)
-        elif kind == 'entry':
-            entry[inner] = value
+        if not content.startswith('='):
+            yield from references(value, content)
+        elif message == 'entry':
+            entry[content] = value
         else:
-            yield inner[1:], value
+            yield content[1:], value
     if entry.get('=key') == b'location':
         yield 'location', entry.get('=value', memoryview(b''))
 
@@ -72,30 +72,27 @@ def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
-        kind = tag & 7
-        if kind == _VARINT:
+        wire_type = tag & 7
+        if wire_type == _VARINT:
             _, at = _varint(data, at)
             continue
-        if kind == _BYTES:
+        if wire_type == _BYTES:
             size, at = _varint(data, at)
-        elif kind in _FIXED:
-            size = _FIXED[kind]
+        elif wire_type in _FIXED:
+            size = _FIXED[wire_type]
         else:
-            raise ValueError(f'no protobuf: wire type {kind}')
+            raise ValueError(f'not protobuf: wire type {wire_type}')
         if at + size > len(data):
-            raise ValueError('no protobuf: a field goes past the end')
-        if kind == _BYTES:
+            raise ValueError('not protobuf: a field goes past the end')
+        if wire_type == _BYTES:
             yield tag >> 3, data[at:at + size]
         at += size
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            break
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    raise ValueError('no protobuf: a number goes past the end')
+    for i, byte in enumerate(data[at:at + 10]):
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, at + i + 1
+    raise ValueError('not protobuf: a number goes past the end')

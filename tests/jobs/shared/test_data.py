@@ -86,9 +86,9 @@ NO_ROUTE = URLError('no route to host')
      '.*dataset.data_prefix=FOLDER.*no route'),
     (dict(type='CIFAR10', data_prefix='c', data_root='root'), NO_ROUTE,
      "in 'root' cannot be read.*dataset.data_root=FOLDER"),
-    (dict(type='CustomDataset', data_prefix='train'), NO_ROUTE,
+    (dict(type='ImageFolder', data_prefix='train'), NO_ROUTE,
      "in 'train' cannot be read: put it there, .*data_prefix=FOLDER"),
-    (dict(type='CustomDataset', data_prefix=dict(img_path='')), NO_ROUTE,
+    (dict(type='ImageFolder', data_prefix=dict(img_path='')), NO_ROUTE,
      "in '' cannot be read: put it there, .*data_root=FOLDER"),
 ])
 def test_missing_data_are_named_with_the_remedy(data, error, words):

@@ -32,7 +32,7 @@ def nine(data):
 
 
 def folder(root):
-    return dict(type='CustomDataset', data_root=str(root), pipeline=PIPELINE)
+    return dict(type='ImageFolder', data_root=str(root), pipeline=PIPELINE)
 
 
 def model(outputs=10):

@@ -1,7 +1,9 @@
 import pytest
+import torch
+from torch import nn
 
 from mmcls_repmlp import reparameterize
-from mmcls_repmlp.models.repmlp.conv_bn import ConvBN
+from mmcls_repmlp.models.repmlp.conv_bn import ConvBN, ReLU
 from tests.helpers import assert_same, randn, random_model
 
 
@@ -37,3 +39,22 @@ def test_names_are_the_official_ones():
 def test_convolutions_that_cannot_be_merged_are_refused():
     with pytest.raises(ValueError, match='ConvWS'):
         pair(conv_cfg=dict(type='ConvWS'))
+
+
+@pytest.mark.parametrize('with_gradients', [True, False])
+def test_in_place_only_without_gradients(with_gradients):
+    x = randn(5)
+    before = x.clone()
+    with torch.set_grad_enabled(with_gradients):
+        out = ReLU()(x)
+    assert_same(out, before.relu(), 0)
+    assert_same(x, before if with_gradients else before.relu(), 0)
+
+
+def test_bears_backward_hooks_before_it_and_on_it():
+    # nn.ReLU(inplace=True) ends in a RuntimeError here.
+    net, calls = nn.Sequential(nn.Linear(2, 2), ReLU()).double(), []
+    for module in net:
+        module.register_full_backward_hook(lambda *_: calls.append(1))
+    net(randn(3, 2).requires_grad_()).sum().backward()
+    assert len(calls) == 2

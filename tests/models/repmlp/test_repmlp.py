@@ -136,8 +136,9 @@ def test_other_maps_are_refused(shape, deploy):
 
 @pytest.mark.parametrize(
     ('wrong', 'message'),
-    [(dict(num_groups=3), '3 groups .* do not divide 4 input and 8 output'),
-     (dict(num_groups=0), '0 groups'), (dict(input_size=0), 'input_size'),
+    [(dict(num_groups=3), 'num_groups must divide 4 and 8 channels, got 3'),
+     (dict(num_groups=0), 'num_groups .* got 0'),
+     (dict(input_size=0), 'input_size'),
      (dict(partition_size=(1, 2, 3)), 'partition_size'),
      (dict(reparam_conv_kernels=(2, )), 'reparam_conv_kernels'),
      (dict(globalperceptron_ratio=0), 'globalperceptron_ratio'),

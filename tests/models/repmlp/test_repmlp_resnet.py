@@ -3,7 +3,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmcls_repmlp import RepMLP, RepMLPResNet, reparameterize
-from mmcls_repmlp.checkpoints.official import RESNET_NAMES
+from mmcls_repmlp.checkpoints.official import REPMLP_RESNET
 from mmcls_repmlp.models.repmlp.repmlp_resnet_blocks import BaseBlock
 from mmcls_repmlp.reparam import complexity
 from tests.helpers import (DATA, TINY_RESNET_CFG, assert_equals_official,
@@ -36,6 +36,13 @@ def test_which_blocks_hold_a_repmlp(block):
     assert kinds == [[True, True], [True, held], [True, held]]
 
 
+def test_channels_and_names_of_depths():
+    with torch.device('meta'):
+        model = RepMLPResNet(101)
+    assert model.channels == (256, 512, 1024, 2048)
+    assert [len(stage) for stage in model.stages] == [3, 4, 23, 3]
+
+
 def test_numbers_per_stage():
     model = net(
         block='bottleneck',
@@ -61,7 +68,7 @@ def test_equals_the_official_code(block, deploy):
         reparam_conv_kernels=cfg['reparam_conv_k'],
         globalperceptron_ratio=cfg['fc1_fc2_reduction'],
         num_groups=cfg['fc3_groups'])
-    assert_equals_official(model, oracle, deploy, RESNET_NAMES)
+    assert_equals_official(model, oracle, deploy, REPMLP_RESNET)
 
 
 @pytest.mark.parametrize('block', KINDS)

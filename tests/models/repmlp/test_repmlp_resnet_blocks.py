@@ -41,7 +41,8 @@ def test_stride_is_that_of_the_3x3():
 
 
 def test_reduction_that_does_not_divide_is_refused():
-    with pytest.raises(ValueError, match='reduction of 3 does not divide 8'):
+    with pytest.raises(
+            ValueError, match='reduction must divide 8 channels, got 3'):
         RepMLPBottleneckBlock(16, 8, 16, 3, REPMLP)
 
 

@@ -45,7 +45,7 @@ def test_the_divisor_may_be_given():
     ({**CUSTOM, 'globalperceptron_divisor': 0}, 'divisor'),
     ({**CUSTOM, 'sharesets_nums': [1, 3]},
      'stage 1 of arch has 16 channels, which 3 sharesets do not divide'),
-    (dict(channels=[], depths=[], sharesets_nums=[]), 'not zero'),
+    (dict(channels=[], depths=[], sharesets_nums=[]), r'got \[\]'),
 ])  # yapf: disable
 def test_wrong_archs_are_refused_in_words(wrong, message):
     with pytest.raises(ValueError, match=message):

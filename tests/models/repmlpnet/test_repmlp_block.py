@@ -1,9 +1,12 @@
 import pytest
 import torch
+from torch import nn
 
 from mmcls_repmlp import RepMLPBlock, reparameterize
 from mmcls_repmlp.models import RepMLPNetUnit
-from tests.helpers import assert_refused, assert_same, randn, random_model
+from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
+                                                        GlobalPerceptron)
+from tests.helpers import assert_same, randn, random_model, randomize
 from tests.host_parts import HostRepMLPBlock
 
 C = 8
@@ -62,14 +65,13 @@ def test_every_partition_is_treated_as_if_alone_but_for_the_gate():
         trained(alone) / trained.gp(alone))
 
 
-def test_sharesets_that_do_not_divide_the_channels_are_refused():
-    with pytest.raises(ValueError, match='3 sharesets do not divide 8'):
-        block(sharesets=3)
-
-
-def test_what_does_not_fit_is_refused_and_nothing_is_loaded():
-    message = 'another image size.*of 4x4, the model has 2x2'
-    assert_refused(block((2, 2)), block().state_dict(), message)
+@pytest.mark.parametrize(('wrong', 'message'), [
+    (dict(sharesets=3), 'num_sharesets must divide 8 channels, got 3'),
+    (dict(size=(0, 2)), r'path_h, path_w.* got \(0, 2\)'),
+])
+def test_wrong_arguments_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        block(**wrong)
 
 
 def test_drop_path_drops_whole_samples_in_training_only():
@@ -79,3 +81,55 @@ def test_drop_path_drops_whole_samples_in_training_only():
     unchanged = (unit.train()(x) == x).flatten(1).all(1)
     assert 0 < unchanged.sum() < 64
     assert not (unit.eval()(x) == x).flatten(1).all(1).any()
+
+
+@pytest.mark.parametrize(('divisor', 'width'), [(8, 24), (1, 20)])
+def test_width_of_the_gate(divisor, width):
+    gate = GlobalPerceptron(80, ratio=4, divisor=divisor).double()
+    assert gate.conv1.conv.out_channels == width
+    x = randn(2, 80, 3, 3)
+    hidden = gate.conv1.conv(x.mean((2, 3), keepdim=True)).relu()
+    assert_same(gate(x), gate.conv2.conv(hidden).sigmoid())
+
+
+def test_ffn_works_on_every_position_alone():
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, 3, 3)
+    assert_same(ffn(x)[..., 1:2, 2:3], ffn(x[..., 1:2, 2:3]))
+    assert ffn.ffn_fc1.conv.out_channels == 16
+
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),
+                                             (torch.float32, 2e-5),
+                                             (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize('size', [(1, 1), (3, 5)])
+def test_folded_for_inference_the_ffn_gives_the_same(dtype, rtol, size):
+    ffn = randomize(ConvFFN(4, 16)).double().eval()
+    x = randn(2, 4, *size)
+    expected = ffn(x)
+    ffn.to(dtype)
+    with torch.no_grad():
+        assert_same(ffn(x.to(dtype)).double(), expected, rtol)
+
+
+def test_norms_are_folded_only_where_that_is_faster_and_right():
+    x = randn(2, 4, 2, 2)
+
+    def folds(x=x, change=lambda ffn: None, **cfg):
+        ffn = ConvFFN(4, 16, **cfg).double().eval()
+        change(ffn)
+        return ffn.should_fold_norms(x)
+
+    assert not folds()
+    with torch.no_grad():
+        assert folds()
+        assert not folds(x[:1, ..., :1])
+        assert not folds(norm_cfg=dict(type='GN', num_groups=2))
+        assert not folds(conv_cfg=dict(type='ConvWS'))
+        for change in (lambda ffn: ffn.train(),
+                       lambda ffn: ffn.ffn_fc1.bn.train(),
+                       lambda ffn: setattr(ffn, 'act', nn.ReLU()),
+                       lambda ffn: setattr(ffn, 'act', nn.GELU('tanh')),
+                       lambda ffn: setattr(ffn.ffn_fc1, 'conv',
+                                           nn.Conv2d(4, 16, 1, groups=2))):
+            assert not folds(change=change)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmcls_repmlp import RepMLPNet, reparameterize
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PartitionGrid, PatchEmbed
 from tests.helpers import (DATA, TINY_CFG, assert_equals_official, assert_same,
                            randn, random_model, randomize, shapes)
 from tests.host_parts import HostRepMLPNet, host_twin
@@ -46,17 +47,17 @@ def test_deploy_form_equals_mmcls(batch, with_gradients):
         assert_same(ours(x), theirs(x))
 
 
-def test_at_the_size_of_b224_both_forms_equal_mmcls_in_float32():
-    # There other formulations are chosen; one block of each stage is enough.
-    # The residual branches are damped, or activations explode and float32
-    # says nothing.
+def test_with_the_channels_of_b_both_forms_equal_mmcls_in_float32():
+    # Other formulations are chosen there; one block of each stage is enough.
+    # The residual branches are damped, or float32 activations overflow.
     arch = dict(
         channels=[96, 192, 384, 768],
         depths=[1, 1, 1, 1],
         sharesets_nums=[1, 4, 32, 128])
-    ours = randomize(RepMLPNet(arch)).eval()
-    theirs = HostRepMLPNet(arch, reparam_conv_kernels=(1, 3)).eval()
-    x = images(size=224).float()
+    ours = randomize(RepMLPNet(arch, 128)).eval()
+    theirs = HostRepMLPNet(
+        arch, img_size=128, reparam_conv_kernels=(1, 3)).eval()
+    x = images(size=128).float()
     with torch.no_grad():
         for name, module in ours.named_modules():
             if re.search(r'ffn_fc2\.bn$|fc3_bn$|repconv\d\.bn$', name):
@@ -73,8 +74,8 @@ def test_at_the_size_of_b224_both_forms_equal_mmcls_in_float32():
 
 
 def test_compiled_graph_gives_the_same():
-    arch = dict(channels=(8, 16), depths=(1, 1), sharesets_nums=(1, 4))
-    model, x = net(arch=arch, out_indices=1).float().train(), images(4).float()
+    arch = dict(channels=(8, ), depths=(1, ), sharesets_nums=(4, ))
+    model, x = net(arch=arch, out_indices=0).float().train(), images(4).float()
     results = []
     for run in (copy.deepcopy(model),
                 torch.compile(copy.deepcopy(model), backend='aot_eager')):
@@ -139,17 +140,6 @@ def test_patch_cfg_goes_before_the_defaults():
     assert model(images())[0].shape == (2, 32, 2, 2)
 
 
-def test_layer_depth():
-    names = ('patch_embed.norm', 'stages.0.0.norm1',
-             'downsample_layers.0.conv', 'stages.1.0.norm1',
-             'stages.1.1.norm1', 'stages.2.0.norm1', 'final_norm', 'head.fc')
-    depths = [
-        net().get_layer_depth(f'backbone.{name}.weight', 'backbone.')
-        for name in names
-    ]
-    assert depths == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5, 5)]
-
-
 @pytest.mark.parametrize('deploy', [False, True])
 def test_autocast(deploy):
     model, x = net(deploy=deploy).float(), images(4).float()
@@ -160,3 +150,54 @@ def test_autocast(deploy):
     assert_same(out.float(), expected, 0.1)
     out.sum().backward()
     assert all(p.grad.dtype is torch.float32 for p in model.parameters())
+
+
+def test_patch_embedding_is_conv_norm_relu():
+    embed = PatchEmbed(3, 8, kernel_size=4, stride=4, norm_cfg=dict(type='BN'))
+    randomize(embed).double().eval()
+    x = randn(2, 3, 8, 12)
+    out = embed(x)
+    assert out.shape == (2, 8, 2, 3)
+    assert_same(out, embed.norm(embed.projection(x)).relu())
+
+
+# -------------------------------------------------------------- PartitionGrid
+
+GRID = PartitionGrid((32, 16), (8, 4), (4, 4), 3)
+
+
+def test_sizes_halve_from_stage_to_stage():
+    assert GRID.sizes == [(8, 4), (4, 2), (2, 1)]
+
+
+@pytest.mark.parametrize('rows', [1, 2, 5])
+@pytest.mark.parametrize('cols', [1, 3])
+def test_multiples_fit(rows, cols):
+    GRID.check((8 * rows, 4 * cols), (32 * rows, 16 * cols))
+
+
+@pytest.mark.parametrize(('size', 'nearest'), [((48, 16), '64x16|32x16'),
+                                               ((32, 20), '32x16'),
+                                               ((90, 28), '96x32'),
+                                               ((4, 4), '32x16')])
+def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
+    with pytest.raises(
+            ValueError,
+            match=f'{size[0]}x{size[1]} do not fit '
+            f'img_size=32x16: .* nearest being ({nearest})$'):
+        GRID.check((size[0] // 4, size[1] // 4), size)
+    height, width = map(int, nearest.split('|')[0].split('x'))
+    GRID.check((height // 4, width // 4), (height, width))
+
+
+def test_only_sizes_that_fit_are_suggested():
+    grid = PartitionGrid((38, 38), (10, 10), (4, 4), 3)
+    grid.check((10, 10), (38, 38))
+    assert GRID.tiles_evenly and not grid.tiles_evenly
+    with pytest.raises(ValueError, match='use 38x38$'):
+        grid.check((19, 19), (76, 76))
+
+
+def test_too_many_stages():
+    with pytest.raises(ValueError, match='too small for 4 stages'):
+        PartitionGrid((32, 16), (8, 4), (4, 4), 4)

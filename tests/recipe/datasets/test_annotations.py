@@ -25,7 +25,7 @@ def test_as_editors_write_it(tmp_path, content):
 
 @pytest.mark.parametrize(
     ('line', 'message'),
-    [('c.png', "line 2 of '.*list.txt', 'c.png', has no label"),
+    [('c.png', "line 2 of '.*list.txt', 'c.png', does not end in a label"),
      ('c.png cat', 'line 2 of .* does not end in a label'),
      ('c.png 13', 'line 2 of .* that no class has: count from 0 to 12'),
      ('c.png -1', 'line 2 of .* that no class has')])

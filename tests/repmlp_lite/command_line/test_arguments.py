@@ -1,10 +1,42 @@
 import argparse
+import json
 
 import pytest
+from mmengine.config import DictAction
 
 from repmlp_lite.command_line.arguments import (KeyValue, add_device,
                                                 add_runner_arguments, add_size,
-                                                new_parser)
+                                                new_parser, read_value)
+from tests.helpers import ROOT
+from tests.programs import run_python
+
+TOOLS = [
+    *sorted((ROOT / 'tools').rglob('*.py')), ROOT / 'demo' / 'image_demo.py'
+]
+# Each tool's --help in turn, in one process; then what it has imported.
+CODE = """
+import contextlib, io, json, os, runpy, sys
+heavy = {'matplotlib', 'mmcls', 'mmcv', 'mmengine', 'numpy', 'torch'}
+found, path = {}, [*sys.path]
+for tool in sys.argv[1:]:
+    sys.argv, sys.path = [tool, '--help'], [os.path.dirname(tool), *path]
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        try:
+            runpy.run_path(tool, run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+    found[tool] = code, 'usage: ' in text.getvalue(), [*heavy & {*sys.modules}]
+print(json.dumps(found))
+"""
+
+
+def test_help_imports_nothing_heavy():
+    done = run_python('-c', CODE, *TOOLS, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) == len(TOOLS) > 10
+    assert all(value == [0, True, []] for value in found.values()), found
 
 
 def test_what_is_not_given_is_left_to_the_job():
@@ -24,10 +56,10 @@ def test_runner_arguments():
     assert args.launcher == 'slurm' and args.local_rank is None
 
 
-def parse(line):
+def parse(line, action=KeyValue):
     parser = argparse.ArgumentParser()
     add_size(parser, '--shape', 'of it')
-    parser.add_argument('--set', nargs='+', action=KeyValue)
+    parser.add_argument('--set', nargs='+', action=action)
     return parser.parse_args(line.split())
 
 
@@ -37,10 +69,49 @@ def test_a_size_is_one_number_or_two():
     assert parse('--shape 32 48').shape == (32, 48)
 
 
-def test_pairs_are_read_as_mmengine_does_and_dictionaries_among_them():
+def test_pairs_are_collected():
     args = parse("--set a=1 c=x=y e= --set b=[dict(type='A=B')] d.e=(1,2)")
     assert args.set.pop('d.e') == (1, 2)
     assert args.set == dict(a=1, b=[dict(type='A=B')], c='x=y', e='')
+
+
+@pytest.mark.parametrize('value', [
+    '1', '-1.5', '1e-3', 'True', 'false', 'None', 'word', 'a.b-c/d=e', '',
+    'a,b', '1,2', "'a','b'", '"a,b"', "'x'", '[1,2.5,x]', '[]', '()', '(1)',
+    '(a,)', '[true,None]', '((1,2),(3,4))', '[(1,2),[a,b]]', "ab'c", 'f(x)'
+])
+def test_values_are_read_as_by_mmengine(value):
+    ours, theirs = (
+        parse(f'--set k={value}', action).set['k']
+        for action in (KeyValue, DictAction))
+    assert ours == theirs and type(ours) is type(theirs)
+
+
+@pytest.mark.parametrize(('text', 'value'), [
+    ("dict(type='A', sizes=(1, 2), on=True)",
+     dict(type='A', sizes=(1, 2), on=True)),
+    ("[dict(type='A'), dict(b=dict(c=-1.5))]",
+     [dict(type='A'), dict(b=dict(c=-1.5))]),
+    ('{"type": "A=B", "none": None}', dict(type='A=B', none=None)),
+    ('"[dict(type=\'A\')]"', [dict(type='A')]),
+    ('NONE', None),
+    ('[a b, c]', ['a b', 'c']),
+    ('a{1,2}', 'a{1,2}'),
+    ('epoch_{}.pth', 'epoch_{}.pth'),
+    ('a.dict(b)', 'a.dict(b)'),
+])
+def test_other_values(text, value):
+    assert read_value(text) == value
+
+
+@pytest.mark.parametrize('text', [
+    'dict(type=A)', 'dict([(1, 2)])', "dict(**{'a': 1})", 'dict(a=print())',
+    "[dict(a=__import__('os'))]", "dict(type='A'", '{"a": 1', '{' * 9999,
+    '[1]]', '1),2'
+])
+def test_nothing_is_run(text):
+    with pytest.raises(ValueError):
+        read_value(text)
 
 
 @pytest.mark.parametrize(('line', 'message'), [
@@ -48,16 +119,15 @@ def test_pairs_are_read_as_mmengine_does_and_dictionaries_among_them():
     ('--shape 1 2 3', '--shape takes one or two'),
     ('--shape -4 4', '--shape takes one or two'),
     ('--shape x', '--shape: invalid int'),
-    ('--set x=1 abc', "--set takes pairs KEY=VALUE: 'abc' is none"),
-    ('--set =1', "'=1' is none"),
-    ('--set a..b=1', 'is none'),
-    ('--set .a=1', 'is none'),
-    ('--set a.=1', 'is none'),
-    ('--set a=(1,2', 'cannot be read'),
-    ('--set a=[1,2', 'cannot be read'),
+    ('--set x=1 abc', "--set takes pairs KEY=VALUE: 'abc' is not one"),
+    ('--set =1', "'=1' is not one"),
+    ('--set a..b=1', 'is not one'),
+    ('--set a.=1', 'is not one'),
+    ('--set a=(1,2', 'cannot be read (its brackets do not match)'),
     ('--set a=dict(b=print())', 'cannot be read'),
+    (f'--set a={"[" * 1500}{"]" * 1500}', 'cannot be read'),
 ])
-def test_what_is_no_size_or_no_pair(capsys, line, message):
+def test_wrong_sizes_and_pairs_are_named(capsys, line, message):
     with pytest.raises(SystemExit) as ended:
         parse(line)
     assert ended.value.code == 2

@@ -6,13 +6,13 @@ from contextlib import suppress
 
 import pytest
 
-from repmlp_lite.command_line.signals import (TerminatedError,
-                                              is_output_closed, stoppable)
+from repmlp_lite.command_line.signals import (TerminatedError, convert_sigterm,
+                                              discard_unread_output)
 
 
 def test_sigterm_is_an_exception_inside_and_nothing_is_left_behind():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(TerminatedError), stoppable():
+    with pytest.raises(TerminatedError), convert_sigterm():
         assert not logging.raiseExceptions
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -22,7 +22,7 @@ def test_sigterm_is_an_exception_inside_and_nothing_is_left_behind():
 def test_several_processes_are_left_to_their_launcher(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
     before = signal.getsignal(signal.SIGTERM)
-    with stoppable():
+    with convert_sigterm():
         assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -31,17 +31,17 @@ def test_an_output_that_nobody_reads(monkeypatch, text):
     reader, writer = os.pipe()
     with os.fdopen(writer, 'w') as output:
         monkeypatch.setattr(sys, 'stdout', output)
-        assert not is_output_closed()
+        assert not discard_unread_output()
         os.close(reader)
         with suppress(BrokenPipeError):
             output.write(text)
-        assert is_output_closed()
-        assert not is_output_closed()  # dropped
+        assert discard_unread_output()
+        assert not discard_unread_output()  # dropped
 
 
-def test_a_full_disk_is_no_closed_pipe(monkeypatch):
+def test_a_full_disk_is_not_a_closed_pipe(monkeypatch):
     with open('/dev/full', 'w') as output:
         monkeypatch.setattr(sys, 'stdout', output)
         output.write('x')
         with pytest.raises(OSError, match='No space'):
-            is_output_closed()
+            discard_unread_output()

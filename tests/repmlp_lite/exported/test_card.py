@@ -21,10 +21,10 @@ BAD = dict(
     classes=['ab', [1, 2], dict(a='a')],
     pipeline=[None, ['Resize']],
     files=[{}, [],
-           dict.fromkeys(['.pt'], 'A' * 64),
-           dict.fromkeys(['.pt'], 1),
+           dict.fromkeys(['.pt2'], 'A' * 64),
+           dict.fromkeys(['.pt2'], 1),
            dict.fromkeys(['.xml'], DIGEST),
-           dict.fromkeys(['.pt', '/../../etc/passwd'], DIGEST)])
+           dict.fromkeys(['.pt2', '/../../etc/passwd'], DIGEST)])
 BAD_ENTRIES = [(name, value) for name in BAD for value in BAD[name]]
 NO_CARDS = [
     b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
@@ -34,14 +34,14 @@ NO_CARDS = [
 
 @pytest.fixture
 def good(card):
-    return dict(card, files={'.pt': DIGEST})
+    return dict(card, files={'.pt2': DIGEST})
 
 
 @pytest.fixture
 def write(tmp_path):
     """Write a card, of these bytes or entries, and name what it is for."""
 
-    def write(content=b'', name='m.pt'):
+    def write(content=b'', name='m.pt2'):
         if not isinstance(content, bytes):
             content = json.dumps(content).encode()
         card_of(tmp_path / name).write_bytes(content)
@@ -56,8 +56,8 @@ def test_a_good_card_is_read(write, good):
 
 
 def test_a_missing_card_is_named(tmp_path):
-    with pytest.raises(UserError, match="m.pt.json' does not exist"):
-        read_card(tmp_path / 'm.pt')
+    with pytest.raises(UserError, match="m.pt2.json' does not exist"):
+        read_card(tmp_path / 'm.pt2')
 
 
 @pytest.mark.parametrize('content',
@@ -65,7 +65,7 @@ def test_a_missing_card_is_named(tmp_path):
 def test_other_contents_are_a_sentence(write, good, content):
     if isinstance(content, dict):
         content = good | content
-    with pytest.raises(JobFailedError, match='no card of') as error:
+    with pytest.raises(JobFailedError, match='is not the card of') as error:
         read_card(write(content))
     assert len(str(error.value)) < 500
 

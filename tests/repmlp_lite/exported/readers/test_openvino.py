@@ -33,7 +33,7 @@ def test_an_unchanged_file_is_read(exported, change):
     [('<net', f'{BOMB}<net', 'document type'),
      ('version="opset1"', 'version="extension"', "of 'extension'"),
      ('<net', '<model><net', 'starts with <model>')])
-def test_what_no_openvino_file_holds_is_refused(change, old, new, message):
+def test_foreign_content_is_refused(change, old, new, message):
     with pytest.raises(UserError, match=message):
         load_exported(change(lambda text: text.replace(old, new, 1)))
 

@@ -2,7 +2,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from repmlp_lite.exported.readers.protobuf import walk
+from repmlp_lite.exported.readers.protobuf import references
 
 
 def external(location):
@@ -20,7 +20,7 @@ def graph(*nodes, **tensors):
 
 
 def facts(data):
-    return [(kind, bytes(value).decode()) for kind, value in walk(data)]
+    return [(kind, bytes(value).decode()) for kind, value in references(data)]
 
 
 def test_references_are_found_wherever_they_can_stand():
@@ -57,6 +57,6 @@ def test_both_of_two_graphs_are_visited():
 
 @pytest.mark.parametrize(
     'data', [b'\x3a\x05ab', b'\x3f', b'\xff' * 12, b'\x08', b'\x09abc'])
-def test_what_is_no_protobuf_is_refused(data):
-    with pytest.raises(ValueError, match='no protobuf'):
-        [*walk(data)]
+def test_other_content_is_refused(data):
+    with pytest.raises(ValueError, match='not protobuf'):
+        [*references(data)]

@@ -1,1 +1,0 @@
-"""Timing of this package beside others, and of its formulations."""

@@ -1,0 +1,138 @@
+"""Checkpoint files: read without running code of theirs, written atomically.
+
+A file is what ``torch.save`` writes or, by its suffix, a safetensors file,
+whose header holds texts beside the weights.
+"""
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from repmlp_lite.errors import CheckpointError, quote_path, shorten
+from repmlp_lite.files import atomic_write
+
+from .download import WEB, forget
+from .local_file import local_file
+from .meta import meta_of
+from .safe_globals import only_what_mmengine_writes
+from .verify_bytes import verify_checksums
+
+SAFETENSORS = '.safetensors'
+CHECKPOINT_SUFFIXES = ('.pth', '.pt', SAFETENSORS)
+# How torch names what it would have to call to restore a file.
+_FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
+_CONFIGS = ('.py', '.json', '.yaml', '.yml')
+
+
+def read_checkpoint(source: str | Path) -> Any:
+    """Read a checkpoint to the CPU without running any code from it.
+
+    Args:
+        source: A path or URL, see :func:`local_file`.
+
+    Returns:
+        What the file holds; of a safetensors file 'state_dict' and 'meta'.
+
+    Raises:
+        CheckpointError: If there is no such file, it is damaged, or it holds
+            objects that only running code from it could restore. No other
+            error, whatever the file is.
+    """
+    path = local_file(source)
+    try:
+        if path.suffix.lower() == SAFETENSORS:
+            return _read_safetensors(path)
+        verify_checksums(path)
+        with only_what_mmengine_writes(), warnings.catch_warnings():
+            # Of what a strange file holds; what follows is checked.
+            warnings.simplefilter('ignore')
+            return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # torch raises any kind for a damaged file
+        if str(source).startswith(WEB):
+            forget(str(source))
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(_explain(error, source)) from error
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any],
+                     path: str | Path,
+                     force: bool = False) -> None:
+    """Write a checkpoint atomically, by the suffix of its name.
+
+    Args:
+        checkpoint: Tensors and plain containers. A safetensors file takes
+            'meta', whose values must be plain as JSON is, and 'state_dict', or
+            all if there is none.
+        path: The file to write.
+        force: Whether an existing file is replaced. Defaults to False.
+
+    Raises:
+        UserError: If the file exists and ``force`` is not set.
+        OSError: If it cannot be written.
+    """
+    with atomic_write(path, force) as temporary:
+        if temporary.suffix.lower() == SAFETENSORS:
+            weights = checkpoint.get('state_dict', checkpoint)
+            _write_safetensors(weights, meta_of(checkpoint), temporary)
+        else:
+            torch.save(checkpoint, temporary)
+
+
+def _read_safetensors(path: Path) -> dict[str, dict[str, Any]]:
+    with safe_open(path, 'pt') as file:  # checks all sizes and offsets
+        meta: dict[str, Any] = dict(file.metadata() or {})
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    for name, text in meta.items():
+        with suppress(ValueError):  # a plain text, of other writers
+            meta[name] = json.loads(text)
+    return dict(meta=meta, state_dict=weights)
+
+
+def _write_safetensors(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
+                       path: Path) -> None:
+    texts = {name: json.dumps(value) for name, value in meta.items()}
+    # It takes no tensors that share memory, or are not contiguous.
+    copies = {
+        name: weight.detach().clone(memory_format=torch.contiguous_format)
+        for name, weight in weights.items()
+    }
+    save_file(copies, path, texts)
+    with open(path, 'r+b') as file:
+        # The library writes texts in a random order.
+        length = int.from_bytes(file.read(8), 'little')
+        header = {**json.loads(file.read(length)), '__metadata__': texts}
+        file.seek(8)
+        text = json.dumps(header, ensure_ascii=False, separators=(',', ':'))
+        file.write(text.encode().ljust(length))
+
+
+def _explain(error: Exception, source: str | Path) -> str:
+    name = f'checkpoint {quote_path(source)}'
+    if isinstance(error, MemoryError):
+        return (f'{name} does not fit into the memory: close other programs, '
+                'or fetch it again if it is damaged')
+    foreign = _FOREIGN.search(str(error))
+    if foreign and isinstance(error, UnpicklingError):
+        return (f'{name} was not loaded, because it holds more than weights, '
+                'which could run code: if you trust it, open it with '
+                'weights_only=False and save its weights alone, such as its '
+                f"entry 'model' ({shorten(foreign[0], 40)})")
+    if Path(source).suffix in _CONFIGS:
+        return (f'{quote_path(source)} is a config and no checkpoint: name a '
+                '.pth or .safetensors file')
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = next((line for line in lines if 'Unsupported' in line), lines[0])
+    return (f'{name} cannot be read, it is damaged or incomplete, or not a '
+            f'checkpoint: fetch or write it again ({shorten(reason, 90)})')

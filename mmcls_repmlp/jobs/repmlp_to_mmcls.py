@@ -1,0 +1,205 @@
+"""Convert files of the official models to ours, and back."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmcls_repmlp.checkpoints import (convert_to_mmcls, convert_to_official,
+                                      newest_checkpoint, read_checkpoint,
+                                      recognize, state_dict_of,
+                                      write_checkpoint)
+from mmcls_repmlp.checkpoints.official import (REPMLP_RESNET, REPMLPNET,
+                                               RenameTable)
+from mmcls_repmlp.host import MODELS
+from mmcls_repmlp.host.model_index import config_of, indexed_models
+from mmcls_repmlp.models import Arch, resolve_arch
+from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
+                                               is_merged)
+from mmcls_repmlp.version import __version__
+from repmlp_lite.console import say
+from repmlp_lite.errors import CheckpointError, option
+from repmlp_lite.files import check_writable
+
+from .shared.config import read_config
+from .shared.model import build_on_meta
+
+_OURS = ('backbone.', 'head.')
+_RESNET = ('stage0.', 'backbone.stage0.')
+Size = tuple[int, int]
+Weights = Mapping[str, Tensor]
+
+
+class Identified(NamedTuple):
+    """Model whose weights a file holds, and the configs here that build it."""
+    name: str
+    model: Mapping[str, Any]
+    configs: list[Path]
+    arch: Arch | None = None
+
+
+class Published(NamedTuple):
+    """Model of the model index in one form; of its weights, shapes alone."""
+    name: str
+    config: Path
+    weights: Weights
+
+
+def convert_from_official(src: str | Path,
+                          dst: str | Path,
+                          *,
+                          arch: str | None = None,
+                          img_size: Size | None = None,
+                          key: str | None = None,
+                          force: bool = False) -> Identified:
+    """Convert a file of official weights to a checkpoint of ours.
+
+    Args:
+        src: Path or URL of the official file, of training or deploy form: a
+            RepMLPNet of any size, or a RepMLP-ResNet of the configs here.
+        dst: Checkpoint to write.
+        arch: Variant that it must be. Defaults to whatever its shapes say.
+        img_size: Height and width of the images trained on. Defaults to
+            square ones, by the shapes.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        force: Whether an existing file is replaced. Defaults to False.
+
+    Raises:
+        UserError: If the file is not usable, holds no such model, or would
+            overwrite another.
+    """
+    src, weights = _read(src, dst, key, force)
+    if all(name.startswith(_OURS) for name in weights):
+        raise CheckpointError(
+            f'checkpoint {str(src)!r} has the names of OpenMMLab already: use '
+            f'it as it is, or pass {option("to_official")} for the way back')
+    table = _table_of(weights)
+    try:
+        converted = convert_to_mmcls(weights, table)
+        found = _identify(converted, table, img_size)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f'checkpoint {str(src)!r} is no official {table.backbone}: '
+            f'{error}; {_closest(weights, table)}') from error
+    if arch is not None and found.arch != resolve_arch(arch):
+        raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
+                              f'arch {arch!r}: check the file, or drop '
+                              f'{option("arch", ...)}')
+    form = 'deploy' if is_merged(converted) else 'training'
+    say(f'this is {found.name}, {form} form')
+    say(f'writing {dst}')
+    meta = dict(mmcls_repmlp_version=__version__, model=found.name)
+    write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
+    say(_next_step(found, dst))
+    return found
+
+
+def convert_to_official_file(src: str | Path,
+                             dst: str | Path,
+                             *,
+                             key: str | None = None,
+                             force: bool = False) -> None:
+    """Convert a checkpoint of ours to a plain official state dict.
+
+    Args:
+        src: Path or URL of a RepMLPNet or RepMLP-ResNet classifier.
+        dst: File to write.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        force: Whether an existing file is replaced. Defaults to False.
+
+    Raises:
+        UserError: If the checkpoint is not usable, or holds what the official
+            model has no name for.
+    """
+    src, weights = _read(src, dst, key, force)
+    try:
+        converted = convert_to_official(weights, _table_of(weights))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f'checkpoint {str(src)!r} cannot be converted: {error}') from error
+    say(f'writing {dst}')
+    write_checkpoint(converted, dst, force)
+
+
+def published_models(backbone: str,
+                     deploy: bool,
+                     arch: Arch | None = None) -> Iterator[Published]:
+    """Build the published models with a type of backbone, without memory."""
+    for model in indexed_models():
+        config = config_of(model, deploy).resolve()
+        cfg = read_config(config)
+        settings = cfg.model.backbone
+        if settings.type == backbone and arch in (
+                None, resolve_arch(settings.get('arch', 'b'))):
+            here = Path.cwd()
+            typed = config.relative_to(here) if config.is_relative_to(
+                here) else config
+            yield Published(model.name, typed, build_on_meta(cfg).state_dict())
+
+
+def _read(src: str | Path, dst: str | Path, key: str | None,
+          force: bool) -> tuple[str | Path, Weights]:
+    src = newest_checkpoint(src)
+    check_writable(dst, force, src)
+    say(f'reading {src}')
+    return src, state_dict_of(read_checkpoint(src), src, key)
+
+
+def _table_of(weights: Weights) -> RenameTable:
+    resnet = any(name.startswith(_RESNET) for name in weights)
+    return REPMLP_RESNET if resnet else REPMLPNET
+
+
+def _identify(weights: Weights, table: RenameTable,
+              img_size: Size | None) -> Identified:
+    found = recognize(weights, img_size) if table is REPMLPNET else None
+    if found is not None:
+        with torch.device('meta'):
+            expected = MODELS.build(found.classifier).state_dict()
+        mismatch = find_mismatch(expected, weights)
+        if mismatch:
+            raise CheckpointError(f'{explain_mismatch(mismatch)} ({mismatch})')
+    matches = [
+        model for model in published_models(table.backbone, is_merged(weights),
+                                            found and found.arch)
+        if not find_mismatch(model.weights, weights)
+    ]
+    configs = [model.config for model in matches]
+    if found is not None:
+        return Identified(found.name, found.classifier, configs, found.arch)
+    if not matches:
+        raise CheckpointError('no config here has these names and shapes')
+    return Identified(matches[0].name, read_config(configs[0]).model, configs)
+
+
+def _next_step(found: Identified, dst: str | Path) -> str:
+    if not found.configs:
+        return ('next: no config here is for this model: write one with '
+                f'model = {found.model}')
+    first, *others = found.configs
+    return '\n'.join([
+        f'next: python tools/test.py {first} {dst} --metrics accuracy',
+        *(f'      or with {other}, see docs/model_zoo.md' for other in others)
+    ])
+
+
+def _closest(weights: Weights, table: RenameTable) -> str:
+    """Name the published model that differs least, and what differs."""
+    named: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        try:
+            named |= convert_to_mmcls({name: value}, table)
+        except CheckpointError:
+            named[name] = value
+    count, name, difference = min(
+        (sum(map(len, (found.missing, found.unexpected, found.misshaped))),
+         model.name, str(found)) for deploy in (False, True)
+        for model in published_models(table.backbone, deploy)
+        if (found := find_mismatch(model.weights, named)))
+    if count >= len(named) / 2:
+        return 'no published model is close to it'
+    return (f'closest is {name}, which differs in {count} of {len(named)} '
+            f'entries: {difference}')

@@ -1,1 +1,0 @@
-"""Conversion of official checkpoints, both ways."""

@@ -1,0 +1,85 @@
+"""Parts of the host that the tools replace by ours in a user's config."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mmcv.transforms import LoadImageFromFile
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook, DistSamplerSeedHook
+from mmengine.registry import Registry
+
+from mmcls_repmlp import host
+from mmcls_repmlp.host import DATASETS, DEFAULT_SCOPE, HOOKS, NAME, TRANSFORMS
+
+from .datasets import ImageFolder, ImageNet21kFolder, ImageNetFolder
+from .hooks import AtomicCheckpointHook, ReproducibleSeedHook
+from .transforms import LoadImageStrict
+
+
+class Replacement(NamedTuple):
+    """A class of the host, and ours, which takes the same arguments.
+
+    Attributes:
+        registry: Where the names of both are looked up.
+        theirs: The host's class.
+        ours: Subclass of it.
+    """
+    registry: Registry
+    theirs: type
+    ours: type
+
+
+HOST_REPLACEMENTS = (
+    Replacement(DATASETS, host.CustomDataset, ImageFolder),
+    Replacement(DATASETS, host.ImageNet, ImageNetFolder),
+    Replacement(DATASETS, host.ImageNet21k, ImageNet21kFolder),
+    Replacement(TRANSFORMS, LoadImageFromFile, LoadImageStrict),
+    Replacement(HOOKS, CheckpointHook, AtomicCheckpointHook),
+    Replacement(HOOKS, DistSamplerSeedHook, ReproducibleSeedHook),
+)
+# What mmengine's runner adds where a config does not mention it.
+_DEFAULT_HOOKS = dict(
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(type='CheckpointHook', interval=1))
+_SCOPES = (DEFAULT_SCOPE, NAME)
+
+
+def replace_host_parts(cfg: Config) -> None:
+    """Name our classes instead of the host's in a config, in place.
+
+    This covers :data:`HOST_REPLACEMENTS` at any depth, under any name that
+    stands for the host's class, and the hooks that mmengine would add by
+    default. A hook that is set to None stays off. Configs of another default
+    scope, and settings with a ``_scope_`` of their own, are left alone.
+    """
+    if cfg.get('default_scope') not in _SCOPES:
+        return
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = {}
+    for name, hook in _DEFAULT_HOOKS.items():
+        cfg.default_hooks.setdefault(name, dict(hook))
+    for settings in cfg.values():
+        _replace(settings)
+
+
+def _replace(settings: Any) -> None:
+    if isinstance(settings, Mapping):
+        if settings.get('_scope_', NAME) not in _SCOPES:
+            return
+        ours = _our_name(settings.get('type'))
+        if ours is not None:
+            settings['type'] = ours  # type: ignore[index]
+        settings = [*settings.values()]
+    if isinstance(settings, (list, tuple)):
+        for value in settings:
+            _replace(value)
+
+
+def _our_name(kind: Any) -> str | None:
+    for registry, theirs, ours in HOST_REPLACEMENTS:
+        if isinstance(kind, str) and kind.endswith(theirs.__name__):
+            kind = registry.get(kind)
+        if kind is theirs:
+            return ours.__name__
+    return None

@@ -1,0 +1,157 @@
+import json
+import pickle
+from unittest.mock import Mock
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import load_checkpoint
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from mmcls_repmlp.checkpoints import (class_names, read_checkpoint,
+                                      state_dict_of, write_checkpoint)
+from repmlp_lite.errors import CheckpointError
+
+
+def test_a_config_is_no_checkpoint(tmp_path):
+    (tmp_path / 'a.py').write_text('_base_ = []')
+    with pytest.raises(CheckpointError, match=r"a\.py' is a config and no ch"):
+        read_checkpoint(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [(MemoryError, 'does not fit into the memory'),
+     *((error, 'cannot be read, it is damaged or incomplete, or not')
+       for error in (IndexError, TypeError('a\nb'), RecursionError, OSError)),
+     (pickle.UnpicklingError('a\nUnsupported 7'), r'\(Unsupported 7\)')])
+def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error,
+                                            message):
+    torch.save({}, tmp_path / 'a.pth')
+    monkeypatch.setattr(torch, 'load', Mock(side_effect=error))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_checkpoint(tmp_path / 'a.pth')
+    assert '\n' not in str(caught.value)
+
+
+def test_a_file_is_written_by_torch_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / 'new' / 'folder' / 'a.pth'
+    weights = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
+    write_checkpoint(weights, path)
+    assert torch.load(path).keys() == weights.keys()
+    assert [*path.parent.iterdir()] == [path]
+    (tmp_path / 'other').touch()
+    assert path.stat().st_mode == (tmp_path / 'other').stat().st_mode
+
+
+# ---------------------------------------------------------- safetensors files
+
+HALF = torch.arange(6.).view(2, 3).half()
+WEIGHTS = {
+    'a.weight': HALF.t(),  # not contiguous, and its memory is shared
+    'a.bias': HALF[0],
+    'counter': torch.tensor(3),
+    'none': torch.ones(0, 2),
+    'ü\n"\\\x7f': torch.ones(1).bool(),
+    **{
+        str(kind): torch.ones(3).to(kind)
+        for kind in (torch.float64, torch.bfloat16, torch.float8_e4m3fn)
+    }
+}
+META = dict(classes=['ä', 'b'], dataset_meta=dict(x=[1, None]), version='1.0')
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'a.safetensors'
+
+
+@pytest.fixture
+def forge(path):
+    """Write a file with this header and four bytes of numbers."""
+
+    def write(header, length=None):
+        text = header if isinstance(header,
+                                    bytes) else json.dumps(header).encode()
+        length = len(text) if length is None else length
+        path.write_bytes(length.to_bytes(8, 'little') + text + bytes(4))
+
+    return write
+
+
+def entry(shape=(1, ), dtype='F32', offsets=(0, 4)):
+    return dict(a=dict(dtype=dtype, shape=shape, data_offsets=offsets))
+
+
+@pytest.mark.parametrize('meta', [META, {}])
+def test_what_is_written_is_read_back(path, meta):
+    write_checkpoint(dict(state_dict=WEIGHTS, meta=meta), path)
+    content = read_checkpoint(path)
+    assert content['meta'] == meta
+    found = state_dict_of(content, path)
+    assert found.keys() == WEIGHTS.keys()
+    for name, value in WEIGHTS.items():
+        assert found[name].dtype == value.dtype
+        assert found[name].float().equal(value.float())
+    first = path.read_bytes()
+    write_checkpoint(dict(state_dict=WEIGHTS, meta=meta), path, force=True)
+    assert path.read_bytes() == first
+
+
+def test_others_read_the_texts_and_ours_reads_those_of_others(path):
+    write_checkpoint(dict(state_dict=WEIGHTS, meta=META), path)
+    with safe_open(path, 'pt') as file:
+        assert json.loads(file.metadata()['classes']) == ['ä', 'b']
+    save_file(dict(a=HALF), path, dict(format='pt', classes='["x"]'))
+    content = read_checkpoint(path)
+    assert content['meta'] == dict(format='pt', classes=['x'])
+    assert class_names(content) == ('x', )
+
+
+def test_mmengine_reads_them(path):
+    source, target = nn.Linear(2, 3), nn.Linear(2, 3)
+    write_checkpoint(source.state_dict(), path)
+    load_checkpoint(target, str(path), strict=True)
+    assert target.weight.equal(source.weight)
+
+
+def test_weights_are_checked_as_elsewhere(path, forge):
+    write_checkpoint(dict(odd=torch.tensor([torch.nan])), path)
+    with pytest.raises(CheckpointError, match="its entry 'odd' has infinite"):
+        state_dict_of(read_checkpoint(path), path)
+    forge(entry((8, ), 'F4') | dict(b=entry((0, ), offsets=(4, 4))['a']))
+    with pytest.raises(CheckpointError, match="its entry 'a' is no plain"):
+        state_dict_of(read_checkpoint(path), path)
+
+
+@pytest.mark.parametrize(('header', 'length'), [
+    (entry(), 2**63),
+    (entry(), 2**40),
+    (entry(), 3),
+    (b'', None),
+    (b'{"\xff": 1}', None),
+    (b'[' * 10**5, None),
+    (b'{"a":' * 10**5, None),
+    (b'[1, 2]', None),
+    (dict(entry(), __metadata__=dict(a=3)), None),
+    (dict(entry(), __metadata__=dict(a='[' * 10**5)), None),
+    *((entry(*odd), None)
+      for odd in (((100, ), 'F32', (0, 400)), ((1, ), 'F32', (4, 0)),
+                  ((1, ), 'F32', (4, 8)), ((2**62, 8), ), ((-1, ), ),
+                  ((0, 2**63, 2**63), ), ((1, ), 'Q9'), ((2, 2), 'F32'))),
+    (entry() | dict(b=entry()['a']), None),
+])
+def test_forged_headers_are_refused_in_a_sentence(path, forge, header, length):
+    forge(header, length)
+    with pytest.raises(CheckpointError, match='cannot be read') as error:
+        read_checkpoint(path)
+    assert len(str(error.value)) < 300 and '\n' not in str(error.value)
+
+
+def test_the_forged_header_would_be_read_if_it_were_right(path, forge):
+    forge(entry())
+    assert read_checkpoint(path)['state_dict']['a'].equal(torch.zeros(1))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match='damaged or incomplete'):
+        read_checkpoint(path)

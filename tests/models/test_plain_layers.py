@@ -1,0 +1,168 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from mmcv.cnn import ConvModule
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
+
+from mmcls_repmlp.models import plain_layers
+from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain_conv_norm,
+                                              is_pointwise, keeps_size,
+                                              uses_running_statistics)
+from tests.helpers import randn
+from tests.host_parts import EFFICIENT
+
+
+class OtherConv(nn.Conv2d):
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class OtherTensor(torch.Tensor):
+    """A tensor of another kind."""
+
+
+def noop(*_):
+    """See, but change nothing."""
+
+
+def conv():
+    return nn.Conv2d(4, 4, 1).double()
+
+
+SEEN = dict(
+    forward_hook=lambda c: c.register_forward_hook(noop),
+    kwargs_hook=lambda c: c.register_forward_hook(noop, with_kwargs=True),
+    always_called=lambda c: c.register_forward_hook(noop, always_call=True),
+    pre_hook=lambda c: c.register_forward_pre_hook(noop),
+    backward_hook=lambda c: c.register_full_backward_hook(noop),
+    old_backward_hook=lambda c: c.register_backward_hook(noop),
+    backward_pre_hook=lambda c: c.register_full_backward_pre_hook(noop),
+    pruned=lambda c: prune.l1_unstructured(c, 'weight', 0.5),
+    bias_pruned=lambda c: prune.l1_unstructured(c, 'bias', 0.5),
+    weight_norm=parametrizations.weight_norm,
+    spectral_norm=nn.utils.spectral_norm,
+    parametrized=lambda c: parametrize.register_parametrization(
+        c, 'weight', nn.Identity()),
+    own_forward=lambda c: setattr(c, 'forward', noop),
+    compiled=lambda c: c.compile(backend='eager'),
+    other_weight=lambda c: setattr(
+        c, 'weight', nn.Parameter(c.weight.data.as_subclass(OtherTensor))),
+)
+
+
+@pytest.mark.parametrize('see', SEEN)
+def test_layers_that_could_observe_the_difference_are_called(see):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    assert can_bypass(layer, x)
+    seen = SEEN[see](layer)
+    assert not can_bypass(layer, x)
+    if see.endswith('hook'):
+        seen.remove()
+        assert can_bypass(layer, x)
+
+
+@pytest.mark.parametrize(
+    'copied', [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_are_as_plain_as_their_originals(copied):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    assert can_bypass(copied(layer), x)
+    layer.register_forward_hook(noop)
+    assert not can_bypass(copied(layer), x)
+
+
+@pytest.mark.parametrize('kind', [
+    'forward_hook', 'forward_pre_hook', 'full_backward_hook',
+    'full_backward_pre_hook'
+])
+def test_global_hooks(kind):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    handle = getattr(nn.modules.module, f'register_module_{kind}')(noop)
+    try:
+        assert not can_bypass(layer, x)
+    finally:
+        handle.remove()
+    assert can_bypass(layer, x)
+
+
+@pytest.mark.parametrize('owner, name', [(nn.Conv2d, 'forward'),
+                                         (nn.Module, '__call__')])
+def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
+    layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args: original(*args))
+    assert not can_bypass(layer, x)
+
+
+@pytest.mark.parametrize('layer', [
+    OtherConv(4, 4, 1),
+    nn.LazyConv2d(4, 1),
+    nn.Identity(),
+    torch.ao.nn.qat.Conv2d(
+        4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)
+])
+def test_other_classes_are_called(layer):
+    assert not can_bypass(layer, torch.rand(2, 4, 1, 1))
+
+
+def test_inputs_that_are_not_ordinary():
+    layer, x, seen = conv(), randn(2, 4, 1, 1), []
+    assert not can_bypass(layer, x[:0])
+    assert not can_bypass(layer, x.as_subclass(OtherTensor))
+
+    def see(y, z):
+        seen.append(can_bypass(layer, z))
+        return y
+
+    torch.func.vmap(lambda y: see(y, y))(x)
+    torch.func.vmap(lambda y: see(y, x))(x)
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize(('cfg', 'plain'), [
+    ({}, True),
+    (dict(order=('act', 'conv', 'norm')), False),
+    ({EFFICIENT: True}, False),
+    (dict(padding_mode='reflect'), False),
+])  # yapf: disable
+def test_conv_modules_set_otherwise_are_called(cfg, plain):
+    norm = dict(type='BN')
+    layer = ConvModule(4, 4, 3, padding=1, act_cfg=None, norm_cfg=norm, **cfg)
+    assert is_plain_conv_norm(layer) is plain
+    assert not is_plain_conv_norm(nn.Conv2d(4, 4, 3))
+
+
+@pytest.mark.parametrize(('cfg', 'keeps'), [
+    (dict(padding=1), True),
+    (dict(padding='same'), True),
+    ({}, False),
+    (dict(padding=1, stride=2), False),
+    (dict(padding=2, dilation=2), False),
+    (dict(padding=1, padding_mode='circular'), False),
+])
+def test_convolutions_that_keep_the_size(cfg, keeps):
+    assert keeps_size(nn.Conv2d(4, 4, 3, **cfg)) is keeps
+    assert not keeps_size(nn.Linear(4, 4))
+
+
+def test_pointwise_convolutions():
+    assert is_pointwise(nn.Conv2d(4, 4, 1))
+    assert not is_pointwise(nn.Conv2d(4, 4, 1, stride=2))
+    assert not is_pointwise(nn.Conv2d(4, 4, 1, padding=1))
+    assert not is_pointwise(nn.Linear(4, 4))
+
+
+def test_running_statistics():
+    norm = nn.BatchNorm2d(4)
+    assert not uses_running_statistics(norm)
+    assert uses_running_statistics(norm.eval())
+    norm.running_mean = None
+    assert not uses_running_statistics(norm)
+    assert not uses_running_statistics(nn.GELU())
+
+
+def test_the_tables_hold_classes_as_torch_has_them():
+    assert all(kind.forward is forward
+               for kind, forward in plain_layers.FORWARDS.items())

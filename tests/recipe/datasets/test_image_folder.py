@@ -1,0 +1,194 @@
+import random
+
+import cv2
+import pytest
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmcls_repmlp.host import DATASETS, build_dataset
+from mmcls_repmlp.recipe.datasets import ImageNetFolder
+from mmcls_repmlp.recipe.datasets import image_folder as folders
+from mmcls_repmlp.recipe.datasets.image_folder import (held_out,
+                                                       readable_suffixes)
+from mmcls_repmlp.recipe.transforms import LoadImageStrict
+from repmlp_lite.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope('mmcls')
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(folders, 'print_log',
+                        lambda line, *_: lines.append(line))
+    return lines
+
+
+def make(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def build(root, type='ImageFolder', **options):
+    return build_dataset(dict(type=type, data_root=str(root), **options))
+
+
+def found(dataset):
+    root = dataset.img_prefix.rstrip('/') + '/'
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return [(info['img_path'].removeprefix(root), info['gt_label'])
+            for info in infos]
+
+
+@pytest.mark.parametrize(
+    'name', ['ImageFolder', 'ImageNetFolder', 'ImageNet21kFolder'])
+def test_it_stands_under_the_hosts_words(name):
+    assert issubclass(DATASETS.get(name), folders.FoldersOfImages)
+
+
+def test_hidden_folders_are_no_classes(tmp_path, said):
+    data = build(
+        make(tmp_path, 'b/1.png', 'a/deep/2.png', 'a/.git/3.png',
+             '.ipynb_checkpoints/1.png', '__MACOSX/b/1.png', '@eaDir/x.txt',
+             'b/.DS_Store', 'b/._1.png'))
+    assert data.metainfo['classes'] == ('a', 'b')
+    assert found(data) == [('a/deep/2.png', 0), ('b/1.png', 1)]
+    assert not said
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path, said):
+    data = build(
+        make(tmp_path, 'a/1.png', 'a/n.txt', 'b/x/y.heic', 'z.png', 'b/1',
+             'readme.txt', 'c/2.png'))
+    assert len(data) == 2
+    assert said[0].startswith("4 files in '")
+    assert 'left out (z.png, a/n.txt, b/1, ...): images are in' in said[0]
+    assert '1 subfolders' in said[1] and '(b)' in said[1]
+
+
+def test_suffixes_are_those_that_can_be_read(tmp_path, said):
+    make(tmp_path, 'a/1.webp', 'a/2.JPG', 'a/3.gif', 'a/4.jfif', 'a/5.tiff')
+    assert len(build(tmp_path)) == 5
+    assert len(build(tmp_path, extensions=('.gif', ))) == 1
+    assert len(said) == 1 and '4 files' in said[0]
+
+
+@pytest.mark.parametrize(('classes', 'labels'),
+                         [(None, [0, 1]), ('ab', [0, 1]), ('bxa', [2, 0]),
+                          ('ba', [1, 0]), (['ant', 'bee'], [0, 1])])
+def test_labels_go_by_the_classes_given(tmp_path, said, classes, labels):
+    data = build(
+        make(tmp_path, 'a/1.png', 'b/2.png'), classes=classes and [*classes])
+    assert [label for _, label in found(data)] == labels
+    assert data.metainfo['classes'] == tuple(classes or 'ab')
+    assert bool(said) == (labels != [0, 1])
+
+
+@pytest.mark.parametrize('classes',
+                         [['a'], ['a', 'x'], ['x', 'y', 'z'], ['a', 'b', 'b']])
+def test_classes_that_do_not_go_with_the_folders(tmp_path, classes):
+    words = f'2 subfolders of .* are none of the {len(classes)} classes given'
+    with pytest.raises(ConfigError, match=words):
+        build(make(tmp_path, 'a/1.png', 'b/2.png'), classes=classes)
+
+
+@pytest.mark.parametrize('names', [[], ['1.png'], ['a/x.txt', 'b/y.txt']])
+def test_no_image(tmp_path, names):
+    with pytest.raises(RuntimeError, match='there is no image in its'):
+        build(make(tmp_path, *names))
+
+
+def test_lists_may_have_byte_order_marks(tmp_path):
+    make(tmp_path, 'a/1.png', 'b/2.png')
+    (tmp_path / 'list.txt').write_bytes(b'\xef\xbb\xbfb/2.png 0\r\n')
+    (tmp_path / 'names.txt').write_bytes(b'\xef\xbb\xbfb\r\na\r\n')
+    names = str(tmp_path / 'names.txt')
+    data = build(tmp_path, ann_file='list.txt', classes=names)
+    assert found(data) == [('b/2.png', 0)]
+    assert data.metainfo['classes'] == ('b', 'a')
+    (tmp_path / 'list.txt').write_text('a/1.png 2')
+    with pytest.raises(ConfigError, match='line 1 of .* count from 0 to 1'):
+        build(tmp_path, ann_file='list.txt', classes=['b', 'a'])
+
+
+def test_links_are_followed_once_and_none_is_passed_over(tmp_path, said):
+    make(tmp_path, 'real/1.png', 'real/2.png', 'data/b/1.png')
+    for link, to in (('a', tmp_path / 'real'), ('b/0.png', 'gone.png'),
+                     ('b/a', '../a'), ('b/up', '.')):
+        (tmp_path / 'data' / link).symlink_to(to)
+    assert found(build(tmp_path / 'data')) == [('a/1.png', 0), ('a/2.png', 0),
+                                               ('b/0.png', 1), ('b/1.png', 1),
+                                               ('b/a/1.png', 1),
+                                               ('b/a/2.png', 1)]
+    assert not said
+
+
+def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
+    make(tmp_path, 'a/deep/1.png', 'b/2.png')
+    monkeypatch.setattr(folders, 'LocalBackend', int)
+    assert found(build(tmp_path)) == [('a/deep/1.png', 0), ('b/2.png', 1)]
+
+
+def test_imagenet_keeps_its_names(imagenet):
+    data = build(
+        imagenet, 'ImageNetFolder', ann_file='meta/val.txt', data_prefix='val')
+    assert isinstance(data, ImageNetFolder)
+    assert len(data.metainfo['classes']) == 1000
+    assert found(data) == [('0.JPEG', 3), ('1.JPEG', 14)]
+
+
+@pytest.mark.parametrize('suffix', readable_suffixes())
+def test_what_is_called_readable_is_read(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    # Of a .dib, Pillow would leave out the header.
+    kind = 'BMP' if suffix == '.dib' else None
+    Image.new('RGB', (40, 30), (200, 100, 50)).save(path, kind)
+    image = LoadImageStrict()(dict(img_path=str(path)))['img']
+    assert image.shape == (30, 40, 3)
+    assert abs(image.reshape(-1, 3).mean(0) - (50, 100, 200)).max() < 4
+
+
+def test_what_the_library_lacks_is_left_out(monkeypatch):
+    readable_suffixes.cache_clear()
+    monkeypatch.setattr(cv2, 'haveImageWriter', lambda name: not name.endswith(
+        ('.webp', '.jpg')))
+    found = readable_suffixes()
+    readable_suffixes.cache_clear()
+    assert '.png' in found
+    assert not {'.webp', '.jpg', '.jfif'} & set(found)
+
+
+def samples(*counts):
+    return [(f'{label}/{i:03}.png', label)
+            for label, count in enumerate(counts) for i in range(count)]
+
+
+def chosen(every, share):
+    return {
+        sample
+        for sample, held in zip(every, held_out(every, share)) if held
+    }
+
+
+@pytest.mark.parametrize(('counts', 'share', 'expected'),
+                         [((10, 20, 5), 0.2, [2, 4, 1]),
+                          ((3, 2, 1), 0.2, [1, 1, 0]), ((4, 4), 0.9, [3, 3]),
+                          ((), 0.2, [])])
+def test_the_same_share_of_every_class_is_held_out(counts, share, expected):
+    labels = [label for _, label in chosen(samples(*counts), share)]
+    assert [labels.count(label) for label in range(len(counts))] == expected
+
+
+def test_the_order_of_a_listing_decides_nothing():
+    every = samples(9, 9)
+    expected = chosen(every, 0.3)
+    random.Random(0).shuffle(every)
+    assert chosen(every, 0.3) == expected
+    # Nor are they the first or the last of a class.
+    last = {*every} - {*samples(6, 6)}
+    assert expected not in ({*samples(3, 3)}, last)
