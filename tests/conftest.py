@@ -102,8 +102,7 @@ def project(tmp_path_factory, digits):
                    folder / 'work' / f'epoch_{_EPOCHS}.pth',
                    folder / 'merged.pth', folder / 'work')
     train(made.config, work_dir=str(made.work_dir), seed=0)
-    reparameterize_checkpoint(
-        made.config, made.trained, made.merged, report=lambda line: None)
+    reparameterize_checkpoint(made.config, made.trained, made.merged)
     return made
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
@@ -48,6 +49,15 @@ def run_python(*arguments: Any,
                **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python as :func:`run` runs a command."""
     return run(sys.executable, *arguments, **options)
+
+
+def fork_trainings(*jobs: list) -> list:
+    """Run jobs of ``jobs/fork_trainings.py`` and return what they found."""
+    script = ROOT / 'tests' / 'jobs' / 'fork_trainings.py'
+    text = json.dumps(jobs, default=str)
+    done = run_python(script, text, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def free_port() -> str:

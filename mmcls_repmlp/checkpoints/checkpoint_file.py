@@ -134,5 +134,5 @@ def _explain(error: Exception, source: str | Path) -> str:
                 '.pth or .safetensors file')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])
-    return (f'{name} cannot be read, it is none, damaged or incomplete: fetch '
-            f'or write it again ({shorten(reason, 90)})')
+    return (f'{name} cannot be read, it is damaged or incomplete, or not a '
+            f'checkpoint: fetch or write it again ({shorten(reason, 90)})')

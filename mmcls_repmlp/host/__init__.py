@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import Tensor
 
-from .caption import Caption
 from .choice import check_versions, choose_host, host_module
 from .warning_filters import silence_import_warnings
 
@@ -83,20 +82,20 @@ Visualizer: Any = _own.Visualizer
 gt_labels: Callable[[Any], Tensor] = _own.gt_labels  # (labels,), integers
 pred_labels: Callable[[Any], Tensor] = _own.pred_labels  # (labels,), integers
 pred_scores: Callable[[Any], Tensor] = _own.pred_scores  # (classes,)
-# (visualizer, image, sample, out_file, draw_gt=True, rescale_factor=None,
-# caption=None): write an RGB image (H, W, 3), with its classes, to a file.
+# (visualizer, image, sample, out_file, rescale_factor): write an RGB image
+# (H, W, 3), scaled, with its classes, to a file.
 draw: Callable[..., None] = _own.draw
 
 __all__ = [
     'BATCH_AUGMENTS', 'DATASETS', 'DEFAULT_SCOPE', 'HOOKS', 'METRICS',
     'MODELS', 'NAME', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PACKERS',
     'PARAM_SCHEDULERS', 'TRANSFORMS', 'WEIGHT_INITIALIZERS', 'Accuracy',
-    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'Caption',
-    'ConfusionMatrix', 'CustomDataset', 'CutMix', 'DataSample',
-    'GlobalAveragePooling', 'ImageClassificationInferencer', 'ImageNet',
-    'ImageNet21k', 'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub',
-    'ResizeEdge', 'SELayer', 'SingleLabelMetric', 'Visualizer',
-    'build_backbone', 'build_classifier', 'build_dataset', 'draw',
-    'expanduser', 'gt_labels', 'host_module', 'make_divisible', 'pred_labels',
-    'pred_scores', 'silence_import_warnings'
+    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'ConfusionMatrix',
+    'CustomDataset', 'CutMix', 'DataSample', 'GlobalAveragePooling',
+    'ImageClassificationInferencer', 'ImageNet', 'ImageNet21k',
+    'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub', 'ResizeEdge',
+    'SELayer', 'SingleLabelMetric', 'Visualizer', 'build_backbone',
+    'build_classifier', 'build_dataset', 'draw', 'expanduser', 'gt_labels',
+    'host_module', 'make_divisible', 'pred_labels', 'pred_scores',
+    'silence_import_warnings'
 ]

@@ -11,8 +11,6 @@ from mmcls.structures import ClsDataSample as DataSample
 from mmcls.visualization import ClsVisualizer as Visualizer
 from torch import Tensor
 
-from .caption import Caption
-
 PACKERS = (PackClsInputs, )
 
 __all__ = [
@@ -36,24 +34,12 @@ def pred_scores(sample: Any) -> Tensor:
     return sample.get('pred_label').get('score')
 
 
-def draw(visualizer: Visualizer,
-         image: np.ndarray,
-         sample: DataSample,
-         out_file: str | Path,
-         draw_gt: bool = True,
-         rescale_factor: float | None = None,
-         caption: Caption | None = None) -> None:
+def draw(visualizer: Visualizer, image: np.ndarray, sample: DataSample,
+         out_file: str | Path, rescale_factor: float) -> None:
     """See :data:`mmcls_repmlp.host.draw`."""
-    text = {} if caption is None else dict(
-        positions=np.array([caption.position]),
-        font_sizes=caption.size,
-        colors='black',
-        bboxes=dict(facecolor='none', edgecolor='none'))
     visualizer.add_datasample(
         '',
         image,
         sample,
-        draw_gt=draw_gt,
         rescale_factor=rescale_factor,
-        text_cfg=text,
         out_file=str(out_file))

@@ -17,7 +17,6 @@ from mmpretrain.visualization import UniversalVisualizer
 from torch import Tensor
 
 from . import mmcls_scope  # noqa: F401, it opens the scope
-from .caption import Caption
 
 
 # A registry of its own would not do: mmpretrain's inferencer looks here only.
@@ -67,23 +66,9 @@ def pred_scores(sample: Any) -> Tensor:
     return sample.get('pred_score')
 
 
-def draw(visualizer: UniversalVisualizer,
-         image: np.ndarray,
-         sample: DataSample,
-         out_file: str | Path,
-         draw_gt: bool = True,
-         rescale_factor: float | None = None,
-         caption: Caption | None = None) -> None:
+def draw(visualizer: UniversalVisualizer, image: np.ndarray,
+         sample: DataSample, out_file: str | Path,
+         rescale_factor: float) -> None:
     """See :data:`mmcls_repmlp.host.draw`."""
-    text = {} if caption is None else dict(
-        position=caption.position,
-        size=caption.size,
-        color='black',
-        bbox=dict(facecolor='none', edgecolor='none'))
     visualizer.visualize_cls(
-        image,
-        sample,
-        draw_gt=draw_gt,
-        rescale_factor=rescale_factor,
-        text_cfg=text,
-        out_file=str(out_file))
+        image, sample, rescale_factor=rescale_factor, out_file=str(out_file))

@@ -1,7 +1,7 @@
 """Checks of constructor arguments, which return the value in one form.
 
 Config files turn tuples into lists, so both are accepted. A wrong value raises
-a ValueError that names the argument, what it must be and the value.
+a ValueError that names the argument, the requirement and the value.
 """
 from __future__ import annotations
 

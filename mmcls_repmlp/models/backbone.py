@@ -76,8 +76,8 @@ class MergeableBackbone(BaseBackbone):
     def stage_of_module(self) -> dict[str, int]:
         """Stage of every module by dotted name; -1 for the stem.
 
-        A downsampling belongs to the stage after it. What follows the last
-        stage has the number of stages.
+        A downsampling belongs to the stage after it. Modules after the last
+        stage have the number of stages.
         """
 
     @property
@@ -127,13 +127,10 @@ class MergeableBackbone(BaseBackbone):
         return info
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of the stages in ``out_indices``.
+        """Compute maps (N, C, H', W') of the stages in ``out_indices``.
 
         Args:
             x: Images of shape (N, in_channels, H, W).
-
-        Returns:
-            Maps of shape (N, C, H', W'), in the order of the stages.
 
         Raises:
             InputError: If the backbone does not take images of this size.
@@ -163,7 +160,7 @@ class MergeableBackbone(BaseBackbone):
         return x
 
     def finish(self, x: Tensor) -> Tensor:
-        """Apply what follows the last stage. By default nothing does."""
+        """Process the map of the last stage. By default it is returned."""
         return x
 
     @property
@@ -176,12 +173,7 @@ class MergeableBackbone(BaseBackbone):
         return [m for m in self.modules() if isinstance(m, Mergeable)]
 
     def switch_to_deploy(self) -> None:
-        """Merge every part in place. A second call does nothing.
-
-        Raises:
-            ValueError: If a part cannot be merged; the message names the
-                layer and the remedy, and nothing is changed.
-        """
+        """Merge all parts or none, in place; see :func:`merge_all`."""
         merge_all(self)
 
     def train(self, mode: bool = True) -> MergeableBackbone:
@@ -197,7 +189,7 @@ class MergeableBackbone(BaseBackbone):
     def freeze(self) -> None:
         """Freeze the stem and the stages up to ``frozen_stages``.
 
-        What follows the last stage is frozen with it.
+        Modules after the last stage are frozen with it.
         """
         last = self.num_stages - 1
         for name, stage in self.stage_of_module.items():
@@ -216,7 +208,7 @@ class MergeableBackbone(BaseBackbone):
         Returns:
             Depth of the parameter (0 for the stem; one more for each block,
             downsampling counting with the block after it) and the number of
-            depths, including one for what comes after the blocks.
+            depths, including one for modules after the blocks.
         """
         depths = [len(stage) for stage in self.stages]
         num_layers = sum(depths) + 2
@@ -251,13 +243,7 @@ class MergeableBackbone(BaseBackbone):
 
 
 class Stage(Sequential):
-    """Blocks one after the other, each perhaps checkpointed in training.
-
-    Args:
-        *blocks: The blocks.
-        with_cp: Whether to trade time for memory by checkpointing each block
-            in training. Defaults to False.
-    """
+    """Blocks one after the other, checkpointed in training if ``with_cp``."""
 
     def __init__(self, *blocks: nn.Module, with_cp: bool = False) -> None:
         super().__init__(*blocks)
@@ -265,7 +251,7 @@ class Stage(Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the blocks on maps (N, C, H, W)."""
-        # torch.func takes no checkpoints; compilers choose what to recompute.
+        # torch.func does not support checkpoints; compilers make their own.
         with_cp = (
             self.with_cp and self.training and torch.is_grad_enabled()
             and not is_traced() and not is_transformed())

@@ -1,4 +1,4 @@
-"""Check that a state dict fits a model, and explain what does not.
+"""Comparison of a state dict with the model that is to load it.
 
 Lenient loaders only warn, and leave the weights that do not fit at random. So
 a RepMLP block checks its part of a state dict before anything is copied: for
@@ -32,7 +32,7 @@ class Mismatch:
         missing: Keys that the model has and the state dict lacks.
         unexpected: Keys that only the state dict has.
         misshaped: Keys of both, with the shapes (model's, state dict's).
-        mistyped: Keys of both, floating-point in the model alone.
+        mistyped: Keys of both, floating-point in the model only.
     """
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -60,12 +60,9 @@ class Mismatch:
 
 def find_mismatch(expected: Mapping[str, Tensor],
                   given: Mapping[str, Tensor]) -> Mismatch:
-    """Compare the names and shapes of two state dicts.
+    """Compare a model's state dict with the one to be loaded.
 
-    Args:
-        expected: The model's own state dict.
-        given: The state dict to be loaded; it may lack the counters of batch
-            norms.
+    The latter may lack the counters of batch norms.
     """
     common = {
         key: (expected[key], given[key])

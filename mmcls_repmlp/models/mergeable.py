@@ -25,8 +25,8 @@ class Mergeable(BaseModule):
     Which modules exist is the state; there is no flag that could be wrong.
 
     Attributes:
-        unaffected: Dotted names of submodules that merging leaves alone. All
-            others change, go, or see other values afterwards.
+        unaffected: Dotted names of submodules that merging does not affect.
+            All others change, go, or see other values afterwards.
     """
 
     unaffected: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Mergeable(BaseModule):
         """Compute weight and bias of every layer that others merge into.
 
         Returns:
-            By dotted name of the layer, in float64; nothing is changed.
+            By dotted name of the layer, in float64.
 
         Raises:
             ValueError: If a layer or norm cannot be merged.
@@ -58,12 +58,7 @@ class Mergeable(BaseModule):
 
     @torch.no_grad()
     def merge_layers(self) -> dict[str, Affine]:
-        """Round :meth:`fold_layers` once, to each layer's dtype.
-
-        Raises:
-            ValueError: If something cannot be merged, or the result is not
-                finite.
-        """
+        """Round :meth:`fold_layers` to each layer's dtype, if finite."""
         layers: dict[str, Affine] = {}
         for name, (weight, bias) in self.fold_layers().items():
             dtype = self.get_submodule(name).weight.dtype
@@ -89,12 +84,7 @@ class Mergeable(BaseModule):
             delattr(self.get_submodule(parent), child)
 
     def switch_to_deploy(self) -> None:
-        """Merge norms and branches in place. A second call does nothing.
-
-        Raises:
-            ValueError: If something cannot be merged; the message names the
-                layer and the remedy, and nothing is changed.
-        """
+        """Merge norms and branches in place; see :func:`merge_all`."""
         merge_all(self)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
@@ -105,6 +95,8 @@ class Mergeable(BaseModule):
 
 def merge_all(model: nn.Module) -> None:
     """Switch all parts of a model to their deploy form in place, or none.
+
+    A second call does nothing.
 
     Args:
         model: A :class:`Mergeable` or a module that holds some, none inside
@@ -119,7 +111,7 @@ def merge_all(model: nn.Module) -> None:
 
 @torch.inference_mode(False)
 def plan_merging(model: nn.Module) -> Plan:
-    """Compute what :func:`merge_all` would do; nothing is changed."""
+    """Compute the merged layers of every unmerged part; change nothing."""
     check_mergeable(model)
     plan = []
     for name, part in _unmerged_parts(model):
@@ -149,12 +141,7 @@ def adopt_all(model: nn.Module, plan: Plan) -> None:
 
 
 def check_mergeable(model: nn.Module) -> None:
-    """Check cheaply that nothing keeps a model from being merged.
-
-    Raises:
-        ValueError: If something does; the message names the layer and the
-            remedy.
-    """
+    """Raise the ValueError of :func:`merge_all` if it is cheap to find."""
     holders = Counter(child for module in model.modules()
                       for child in set(module.children()))
     for prefix, part in _unmerged_parts(model):

@@ -84,7 +84,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
     """
     if type(layer).forward is not ConvModule.forward or (
             not runs_conv_then_norm(layer)):
-        raise ValueError(f'{name} is no ConvModule that runs a convolution '
+        raise ValueError(f'{name} is not a ConvModule that runs a convolution '
                          'and then a norm, so it cannot be merged: put one in '
                          'its place')
     return fold_norm(layer.conv, layer.norm, name)
@@ -96,7 +96,7 @@ def scale_shift(norm: Any,
     """Return scale and shift (C,) of a batch norm in eval mode.
 
     Raises:
-        ValueError: If the norm is not a batch norm with running statistics.
+        ValueError: If the norm is of another kind.
     """
     if not is_foldable(norm):
         raise ValueError(f'{name} is normalised by {type(norm).__name__}, '
@@ -112,11 +112,7 @@ def scale_shift(norm: Any,
 def linear_weights(layer: Any,
                    name: str,
                    dtype: torch.dtype = torch.float64) -> Affine:
-    """Return weight and bias of a layer; the bias defaults to zeros.
-
-    Raises:
-        ValueError: If the layer does not apply its weight as it is.
-    """
+    """Return weight and bias of a plain layer; the bias defaults to zeros."""
     check_plain_conv(layer, name)
     weight = layer.weight.to(dtype)
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
@@ -130,15 +126,7 @@ def is_foldable(norm: nn.Module) -> bool:
 
 
 def check_plain_conv(conv: nn.Module, name: str) -> None:
-    """Check that a layer applies its ``weight`` as it is.
-
-    Args:
-        conv: A convolution or linear layer.
-        name: Its name in the message.
-
-    Raises:
-        ValueError: If it computes something else.
-    """
+    """Raise a ValueError unless a layer applies its ``weight`` as it is."""
     kind = type(conv)
     plain = nn.Conv2d._conv_forward
     if (kind.forward not in _LINEAR_FORWARDS

@@ -89,15 +89,7 @@ class PartitionPerceptron(Mergeable):
 
 
 def apply_fc3(fc3: nn.Conv2d, x: Tensor) -> Tensor:
-    """Apply fc3 to the rows of every group, by the fast formulation if it can.
-
-    Args:
-        fc3: The layer.
-        x: Inputs of shape (M, S, Q).
-
-    Returns:
-        Outputs of shape (M, S, R).
-    """
+    """Apply fc3 of S groups to rows (M, S, Q), which gives (M, S, R)."""
     m, s, q = x.shape
     if can_bypass(fc3, x) and is_pointwise(fc3) and fc3.groups == s:
         return shareset_fc(x, fc3.weight, fc3.bias)
@@ -106,15 +98,7 @@ def apply_fc3(fc3: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
-    """Apply a depthwise convolution and its norm, fast if it can.
-
-    Args:
-        branch: A local convolution of as many groups as channels.
-        x: Maps of shape (M, S, h, w).
-
-    Returns:
-        Maps of shape (M, S, h, w).
-    """
+    """Apply a local convolution of S groups and its norm to (M, S, h, w)."""
     if (is_plain_conv_norm(branch) and can_bypass(branch.conv, x)
             and keeps_size(branch.conv) and branch.conv.bias is None
             and branch.conv.weight.shape[:2] == (x.shape[1], 1)):
@@ -125,7 +109,8 @@ def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
 def _fold_branch(branch: ConvModule, name: str) -> Affine:
     affine = fold_conv_module(branch, name)
     if branch.with_activation or not keeps_size(branch.conv):
-        raise ValueError(f'{name} is no linear convolution of stride 1 over '
-                         'maps padded with zeros, so it cannot be merged: put '
-                         'one in its place')
+        raise ValueError(
+            f'{name} is not a linear convolution of stride 1 over '
+            'maps padded with zeros, so it cannot be merged: put '
+            'one in its place')
     return affine

@@ -66,7 +66,7 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
         return False
     kinds = type(layer.weight), type(x)
     if is_traced():
-        # torch has kinds of tensors for tracing alone.
+        # torch has tensor classes for tracing only.
         return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
     return (all(kind in (Tensor, nn.Parameter) for kind in kinds)
             and x.numel() > 0 and not is_transformed())

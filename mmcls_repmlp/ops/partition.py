@@ -81,7 +81,7 @@ def pad_below_and_right(x: Tensor, size: Size) -> Tensor:
 
 
 def crop_padding(x: Tensor, image_size: Size, padded_size: Size) -> Tensor:
-    """Crop maps of padded images to what the original images cover.
+    """Crop maps of padded images to the part that the original images cover.
 
     Args:
         x: Maps of shape (N, C, H' / s, W' / s) for a stride s.

@@ -40,7 +40,7 @@ def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
     With the resampling U of a map from the old size to the new one, and D back
     to the old one, the layer W of each shareset becomes ``U @ W @ D``: it sees
     its input at the old size and gives its output at the new one. The rows of
-    U and D add up to 1, so a constant map gives what it gave, resampled.
+    U and D add up to 1, so the output for a constant map is only resampled.
 
     Both axes are resampled separately:
     ``W[s, a, b, c, d]`` over outputs (a, b) and inputs (c, d) of a partition

@@ -1,8 +1,8 @@
 """Fused form for serving: every norm folded that can be folded.
 
-The deploy form merges the blocks alone. Here every batch norm goes into a
-neighbouring layer, the last one into the head's linear layer. Children of a
-copy are replaced one by one; what has no norm is kept.
+The deploy form merges the blocks only. Here every batch norm goes into a
+neighbouring layer, the last one into the head's linear layer. Modules of a
+copy are replaced one by one; those without a norm are kept.
 
 Shape letters: N batch, C channels, S sharesets, H W map, h w partition, P
 partitions per map, Q = h * w, M = N * P * C / S.
@@ -39,7 +39,7 @@ from mmcls_repmlp.ops import (Affine, partition, pointwise_ffn, shareset_fc,
 def fuse_for_inference(model: nn.Module) -> FusedModel:
     """Build the fused form of a backbone or a classifier.
 
-    It computes what ``model`` computes in eval mode, but faster. It has no
+    It computes the same as ``model`` in eval mode, but faster. It has no
     gradients and no checkpoint format.
 
     Args:
@@ -101,7 +101,7 @@ class FusedModel(nn.Module):
         """Stay in eval mode; raise a RuntimeError if ``mode`` is True."""
         if mode:
             raise RuntimeError('a fused model is for inference only: train '
-                               'the model that it was made of')
+                               'the original model')
         return super().train(False)
 
 

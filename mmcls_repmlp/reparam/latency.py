@@ -13,7 +13,7 @@ from torch import Tensor, nn
 def alternate(*runs: Callable[[], Any],
               rounds: int,
               warm_up: int = 3) -> Iterator[tuple[float, ...]]:
-    """Run functions in turn, so that noise affects all alike.
+    """Run functions in turn, so that noise affects all of them.
 
     Args:
         *runs: The functions.

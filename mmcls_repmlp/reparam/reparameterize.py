@@ -40,7 +40,7 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
             where = f'model.{name}.module' if name else 'model.module'
             raise TypeError('a model wrapped in '
                             f'{type(module).__name__} cannot be merged: pass '
-                            f'what is inside, {where}')
+                            f'the model inside, {where}')
     check_mergeable(model)
     if not inplace:
         model = _copy_model(model)

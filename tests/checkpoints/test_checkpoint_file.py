@@ -23,7 +23,7 @@ def test_a_config_is_no_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ('error', 'message'),
     [(MemoryError, 'does not fit into the memory'),
-     *((error, 'cannot be read, it is none, damaged or incomplete')
+     *((error, 'cannot be read, it is damaged or incomplete, or not')
        for error in (IndexError, TypeError('a\nb'), RecursionError, OSError)),
      (pickle.UnpicklingError('a\nUnsupported 7'), r'\(Unsupported 7\)')])
 def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error,

@@ -6,7 +6,7 @@ import pytest
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.browse_dataset import browse_dataset
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.image_demo import classify_image
+from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.test.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
@@ -74,8 +74,8 @@ def test_it_trains_merges_and_tests(trained, tmp_path):
 
 def test_pictures_tables_and_files(trained, project, tmp_path, capsys):
     image, model = next(project.data.glob('val/3/*.png')), tmp_path / 'm.pt2'
-    lines = []
-    classify_image(image, *trained, tmp_path / 'a.png', report=lines.append)
+    classify_images([image], *trained, out=tmp_path / 'a.png')
+    lines = capsys.readouterr().out.splitlines()
     assert browse_dataset(trained[0], tmp_path / 'browse', number=1)
     export_checkpoint(*trained, model)
     card = json.loads((tmp_path / 'm.pt2.json').read_text())

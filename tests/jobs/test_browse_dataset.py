@@ -1,7 +1,6 @@
 import mmcv
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from PIL import Image
 
 from mmcls_repmlp.host import DATASETS
@@ -9,8 +8,8 @@ from mmcls_repmlp.jobs.browse_dataset import browse_dataset
 from repmlp_lite.errors import JobFailedError, UserError
 from tests.host_parts import BaseDataset
 
-# One pixel of each colour: whoever swaps channels or leaves the normalisation
-# in, shows others.
+# One pixel of each colour: swapped channels or a normalisation that is left in
+# show others.
 COLOURS = np.array(
     [[[250, 20, 30], [10, 240, 60]], [[40, 50, 230], [0, 90, 255]]],
     np.uint8)  # RGB
@@ -37,38 +36,35 @@ def coloured(tmp_path):
 class Pixels(BaseDataset):
     """One sample that is not in a file."""
 
-    def __init__(self, pixels, pipeline, **info):
+    def __init__(self, pixels, pipeline, classes=('cat', 'dog'), **info):
         self.info = dict(img=pixels, **info)
         super().__init__(
-            ann_file='',
-            metainfo=dict(classes=('cat', 'dog')),
-            pipeline=pipeline)
+            ann_file='', metainfo=dict(classes=classes), pipeline=pipeline)
 
     def load_data_list(self):
         return [self.info]
 
 
 @pytest.fixture
-def browse(project, tmp_path, monkeypatch):
-    """Browse a data set; give the pictures as pixels, and their texts."""
-    texts = []
-    monkeypatch.setattr(Axes, 'text',
-                        lambda self, x, y, text, **_: texts.append(text))
+def browse(project, tmp_path, figures):
+    """Browse a data set; give names and pixels of its pictures, and titles."""
 
     def run(dataset, mode='transformed'):
         options = {'train_dataloader.dataset': dict(dataset, _delete_=True)}
         written = browse_dataset(
             project.config, tmp_path / 'out', mode=mode, cfg_options=options)
-        rows = [
-            mmcv.imread(str(path), channel_order='rgb') for path in written
-        ]
-        # Pixels are drawn as squares, several pictures in a row.
-        return [[
-            row[56::112, x + 56:x + 224:112]
-            for x in range(0, row.shape[1], 232)
-        ] for row in rows], texts
+        assert len(written) == len(figures)
+        panels = [[(axes.get_title(), axes.images[0].get_array())
+                   for axes in figure.axes] for figure in figures]
+        return panels, [figure.get_suptitle() for figure in figures]
 
     return run
+
+
+def assert_shown(panels, names, pictures):
+    for row in panels:
+        assert [name for name, _ in row] == names
+        np.testing.assert_array_equal([image for _, image in row], pictures)
 
 
 @pytest.mark.parametrize(('mode', 'steps'), [('original', [0]),
@@ -76,45 +72,52 @@ def browse(project, tmp_path, monkeypatch):
                                              ('concat', [0, 2]),
                                              ('pipeline', [0, 1, 2])])
 def test_colours_look_as_in_the_file(coloured, browse, mode, steps):
-    shown, texts = browse(coloured, mode)
+    panels, titles = browse(coloured, mode)
+    assert titles == ['0 (cat)', '1 (dog)']
     names = ['LoadImageFromFile', 'RandomFlip', 'Normalize']
-    captions = [names[i] for i in steps] if len(steps) > 1 else []
-    assert texts == [
-        *captions, 'Ground truth: 0 (cat)', *captions, 'Ground truth: 1 (dog)'
-    ]
     pictures = [COLOURS, COLOURS[:, ::-1], COLOURS[:, ::-1]]
-    np.testing.assert_array_equal(shown, [[pictures[i] for i in steps]] * 2)
+    assert_shown(panels, [names[i] for i in steps],
+                 [pictures[i] for i in steps])
 
 
 def test_data_sets_that_hold_others(coloured, browse):
     folds = dict(
         type='KFoldDataset', dataset=coloured, num_splits=2, test_mode=True)
     both = dict(type='ConcatDataset', datasets=[coloured, folds])
-    shown, texts = browse(both)
-    assert texts == [f'Ground truth: {i}' for i in ('0 (cat)', '1 (dog)')
-                     ] + ['Ground truth: 0 (cat)']
-    np.testing.assert_array_equal(shown, [[COLOURS[:, ::-1]]] * 3)
+    panels, titles = browse(both)
+    assert titles == ['0 (cat)', '1 (dog)', '0 (cat)']
+    assert_shown(panels, ['Normalize'], [COLOURS[:, ::-1]])
 
 
-@pytest.mark.parametrize(
-    ('label', 'said'), [(dict(gt_label=1), 'Ground truth: 1 (dog)'), ({}, '')])
-def test_data_sets_that_hold_pixels_hold_rgb(browse, label, said):
-    shown, texts = browse(
-        dict(type='Pixels', pixels=COLOURS, pipeline=[FLIP, PACK], **label),
+@pytest.mark.parametrize(('info', 'title'), [
+    (dict(gt_label=1), '1 (dog)'),
+    (dict(gt_label=[0, 1]), '0 (cat), 1 (dog)'),
+    (dict(gt_label=1, classes=()), '1'),
+    ({}, ''),
+])
+def test_data_sets_that_hold_pixels_hold_rgb(browse, info, title):
+    panels, titles = browse(
+        dict(type='Pixels', pixels=COLOURS, pipeline=[FLIP, PACK], **info),
         'pipeline')
-    assert texts == ['data set', 'RandomFlip', said]
-    np.testing.assert_array_equal(shown, [[COLOURS, COLOURS[:, ::-1]]])
+    assert titles == [title]
+    assert_shown(panels, ['data set', 'RandomFlip'],
+                 [COLOURS, COLOURS[:, ::-1]])
 
 
-def test_samples_are_spread_over_the_classes(project, tmp_path, terminal):
-    written = browse_dataset(project.config, tmp_path / 'a', 'val', 10)
-    assert [int(path.name[:6])
-            for path in written] == [0, 2, 4, 6, 8, 11, 13, 15, 17, 19]
-    assert '10/10' in terminal.getvalue()
-    everything = browse_dataset(
-        project.config, tmp_path / 'a', 'test', 99, force=True)
+def test_samples_are_spread_over_the_data_set(project, tmp_path, terminal):
+
+    def browse(phase, **options):
+        options['cfg_options'] = {f'{phase}_dataloader.dataset.indices': 6}
+        return browse_dataset(
+            project.config, tmp_path / 'a', phase=phase, **options)
+
+    written = browse('val', number=3)
+    assert [int(path.name[:6]) for path in written] == [0, 2, 5]
+    assert '3/3' in terminal.getvalue()
+    assert min(mmcv.imread(str(written[0])).shape[:2]) >= 224
+    everything = browse('test', number=99, force=True)
     assert sorted((tmp_path / 'a').iterdir()) == everything
-    assert len(everything) == 20
+    assert len(everything) == 6
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
@@ -133,9 +136,9 @@ def test_wrong_arguments(project, old, arguments, message):
         browse_dataset(project.config, **{'out_dir': 'out', **arguments})
 
 
-def test_an_image_that_cannot_be_read(project, data, tmp_path):
-    (data / 'val' / '3' / 'a.png').write_text('no image')
+def test_an_image_that_cannot_be_read(project, data):
+    (data / 'val' / '0' / 'a.png').write_text('no image')
     options = {'val_dataloader.dataset.data_root': str(data)}
-    with pytest.raises(JobFailedError, match="^image '.*/3/a.png' cannot be"):
+    with pytest.raises(JobFailedError, match="^image '.*/0/a.png' cannot be"):
         browse_dataset(
-            project.config, tmp_path / 'out', 'val', 99, cfg_options=options)
+            project.config, data / 'out', phase='val', cfg_options=options)

@@ -1,4 +1,4 @@
-"""A training that was interrupted has the weights of one that was not."""
+"""A training run that was interrupted has the weights of one that was not."""
 from __future__ import annotations
 
 import shutil
@@ -10,7 +10,7 @@ import torch
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.train.train import train
 from tests.helpers import MINI, TINY, quick_loaders, write_config
-from tests.programs import TOOLS, free_port, run
+from tests.programs import fork_trainings, free_port
 
 
 @pytest.fixture
@@ -57,8 +57,7 @@ def config(tmp_path, digits):
     return write
 
 
-BY_EPOCH = 'default_hooks.checkpoint.by_epoch'
-MIDDLE = {BY_EPOCH: False}
+MIDDLE = {'default_hooks.checkpoint.by_epoch': False}
 ITERATIONS = {
     **MIDDLE, 'train_cfg': dict(
         _delete_=True, by_epoch=False, max_iters=4, val_interval=2),
@@ -93,8 +92,7 @@ def assert_same_training(first, second):
 
 @pytest.mark.parametrize(
     ('options', 'more', 'middles', 'last'),
-    [(dict(), {}, *EPOCH), (dict(seed=None), {}, *EPOCH),
-     (dict(workers=2), {}, *EPOCH),
+    [(dict(seed=None), {}, *EPOCH), (dict(workers=2), {}, *EPOCH),
      pytest.param(dict(workers=2, persistent=True), {}, *EPOCH, marks=SLOW),
      pytest.param(
          dict(workers=1), MIDDLE, ('iter_2.pth', ), 'iter_6.pth', marks=SLOW),
@@ -114,20 +112,15 @@ def test_resumed_weights_are_the_same(config, tmp_path, options, more, middles,
 
 
 @SLOW
-def test_with_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
+def test_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     config, whole, rest = config(), tmp_path / 'whole', tmp_path / 'rest'
-
-    def train_twofold(folder, *more):
-        command = [TOOLS / 'dist_train.sh', config, 2, '--work-dir', folder]
-        options = [*more, '--cfg-options', f'{BY_EPOCH}=False']
-        done = run(*command, *options, PORT=free_port())
-        assert done.returncode == 0, done.stderr
-
-    train_twofold(whole)
-    rest.mkdir()
     # 40 images in batches of 16 for each of two: two iterations an epoch.
-    shutil.copy(whole / 'iter_1.pth', rest)
-    train_twofold(rest, '--resume')
+    found = fork_trainings(
+        ['train_twofold', config, whole,
+         free_port()], ['copy', whole / 'iter_1.pth', rest],
+        ['train_twofold', config, rest,
+         free_port(), 'auto'])
+    assert found[0] == found[2] == [0, 0], (tmp_path / 'rest.log').read_text()
     assert_same_training(whole / 'iter_4.pth', rest / 'iter_4.pth')
     # By one process other images make a batch: the comparison can fail.
     train(config, str(tmp_path / 'one'), cfg_options=deepcopy(MIDDLE))

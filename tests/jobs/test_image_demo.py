@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.checkpoints import read_checkpoint
-from mmcls_repmlp.jobs.image_demo import classify_image, classify_images
-from repmlp_lite.errors import ImageError, JobFailedError, UserError
+from mmcls_repmlp.jobs.image_demo import classify_images
+from repmlp_lite.errors import JobFailedError, UserError
 from tests.helpers import load_model
 
 
@@ -19,23 +19,29 @@ def read(path):
         return np.asarray(image.convert('RGB'))
 
 
-def by_hand(project, image, mean=(78., ) * 3, std=(96., ) * 3, rgb=True):
+@pytest.fixture(scope='module')
+def by_hand(project):
     """Prepare step by step and run the model alone."""
-    pixels = mmcv.imresize(read(image), (32, 32), interpolation='bicubic')
-    pixels = pixels if rgb else pixels[..., ::-1]
-    pixels = torch.from_numpy((pixels - mean) / std).float()
     model = load_model(project.config, project.trained)
-    with torch.no_grad():
-        return model(pixels.permute(2, 0, 1)[None])[0].softmax(0)
+
+    def run(image, mean=(78., ) * 3, std=(96., ) * 3, rgb=True):
+        pixels = mmcv.imresize(read(image), (32, 32), interpolation='bicubic')
+        pixels = pixels if rgb else pixels[..., ::-1]
+        pixels = torch.from_numpy((pixels - mean) / std).float()
+        with torch.no_grad():
+            return model(pixels.permute(2, 0, 1)[None])[0].softmax(0)
+
+    return run
 
 
 @pytest.fixture
 def classify(project, image):
-    """Classify a digit by the trained model, or what else is named."""
+    """Classify one image by the trained model, or what else is named."""
 
     def run(image=image, **arguments):
         given = dict(config=project.config, checkpoint=project.trained)
-        return classify_image(image, **{**given, **arguments})
+        top, = classify_images([image], **{**given, **arguments}).values()
+        return top
 
     return run
 
@@ -48,18 +54,18 @@ def rows_of(path):
 
 
 @pytest.mark.parametrize('form', ['trained', 'merged'])
-def test_both_forms_say_what_the_model_says(project, image, form):
+def test_both_forms_give_the_scores_of_the_model(project, classify, by_hand,
+                                                 image, capsys, form):
     config = dict(trained=project.config, merged=project.deploy_config)[form]
-    lines = []
-    top = classify_image(
-        image, config, getattr(project, form), report=lines.append)
-    scores = by_hand(project, image)
+    top = classify(config=config, checkpoint=getattr(project, form))
+    scores = by_hand(image)
     assert [score for _, score in top] == pytest.approx(
         scores.topk(5).values.tolist(), abs=1e-5)
     # Each is the score of its own class; rounding may order two that are near.
     assert [scores[int(name)].item()
             for name, _ in top] == pytest.approx([score for _, score in top],
                                                  abs=1e-5)
+    lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         'class   score', f'{top[0][0]}      {top[0][1]:6.1%}'
     ] and len(lines) == 6
@@ -79,7 +85,7 @@ def coloured(tmp_path):
 @pytest.mark.parametrize(('loads', 'to_rgb', 'rgb'), [(True, True, True),
                                                       (True, False, False),
                                                       (False, False, True)])
-def test_channels_come_in_the_order_of_the_config(classify, project, coloured,
+def test_channels_come_in_the_order_of_the_config(classify, by_hand, coloured,
                                                   loads, to_rgb, rgb):
     norm = dict(mean=[10., 90., 170.], std=[20., 60., 90.])
     pipeline = [dict(type='LoadImageFromFile')] * loads + [
@@ -91,7 +97,7 @@ def test_channels_come_in_the_order_of_the_config(classify, project, coloured,
     }
     top = classify(coloured, cfg_options=options)
     expected, other = (
-        by_hand(project, coloured, **norm, rgb=order).topk(5).values
+        by_hand(coloured, **norm, rgb=order).topk(5).values
         for order in (rgb, not rgb))
     assert not torch.allclose(expected, other, atol=1e-3)
     assert [score for _, score in top] == pytest.approx(
@@ -99,15 +105,14 @@ def test_channels_come_in_the_order_of_the_config(classify, project, coloured,
 
 
 def test_the_picture_holds_the_whole_image(classify, coloured, tmp_path):
-    lines = []
-    classify(coloured, out=tmp_path / 'a.png', report=lines.append)
+    classify(coloured, out=tmp_path / 'a.png')
     drawn, pixels = read(tmp_path / 'a.png'), read(coloured)
     np.testing.assert_array_equal(drawn[:, :224],
                                   pixels.repeat(7, 0).repeat(7, 1))
-    assert (drawn[:100, 232:] < 128).any()  # the text
-    columns = drawn[:22, 232:]  # above it, of which nothing is cut off
-    assert (columns < 160).any() and (columns[:, -8:] == 255).all()
-    assert 'a.png' in lines[-1]
+    text = drawn[:, 224:] < 128
+    assert text[:100].any() and not text[100:].any()
+    classify(coloured, out=tmp_path / 'b.png', top_k=2)
+    assert (read(tmp_path / 'b.png')[:, 224:] < 128).sum() < text.sum()
 
 
 def test_names_come_from_the_data_set_or_are_labels(classify, project,
@@ -116,51 +121,38 @@ def test_names_come_from_the_data_set_or_are_labels(classify, project,
     torch.save(read_checkpoint(project.trained)['state_dict'], bare)
     for setting, value, start in (('classes', named, 'digit '),
                                   ('data_root', '/nowhere', 'class ')):
-        top = classify(
-            checkpoint=bare,
-            out=tmp_path / 'a.png',
-            cfg_options={f'test_dataloader.dataset.{setting}': value},
-            force=True)
+        options = {f'test_dataloader.dataset.{setting}': value}
+        top = classify(checkpoint=bare, cfg_options=options)
         assert [name[:-1] for name, _ in top] == [start] * 5
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [(dict(image='no.png'), "image 'no.png' does not exist"),
-     (dict(out='a.txt'), 'wrong suffix for a picture'),
-     (dict(out='there.png'), 'force=True'),
+     (dict(image='old.png'), "image 'old.png' cannot be read"),
+     (dict(out='a.txt'), 'end it in .png or .jpg or .jpeg or .csv or .json'),
+     (dict(out='old.png'), 'force=True'),
      (dict(device='toaster'), "device 'toaster' cannot be used"),
      (dict(cfg_options={'test_dataloader': None}), 'no test_dataloader'),
      (dict(cfg_options={'test_dataloader.dataset.pipeline.1.scale': 40}),
-      'images of 40x40 do not fit')])
-def test_wrong_arguments(classify, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'there.png').write_text('precious')
-    with pytest.raises(UserError, match=message):
+      'images of 40x40 do not fit'), (dict(top_k=0), 'top_k=0` cannot be'),
+     (dict(batch_size=0), 'batch_size=0` cannot be')])
+def test_wrong_arguments(classify, old, arguments, message):
+    with pytest.raises((UserError, JobFailedError), match=message):
         classify(**arguments)
-    assert (tmp_path / 'there.png').read_text() == 'precious'
 
 
-def test_what_is_no_image_is_a_failure_that_names_it(classify, project):
-    with pytest.raises(ImageError, match=f'{project.config}.* cannot be read'):
-        classify(project.config)
-
-
-@pytest.mark.parametrize('job', [
-    lambda image, *files: classify_image(image, *files, image, force=True),
-    lambda image, *files: classify_images([image], *files, image, force=True)
-])
-def test_the_photo_itself_is_never_replaced(project, image, tmp_path, job):
+def test_the_photo_itself_is_never_replaced(classify, image, tmp_path):
     image = Path(shutil.copy(image, tmp_path))
     before = image.read_bytes()
     with pytest.raises(UserError, match='the very file that is read'):
-        job(image, project.config, project.trained)
+        classify(image, out=image, force=True)
     assert image.read_bytes() == before
 
 
 @pytest.fixture
-def photos(project, tmp_path, image):
-    """Five images in two folders, and one that is none."""
+def photos(project, tmp_path):
+    """Five images in two folders, and one that cannot be read."""
     folder = tmp_path / 'photos'
     for i, path in enumerate(sorted(project.data.glob('val/*/*.png'))[:5]):
         (folder / f'{i % 2}').mkdir(parents=True, exist_ok=True)
@@ -171,17 +163,19 @@ def photos(project, tmp_path, image):
 
 def test_many_give_what_each_gives_alone(classify, project, photos, tmp_path,
                                          capsys):
-    files = project.config, project.trained, tmp_path / 'a.json'
+    files, out = (project.config, project.trained), tmp_path / 'a.json'
     with pytest.raises(JobFailedError, match='1 of 6 images were skipped'):
-        classify_images([photos], *files, batch_size=2, top_k=10)
+        classify_images([photos], *files, out=out, batch_size=2, top_k=10)
     assert 'bad.png' in capsys.readouterr().err
-    rows = rows_of(files[-1])
+    rows = rows_of(out)
     assert [image[-7:] for image, _ in rows
             ] == ['0/0.png', '0/2.png', '0/4.png', '1/1.png', '1/3.png']
     for image, top in rows:
         alone = dict(classify(image, top_k=10))
         assert len(top) == len(alone) == 10
         assert top == pytest.approx(alone, rel=0, abs=1e-6)
+    with pytest.raises(UserError, match='6 images cannot be drawn as one pic'):
+        classify_images([photos], *files, out='a.png')
 
 
 def test_images_of_several_sizes_go_together(classify, project, tmp_path):
@@ -196,30 +190,19 @@ def test_images_of_several_sizes_go_together(classify, project, tmp_path):
         ],
         'model.backbone.pad_to_multiple': True
     }
-    files = project.config, project.trained, tmp_path / 'a.json'
-    classify_images(images, *files, cfg_options=options)
-    rows = rows_of(files[-1])
-    assert [image for image, _ in rows] == [*map(str, images)]
-    for image, top in rows:
-        alone = [score for _, score in classify(image, cfg_options=options)]
-        assert [*top.values()] == pytest.approx(alone, rel=0, abs=1e-6)
+    results = classify_images(
+        images, project.config, project.trained, cfg_options=options)
+    assert [*results] == images
+    for image, top in results.items():
+        alone = dict(classify(image, cfg_options=options))
+        assert dict(top) == pytest.approx(alone, rel=0, abs=1e-6)
 
 
-def test_one_image_may_be_drawn_or_tabulated(project, image, tmp_path):
-    found = [f'{image.parent}/{image.stem}*']
-    for name, count in (('a.csv', 1), ('a.png', 4)):
-        lines, out = [], tmp_path / name
-        options = dict(top_k=2, report=lines.append)
-        classify_images(found, None, project.trained, out, **options)
-        assert out.exists() and len(lines) == count
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [(dict(out='a.png'), '6 images cannot be drawn as one picture'),
-     (dict(out='a.txt'), 'end it in .png or .jpg or .jpeg or .csv or .json'),
-     (dict(top_k=0), 'top_k=0` cannot be'),
-     (dict(batch_size=0), 'batch_size=0` cannot be')])
-def test_many_are_refused_before_the_work(photos, arguments, message):
-    with pytest.raises(UserError, match=message):
-        classify_images([photos], 'no.py', 'no.pth', **arguments)
+def test_one_image_may_be_tabulated(project, image, tmp_path, capsys):
+    out = tmp_path / 'a.csv'
+    classify_images([f'{image.parent}/{image.stem}*'],
+                    None,
+                    project.trained,
+                    out=out)
+    assert len(out.read_text().splitlines()) == 2
+    assert capsys.readouterr().out == f'1 of 1 images are in {out}\n'

@@ -5,7 +5,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint, state_dict_of
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.image_demo import classify_image
+from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
@@ -43,7 +43,7 @@ def evaluated(project, source, out, **key):
 
 def classified(project, source, out, **key):
     image = min(project.data.glob('val/7/*.png'))
-    return classify_image(image, project.config, source, **key)
+    return classify_images([image], project.config, source, **key)
 
 
 def exported(project, source, out, **key):

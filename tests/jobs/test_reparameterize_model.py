@@ -14,13 +14,11 @@ from tests.helpers import load_model, randomize
 
 @pytest.fixture
 def convert(project, tmp_path):
-    """Convert the trained model; give what was found and said."""
-    lines = []
+    """Convert the trained model; give the conversion."""
 
     def run(src=project.trained, config=project.config, dst=None, **options):
-        conversion = reparameterize_checkpoint(
-            config, src, dst or run.dst, report=lines.append, **options)
-        return conversion, '\n'.join(lines)
+        return reparameterize_checkpoint(config, src, dst or run.dst,
+                                         **options)
 
     run.dst = tmp_path / 'out.pth'
     return run
@@ -38,8 +36,8 @@ def source(project, tmp_path):
     return save
 
 
-def test_what_is_said_and_written(convert):
-    conversion, report = convert()
+def test_what_is_printed_and_written(convert, capsys):
+    conversion, report = convert(), capsys.readouterr().out
     assert conversion.difference < 1e-5
     assert conversion.after.macs < conversion.before.macs
     for step in range(1, 6):
@@ -54,24 +52,26 @@ def test_what_is_said_and_written(convert):
     assert meta['dataset_meta']['classes'] == tuple('0123456789')
     assert 'cfg' not in meta
     beside = convert.dst.with_suffix('.py')
-    assert Config.fromfile(beside).model.backbone.deploy is True
     assert load_model(beside, convert.dst).backbone.deploy
     assert {type(v)
             for v in checkpoint['state_dict'].values()} == {torch.Tensor}
 
 
-def test_files_are_replaced_only_by_force(convert, tmp_path):
-    files = convert.dst, tmp_path / 'deploy.py', tmp_path / 'out.py'
-    for path, options in zip(files, ({}, dict(deploy_cfg=files[1]), {})):
-        path.write_text('precious')
-        with pytest.raises(UserError, match=f'{path}.*exists.*force=True'):
-            convert(dst=tmp_path / 'b.pth' if options else None, **options)
-        assert path.read_text() == 'precious'
-        path.unlink()
-    for path in files:
-        path.write_text('precious')
-    convert(deploy_cfg=files[1], force=True)
-    assert load_model(files[1], convert.dst).backbone.deploy
+@pytest.mark.parametrize(('options', 'name'), [
+    ({}, 'out.pth'),
+    ({}, 'out.py'),
+    (dict(deploy_cfg='deploy.py'), 'deploy.py'),
+])
+def test_files_are_replaced_only_by_force(convert, tmp_path, monkeypatch,
+                                          options, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text('precious')
+    with pytest.raises(UserError, match=f'{name}.*exists.*force=True'):
+        convert(**options)
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
+    convert(**options, force=True)
+    config = options.get('deploy_cfg', 'out.py')
+    assert load_model(config, convert.dst).backbone.deploy
 
 
 @pytest.mark.parametrize('names', [
@@ -137,7 +137,7 @@ def test_what_cannot_be_converted(convert, project, source, arguments,
 @pytest.mark.parametrize(('dtype', 'allowed'), [(torch.bfloat16, 5e-2),
                                                 (torch.float64, 1e-12)])
 def test_the_dtype_is_kept(convert, source, dtype, allowed):
-    conversion, _ = convert(
+    conversion = convert(
         source(
             lambda weights: {
                 k: v.to(dtype) if v.is_floating_point() else v
@@ -154,9 +154,16 @@ def test_the_dtype_is_kept(convert, source, dtype, allowed):
 REPVGG = """
 model = dict(
     type='ImageClassifier',
-    backbone=dict(type='RepVGG', arch='A0', out_indices=(3, )),
+    backbone=dict(
+        type='RepVGG',
+        arch=dict(
+            num_blocks=[1, 1, 1, 2],
+            width_factor=[0.25] * 4,
+            group_layer_map=None,
+            se_cfg=None),
+        out_indices=(3, )),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=1280))
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=128))
 """
 
 
@@ -165,7 +172,7 @@ def test_models_of_mmcls_are_converted(convert, tmp_path):
     config.write_text(REPVGG)
     model = randomize(build_classifier(Config.fromfile(config).model))
     write_checkpoint(model.state_dict(), src)
-    conversion, _ = convert(src, config)
+    conversion = convert(src, config)
     assert conversion.after.params < conversion.before.params
-    with pytest.raises(CheckpointError, match='is already converted'):
+    with pytest.raises(CheckpointError, match='does not fit'):
         convert(convert.dst, config, tmp_path / 'again.pth')

@@ -118,9 +118,9 @@ def test_the_converted_model_computes_what_the_official_one_does(
         paths, tmp_path, capsys):
     kept = oracle()
     found = convert_from_official(*paths[:2])
-    said = capsys.readouterr().out
-    assert 'this is custom 32, training form' in said
-    assert 'next: no config here is for this model' in said
+    output = capsys.readouterr().out
+    assert 'this is custom 32, training form' in output
+    assert 'next: no config here is for this model' in output
     (tmp_path / 'config.py').write_text(f'model = {found.model}')
     model = load_model(tmp_path / 'config.py', paths[1]).double()
     assert_same(model(kept['input'].double()), kept['output'], 1e-10)
@@ -140,8 +140,8 @@ def test_all_published_models_are_recognized(convert, tmp_path, capsys, name,
     assert ours.keys() == weights.keys()
     family, rest = f'repmlp-{name}.py'.split('_', 1)
     config = f'configs/repmlp/{family}{"_deploy" * deploy}_{rest}'
-    said = capsys.readouterr().out
-    assert f'{config} {tmp_path / "b.pth"} --metrics accuracy' in said
+    output = capsys.readouterr().out
+    assert f'{config} {tmp_path / "b.pth"} --metrics accuracy' in output
     assert (ROOT / config).exists()
     _, back = convert(ours, convert_to_official_file)
     assert equal(back, theirs)
@@ -180,7 +180,7 @@ def damaged(**changes):
 ])
 def test_what_is_no_official_model(refused, content, options, words):
     message = refused(content, **options)
-    assert all(some in message for some in words)
+    assert all(word in message for word in words)
 
 
 @pytest.mark.parametrize(('share', 'words'), [

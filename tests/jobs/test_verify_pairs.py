@@ -13,8 +13,8 @@ from tests.helpers import load_model
 def test_pairs_are_told_apart_by_the_features_before_the_head(
         project, tmp_path, capsys):
     out = tmp_path / 'roc.png'
-    found = verify_pairs(project.config, project.trained,
-                         project.data / 'train', out)
+    found = verify_pairs(
+        project.config, project.trained, project.data / 'train', out=out)
     model = load_model(project.config, project.trained)
     paths = sorted((project.data / 'train').glob('*/*.png'))
     pixels = np.stack([

@@ -1,8 +1,12 @@
 import pytest
 
-from mmcls_repmlp.models.argument_checks import (
-    check_divisor, check_drop_path_rate, check_kernels, check_pair,
-    check_per_stage, check_positive_int, check_positive_ints, check_stages)
+from mmcls_repmlp.models.argument_checks import (check_divisor,
+                                                 check_drop_path_rate,
+                                                 check_kernels, check_pair,
+                                                 check_per_stage,
+                                                 check_positive_int,
+                                                 check_positive_ints,
+                                                 check_stages)
 
 
 @pytest.mark.parametrize(('check', 'arguments', 'result'), [

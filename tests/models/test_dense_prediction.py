@@ -119,13 +119,6 @@ def test_padding_is_to_rectangles_and_follows_the_downsampling(form):
                             (1, 32, 2, 3)]
 
 
-def test_padding_is_off_by_default():
-    message = ('40x32 do not fit img_size=32x32: use 32x32 or any multiple '
-               'of it .pad_to_multiple')
-    with pytest.raises(ValueError, match=message):
-        net()(randn(1, 3, 40, 32))
-
-
 def test_padding_needs_a_size_whose_multiples_fit():
     with pytest.raises(ValueError, match='pad_to_multiple.*got .38, 38'):
         RepMLPNet(TINY, img_size=38, pad_to_multiple=True)
@@ -140,10 +133,10 @@ def test_padded_images_train(with_cp):
     assert (x.grad != 0).all()
 
 
-@pytest.mark.parametrize('kind', ['training', 'fused'])
-def test_exported_graph_pads_a_fixed_size(kind):
+def test_exported_graph_pads_a_fixed_size():
     arch = dict(channels=(8, ), depths=(1, ), sharesets_nums=(4, ))
-    model = FORMS[kind](net(arch=arch, out_indices=0, pad_to_multiple=True))
+    model = fuse_for_inference(
+        net(arch=arch, out_indices=0, pad_to_multiple=True))
     batch = torch.export.Dim('batch', min=1, max=64)
     with torch.no_grad():
         program = torch.export.export(

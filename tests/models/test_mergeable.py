@@ -57,7 +57,7 @@ def test_merged_equals_unmerged():
 
 @pytest.mark.parametrize('trainable', [True, False])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_dtype_and_what_is_trainable_are_kept(trainable, dtype):
+def test_dtype_and_requires_grad_are_kept(trainable, dtype):
     part = pair().to(dtype).requires_grad_(trainable).train()
     exact = [t.to(dtype) for t in part.fold_layers()['inner.0']]
     part.switch_to_deploy()
@@ -98,15 +98,15 @@ SPOILS = [
      lambda part: part.repconv3.register_forward_pre_hook(lambda *_: None)),
     ('^1: layer type OtherConv .* fc3 could not be merged',
      put('fc3', OtherConv(16, 16, 1, groups=4))),
-    ('^1: repconv3 is no linear convolution of stride 1',
+    ('^1: repconv3 is not a linear convolution of stride 1',
      put('repconv3.conv', nn.Conv2d(4, 4, 3, padding=2, dilation=2,
                                     groups=4))),
-    ('^1: repconv3 is no linear convolution .* padded with zeros',
+    ('^1: repconv3 is not a linear convolution .* padded with zeros',
      put('repconv3.conv',
          nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular', groups=4))),
-    ('^1: repconv3 is no linear convolution',
+    ('^1: repconv3 is not a linear convolution',
      lambda part: setattr(part.repconv3, 'with_activation', True)),
-    ('^1: repconv3 is no ConvModule',
+    ('^1: repconv3 is not a ConvModule',
      lambda part: getattr(part.repconv3, f'turn_on_{EFFICIENT}')()),
     ('^1: fc3 would not be finite in torch.float64.*NaN',
      lambda part: part.fc3_bn.running_mean.fill_(float('nan'))),
@@ -128,7 +128,7 @@ def blocks():
 
 
 @pytest.mark.parametrize(('message', 'spoil'), SPOILS)
-def test_what_cannot_be_merged_is_named_first(message, spoil):
+def test_the_layer_that_cannot_be_merged_is_named(message, spoil):
     model = blocks()
     spoil(model[1])
     assert_untouched(model, message)
@@ -165,7 +165,7 @@ def test_weights_too_large_for_half_precision_are_refused():
     assert_untouched(model, '^0: fc3 would not be finite in torch.float16')
 
 
-def test_what_merging_does_not_concern_may_be_watched_and_pruned():
+def test_unaffected_modules_may_have_hooks_and_be_pruned():
     model, x, seen = blocks(), randn(2, 4, 2, 2), []
     prune.l1_unstructured(model[0].gp.conv1.conv, 'weight', 0.5)
     model[0].gp.register_forward_hook(lambda *_: seen.append('gp'))

@@ -101,7 +101,8 @@ def test_a_conv_module_that_does_more_is_refused():
     folded = fold_conv_module(layer, 'layer')
     assert_same(F.relu(F.conv2d(x, *folded)), layer(x))
     layer.order = ('norm', 'conv', 'act')
-    with pytest.raises(ValueError, match='layer is no ConvModule that runs'):
+    with pytest.raises(
+            ValueError, match='layer is not a ConvModule that runs'):
         fold_conv_module(layer, 'layer')
 
 

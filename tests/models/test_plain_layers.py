@@ -55,7 +55,7 @@ SEEN = dict(
 
 
 @pytest.mark.parametrize('see', SEEN)
-def test_what_could_tell_the_difference_is_called(see):
+def test_layers_that_could_observe_the_difference_are_called(see):
     layer, x = conv(), randn(2, 4, 1, 1)
     assert can_bypass(layer, x)
     seen = SEEN[see](layer)
@@ -67,7 +67,7 @@ def test_what_could_tell_the_difference_is_called(see):
 
 @pytest.mark.parametrize(
     'copied', [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
-def test_copies_are_as_plain_as_what_they_were_made_of(copied):
+def test_copies_are_as_plain_as_their_originals(copied):
     layer, x = conv(), randn(2, 4, 1, 1)
     assert can_bypass(copied(layer), x)
     layer.register_forward_hook(noop)

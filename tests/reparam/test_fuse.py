@@ -106,7 +106,7 @@ def test_metric_learning_gives_the_same_unit_vectors(kind, channels, norm_cfg):
     (lambda: nn.Linear(2, 2), 'Linear'),
     (lambda: metric_learner(act_cfg=dict(type='ReLU')), 'ImageClassifier'),
 ])
-def test_what_does_other_things_is_refused(build, name):
+def test_other_models_are_refused(build, name):
     with pytest.raises(TypeError, match=f'^{name} cannot be fused: expected'):
         fuse_for_inference(build())
 
@@ -145,7 +145,7 @@ def first_unit(model):
     lambda m: setattr(m.backbone, 'final_norm',
                       nn.GroupNorm(1, 32).double()),
 ])
-def test_what_no_fused_layer_computes_stays_as_it_is(change):
+def test_unknown_layers_are_kept(change):
     model = classifier()
     before = model(X)
     change(model)
@@ -187,7 +187,7 @@ def test_a_new_backbone_is_fused_without_a_line_of_its_own():
         first_unit(m).repmlp_block, 'fc3_bn',
         nn.GroupNorm(1, 4).double()), 'fc3 is normalised by GroupNorm'),
 ])
-def test_what_would_be_lost_is_refused(change, message):
+def test_blockers_are_named(change, message):
     model = classifier()
     change(model)
     names = [*model.state_dict()]
@@ -236,7 +236,7 @@ def embedding(kind=PatchEmbed):
     (FusedConv, embedding),
     (FusedNorm, lambda: nn.BatchNorm2d(8)),
 ])
-def test_computes_what_it_takes_the_place_of(kind, build):
+def test_computes_the_same_as_the_module_it_replaces(kind, build):
     module, x = random_model(build), randn(2, 8, 16, 16)
     expected = module(x)
     with torch.no_grad():
@@ -268,5 +268,5 @@ def other(kind):
     lambda: unit(norm2=nn.InstanceNorm2d(8)),
     lambda: unit(norm2=nn.BatchNorm2d(8, track_running_stats=False)),
 ])
-def test_what_is_computed_otherwise_is_left(build):
+def test_modules_with_other_computations_are_kept(build):
     assert fuse_module(build()) is None

@@ -76,6 +76,6 @@ def test_blocks_are_found_in_order():
      ({}, dict(position=(0, -1)), 'no position 0 -1'),
      ({}, dict(shareset=2), 'no shareset 2: choose from 0 to 1'),
      (dict(norm_cfg=dict(type='IN')), {}, 'fc3')])
-def test_what_cannot_be_read(cfg, arguments, message):
+def test_unreadable_blocks_and_outputs_are_named(cfg, arguments, message):
     with pytest.raises(ValueError, match=message):
         locality(block(**cfg), **arguments)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_device(parser)
     add_force(parser)
     add_cfg_options(parser)
-    return run_tool(parser, 'mmcls_repmlp.jobs.vis_cam.vis_cam:vis_cam',
+    return run_tool(parser, 'mmcls_repmlp.jobs.vis_cam:vis_cam',
                     parse_with_images(parser, argv))
 
 

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--over-training',
         nargs='+',
         metavar='CHECKPOINT',
-        help='earlier checkpoints, to draw a column of each')
+        help='earlier checkpoints, to draw a row of each')
     add_force(parser)
     add_cfg_options(parser)
     return run_tool(parser, 'mmcls_repmlp.jobs.vis_locality:vis_locality',

@@ -11,61 +11,56 @@ import mmcv
 import numpy as np
 import torch
 from mmcv.transforms import LoadImageFromFile
-from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 
 from mmcls_repmlp.host import (TRANSFORMS, DataSample, build_dataset,
                                pred_scores)
 from mmcls_repmlp.recipe.transforms import LoadImageStrict
-from repmlp_lite.errors import UserError
+from repmlp_lite.errors import UserError, first_few
 
 from .config import config_errors
 from .data import loader_config
-from .pictures import picture
-from .source import open_source
+from .pictures import to_picture
+from .source import Source
 
 
 class Prepared(NamedTuple):
-    """An image as the model is given it.
+    """An image after the test pipeline."""
+    sample: dict[str, Any]  # the result
+    shown: Mapping[str, Any]  # the last step that had the image as an array
+    bgr: bool  # whether its channels are in that order
 
-    Attributes:
-        sample: What the test pipeline makes of it.
-        picture: The same for people: RGB of shape (H, W, 3), uint8.
-    """
-    sample: dict[str, Any]
-    picture: np.ndarray
+    def picture(self) -> np.ndarray:
+        """Convert the input of the model to RGB of (H, W, 3), uint8."""
+        return to_picture(self.shown, self.bgr)
 
 
 class Classifier:
     """A model with the test pipeline of its config.
 
     Args:
-        config: Path of the config; None for the one in the checkpoint.
-        checkpoint: Path or URL of a checkpoint, in the form of the config.
+        source: The checkpoint and its config.
         device: Where the model runs. Defaults to 'cpu'.
-        key: Entry of the checkpoint that holds the weights. Defaults to the
-            only one.
-        cfg_options: Settings to change in the config. Defaults to none.
 
     Attributes:
         model: The model, in eval mode.
-        names: Of the classes: the checkpoint's, else the data set's; empty if
-            neither names them.
+        names: Names of the classes, by the checkpoint or else the data set;
+            empty if neither names them.
 
     Raises:
-        UserError: If something given is not usable.
+        UserError: If the config or the checkpoint cannot be used.
     """
 
-    def __init__(self,
-                 config: str | Path | None,
-                 checkpoint: str | Path,
-                 device: str = 'cpu',
-                 key: str | None = None,
-                 cfg_options: Mapping[str, Any] | None = None) -> None:
-        source = open_source(config, checkpoint, key, cfg_options)
+    def __init__(self, source: Source, device: str = 'cpu') -> None:
         dataset = loader_config(source.cfg, 'test').dataset
         self.model = source.load_model(device)
-        self.names = source.class_names or _classes_of(dataset)
+        self.names = source.class_names
+        if not self.names:
+            with config_errors('the test data set of the config cannot be '
+                               'built'):
+                # Lazy: its files need not be there.
+                built = build_dataset(dict(dataset, lazy_init=True))
+            self.names = built.metainfo.get('classes') or ()
         with pipeline_errors():
             self.pipeline = Compose(
                 [TRANSFORMS.build(step) for step in dataset.pipeline])
@@ -73,87 +68,70 @@ class Classifier:
         self.reads_file = isinstance(self.pipeline.transforms[0],
                                      LoadImageFromFile)
 
-    def prepare(self, image: str | Path) -> dict[str, Any]:
-        """Read an image and follow the pipeline.
+    def prepare(self, image: str | Path) -> Prepared:
+        """Read an image and run the test pipeline on it.
 
         Raises:
             ConfigError: If the pipeline does not take it.
             ImageError: If it cannot be read.
         """
-        data = self._begin(image)
-        with pipeline_errors():
-            return self.pipeline(data)
-
-    def prepare_and_show(self, image: str | Path) -> Prepared:
-        """Do what :meth:`prepare` does, and keep the image for people.
-
-        Raises:
-            ConfigError: If the pipeline does not take it.
-            ImageError: If it cannot be read.
-        """
-        data = shown = self._begin(image)
+        data: dict[str, Any] = dict(img_path=str(image))
+        if not self.reads_file:
+            pixels = read_image(image)
+            shape = pixels.shape[:2]
+            data.update(img=pixels, img_shape=shape, ori_shape=shape)
+        shown = data
         with pipeline_errors():
             for transform in self.pipeline.transforms:
                 data = transform(data)
                 shown = data if 'img' in data else shown
-            return Prepared(data, picture(shown, bgr=self.reads_file))
-
-    def _begin(self, image: str | Path) -> dict[str, Any]:
-        if self.reads_file:
-            return dict(img_path=str(image))
-        pixels = read_image(image)
-        shape = pixels.shape[:2]
-        return dict(
-            img_path=str(image), img=pixels, img_shape=shape, ori_shape=shape)
+        return Prepared(data, shown, self.reads_file)
 
     @torch.inference_mode()
-    def run(self, samples: Sequence[dict[str, Any]]) -> list[DataSample]:
-        """Classify what :meth:`prepare` made; images may differ in size."""
+    def run(self, images: Sequence[Prepared]) -> list[DataSample]:
+        """Classify images, which may differ in size."""
         predicted: list[DataSample] = []
-        for _, same in groupby(samples, lambda one: one['inputs'].shape):
+        for _, same in groupby((image.sample for image in images),
+                               lambda sample: sample['inputs'].shape):
             with pipeline_errors():
                 predicted += self.model.test_step(default_collate([*same]))
         return [sample.cpu() for sample in predicted]
 
     def top(self, predicted: DataSample,
             count: int) -> list[tuple[str, float]]:
-        """Name the likeliest classes with their scores, best first."""
+        """List the likeliest classes with their scores, best first."""
         scores = pred_scores(predicted)
         values, labels = scores.topk(min(count, len(scores)))
         return [(self.name(label), score)
                 for label, score in zip(labels.tolist(), values.tolist())]
 
     def name(self, label: int) -> str:
-        """Name a class, by its label if nothing else is known of it."""
+        """Return the name of a class, 'class 3' if it has none."""
         return (str(self.names[label])
                 if label < len(self.names) else f'class {label}')
 
+    def label(self, name: str, count: int) -> int:
+        """Find one of ``count`` classes by its name or number."""
+        names = [self.name(label) for label in range(count)]
+        if name in names:
+            return names.index(name)
+        if name.isdecimal() and int(name) < count:
+            return int(name)
+        raise UserError(f'class {name!r} is unknown: name one, such as '
+                        f'{first_few(names)}, or its number from 0 to '
+                        f'{count - 1}')
+
 
 def pipeline_errors() -> AbstractContextManager[None]:
-    """Turn what a pipeline raises at an image into a ConfigError."""
+    """Turn errors of a pipeline into a ConfigError."""
     return config_errors('the test pipeline of the config does not take the '
                          'image')
 
 
 def read_image(image: str | Path) -> np.ndarray:
-    """Read an image.
-
-    Returns:
-        RGB of shape (H, W, 3), uint8.
+    """Read an image file as RGB of shape (H, W, 3), uint8.
 
     Raises:
-        UserError: If there is no such file.
         ImageError: If it cannot be read.
     """
-    if not Path(image).is_file():
-        what = ('is a folder: name a file in it'
-                if Path(image).is_dir() else 'does not exist: check the path')
-        raise UserError(f'image {str(image)!r} {what}')
     return mmcv.bgr2rgb(LoadImageStrict()(dict(img_path=str(image)))['img'])
-
-
-def _classes_of(dataset: Config) -> tuple[str, ...]:
-    # Lazy: what the data set knows of itself, without looking for its files.
-    with config_errors('the test data set of the config cannot be built'):
-        built = build_dataset(dict(dataset, lazy_init=True))
-    return built.metainfo.get('classes') or ()

@@ -13,13 +13,16 @@ from mmengine.config import Config
 
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.recipe import replace_host_parts
-from repmlp_lite.errors import ConfigError, translate
+from repmlp_lite.errors import ConfigError, UserError, option, translate
 from repmlp_lite.files import check_writable
 
 from .config_files import read_file
-from .launch import check_launcher
 from .options import check_options
 
+# Variables that launchers set to the number of a process, and their programs.
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+_PROGRAMS = dict(
+    pytorch='torchrun --nproc_per_node=NUMBER', slurm='srun', mpi='mpirun')
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
@@ -85,15 +88,31 @@ def set_launcher(config: Config, launcher: str) -> None:
     over gloo.
 
     Raises:
-        UserError: If the process was not started by that launcher.
+        UserError: If the process was not started by that launcher, or it needs
+            GPUs and there are none.
     """
-    check_launcher(launcher)
     config.launcher = launcher
-    if launcher != 'none':
-        for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
-            os.environ.setdefault(name, '1')  # as mmengine does, and warns of
-    if launcher == 'pytorch' and not torch.cuda.is_available():
-        config.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel', device_ids=None)
-        if not dist.is_initialized():
+    if launcher == 'none':
+        return
+    if launcher not in RANKS:
+        raise UserError(f'launcher {launcher!r} is unknown: choose from none, '
+                        f'{", ".join(RANKS)}')
+    if not os.environ.get(RANKS[launcher], '').isdigit():
+        raise UserError(
+            f'{option("launcher", launcher)} is for processes started by '
+            f'{_PROGRAMS[launcher]}, which sets {RANKS[launcher]}: start with '
+            f'that, or leave {option("launcher", ...)} out for one process')
+    for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        os.environ.setdefault(name, '1')  # as mmengine does, and warns of
+    if torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise UserError(
+            f'{option("launcher", launcher)} needs GPUs, and none is '
+            'available here: choose pytorch, which works without')
+    config.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel', device_ids=None)
+    if not dist.is_initialized():
+        with translate(UserError, 'the processes cannot be joined', ValueError,
+                       RuntimeError):
             dist.init_process_group('gloo')

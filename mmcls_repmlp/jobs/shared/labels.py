@@ -15,7 +15,7 @@ from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, first_few
 
 from .leaf_datasets import leaf_datasets, levels
-from .model import unwrapped
+from .model import unwrap
 
 _ALIKE = 0.9  # share of names that are equal in two spellings of one list
 
@@ -133,7 +133,7 @@ def _folders(dataset: BaseDataset) -> tuple[str, ...]:
 
 def num_classes_of(model: BaseModel) -> int | None:
     """Return the number of outputs of a classifier; None if unknown."""
-    model = unwrapped(model)
+    model = unwrap(model)
     if isinstance(model, BaseTTAModel):
         model = model.module
     return getattr(getattr(model, 'head', None), 'num_classes', None)

@@ -28,9 +28,5 @@ def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
 def check_samples(dataset: BaseDataset, name: str) -> None:
     """Raise ConfigError if a data set, called by name, has no sample."""
     if not len(dataset):
-        lists = (
-            getattr(part, 'ann_file', '') for part in leaf_datasets(dataset))
-        first = next(filter(None, lists), None)
-        where = f' (its list is {first!r})' if first else ''
-        raise ConfigError(f'{name} is empty{where}: add samples, or choose '
-                          'other data')
+        raise ConfigError(f'{name} is empty: add samples, or choose other '
+                          'data')

@@ -58,6 +58,6 @@ def build_on_meta(cfg: Config) -> BaseModel:
         return build_model(cfg)
 
 
-def unwrapped(model: BaseModel) -> BaseModel:
+def unwrap(model: BaseModel) -> BaseModel:
     """Return a model itself, without its wrapper for several processes."""
     return model.module if is_model_wrapper(model) else model

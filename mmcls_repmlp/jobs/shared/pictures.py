@@ -1,8 +1,9 @@
-"""Pictures for people: of a readable size, side by side, with names."""
+"""Pictures of images: their names, colours and size."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import mmcv
@@ -11,19 +12,38 @@ import numpy as np
 from repmlp_lite.errors import UserError, option
 from repmlp_lite.files import check_writable
 
-READABLE = 224  # pixels that an image with text on it should have
-_GAP = 8
+READABLE = 224  # pixels of the shorter side of an image with text on it
+_LONGEST_NAME = 200  # bytes; file systems take 255
 
 
-def picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
-    """Show what a pipeline has made of an image so far.
+class PictureNames:
+    """Names of pictures: paths of images below a folder, without repetition.
 
-    Normalisation is undone, so that colours look as in the file.
+    Args:
+        root: Folder that holds all images, at any depth.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = root
+        self.given: set[str] = set()
+
+    def of(self, path: str | Path, index: int) -> str:
+        """Name the picture of an image; the index is added if it must be."""
+        name = '_'.join(PurePath(os.path.relpath(path, self.root)).parts)
+        name = name.encode()[-_LONGEST_NAME:].decode(errors='ignore')
+        if name in self.given:  # a/b_c and a_b/c, or one image twice
+            name = f'{name}_{index:06}'
+        self.given.add(name)
+        return f'{name}.png'
+
+
+def to_picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
+    """Convert the image inside a pipeline to the colours of its file.
 
     Args:
         data: What the pipeline carries, with ``img`` of shape (H, W, C) or
-            (H, W), any dtype.
-        bgr: Whether its channels are in that order, else RGB.
+            (H, W), any dtype. A ``Normalize`` step is undone.
+        bgr: Whether the channels are in that order, otherwise RGB.
 
     Returns:
         RGB of shape (H, W, 3), uint8.
@@ -38,14 +58,10 @@ def picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     return mmcv.bgr2rgb(image) if bgr else image
 
 
-def readable(image: np.ndarray) -> np.ndarray:
-    """Scale a small image up; its pixels stay squares of one colour.
+def enlarge(image: np.ndarray) -> np.ndarray:
+    """Scale a small image (H, W, 3) up, to sides of at least 224 pixels.
 
-    Args:
-        image: Shape (H, W, 3).
-
-    Returns:
-        The image, with no side shorter than :data:`READABLE`.
+    Its pixels become squares of one colour. Larger images stay as they are.
     """
     factor = READABLE / min(image.shape[:2])
     if factor <= 1:
@@ -53,37 +69,15 @@ def readable(image: np.ndarray) -> np.ndarray:
     return mmcv.imrescale(image, factor, interpolation='nearest')
 
 
-def side_by_side(images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
-    """Set images in a row, all of the height of the highest.
+def check_folder(folder: str | Path, force: bool) -> None:
+    """Check that pictures can be written to a folder, new or empty.
 
     Args:
-        images: Each of shape (H, W, 3), uint8.
-
-    Returns:
-        The row on white, and the column at which each image starts.
-    """
-    images = [readable(image) for image in images]
-    height = max(image.shape[0] for image in images)
-    row: list[np.ndarray] = []
-    starts = []
-    for image in images:
-        width = round(image.shape[1] * height / image.shape[0])
-        starts.append(sum(part.shape[1] for part in row))
-        row += [mmcv.imresize(image, (width, height)), white(height, _GAP)]
-    return np.hstack(row[:-1]), starts
-
-
-def white(height: int, width: int) -> np.ndarray:
-    """Make an empty image."""
-    return np.full((height, width, 3), 255, np.uint8)
-
-
-def check_folder(folder: str | Path, force: bool) -> None:
-    """Refuse a folder for pictures that has others in it, unless told to.
+        folder: The folder.
+        force: Whether it may hold files.
 
     Raises:
-        UserError: If there are files in it and ``force`` is not set, or it
-            cannot be written to.
+        UserError: If it cannot be used.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():

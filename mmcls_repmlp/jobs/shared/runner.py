@@ -24,7 +24,7 @@ from repmlp_lite.files import atomic_write
 from .config import config_errors
 from .labels import names_of
 from .leaf_datasets import leaf_datasets
-from .model import unwrapped
+from .model import unwrap
 
 # Warnings of mmengine about its own code.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
@@ -257,7 +257,7 @@ def _table(runner: Runner, dataset: BaseDataset, **rows: object) -> str:
 
 
 def _model(runner: Runner) -> str:
-    model: Any = unwrapped(runner.model)
+    model: Any = unwrap(runner.model)
     model = getattr(model, 'module', model)  # of test-time augmentation
     part = getattr(model, 'backbone', model)
     count = sum(weight.numel() for weight in model.parameters())

@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
 from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
-from mmcls_repmlp.jobs.shared.picture_names import PictureNames
-from mmcls_repmlp.jobs.shared.pictures import READABLE
+from mmcls_repmlp.jobs.shared.pictures import READABLE, PictureNames
 
 
 class ShowPredictions(Hook):

@@ -19,7 +19,7 @@ from mmcls_repmlp.jobs.shared.config import set_launcher, set_work_dir
 from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
-from mmcls_repmlp.jobs.shared.model import unwrapped
+from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
                                              summarize_test)
@@ -109,7 +109,7 @@ def test(config: str | Path | None,
         _enable_tta(cfg)
     set_launcher(cfg, launcher)
     runner = build_runner(cfg, verbose)
-    model = unwrapped(runner.model)
+    model = unwrap(runner.model)
     load_strictly(model.module if tta else model, source.weights,
                   source.checkpoint)
     build_loop(runner, 'test')

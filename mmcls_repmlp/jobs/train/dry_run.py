@@ -18,7 +18,7 @@ from mmengine.runner import Runner, ValLoop, autocast
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import OPTIMIZERS, BaseRetriever
-from mmcls_repmlp.jobs.shared.model import unwrapped
+from mmcls_repmlp.jobs.shared.model import unwrap
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, translate
 
@@ -77,7 +77,7 @@ def _trial(runner: Runner) -> Iterator[Runner]:
     devices = ([torch.cuda.current_device()]
                if torch.cuda.is_available() else [])
     trial = copy.copy(runner)
-    trial.model = copy.deepcopy(unwrapped(runner.model))
+    trial.model = copy.deepcopy(unwrap(runner.model))
     # The training run itself will warn of what is worth a warning.
     runner.logger.disabled = True
     try:

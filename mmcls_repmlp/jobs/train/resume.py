@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
-from mmcls_repmlp.jobs.shared.model import unwrapped
+from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.errors import CheckpointError, option, translate
@@ -129,12 +129,9 @@ def _training_meta(start: Start) -> Mapping[str, Any]:
 
 
 def check_start(runner: Runner, start: Start) -> None:
-    """Raise CheckpointError if weights do not fit the model exactly.
-
-    mmengine only warns of what does not fit, and leaves it at random.
-    """
+    """Raise CheckpointError if weights do not fit the model exactly."""
     if start.source is not None:
-        check_fit(unwrapped(runner.model), start.weights, start.source)
+        check_fit(unwrap(runner.model), start.weights, start.source)
 
 
 def explain_finished(runner: Runner, start: Start) -> str:

@@ -117,11 +117,7 @@ def train(config: str | Path,
 
 def _prepare(runner: Runner, start: Start, check_data: bool,
              force: bool) -> str:
-    """Check all that can be checked before the first step.
-
-    Returns:
-        A sentence if nothing is left to train, or ''.
-    """
+    """Check what can be checked; return a sentence if nothing is left."""
     if start.note:
         say(start.note)
     check_start(runner, start)

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mmcls_repmlp.checkpoints import checkpoint_folder, numbered_checkpoints
+from mmcls_repmlp.jobs.shared.config import RANKS
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
 
@@ -18,8 +19,6 @@ LOCK = '.training.lock'
 # Seconds to wait for a lock: data loaders' processes hold that of a killed
 # training run until they notice, which takes 5 s.
 PATIENCE = 8
-# Where launchers tell a process its number.
-_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def hook_config(cfg: Config) -> dict:
@@ -85,7 +84,7 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
     The first of several processes does it for all. However a process ends,
     its lock is released. Raise UserError if another training run has it.
     """
-    rank = next(filter(None, map(os.environ.get, _RANKS)), '0')
+    rank = next(filter(None, map(os.environ.get, RANKS.values())), '0')
     if rank != '0':
         yield
         return

@@ -123,7 +123,7 @@ class RepMLP(PartitionPerceptron):
 
     @property
     def has_global_perceptron(self) -> bool:
-        """Whether partitions depend on each other."""
+        """Whether there is a global perceptron."""
         return 'fc1_fc2' in self._modules
 
     @property

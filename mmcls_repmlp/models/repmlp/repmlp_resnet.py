@@ -12,9 +12,12 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (
-    check_drop_path_rate, check_kernels, check_pair, check_per_stage,
-    check_positive_int, check_positive_ints, check_stages)
+from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
+                                                 check_kernels, check_pair,
+                                                 check_per_stage,
+                                                 check_positive_int,
+                                                 check_positive_ints,
+                                                 check_stages)
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN
@@ -41,7 +44,7 @@ class RepMLPResNet(MergeableBackbone):
     Args:
         depth: 50, 101 or 152, or a list of the blocks in every stage.
             Defaults to 50.
-        block: What the stride-1 blocks of ``repmlp_stages`` are: 'light'
+        block: Kind of the stride-1 blocks of ``repmlp_stages``: 'light'
             (appendix A), 'bottleneck' (section 3.5), or 'base' for a plain
             ResNet. Defaults to 'light'.
         img_size: Height and width of the images, or one number for both. A

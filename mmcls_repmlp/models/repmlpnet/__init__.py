@@ -1,1 +1,1 @@
-"""The backbone of arXiv 2112.11081, and what it is made of."""
+"""Backbone of arXiv 2112.11081 and its parts."""

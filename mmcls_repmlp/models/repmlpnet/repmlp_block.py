@@ -34,12 +34,8 @@ from mmcls_repmlp.ops import (Affine, has_many_positions, is_eager_on_cpu,
 class GlobalPerceptron(SELayer):
     """Squeeze-and-excite gate over the whole map (arXiv 2112.11081, 3.2).
 
-    Args:
-        channels: Channels of input and gate.
-        ratio: The hidden layer has ``channels // ratio`` units, rounded to a
-            multiple of ``divisor``. Defaults to 4.
-        divisor: See ``ratio``. Defaults to 8.
-        conv_cfg: Config of the two 1x1 convolutions. Defaults to Conv2d.
+    The hidden layer has ``channels // ratio`` units, rounded to a multiple of
+    ``divisor``.
     """
 
     def __init__(self,
@@ -119,9 +115,6 @@ class RepMLPBlock(PartitionPerceptron):
 
         Returns:
             Maps of shape (N, C, H, W).
-
-        Raises:
-            ValueError: If the map is not a whole number of partitions.
         """
         parts = partition(x, self.partition_size)  # (N*P, C, h, w)
         sets = parts.reshape(-1, self.num_sharesets,
@@ -137,14 +130,7 @@ class RepMLPBlock(PartitionPerceptron):
 
 
 class ConvFFN(BaseModule):
-    """Feed-forward network of two 1x1 convolutions, each with its norm.
-
-    Args:
-        channels: Channels of input and output.
-        hidden_channels: Channels in between.
-        conv_cfg: Config of the convolutions. Defaults to Conv2d.
-        norm_cfg: Config of the norms. Defaults to BN.
-    """
+    """Feed-forward network of two 1x1 convolutions, each with its norm."""
 
     def __init__(self,
                  channels: int,

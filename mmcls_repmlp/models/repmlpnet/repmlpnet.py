@@ -173,7 +173,7 @@ class RepMLPNet(MergeableBackbone):
 
     arch_zoo = ARCH_ZOO
     stem_name = 'patch_embed'
-    num_extra_tokens = 0  # there is no cls-token in an MLP on maps
+    num_extra_tokens = 0  # maps have no cls-token
 
     def __init__(self,
                  arch: str | dict | Arch,

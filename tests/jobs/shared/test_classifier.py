@@ -4,32 +4,32 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.host import pred_scores
-from mmcls_repmlp.jobs.shared.classifier import Classifier, read_image
-from repmlp_lite.errors import ConfigError, ImageError, UserError
+from mmcls_repmlp.jobs.shared.classifier import Classifier
+from mmcls_repmlp.jobs.shared.source import open_source
+from repmlp_lite.errors import ConfigError, ImageError
 
 
 @pytest.fixture
 def classifier(project):
-    return Classifier(None, project.trained)
+    return Classifier(open_source(project.config, project.trained))
 
 
-def test_what_is_shown_is_what_is_given(classifier, tmp_path):
+def test_the_picture_is_what_the_model_is_given(classifier, tmp_path):
     path, pixels = tmp_path / 'a.png', np.zeros((32, 32, 3), np.uint8)
     pixels[..., 0], pixels[:9, :, 2] = 200, 90
     Image.fromarray(pixels).save(path)
-    prepared = classifier.prepare_and_show(path)
-    np.testing.assert_array_equal(prepared.picture, pixels)
-    inputs = classifier.prepare(path)['inputs']
-    torch.testing.assert_close(prepared.sample['inputs'], inputs)
+    prepared = classifier.prepare(path)
+    np.testing.assert_array_equal(prepared.picture(), pixels)
+    inputs = prepared.sample['inputs']  # BGR
     np.testing.assert_array_equal(inputs.flip(0).permute(1, 2, 0), pixels)
 
 
 def test_images_are_classified_in_their_order(classifier, project):
     images = sorted(project.data.glob('val/*/*.png'))[:4]
-    samples = [classifier.prepare(image) for image in images]
-    together = classifier.run(samples)
-    for sample, found in zip(samples, together):
-        alone, = classifier.run([sample])
+    prepared = [classifier.prepare(image) for image in images]
+    together = classifier.run(prepared)
+    for one, found in zip(prepared, together):
+        alone, = classifier.run([one])
         torch.testing.assert_close(
             pred_scores(found), pred_scores(alone), rtol=0, atol=1e-6)
     top = classifier.top(together[0], 20)
@@ -43,11 +43,8 @@ def test_what_cannot_be_prepared(classifier, project, tmp_path):
     (tmp_path / 'bad.png').write_text('no image')
     with pytest.raises(ImageError, match='bad.png'):
         classifier.prepare(tmp_path / 'bad.png')
-    with pytest.raises(UserError, match='is a folder'):
-        read_image(tmp_path)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='Nonsense')]
+    options = {'test_dataloader.dataset.pipeline': pipeline}
+    source = open_source(project.config, project.trained, None, options)
     with pytest.raises(ConfigError, match='pipeline of the config'):
-        Classifier(
-            None,
-            project.trained,
-            cfg_options={'test_dataloader.dataset.pipeline': pipeline})
+        Classifier(source)

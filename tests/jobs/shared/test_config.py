@@ -8,7 +8,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import read_config, set_work_dir
+from mmcls_repmlp.jobs.shared.config import (RANKS, read_config, set_launcher,
+                                             set_work_dir)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
 
@@ -68,3 +69,23 @@ def test_mmengine_names_a_missing_package(project, work_dir, monkeypatch):
         })
     with pytest.raises(ConfigError, match='run "pip install future tensor'):
         build_runner(cfg)
+
+
+@pytest.mark.parametrize(('launcher', 'variables', 'message'), [
+    ('pytorch', {}, 'started by torchrun .*, which sets RANK: start'),
+    ('pytorch', dict(RANK='0'), 'cannot be joined: .*WORLD_SIZE expected'),
+    ('slurm', {}, 'started by srun, which sets SLURM_PROCID'),
+    ('slurm', dict(SLURM_PROCID='0'), 'needs GPUs'),
+    ('mpi', dict(OMPI_COMM_WORLD_RANK='x'), 'which sets OMPI_COMM_WORLD_RANK'),
+    ('x', {}, "'x' is unknown: choose from none, pytorch"),
+])
+def test_processes_that_the_launcher_did_not_start(monkeypatch, launcher,
+                                                   variables, message):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    for name in (*RANKS.values(), 'WORLD_SIZE'):
+        monkeypatch.delenv(name, raising=False)
+    threads = dict.fromkeys(['OMP_NUM_THREADS', 'MKL_NUM_THREADS'], '1')
+    for name, value in (threads | variables).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        set_launcher(Config(), launcher)

@@ -140,17 +140,6 @@ def test_patch_cfg_goes_before_the_defaults():
     assert model(images())[0].shape == (2, 32, 2, 2)
 
 
-def test_layer_depth():
-    names = ('patch_embed.norm', 'stages.0.0.norm1',
-             'downsample_layers.0.conv', 'stages.1.0.norm1',
-             'stages.1.1.norm1', 'stages.2.0.norm1', 'final_norm', 'head.fc')
-    depths = [
-        net().get_layer_depth(f'backbone.{name}.weight', 'backbone.')
-        for name in names
-    ]
-    assert depths == [(i, 6) for i in (0, 1, 2, 2, 3, 4, 5, 5)]
-
-
 @pytest.mark.parametrize('deploy', [False, True])
 def test_autocast(deploy):
     model, x = net(deploy=deploy).float(), images(4).float()
@@ -201,7 +190,7 @@ def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
     GRID.check((height // 4, width // 4), (height, width))
 
 
-def test_only_what_works_is_suggested():
+def test_only_sizes_that_fit_are_suggested():
     grid = PartitionGrid((38, 38), (10, 10), (4, 4), 3)
     grid.check((10, 10), (38, 38))
     assert GRID.tiles_evenly and not grid.tiles_evenly
