@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any, TextIO, TypeVar
 
@@ -27,7 +27,7 @@ _files: list[logging.Handler] = []  # of the attached log
 _unlogged: deque[str] = deque(maxlen=20)  # said before a log was attached
 
 
-class Progress:
+class Progress(AbstractContextManager):
     """Progress of a job on stderr, shown by the first of its processes only.
 
     On a terminal it is a bar, elsewhere a line whenever 45 seconds have passed
@@ -36,16 +36,18 @@ class Progress:
     Args:
         what: The job, such as 'testing'.
         total: Number of its steps. Defaults to None: unknown.
-        unit: What the speed is counted in. Defaults to 'images'.
+        unit: Unit of the speed. Defaults to 'images'.
+        done: Steps that an earlier run has made. Defaults to 0.
     """
 
     def __init__(self,
                  what: str,
                  total: int | None = None,
-                 unit: str = 'images') -> None:
+                 unit: str = 'images',
+                 done: int = 0) -> None:
         self.what, self.total, self.unit = what, total, unit
-        self.steps = self.skipped = self.items = 0
-        self.note = ''
+        self.steps = self.done = done
+        self.items, self.note = 0, ''
         self.start = self.last_line = time.monotonic()
         self.bar: Any = None
         self.over = threading.Event()
@@ -58,15 +60,8 @@ class Progress:
         else:
             threading.Thread(target=self._write_lines, daemon=True).start()
 
-    def __enter__(self) -> Progress:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def begin(self, steps: int) -> None:
-        """Start behind steps that an earlier run made."""
-        self.steps = self.skipped = steps
 
     def advance(self, items: int = 1, note: str = '') -> None:
         """Count a step and its items, and set the note that is shown."""
@@ -89,7 +84,7 @@ class Progress:
             self.bar.stop()
             self.bar = None
 
-    def describe(self) -> str:
+    def __str__(self) -> str:
         """Describe steps, speed, note and remaining time."""
         seconds = time.monotonic() - self.start
         parts = [] if self.total is None else [f'{self.steps}/{self.total}']
@@ -97,9 +92,9 @@ class Progress:
             parts.append(
                 f'{self.items / max(seconds, 1e-9):.3g} {self.unit}/s')
         parts += [self.note] * bool(self.note)
-        done = self.steps - self.skipped
-        if self.total is not None and done:
-            left = (self.total - self.steps) * seconds / done
+        made = self.steps - self.done
+        if self.total is not None and made:
+            left = (self.total - self.steps) * seconds / made
             parts.append(f'{_clock(left)} left')
         else:
             parts.append(f'for {_clock(seconds)}')
@@ -110,7 +105,7 @@ class Progress:
         while not self.over.wait(self.last_line + PERIOD - time.monotonic()):
             if self.is_due():
                 with suppress(ValueError):  # stderr was closed
-                    _write(f'{self.what}: {self.describe()}', sys.stderr)
+                    _write(f'{self.what}: {self}', sys.stderr)
 
 
 def track(things: Iterable[_T],
@@ -146,14 +141,8 @@ def warn(text: str) -> None:
 def attach_log(logger: logging.Logger, verbose: bool) -> None:
     """Make a logger the log of the run.
 
-    Its file receives what jobs say, and what they have said already. The
-    handlers that write to the screen are replaced by one that knows of
-    progress bars.
-
-    Args:
-        logger: The logger.
-        verbose: Whether the screen shows all records as they are formatted,
-            or else warnings and errors only.
+    Its file receives what jobs say and have said already. The screen shows
+    its warnings and errors or, with ``verbose``, all its records in full.
     """
     _files[:] = [
         handler for handler in logger.handlers
@@ -163,8 +152,10 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
         handler if handler in _files else _ScreenHandler(handler, verbose)
         for handler in logger.handlers
     ]
-    while _unlogged:
-        _log(_unlogged.popleft())
+    early = [*_unlogged]
+    _unlogged.clear()
+    for text in early:
+        _log(text)
 
 
 def close_all() -> None:
@@ -235,15 +226,7 @@ def _new_bar(progress: Progress) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn
     from rich.progress import Progress as Bar
-    from rich.progress import ProgressColumn, TextColumn
-    from rich.text import Text
-
-    class Description(ProgressColumn):
-        """Column of :meth:`Progress.describe`."""
-
-        def render(self, task: object) -> Text:
-            return Text(progress.describe())
-
+    from rich.progress import TextColumn
     console = Console(file=sys.stderr)
     if console.is_dumb_terminal:
         return None
@@ -251,11 +234,15 @@ def _new_bar(progress: Progress) -> Any:
     bar = Bar(
         TextColumn('{task.description}'),
         BarColumn(20),
-        Description(),
+        TextColumn('{task.fields[progress]}', markup=False),
         console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
         refresh_per_second=4)
-    bar.add_task(progress.what, total=progress.total)
+    bar.add_task(
+        progress.what,
+        total=progress.total,
+        completed=progress.done,
+        progress=progress)
     return bar

@@ -22,6 +22,8 @@ import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.export.export_model import export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.test import confusion_matrix
+from mmcls_repmlp.jobs.train import curves
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite import console
 from repmlp_lite.exported.load_exported import RUNTIMES, load_exported
@@ -196,6 +198,18 @@ def work_dir(tmp_path):
     """A fresh folder for logs, removed at once: logs add up."""
     yield str(tmp_path / 'work')
     shutil.rmtree(tmp_path / 'work', ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request, monkeypatch):
+    """Leave pictures of runs blank, which take as long as the runs here."""
+
+    class Blank:
+        savefig = staticmethod(lambda path, **_: path.touch())
+
+    if 'figures' not in request.fixturenames:
+        for module in (confusion_matrix, curves):
+            monkeypatch.setattr(module, '_draw', lambda *_: Blank)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ HostRepMLPNet = host_module(NAME, 'models.backbones.repmlp').RepMLPNet
 HostRepMLPBlock = host_module(NAME, 'models.backbones.repmlp').RepMLPBlock
 BaseDataset = host_module(NAME, 'datasets').BaseDataset
 LabelSmoothLoss = host_module(NAME, 'models.losses').LabelSmoothLoss
-RandomBatchAugment = host_module(NAME, 'models').RandomBatchAugment
 
 
 def gt_scores(sample):

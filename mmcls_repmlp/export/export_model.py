@@ -94,11 +94,10 @@ def export_model(model: ExportWrapper,
 
 
 def check_export(path: str | Path, force: bool = False) -> None:
-    """Make sure that a file can be exported before the work begins.
+    """Raise UserError if a file cannot be exported, before the work begins.
 
-    Raises:
-        UserError: If the suffix is unknown, a package is not installed, or
-            one of the files to be written is there and ``force`` is not set.
+    Its suffix is unknown, a package is not installed, or one of the files to
+    be written is there and ``force`` is not set.
     """
     check_format(path, to_write=True)
     for target in (*parts_of(path), card_of(path)):
@@ -119,9 +118,6 @@ def put_in_place(written: Path,
         path: Its place.
         card: Entries of the card beside the digests; None for no card.
         force: Whether existing files are replaced. Defaults to False.
-
-    Raises:
-        UserError: If a file is there and ``force`` is not set.
     """
     if card is not None:
         text = json.dumps({**card, 'files': digests(written)}, indent=1)

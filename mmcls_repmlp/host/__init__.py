@@ -27,16 +27,7 @@ with silence_import_warnings():
     _evaluation = host_module(NAME, 'evaluation')
     _own = import_module(f'.{NAME}', __name__)
 
-
-class ImageClassificationInferencer(_host.ImageClassificationInferencer):
-    """The host's inferencer, which mmcls' own is not with mmengine 0.10.
-
-    mmengine asks it whether to show its progress, and mmcls' does not answer.
-    """
-
-    show_progress = False
-
-
+_Inferencer: Any = _host.ImageClassificationInferencer
 ModelHub: Any = host_module(NAME, 'apis.model').ModelHub
 
 BATCH_AUGMENTS: Any = _registry.BATCH_AUGMENTS
@@ -85,6 +76,16 @@ pred_scores: Callable[[Any], Tensor] = _own.pred_scores  # (classes,)
 # (visualizer, image, sample, out_file, rescale_factor): write an RGB image
 # (H, W, 3), scaled, with its classes, to a file.
 draw: Callable[..., None] = _own.draw
+
+
+class ImageClassificationInferencer(_Inferencer):
+    """The host's inferencer, made to work with mmengine 0.10.
+
+    mmengine asks it whether to show its progress, and mmcls' does not answer.
+    """
+
+    show_progress = False
+
 
 __all__ = [
     'BATCH_AUGMENTS', 'DATASETS', 'DEFAULT_SCOPE', 'HOOKS', 'METRICS',

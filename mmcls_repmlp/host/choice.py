@@ -1,7 +1,6 @@
-"""Which host this package plugs into, and what it needs of other packages."""
+"""Choice of the host, and supported versions of it and its packages."""
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -12,12 +11,7 @@ from repmlp_lite.errors import HostError
 
 
 class Package(NamedTuple):
-    """What is needed of a package.
-
-    Attributes:
-        distributions: Names under which it is installed.
-        supported: Versions that work.
-    """
+    """Names under which a package is installed, and versions that work."""
     distributions: tuple[str, ...]
     supported: str
 
@@ -41,10 +35,7 @@ ALWAYS = {
 
 
 def choose_host() -> str:
-    """Tell which host is installed.
-
-    Returns:
-        'mmcls' or 'mmpretrain'.
+    """Return the name of the host that is installed.
 
     Raises:
         HostError: If none is, or both are: each registers a RepMLPNet of
@@ -70,19 +61,15 @@ def choose_host() -> str:
 
 
 def check_versions(host: str) -> None:
-    """Refuse versions that are known not to work, or to be unsafe.
-
-    Args:
-        host: One of :data:`HOSTS`.
+    """Check the versions of a host, one of :data:`HOSTS`, and its packages.
 
     Raises:
-        HostError: If a package is absent or of an unsupported version; one
-            sentence names it, its version and the remedy.
+        HostError: If one is absent, or known not to work or to be unsafe.
     """
-    package, mmcv = HOSTS[host]
-    needed: Mapping[str, Package] = {**ALWAYS, 'mmcv': mmcv, host: package}
-    for name, (distributions, supported) in needed.items():
-        distribution, found = _installed(needed[name]) or (None, None)
+    own, mmcv = HOSTS[host]
+    for name, package in {**ALWAYS, 'mmcv': mmcv, host: own}.items():
+        distributions, supported = package
+        distribution, found = _installed(package) or (None, None)
         if found is None or not SpecifierSet(supported).contains(
                 found, prereleases=True):
             raise HostError(f'mmcls_repmlp needs {name}{supported}, but '
@@ -91,12 +78,7 @@ def check_versions(host: str) -> None:
 
 
 def host_module(host: str, name: str = '') -> Any:
-    """Import the host, or a module of it.
-
-    Args:
-        host: Name of the host.
-        name: Dotted name below the host. Defaults to '', the host itself.
-    """
+    """Import the host, or the module of a dotted name below it."""
     return import_module(f'{host}.{name}' if name else host)
 
 

@@ -1,4 +1,4 @@
-"""Where configs and tools lie, and their models in the host's list by name."""
+"""Models of the index, and their entries in the host's list by name."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -38,9 +38,6 @@ def config_of(model: Model, deploy: bool = False) -> Path:
 
 
 def register_models() -> None:
-    """Let the host's ``list_models`` and ``get_model`` find these models.
-
-    A second call does nothing.
-    """
+    """Add these models to the host's ``list_models``; twice does no more."""
     if not any(ModelHub.has(model.name) for model in indexed_models()):
         ModelHub.register_model_index(mim_root() / _INDEX, mim_root())

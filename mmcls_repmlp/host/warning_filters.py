@@ -1,4 +1,4 @@
-"""Warnings of the host that no user can mend, and that are not shown."""
+"""Warnings of the host's import that no user can mend."""
 from __future__ import annotations
 
 import io
@@ -12,11 +12,11 @@ _ONEDL = 'Could not import OneDL\n'
 
 @contextmanager
 def silence_import_warnings() -> Iterator[None]:
-    """Silence what importing a host says.
+    """Silence warnings and prints of a host's import within the block.
 
-    mmcv-lite has no compiled operators, which no model here needs, mmengine
-    touches deprecated parts of torch, and onedl-mmpretrain prints that a
-    product of its maintainers is not installed.
+    mmcv-lite lacks compiled operators, which no model here needs, mmengine
+    uses deprecated parts of torch, and onedl-mmpretrain prints that a product
+    of its maintainers is not installed.
     """
     printed = io.StringIO()
     try:

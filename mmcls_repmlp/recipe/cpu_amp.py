@@ -12,12 +12,12 @@ from torch import nn
 
 @OPTIM_WRAPPERS.register_module()
 class CpuAmpOptimWrapper(OptimWrapper):
-    """An optimizer wrapper that computes losses in bfloat16 on CPUs.
+    """Optimizer wrapper that computes losses in bfloat16 on CPUs.
 
     mmengine's ``AmpOptimWrapper`` refuses to be built without an accelerator.
     Losses are not scaled: bfloat16 has the exponents of float32, so that no
     gradient underflows. Weights, gradients and the optimizer stay in float32,
-    and its state goes on in the plain wrapper too.
+    and its state is that of the plain wrapper.
 
     Args:
         **kwargs: As of ``OptimWrapper``.
@@ -25,7 +25,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Compute within the block what bfloat16 is good enough for."""
+        """Autocast to bfloat16 within the block."""
         with super().optim_context(model), torch.autocast(
                 'cpu', dtype=torch.bfloat16):
             yield

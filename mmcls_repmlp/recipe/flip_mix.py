@@ -1,10 +1,8 @@
-"""Mixup and CutMix of an image with its mirror image in the batch.
+"""Mixup and CutMix of the first image of a batch with the last, and so on.
 
-The host's own pair images by a random permutation, where about one a batch
-is its own partner. Here the first goes with the last, the second with the
-second last and so on, as in the official training, which uses timm's
-(huggingface/pytorch-image-models at 066e490, timm/data/mixup.py, mode
-'batch').
+The host pairs images by a random permutation. The official training uses
+timm's (huggingface/pytorch-image-models at 066e490, timm/data/mixup.py, mode
+'batch'), as here.
 """
 from __future__ import annotations
 

@@ -18,13 +18,7 @@ from .transforms import LoadImageStrict
 
 
 class Replacement(NamedTuple):
-    """A class of the host, and ours, which takes the same arguments.
-
-    Attributes:
-        registry: Where the names of both are looked up.
-        theirs: The host's class.
-        ours: Subclass of it.
-    """
+    """Class of the host, our subclass of it, and the registry of both."""
     registry: Registry
     theirs: type
     ours: type
@@ -39,19 +33,18 @@ HOST_REPLACEMENTS = (
     Replacement(HOOKS, DistSamplerSeedHook, ReproducibleSeedHook),
 )
 # What mmengine's runner adds where a config does not mention it.
-_DEFAULT_HOOKS = dict(
+_DEFAULT_HOOKS: dict[str, dict[str, Any]] = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     checkpoint=dict(type='CheckpointHook', interval=1))
 _SCOPES = (DEFAULT_SCOPE, NAME)
 
 
 def replace_host_parts(cfg: Config) -> None:
-    """Name our classes instead of the host's in a config, in place.
+    """Replace the host's classes by :data:`HOST_REPLACEMENTS`, in place.
 
-    This covers :data:`HOST_REPLACEMENTS` at any depth, under any name that
-    stands for the host's class, and the hooks that mmengine would add by
-    default. A hook that is set to None stays off. Configs of another default
-    scope, and settings with a ``_scope_`` of their own, are left alone.
+    They are found at any depth and under any name, and among the hooks that
+    mmengine adds by default. A hook that is set to None stays off. Configs and
+    settings of another scope are left alone.
     """
     if cfg.get('default_scope') not in _SCOPES:
         return

@@ -1,4 +1,4 @@
-"""Learning rates that fall from the head down to the stem."""
+"""Learning rates that fall from the head to the stem."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -21,22 +21,19 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Multiply every learning rate by a power of ``layer_decay_rate``.
 
     The power is the number of layers between the parameter and the head:
-    ``rate ** (num_layers - 1 - depth)``, where the model, or else its
-    backbone, tells both in ``get_layer_depth(param_name, prefix)``.
-
-    All other options of mmengine's default constructor keep their meaning,
-    and ``lr_mult`` of ``custom_keys`` is multiplied as well. Parameters whose
-    options are equal share one group. Frozen parameters are left out.
+    ``rate ** (num_layers - 1 - depth)``, both by ``get_layer_depth(param_name,
+    prefix)`` of the model, or else of its backbone. Parameters whose options
+    are equal share one group. Frozen parameters are left out.
 
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper; its optimizer
             needs ``lr``.
-        paramwise_cfg: Options; ``layer_decay_rate`` in (0, 1] is this
-            class's own. Defaults to none, which is a rate of 1.
+        paramwise_cfg: Options of mmengine's default constructor, and
+            ``layer_decay_rate`` in (0, 1], which defaults to 1.
 
     Raises:
         ConfigError: If the rate is out of range, the optimizer has no
-            ``lr``, or the model does not tell how deep its parameters lie.
+            ``lr``, or the model has no ``get_layer_depth``.
     """
 
     def _validate_cfg(self) -> None:
@@ -54,27 +51,20 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                    module: nn.Module,
                    prefix: str = '',
                    is_dcn_module: bool | None = None) -> None:
-        """Add the parameter groups of a model to ``params``, in place.
-
-        Args:
-            params: Groups so far.
-            module: The model, or a part of it.
-            prefix: Name of that part; '' is the whole model.
-            is_dcn_module: Passed on.
-        """
+        """Add the parameter groups of a model to ``params``, in place."""
         super().add_params(params, module, prefix, is_dcn_module)
-        if prefix:  # the parts of a model come through here as well
+        if prefix:  # called by itself for a part of the model
             return
         scale = self._scales(module)
         for group in params:
             parameter, = group['params']
             rate: Any = group.get('lr', self.base_lr)
             group['lr'] = rate * scale[parameter]
-        params[:] = _merged(params)
+        params[:] = _merge_groups(params)
+        rates = [group['lr'] for group in params]
         print_log(
             f'{RATE}={self.rate}: {len(params)} groups, learning rates from '
-            f'{min(group["lr"] for group in params):.3g} to '
-            f'{max(group["lr"] for group in params):.3g}',
+            f'{min(rates):.3g} to {max(rates):.3g}',
             logger='current')
 
     def _scales(self, model: nn.Module) -> dict[nn.Parameter, float]:
@@ -96,25 +86,23 @@ if OPTIM_WRAPPER_CONSTRUCTORS.get(_FORMER_NAME) is None:
 
 
 def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
-    own = getattr(model, 'get_layer_depth', None)
-    if callable(own):
-        return own
-    backbone = getattr(model, _BACKBONE, model)
-    depth_of = getattr(backbone, 'get_layer_depth', None)
-    if not callable(depth_of):
+    if hasattr(model, 'get_layer_depth'):
+        return model.get_layer_depth  # type: ignore[return-value]
+    backbone: Any = getattr(model, _BACKBONE, model)
+    if not hasattr(backbone, 'get_layer_depth'):
         raise _no_depths(model)
-    return lambda name: depth_of(name, f'{_BACKBONE}.')
+    return lambda name: backbone.get_layer_depth(name, f'{_BACKBONE}.')
 
 
 def _no_depths(model: nn.Module) -> ConfigError:
     backbone = getattr(model, _BACKBONE, model)
     return ConfigError(
-        f'{RATE} needs a backbone that tells how deep its parameters lie '
-        f'(get_layer_depth), and {type(backbone).__name__} does not: leave '
-        'the constructor out of optim_wrapper')
+        f'{RATE} needs a backbone with get_layer_depth, and '
+        f'{type(backbone).__name__} does not have it: leave the constructor '
+        'out of optim_wrapper')
 
 
-def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join groups whose options are equal, in the order of the first."""
     options = [{**group, 'params': None} for group in groups]
     merged: dict[int, dict[str, Any]] = {}

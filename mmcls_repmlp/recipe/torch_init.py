@@ -12,11 +12,9 @@ from mmcls_repmlp.host import WEIGHT_INITIALIZERS
 class TorchInit:
     """Initialize a model as if it were built of plain PyTorch layers.
 
-    The official RepMLPNet is (github.com/DingXiaoH/RepMLP at 3eff13f,
-    repmlpnet.py); mmcv's ConvModule and the host's head draw from
-    distributions of their own. As ``init_cfg`` of a whole model it covers all
-    its parts and goes before theirs, but for ``Pretrained``, which is loaded
-    after it.
+    So is the official RepMLPNet (github.com/DingXiaoH/RepMLP at 3eff13f,
+    repmlpnet.py). As the ``init_cfg`` of a whole model it takes the place of
+    its parts' own, but for ``Pretrained``, which is loaded after it.
     """
 
     def __call__(self, module: nn.Module) -> None:

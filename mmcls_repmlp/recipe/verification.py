@@ -1,4 +1,4 @@
-"""Are two images of one identity? Accuracy over pairs, and the ROC curve.
+"""Verification of identities: accuracy over pairs of images, ROC curve.
 
 Shape letters: N images, D numbers of an embedding, P pairs.
 """
@@ -44,11 +44,11 @@ class Roc(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """How well similarity tells pairs apart.
+    """Result of a verification.
 
     Attributes:
         accuracy: Share of pairs judged rightly, each tenth of them by the
-            threshold that suits the other nine best.
+            best threshold of the other nine.
         deviation: Standard deviation of that over the tenths.
         threshold: Mean of these thresholds.
         roc: The curve.
@@ -171,8 +171,7 @@ def roc_curve(cosine: Tensor, same: Tensor) -> Roc:
         same: Whether the pairs are of one identity, (P,).
 
     Returns:
-        The curve, a point for every different similarity and one that
-        accepts nothing.
+        A point for every different similarity, and one that accepts nothing.
     """
     hits, alarms, values = _accepted(cosine, same)
     return Roc(alarms.double() / alarms[-1], hits.double() / hits[-1], values)

@@ -1,4 +1,4 @@
-"""The learning rate of RepMLPNet's official training."""
+"""Learning rate of RepMLPNet's official training."""
 from __future__ import annotations
 
 import math
@@ -14,34 +14,27 @@ from mmcls_repmlp.host import PARAM_SCHEDULERS
 class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     """Linear warm-up that covers the beginning of a cosine to zero.
 
-    The cosine counts from the first step, not from the end of the warm-up, so
-    that the rate falls by 2.4 % of its peak where a warm-up of a tenth of the
-    training ends. mmengine's LinearLR and CosineAnnealingLR cannot overlap:
-    both multiply what the other leaves.
-
-    The official loop sets the rate after a step, by that step's own number,
-    so that it is one step late; so it is here.
+    The cosine counts from the first step, not from the end of the warm-up,
+    which mmengine's LinearLR and CosineAnnealingLR cannot do together. The
+    rate is one step late, as in the official loop, which sets it after a step
+    by that step's own number.
 
     Source: github.com/DingXiaoH/RepMLP at 3eff13f, lr_scheduler.py and
     main_repmlp.py; timm's CosineLRScheduler without ``warmup_prefix``.
 
     Args:
         optimizer: The optimizer or its wrapper.
-        end: Steps of the training; a runner fills it in.
-        warmup: Steps of the warm-up; a shorter training is all warm-up.
-            Defaults to None: ``warmup_ratio`` says it.
-        warmup_ratio: Part of the training that is warm-up, in [0, 1].
-            Defaults to None: ``warmup`` says it.
-        start_factor: The first rate as a part of the full one.
-        last_step: Step to go on from. Defaults to -1, the beginning.
-        by_epoch: Whether a step is an epoch. Defaults to True; with
-            ``convert_to_iter_based=True`` in a config, numbers are given in
-            epochs and steps are iterations.
-        verbose: Whether to print every rate. Defaults to False.
+        end: Steps of the training run; a runner fills it in.
+        start_factor: First rate, as a part of the full one.
+        warmup: Steps of the warm-up; a shorter training run is all warm-up.
+        warmup_ratio: The same as a part of ``end``, in place of ``warmup``.
+        **kwargs: ``last_step``, ``by_epoch`` and ``verbose``, as of mmengine's
+            schedulers. With ``convert_to_iter_based=True`` in a config,
+            numbers are given in epochs and steps are iterations.
 
     Raises:
         ValueError: If ``warmup`` is negative, ``start_factor`` is not in
-            [0, 1], or not just one of ``warmup`` and ``warmup_ratio`` is
+            [0, 1], or not exactly one of ``warmup`` and ``warmup_ratio`` is
             given.
     """
 
@@ -52,21 +45,16 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                  start_factor: float,
                  warmup: float | None = None,
                  warmup_ratio: float | None = None,
-                 last_step: int = -1,
-                 by_epoch: bool = True,
-                 verbose: bool = False) -> None:
-        warmup = _steps(warmup, warmup_ratio, end)
-        if not 0 <= start_factor <= 1:
-            raise ValueError('start_factor must be in [0, 1], but is '
-                             f'{start_factor}')
-        self.warmup = warmup
+                 **kwargs: Any) -> None:
+        if (warmup is None) is (warmup_ratio is None):
+            raise ValueError('give either warmup or warmup_ratio')
+        self.warmup = (warmup_ratio or 0) * end if warmup is None else warmup
         self.start_factor = start_factor
-        super().__init__(
-            optimizer,
-            end=end,
-            last_step=last_step,
-            by_epoch=by_epoch,
-            verbose=verbose)
+        if not self.warmup >= 0 or not 0 <= start_factor <= 1:
+            raise ValueError(
+                'warmup must be 0 or more and start_factor in [0, 1], but '
+                f'they are {self.warmup} and {start_factor}')
+        super().__init__(optimizer, end=end, **kwargs)
 
     @classmethod
     def build_iter_from_epoch(cls,
@@ -85,7 +73,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
             **kwargs)
 
     def factor(self, step: int) -> float:
-        """The rate at a step as a part of the full one."""
+        """Compute the rate at a step as a part of the full one."""
         step = max(step - 1, 0)
         if step < self.warmup:
             done = step / self.warmup
@@ -95,15 +83,3 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     def _get_value(self) -> list[float]:
         factor = self.factor(self.last_step)
         return [base * factor for base in self.base_values]
-
-
-def _steps(warmup: float | None, ratio: float | None, end: int) -> float:
-    if (warmup is None) is (ratio is None):
-        raise ValueError('give either warmup or warmup_ratio, not '
-                         f'{"neither" if warmup is None else "both"}')
-    if ratio is not None and not 0 <= ratio <= 1:
-        raise ValueError(f'warmup_ratio must be in [0, 1], but is {ratio}')
-    steps = warmup if ratio is None else ratio * end
-    if steps is None or steps < 0:
-        raise ValueError(f'warmup must be 0 or more, but is {steps}')
-    return steps

@@ -113,7 +113,11 @@ def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
-    console.warn(f'{name}: {" ".join(with_flags(message).split())}')
+    # Every process prints its own error, not only the first.
+    with suppress(OSError):
+        print(
+            f'{name}: {" ".join(with_flags(message).split())}',
+            file=sys.stderr)
 
 
 def _describe_failure(error: Exception, name: str) -> str:

@@ -50,12 +50,9 @@ def digests(path: str | Path) -> dict[str, str]:
 
 
 def check_parts(path: str | Path) -> None:
-    """Make sure that the parts of a file are those its card was written with.
+    """Raise UserError if a part of a file is not the one that its card names.
 
-    Raises:
-        UserError: If one is another, such as after an export that was killed
-            while it replaced them.
-        JobFailedError: If the card cannot be read.
+    An export that was killed while it replaced files leaves such parts.
     """
     path = Path(path)
     for suffix, digest in read_card(path)['files'].items():

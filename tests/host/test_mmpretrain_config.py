@@ -42,7 +42,7 @@ val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1, 5))
 train_cfg = dict(by_epoch=True, max_epochs=1)
 val_cfg = test_cfg = dict()
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     constructor='LearningRateDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.9))
 visualizer = dict(

@@ -74,7 +74,7 @@ def assert_shown(panels, names, pictures):
 def test_colours_look_as_in_the_file(coloured, browse, mode, steps):
     panels, titles = browse(coloured, mode)
     assert titles == ['0 (cat)', '1 (dog)']
-    names = ['LoadImageFromFile', 'RandomFlip', 'Normalize']
+    names = ['LoadImageStrict', 'RandomFlip', 'Normalize']
     pictures = [COLOURS, COLOURS[:, ::-1], COLOURS[:, ::-1]]
     assert_shown(panels, [names[i] for i in steps],
                  [pictures[i] for i in steps])

@@ -67,8 +67,8 @@ def calls(model, x, with_gradients):
 
 
 @every_model
-@pytest.mark.parametrize('deploy', [False, True])
-@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize(('deploy', 'training'),
+                         [(False, True), (False, False), (True, False)])
 @with_and_without_gradients
 def test_every_module_is_called(name, deploy, training, with_gradients):
     model = build(name, deploy=deploy).train(training)
@@ -258,8 +258,6 @@ def test_forward_mode(name, with_gradients):
 
 @every_model
 @pytest.mark.parametrize(('form', 'training'), [('training', True),
-                                                ('training', False),
-                                                ('deploy', True),
                                                 ('deploy', False),
                                                 ('fused', False)])
 @with_and_without_gradients

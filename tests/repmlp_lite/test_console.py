@@ -1,71 +1,62 @@
 import argparse
 import io
-import re
+import logging
 import sys
+import threading
 import time
 
 import pytest
 
-from repmlp_lite import console as module
+from repmlp_lite import console
 from repmlp_lite.command_line import run_tool
-from repmlp_lite.console import Progress, say, track
+from repmlp_lite.console import (Progress, attach_log, close_all, say, track,
+                                 warn)
 
 
 @pytest.fixture
-def hasty(monkeypatch):
-    """Lines that come sooner."""
-    monkeypatch.setattr(module, 'PERIOD', 0.05)
+def clock(monkeypatch):
+    """A clock that stands still, and no thread beside."""
+
+    class Clock:
+        now = 0.
+
+    monkeypatch.setattr(time, 'monotonic', lambda: Clock.now)
+    monkeypatch.setattr(threading.Thread, 'start', lambda thread: None)
+    return Clock
 
 
-def wait_for_lines(capsys, count):
-    found, end = '', time.monotonic() + 20
-    while found.count('\n') < count and time.monotonic() < end:
-        time.sleep(0.01)
-        found += capsys.readouterr().err
-    return found.splitlines()
+def test_lines_come_by_time_and_not_by_steps(clock, monkeypatch, capsys):
 
+    def wait(seconds):
+        clock.now += seconds
+        if clock.now == 90.:
+            say('a line')  # so that none is due yet
+        return clock.now > 150
 
-def test_lines_come_by_time_and_not_by_steps(hasty, capsys):
-    with Progress('training', 12) as progress:
-        progress.begin(4)
+    with Progress('training', 12, done=4) as progress:
         for _ in range(4):
-            progress.advance(8, 'loss 0.5')
-        lines = wait_for_lines(capsys, 2)  # of one long step
-    assert len(lines) >= 2
-    for line in lines:
-        assert re.fullmatch(
-            r'training: 8/12, \S+ images/s, loss 0.5, '
-            r'0:00:0\d left', line)
-    time.sleep(0.2)
-    assert not capsys.readouterr().err  # when it is over
+            progress.advance(9, 'loss 0.5')
+        monkeypatch.setattr(progress.over, 'wait', wait)
+        progress._write_lines()
+    assert capsys.readouterr().err.splitlines() == [
+        'training: 8/12, 0.8 images/s, loss 0.5, 0:00:45 left',
+        'training: 8/12, 0.267 images/s, loss 0.5, 0:02:15 left'
+    ]
 
 
-def test_a_line_is_due_every_minute_and_not_more_than_twice(monkeypatch):
-    now, due = [0.], []
-    monkeypatch.setattr(time, 'monotonic', lambda: now[0])
+def test_a_line_is_due_every_minute_and_not_more_than_twice(clock):
+    due = []
     with Progress('training') as progress:
-        for now[0] in (44., 45., 46., 90., 91.):
+        for clock.now in (44., 45., 46., 90., 91.):
             due.append(progress.is_due())
-            if now[0] == 46.:
+            if clock.now == 46.:
                 say('a line')
     assert due == [False, True, True, False, True]
 
 
-def test_a_job_without_an_end_in_sight():
+def test_a_job_without_an_end_in_sight(clock):
     with Progress('verifying') as progress:
-        assert progress.said() == 'for 0:00:00'
-
-
-def test_the_time_left_counts_steps_of_this_run_alone(monkeypatch):
-    now = 0.
-    monkeypatch.setattr(time, 'monotonic', lambda: now)
-    with Progress('training', 100) as progress:
-        progress.begin(50)
-        for _ in range(5):
-            progress.advance(4)
-    now = 10.
-    # Five steps took ten seconds, 45 are left.
-    assert progress.said() == '55/100, 2 images/s, 0:01:30 left'
+        assert str(progress) == 'for 0:00:00'
 
 
 def test_a_short_job_in_a_log_says_nothing(capsys):
@@ -89,13 +80,30 @@ def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):
         assert progress.bar is None
 
 
-def test_other_processes_are_silent(hasty, monkeypatch, capsys, terminal):
+def test_other_processes_are_silent(monkeypatch, capsys, terminal):
     monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
     monkeypatch.setattr('torch.distributed.get_rank', lambda: 1)
     with Progress('testing', 2) as progress:
         progress.advance()
-        time.sleep(0.2)
-    assert not terminal.getvalue()
+        assert progress not in console._active
+        say('a line')
+        warn('another')
+    assert not terminal.getvalue() and capsys.readouterr() == ('', '')
+
+
+def test_early_lines_wait_for_a_log_with_a_file(tmp_path):
+    close_all()
+    say('an early line')
+    logger = logging.Logger('run')
+    attach_log(logger, verbose=False)  # as in all processes but the first
+    file = logging.FileHandler(tmp_path / 'log')
+    logger.addHandler(file)
+    attach_log(logger, verbose=False)
+    warn('another')
+    close_all()
+    say('a third')
+    file.close()
+    assert (tmp_path / 'log').read_text() == 'an early line\nanother\n'
 
 
 def test_a_reader_that_went_away_ends_no_job(monkeypatch):

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,9 +38,8 @@ _TIMES = ('time', 'data_time')
 class JobRunner(Runner):
     """Runner that reports through the console and shares nothing.
 
-    mmengine keeps loggers, scores, visualizers and scopes under the second
-    that a run began in, and names their folder after it: of two short runs in
-    one process, the second would continue what the first has.
+    mmengine identifies loggers, scores and visualizers by the second that a
+    run began in, so that two short runs in one process would share them.
     """
 
     verbose: ClassVar[bool] = False
@@ -65,13 +65,18 @@ class JobRunner(Runner):
                 self.cfg.dump(temporary)
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Set up as mmengine does, and find a time that is not yet taken."""
+        """Set up as mmengine does, and choose an unused timestamp."""
         super().setup_env(env_cfg)
         began, number = self._timestamp, 1
         while self._timestamp in self._taken:
             number += 1
             self._timestamp = f'{began}_{number}'
         self._taken.add(self._timestamp)
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint without what mmengine prints beside its log."""
+        with redirect_stdout(StringIO()):
+            return super().load_checkpoint(*args, **kwargs)
 
 
 class VerboseRunner(JobRunner):
@@ -83,7 +88,9 @@ class VerboseRunner(JobRunner):
 def build_runner(config: Config, verbose: bool = True) -> JobRunner:
     """Build the runner of a config, its model included.
 
-    ``verbose`` shows its whole log on the screen.
+    Args:
+        config: The config.
+        verbose: Whether the screen shows its full log. Defaults to True.
 
     Raises:
         ConfigError: If something in the config cannot be built, or needs a
@@ -98,24 +105,20 @@ def build_runner(config: Config, verbose: bool = True) -> JobRunner:
 @contextmanager
 def show_progress(runner: Runner, summary: Callable[[Runner],
                                                     str]) -> Iterator[None]:
-    """Report what a runner does within the block.
-
-    ``summary`` is composed once everything is loaded.
-    """
-    runner.register_hook(ReportHook(summary))
+    """Report what a runner does within the block, first its summary."""
+    runner.register_hook(_ReportHook(summary))
     try:
         yield
     finally:
         console.close_all()
 
 
-class ReportHook(Hook):
-    """Hook that reports a summary, progress, validations, and the result.
+class _ReportHook(Hook):
+    """Hook that reports a summary, progress, scores, and the result.
 
-    Small data sets are validated many times a minute, so a validation has a
-    line only when one is due, and the last one at the end.
-
-    Its priority is the lowest: what it reports has happened.
+    Small data sets are validated many times a minute, so only validations
+    that are due have a line, and the last one at the end. The priority is the
+    lowest: what is reported has happened.
     """
 
     priority = 'LOWEST'
@@ -125,31 +128,25 @@ class ReportHook(Hook):
         self.loss = self.note = self.score = self.pending = ''
 
     def before_train(self, runner: Runner) -> None:
-        """Report what is trained, and start the progress."""
-        self._open(runner, 'training', runner.max_iters)
-        self.progress.begin(runner.iter)
+        console.say(self.summary(runner))
+        self.progress = console.Progress(
+            'training', runner.max_iters, done=runner.iter)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
                          outputs: Any) -> None:
-        """Show speed and loss, which the log has as numbers already."""
-        notes = []
         seconds, images = _mean(runner, 'train/time'), _count(data_batch)
-        if seconds and images:
-            notes.append(f'{images / seconds:.3g} images/s')
+        speed = f'{images / seconds:.3g} images/s' if seconds else ''
         if 'train/loss' in runner.message_hub.log_scalars:
             self.loss = f'loss {_mean(runner, "train/loss"):.4f}'
-            notes.append(self.loss)
-        self.note = ', '.join(notes + [self.score] * bool(self.score))
+        self.note = ', '.join(filter(None, [speed, self.loss, self.score]))
         self.progress.advance(0, self.note)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
                        outputs: Any) -> None:
-        """Show how far the validation is."""
         total = len(runner.val_dataloader)
         self.progress.note = f'validating {batch_idx + 1}/{total}'
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Show the scores, in a line of their own if one is due."""
         self.progress.note, self.score = self.note, format_scores(metrics)
         self.pending = ', '.join(
             filter(None, [_position(runner), self.loss, self.score]))
@@ -157,41 +154,35 @@ class ReportHook(Hook):
             self._say_pending()
 
     def after_train(self, runner: Runner) -> None:
-        """Report how long the training took."""
         self.progress.close()
-        if self.pending:
-            self._say_pending()
+        self._say_pending()
         early = getattr(runner.train_loop, 'stop_training', False)
         console.say(f'trained in {self._clock()}' +
                     f', stopped early after {_position(runner)}' * early)
 
     def before_test(self, runner: Runner) -> None:
-        """Report what is tested, and start the progress."""
-        self._open(runner, 'testing', len(runner.test_dataloader))
+        console.say(self.summary(runner))
+        self.progress = console.Progress('testing',
+                                         len(runner.test_dataloader))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any,
                         outputs: Any) -> None:
-        """Count the images of a batch, and of the other processes."""
         self.progress.advance(_count(data_batch))
 
     def after_test_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Report the result of the test."""
         self.progress.close()
         count = len(runner.test_dataloader.dataset)
         console.say(f'tested {count} images in {self._clock()}: '
                     f'{format_scores(metrics) or "no score"}')
 
     def _say_pending(self) -> None:
-        console.say(self.pending)
-        self.pending = ''
-
-    def _open(self, runner: Runner, what: str, total: int) -> None:
-        self.start = time.monotonic()
-        console.say(self.summary(runner))
-        self.progress = console.Progress(what, total)
+        if self.pending:
+            console.say(self.pending)
+            self.pending = ''
 
     def _clock(self) -> str:
-        return str(timedelta(seconds=round(time.monotonic() - self.start)))
+        seconds = time.monotonic() - self.progress.start
+        return str(timedelta(seconds=round(seconds)))
 
 
 def format_scores(metrics: Mapping[str, Any]) -> str:
@@ -220,16 +211,20 @@ def _position(runner: Runner) -> str:
 
 def summarize_training(runner: Runner) -> str:
     """Describe what is to be trained, on what, and where the log is."""
-    train = runner.train_dataloader.dataset
+    train, loader = runner.train_dataloader.dataset, runner.train_dataloader
     images = f'{pluralize(len(train), "image")} to train on'
     if runner.val_loop is not None:
         images += f', {len(runner.val_dataloader.dataset)} to validate'
+    steps = pluralize(runner.max_iters, 'iteration')
+    if not isinstance(runner.train_loop, IterBasedTrainLoop):
+        steps = (f'{pluralize(runner.max_epochs, "epoch")} of '
+                 f'{pluralize(len(loader), "iteration")}')
+    batch = getattr(loader.batch_sampler, 'batch_size', 0) * get_world_size()
     start = runner._load_from
     return _table(
         runner,
-        train,
-        data=images + _folders(train),
-        schedule=_schedule(runner),
+        **_data(train, images),
+        schedule=f'{steps}, batches of {batch or "several sizes"}',
         optimizer=_optimizer(runner),
         start=f'{"resuming" if runner._resume else "weights of"} {start}'
         if start else 'from new weights',
@@ -240,20 +235,27 @@ def summarize_test(runner: Runner, checkpoint: object) -> str:
     """Describe what is to be tested, on what, and where the log is."""
     test = runner.test_dataloader.dataset
     images = f'{pluralize(len(test), "image")} to test on'
-    return _table(
-        runner, test, weights=checkpoint, data=images + _folders(test))
+    return _table(runner, weights=checkpoint, **_data(test, images))
 
 
-def _table(runner: Runner, dataset: BaseDataset, **rows: object) -> str:
-    names = names_of(dataset)
-    rows = {
-        'model': _model(runner),
-        **rows, 'classes': f'{len(names)}: {first_few(names)}'
-        if names else 'without names',
-        'device': _device(runner),
-        'log': runner.logger.log_file
-    }
+def _table(runner: Runner, **rows: object) -> str:
+    rows = dict(
+        model=_model(runner),
+        **rows,
+        device=_device(runner),
+        log=runner.logger.log_file)
     return '\n'.join(f'{name:10}{value}' for name, value in rows.items())
+
+
+def _data(dataset: BaseDataset, images: str) -> dict[str, str]:
+    names, folders = names_of(dataset), sorted({
+        str(part.data_root)
+        for part in leaf_datasets(dataset) if getattr(part, 'data_root', '')
+    })
+    return dict(
+        data=images + (f', in {first_few(folders)}' if folders else ''),
+        classes=f'{len(names)}: {first_few(names)}'
+        if names else 'without names')
 
 
 def _model(runner: Runner) -> str:
@@ -269,28 +271,6 @@ def _model(runner: Runner) -> str:
             f'parameters{pixels}')
 
 
-def _folders(dataset: BaseDataset) -> str:
-    roots = {
-        str(getattr(part, 'data_root', ''))
-        for part in leaf_datasets(dataset)
-    }
-    names = sorted(filter(None, roots))
-    return f', in {first_few(names)}' if names else ''
-
-
-def _schedule(runner: Runner) -> str:
-    loader = runner.train_dataloader
-    batch = getattr(loader.batch_sampler, 'batch_size',
-                    None) or loader.batch_size
-    size = f'batches of {batch}'
-    if get_world_size() > 1:
-        size += f' in each of {get_world_size()} processes'
-    if isinstance(runner.train_loop, IterBasedTrainLoop):
-        return f'{pluralize(runner.max_iters, "iteration")}, {size}'
-    return (f'{pluralize(runner.max_epochs, "epoch")} of '
-            f'{pluralize(len(loader), "iteration")}, {size}')
-
-
 def _optimizer(runner: Runner) -> str:
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     if optimizer is None:
@@ -302,10 +282,10 @@ def _optimizer(runner: Runner) -> str:
 
 
 def _device(runner: Runner) -> str:
-    device = next(runner.model.parameters()).device
+    device, processes = next(runner.model.parameters()).device, ''
+    if get_world_size() > 1:
+        processes = f', {get_world_size()} processes'
     name = (
         torch.cuda.get_device_name(device) if device.type == 'cuda' else
         f'{device.type}, {pluralize(torch.get_num_threads(), "thread")}')
-    if get_world_size() > 1:
-        name += f', {get_world_size()} processes'
-    return name
+    return name + processes

@@ -58,8 +58,8 @@ def write_matrix(counts: Tensor, classes: Sequence[str],
 
     Args:
         counts: Numbers of images, see :class:`MatrixMetric`.
-        classes: Names of the first classes, perhaps of all.
-        folder: Where the files go; older ones are replaced.
+        classes: Names of the classes; those without are numbered.
+        folder: Where the files go.
     """
     names = [printable(name) for name in classes[:len(counts)]]
     names += [f'class {i}' for i in range(len(names), len(counts))]

@@ -21,11 +21,9 @@ _OPTIONS = {
 
 def evaluator_config(metrics: Sequence[str],
                      options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Convert names of metrics to a ``test_evaluator``.
+    """Convert names of ``choices.METRICS`` and options to a test evaluator.
 
-    Args:
-        metrics: Names out of ``choices.METRICS``; none for the accuracy.
-        options: Options of these metrics.
+    Without a name it is the accuracy.
 
     Raises:
         UserError: If a name or an option is unknown.
@@ -55,14 +53,9 @@ def evaluator_config(metrics: Sequence[str],
 def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     """Raise ConfigError if options of metrics do not fit a model.
 
-    The host looks at most of them when it has all predictions: ``topk`` above
-    the number of classes, an unknown ``average``. Here copies of its metrics
-    evaluate one made-up prediction.
-
-    Args:
-        evaluator: The metrics, which stay unchanged.
-        outputs: Number of the model's outputs. None if unknown: nothing is
-            checked.
+    The host checks most of them only after the last batch, such as ``topk``
+    above the number of classes. Copies of its metrics evaluate one made-up
+    prediction here, unless the number of outputs is unknown (None).
     """
     if outputs is None:
         return

@@ -25,12 +25,10 @@ class ShowPredictions(Hook):
 
     Args:
         folder: Where the pictures go.
-        side: Length of the images' shorter side, in pixels.
     """
 
-    def __init__(self, folder: str | Path, side: int) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.scale = max(1., READABLE / side)
         self.visualizer = Visualizer()
 
     def before_test(self, runner: Runner) -> None:
@@ -46,15 +44,16 @@ class ShowPredictions(Hook):
         for image, sample in zip(data_batch['inputs'], outputs):
             pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
             number, path = sample.get('sample_idx', 0), sample.get('img_path')
-            if path:  # images that are read from files are BGR
-                pixels = pixels[..., ::-1]
+            name = f'{number:06}.png'
+            if path:
+                name = self.names.of(path, number)
+                pixels = pixels[..., ::-1]  # files are read as BGR
             draw(
                 self.visualizer,
                 pixels,
                 sample,
-                out_file=self.folder /
-                (self.names.of(path, number) if path else f'{number:06}.png'),
-                rescale_factor=self.scale)
+                out_file=self.folder / name,
+                rescale_factor=max(1., READABLE / min(pixels.shape[:2])))
 
 
 def _common_folder(dataset: BaseDataset) -> str:

@@ -20,7 +20,7 @@ from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
-from mmcls_repmlp.jobs.shared.pictures import READABLE, check_folder
+from mmcls_repmlp.jobs.shared.pictures import check_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
                                              summarize_test)
 from mmcls_repmlp.jobs.shared.source import open_source
@@ -60,18 +60,15 @@ def test(config: str | Path | None,
 
     Args:
         config: Path of the config. None for the one beside the checkpoint.
-        checkpoint: Path or URL of the checkpoint, or the work folder of a
-            training run for its newest one.
-        metrics: Names out of ``choices.METRICS``. Defaults to the config's
-            evaluator.
-        metric_options: Options of these metrics, such as ``topk``. Defaults
-            to none.
+        checkpoint: Path or URL of the checkpoint, or a work folder for its
+            newest one.
+        metrics: Names out of ``choices.METRICS``. Defaults to the config's.
+        metric_options: Options of these metrics. Defaults to none.
         out: File to write predictions or metrics to. Defaults to none.
         out_item: 'pred' or 'metrics'. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
         tta: Whether to average over flipped images, or over the views of the
-            config's ``tta_pipeline`` with its ``tta_model``. Defaults to
-            False.
+            config's ``tta_pipeline``. Defaults to False.
         work_dir: Folder of logs. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
         key: Checkpoint entry with the weights. Defaults to the only one.
@@ -85,8 +82,7 @@ def test(config: str | Path | None,
         Metrics by name.
 
     Raises:
-        UserError: If the config, its data, the checkpoint or an option is not
-            usable.
+        UserError: If an argument, the config or its data is not usable.
         ImageError: If an image cannot be read.
     """
     source = open_source(config, checkpoint, key, cfg_options)
@@ -117,7 +113,7 @@ def test(config: str | Path | None,
     check_metrics(runner.test_evaluator, num_classes_of(model))
     runner.write_config(runner.log_dir)
     if show_dir is not None:
-        runner.register_hook(ShowPredictions(show_dir, _side(cfg)))
+        runner.register_hook(ShowPredictions(show_dir))
     summary = partial(summarize_test, checkpoint=source.checkpoint)
     with show_progress(runner, summary):
         return _run(runner, out, out_item, force)
@@ -142,12 +138,6 @@ def _run(runner: Runner, out: str | Path | None, out_item: str,
     if out is not None:
         say(f'{out_item} written to {out}')
     return results
-
-
-def _side(cfg: Config) -> int:
-    model = cfg.model.get('module', cfg.model)
-    size = model.get('backbone', {}).get('img_size', READABLE)
-    return size if isinstance(size, int) else min(size)
 
 
 def _enable_tta(cfg: Config) -> None:

@@ -20,13 +20,7 @@ _WIDTH, _HEIGHT = 7, 3  # of a panel, in inches
 
 
 class Curve(NamedTuple):
-    """Values of one key, and the steps where they were measured.
-
-    Attributes:
-        steps: Steps in increasing order.
-        values: A value for each step.
-        unit: Unit of the steps: 'iteration' or 'epoch'.
-    """
+    """Values of one key by step; the unit is 'iteration' or 'epoch'."""
     steps: list[int]
     values: list[float]
     unit: str
@@ -35,8 +29,8 @@ class Curve(NamedTuple):
 def write_curves(work_dir: str | Path) -> None:
     """Draw losses and validation scores to ``curves.png`` in a work folder.
 
-    Only the first of several processes does. If nothing is logged, nothing is
-    drawn. What fails is a warning, as a picture must not end a training run.
+    Without any, nothing is drawn. A failure is reported as a warning only, as
+    a picture must not end a training run.
     """
     path = Path(work_dir, 'curves.png')
     try:
@@ -51,13 +45,9 @@ def write_curves(work_dir: str | Path) -> None:
 
 
 def read_curves(work_dir: str | Path) -> dict[str, Curve]:
-    """Read losses and validation scores from the logs in a work folder.
+    """Read losses and validation scores by key from the logs of a work folder.
 
-    A run that was resumed is continued by the later one; steps that both have
-    are those of the later.
-
-    Returns:
-        Curves by key.
+    A resumed run is continued by the next one, which wins at equal steps.
     """
     rows: list[dict[str, Any]] = []
     for log in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):

@@ -12,12 +12,7 @@ from mmengine.model import Sequential
 from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
-                                                 check_kernels, check_pair,
-                                                 check_per_stage,
-                                                 check_positive_int,
-                                                 check_positive_ints,
-                                                 check_stages)
+from mmcls_repmlp.models import argument_checks as checks
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN
@@ -107,13 +102,13 @@ class RepMLPResNet(MergeableBackbone):
             raise ValueError(f'block {block!r} is unknown: choose from '
                              f'{", ".join(BLOCKS)}')
         depths = _resolve_depths(depth)
-        width = check_positive_int('base_channels', base_channels)
+        width = checks.check_positive_int('base_channels', base_channels)
         super().__init__([4 * width << i for i in range(len(depths))],
                          img_size, out_indices, frozen_stages, norm_eval,
                          with_cp, init_cfg)
         self.block = block
         if expansion is not None:
-            check_positive_int('expansion', expansion)
+            checks.check_positive_int('expansion', expansion)
         self.expansion = expansion
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
@@ -121,14 +116,14 @@ class RepMLPResNet(MergeableBackbone):
             ConvBN(in_channels, width, 7, 2, relu=True, **layer),
             nn.MaxPool2d(3, stride=2, padding=1))
         repmlp = dict(
-            partition_size=check_pair('partition_size', partition_size),
-            reparam_conv_kernels=check_kernels(reparam_conv_kernels),
+            partition_size=checks.check_pair('partition_size', partition_size),
+            reparam_conv_kernels=checks.check_kernels(reparam_conv_kernels),
             globalperceptron_ratio=globalperceptron_ratio)
         self._add_stages(
             depths, width,
-            self._repmlp_arguments(repmlp_stages, num_groups,
-                                   reduction, repmlp),
-            check_drop_path_rate(drop_path_rate), layer)
+            self._repmlp_arguments(repmlp_stages, num_groups, reduction,
+                                   repmlp),
+            checks.check_drop_path_rate(drop_path_rate), layer)
         self.freeze()
 
     def _repmlp_arguments(self, stages: int | Sequence[int],
@@ -138,8 +133,8 @@ class RepMLPResNet(MergeableBackbone):
         """Collect the arguments of blocks with a RepMLP, by stage."""
         if self.block == 'base':
             return {}
-        indices = check_stages('repmlp_stages', stages, self.num_stages)
-        groups = check_per_stage('num_groups', num_groups, len(indices))
+        indices = checks.check_stages('repmlp_stages', stages, self.num_stages)
+        groups = checks.check_per_stage('num_groups', num_groups, len(indices))
         arguments: dict[int, dict[str, Any]] = {}
         for i, group in zip(indices, groups):
             # The stem halves the image twice, every stage but the first once.
@@ -148,7 +143,8 @@ class RepMLPResNet(MergeableBackbone):
                 repmlp=dict(
                     repmlp, input_size=(height, width), num_groups=group))
         if self.block == 'bottleneck':
-            ratios = check_per_stage('reduction', reduction, len(indices))
+            ratios = checks.check_per_stage('reduction', reduction,
+                                            len(indices))
             for i, ratio in zip(indices, ratios):
                 arguments[i]['reduction'] = ratio
         return arguments
@@ -198,7 +194,7 @@ class RepMLPResNet(MergeableBackbone):
 
 def _resolve_depths(depth: int | Sequence[int]) -> tuple[int, ...]:
     if not isinstance(depth, int):
-        return check_positive_ints('depth', depth)
+        return checks.check_positive_ints('depth', depth)
     if depth not in DEPTHS:
         raise ValueError(f'depth {depth} is unknown: choose from '
                          f'{", ".join(map(str, DEPTHS))}, or list the blocks '

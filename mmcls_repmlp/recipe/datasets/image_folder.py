@@ -70,9 +70,12 @@ class FoldersOfImages:
         """
         if not getattr(self, 'with_label', True):  # for training without any
             return super().load_data_list()  # type: ignore[misc]
-        samples = read_annotations(
-            self.ann_file, self.CLASSES
-            and len(self.CLASSES)) if self.ann_file else self._find_samples()
+        if self.ann_file:
+            samples = read_annotations(
+                self.ann_file,
+                len(self.CLASSES) if self.CLASSES else None)
+        else:
+            samples = self._find_samples()
         if self.part is not None:
             samples = self._take_part(samples)
         return [

@@ -1,4 +1,4 @@
-"""Checkpoints of which one is whole at every moment."""
+"""Hook that keeps one whole checkpoint at every moment."""
 from __future__ import annotations
 
 import os
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine import hooks
 from mmengine.dist import all_reduce_params, is_main_process
 from mmengine.fileio import HardDiskBackend, LocalBackend
@@ -17,30 +16,27 @@ from torch import nn
 from mmcls_repmlp.host import HOOKS
 from repmlp_lite.errors import JobFailedError
 
-from .checkpoint_files import WHOLE_FILES, WholeFilesBackend
+from .whole_files import WHOLE_FILES, WholeFilesBackend
 
 _KEPT = 'keep_ckpt_ids'
 
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(hooks.CheckpointHook):
-    """mmengine's hook, with its options, that loses nothing.
+    """CheckpointHook, with its options, that loses no checkpoint.
 
-    mmengine's removes an outdated checkpoint before it writes the new one,
-    and writes it in place: a kill or a full disk in between leaves none. Here
-    a checkpoint, and ``last_checkpoint``, is written beside its place, synced
-    and renamed, and only then the outdated ones go. This holds for local
-    folders; other backends write as they do, and remove as late.
-
-    Weights that are not finite are not saved, so that they never take the
-    place of good ones.
+    mmengine's removes an outdated checkpoint first and writes the new one in
+    place. Here a checkpoint, and ``last_checkpoint``, is written beside its
+    place, synced and renamed before the outdated ones are removed. Backends
+    other than local folders write in their own way, and remove as late.
+    Weights that are not finite are not saved.
     """
 
     file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder and what is in it; remove nothing yet."""
-        # What is left over is removed after the next checkpoint is written.
+        """Find the folder and its checkpoints, of which none is removed."""
+        # Without these, mmengine would remove what is outdated here.
         kept = runner.message_hub.pop_info(_KEPT, [])
         super().before_train(runner)
         self.keep_ckpt_ids = list(kept)
@@ -66,8 +62,8 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
         if step not in self.keep_ckpt_ids:
             self.keep_ckpt_ids.append(step)
         if self.max_keep_ckpts > 0:
-            # Saved with those that go now: whoever resumes after a kill that
-            # comes before they went removes them.
+            # With the outdated ones: after a kill before their removal, the
+            # resumed training run removes them.
             hub.update_info(_KEPT, list(self.keep_ckpt_ids))
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         hub.update_info('last_ckpt', self.last_ckpt)
@@ -84,24 +80,16 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
         if is_main_process():
             WholeFilesBackend().put_text(
                 self.last_ckpt, Path(runner.work_dir, 'last_checkpoint'))
-        self._forget_outdated()
-
-    def _forget_outdated(self) -> None:
-        if self.max_keep_ckpts <= 0:
-            return
-        outdated = self.keep_ckpt_ids[:-self.max_keep_ckpts]
-        self.keep_ckpt_ids = self.keep_ckpt_ids[-self.max_keep_ckpts:]
-        for step in outdated:
-            self._remove(
-                self.file_backend.join_path(self.out_dir,
-                                            self.filename_tmpl.format(step)))
+        while 0 < self.max_keep_ckpts < len(self.keep_ckpt_ids):
+            outdated = self.filename_tmpl.format(self.keep_ckpt_ids.pop(0))
+            self._remove(self.file_backend.join_path(self.out_dir, outdated))
 
     def _save_best_checkpoint(self, runner: Runner,
                               metrics: Mapping[str, Any]) -> None:
         if not self.save_best:
             return
         check_finite(runner.model)
-        # mmengine removes first what it finds here: let it find nothing.
+        # mmengine would remove what it finds here first.
         before = self._best
         self._best = dict.fromkeys(before)
         super()._save_best_checkpoint(runner, metrics)
@@ -134,32 +122,24 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
             self.file_backend.rmtree(path)
 
     def _average_buffers(self, runner: Runner) -> None:
-        """Let all processes go on from what the first one writes.
-
-        SyncBuffersHook does so after every epoch, not in the middle of one.
-        """
+        """Average as SyncBuffersHook does, which acts after epochs only."""
         if not self.by_epoch and any(
                 isinstance(hook, SyncBuffersHook) for hook in runner.hooks):
             all_reduce_params(runner.model.buffers(), op='mean')
 
 
 def check_finite(model: nn.Module) -> None:
-    """Make sure that weights are numbers; infinite buffers may be masks.
+    """Check weights, in which infinite buffers may be masks.
 
     Raises:
         JobFailedError: If a parameter is not finite, or a buffer is NaN.
     """
-    bad = [
-        name for name, value in model.named_parameters()
-        if not torch.isfinite(value).all()
-    ]
-    bad += [
-        name for name, value in model.named_buffers()
-        if torch.isnan(value).any()
-    ]
+    parameters = dict(model.named_parameters())
+    bad = [name for name, p in parameters.items() if not p.isfinite().all()]
+    bad += [name for name, b in model.named_buffers() if b.isnan().any()]
     if bad:
         raise JobFailedError(
-            f'{len(bad)} of the weights are not finite any more, '
-            f'{bad[0]} first, and are not saved: train with a lower learning '
-            'rate (optim_wrapper.optimizer.lr) or with gradient clipping '
+            f'{len(bad)} of the weights are no longer finite, {bad[0]} first, '
+            'and are not saved: train with a lower learning rate '
+            '(optim_wrapper.optimizer.lr) or with gradient clipping '
             '(optim_wrapper.clip_grad)')

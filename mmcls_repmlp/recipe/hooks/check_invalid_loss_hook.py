@@ -1,4 +1,4 @@
-"""Training ends when its loss is no number any more."""
+"""Hook that ends a training run whose loss is NaN or infinite."""
 from __future__ import annotations
 
 import math
@@ -18,22 +18,19 @@ _NEVER = 2**62
 
 @HOOKS.register_module()
 class CheckInvalidLossHook(Hook):
-    """End a training whose loss is NaN or infinite, in words.
+    """End a training run whose loss is NaN or infinite, with a remedy.
 
     A single process ends at once. Several agree every ``interval`` iterations
-    and at the end of an epoch, so that all end together; AtomicCheckpointHook
-    checks the weights in between. The loss is read where the log has it, as a
-    number: no device is waited for once more.
-
-    Where the loss is scaled for mixed precision, steps that overflow are left
-    out while the scale is being found, so there the loss may be invalid
-    ``patience`` times in a row. 16 halvings take PyTorch's first scale to 1.
+    and at the end of an epoch, so that all end together. The loss is read from
+    the log, as a number, which waits for no device.
 
     Args:
         interval: Iterations after which several processes agree. Defaults
             to 50.
         patience: Iterations in a row without a valid loss that are endured
-            where the loss is scaled. Defaults to 20.
+            where the loss is scaled for mixed precision, while the scale is
+            being found. 16 halvings take PyTorch's first scale to 1. Defaults
+            to 20.
     """
 
     priority = 'HIGH'
@@ -41,14 +38,14 @@ class CheckInvalidLossHook(Hook):
     def __init__(self, interval: int = 50, patience: int = 20) -> None:
         self.interval = interval
         self.patience = patience
-        self.first = _NEVER  # iteration that the loss is invalid from
+        self.first = _NEVER  # iteration from which the loss is invalid
 
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,
                          data_batch: Any = None,
                          outputs: dict[str, Any] | None = None) -> None:
-        """Look at the losses of an iteration."""
+        """Check the losses of an iteration."""
         hub = runner.message_hub
         valid = all(
             math.isfinite(hub.get_scalar(f'train/{name}').current())
@@ -63,7 +60,7 @@ class CheckInvalidLossHook(Hook):
             self._judge(runner, now)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Agree before anything is made of the epoch."""
+        """Check once more before the epoch is validated and saved."""
         self._judge(runner, runner.iter)
 
     def _judge(self, runner: Runner, now: int) -> None:

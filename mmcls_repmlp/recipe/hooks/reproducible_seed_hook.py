@@ -1,9 +1,8 @@
-"""Random numbers that are the same whenever a training was interrupted.
+"""Random numbers that do not depend on interruptions of a training run.
 
-States of random generators cannot be saved where worker processes load
-images ahead. So nothing is drawn from a state that lives long: every image,
-and every iteration, starts from a seed that is computed from the seed of the
-training and from where it stands.
+States of random generators cannot be saved where worker processes load images
+ahead. So every image, and every iteration, starts from a seed that is computed
+from the seed of the training run and its place in it.
 """
 from __future__ import annotations
 
@@ -20,10 +19,9 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from mmcls_repmlp.host import HOOKS
 
-# What is drawn for comes first, and each has so many numbers: no two seeds
-# are made of the same ones.
+# The first of the numbers that a seed is made of: no two seeds share all.
 _EPOCH, _ITERATION, _IMAGE = range(3)
-# In a checkpoint's meta: what tells the middle of an epoch from its end.
+# Key of a checkpoint's meta.
 BATCHES_PER_EPOCH_KEY = 'batches_per_epoch'
 
 
@@ -35,8 +33,7 @@ def seed_all(*entropy: int) -> None:
 
 
 def _seed_cpu(entropy: Sequence[int]) -> int:
-    # Not torch.manual_seed: it goes on to every kind of device, also in the
-    # processes of a data loader, which takes longer than all of this.
+    # torch.manual_seed would also seed every kind of device, which is slow.
     words = np.random.SeedSequence(entropy).generate_state(8, np.uint32)
     seed = int.from_bytes(words[:2].tobytes(), 'little')
     random.seed(words.tobytes())
@@ -46,19 +43,17 @@ def _seed_cpu(entropy: Sequence[int]) -> int:
 
 
 class SeededIndices(Sequence):
-    """Indices of a batch; whoever goes through them draws what is theirs.
+    """Indices of a batch, whose iteration seeds all generators before each.
 
-    A data loader's process takes the images one by one, here: before each,
-    all generators of that process are seeded anew.
+    A data loader's process reads the images one by one as it iterates.
 
     Args:
-        indices: Which samples.
-        entropy: What the seeds are computed from, with the place in the
-            batch.
+        indices: Numbers of the samples.
+        entropy: Numbers that the seeds are computed from, with the place in
+            the batch.
     """
 
-    def __init__(self, indices: Sequence[int], entropy: tuple[int,
-                                                              ...]) -> None:
+    def __init__(self, indices: Sequence[int], entropy: Sequence[int]) -> None:
         self.indices = indices
         self.entropy = entropy
 
@@ -75,16 +70,15 @@ class SeededIndices(Sequence):
 
 
 class SeededBatches:
-    """A batch sampler whose batches are :class:`SeededIndices`.
+    """Batch sampler whose batches are :class:`SeededIndices`.
 
     Args:
-        batches: The batch sampler it stands for.
-        seed: Seed of the training.
+        batches: The batch sampler that it wraps.
+        seed: Seed of the training run.
         rank: Number of the process.
 
     Attributes:
-        skip: How many batches the next epoch leaves out at its beginning.
-            Defaults to 0.
+        skip: Number of batches that the next epoch leaves out first.
     """
 
     def __init__(self, batches: BatchSampler, seed: int, rank: int) -> None:
@@ -100,7 +94,7 @@ class SeededBatches:
 
     def __iter__(self) -> Iterator[SeededIndices]:
         skip, self.skip = self.skip, 0
-        # A sampler without epochs runs on through the whole training.
+        # A sampler without epochs is iterated once per training run.
         epoch = getattr(self.sampler, 'epoch', 0)
         for number, indices in enumerate(self.batches):
             if number >= skip:
@@ -108,30 +102,27 @@ class SeededBatches:
 
 
 def seed_loader(loader: DataLoader, seed: int) -> None:
-    """Let a data loader, in place, draw what its place in training says.
-
-    Calling it again does nothing; nor does a loader without batches.
+    """Seed every batch of a data loader, in place; twice does no more.
 
     Args:
-        loader: The loader, before its first batch.
-        seed: Seed of the training.
+        loader: The loader, before its first batch. Without batches it stays
+            as it is.
+        seed: Seed of the training run.
     """
     batches: Any = loader.batch_sampler
     if batches is not None and not isinstance(batches, SeededBatches):
-        # A loader refuses to be changed, lest others be misled by what they
-        # read of it: the indices, and their number, stay the same.
+        # A loader refuses to be changed by plain assignment.
         object.__setattr__(loader, 'batch_sampler',
                            SeededBatches(batches, seed, get_rank()))
 
 
 @HOOKS.register_module()
 class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
-    """mmengine's hook, that seeds all that training draws, not the order only.
+    """DistSamplerSeedHook that seeds all random numbers, not the order only.
 
-    A training that was interrupted and resumed has the weights of one that
-    was not: augmentations of images, mixing of images, dropped paths are
-    functions of the seed and the iteration. Also from the middle of an epoch,
-    which mmengine would begin again.
+    A training run that is resumed, also in the middle of an epoch, has the
+    weights of one that was not interrupted: augmentations, mixing of images
+    and dropped paths are functions of the seed and the iteration.
     """
 
     priority = 'VERY_HIGH'
@@ -140,12 +131,12 @@ class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
         self.saved_length = None
 
     def before_train(self, runner: Runner) -> None:
-        """Seed the loader, unless it has begun to load."""
+        """Seed the loader."""
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             seed_loader(runner.train_dataloader, runner.seed)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Order the samples of this epoch; leave out those it has had."""
+        """Order the samples of the epoch, and skip those it has had."""
         super().before_train_epoch(runner)
         seed_all(_EPOCH, runner.seed, runner.iter)
         loader = runner.train_dataloader
@@ -158,17 +149,17 @@ class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
                           runner: Runner,
                           batch_idx: int,
                           data_batch: Any = None) -> None:
-        """Seed what is drawn for a whole batch, and in the model."""
+        """Seed what is drawn for a batch and in the model."""
         seed_all(_ITERATION, runner.seed, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict[str, Any]) -> None:
-        """Save what tells the middle of an epoch from its end."""
-        checkpoint['meta'][BATCHES_PER_EPOCH_KEY] = len(
-            runner.train_dataloader)
+        """Save the length of an epoch, which tells its middle from its end."""
+        length = len(runner.train_dataloader)
+        checkpoint['meta'][BATCHES_PER_EPOCH_KEY] = length
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: dict[str, Any]) -> None:
-        """Take it from a checkpoint; mmengine's own have none."""
-        self.saved_length = checkpoint.get('meta',
-                                           {}).get(BATCHES_PER_EPOCH_KEY)
+        """Take that length from a checkpoint; mmengine's own have none."""
+        meta = checkpoint.get('meta', {})
+        self.saved_length = meta.get(BATCHES_PER_EPOCH_KEY)

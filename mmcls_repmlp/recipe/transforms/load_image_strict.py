@@ -1,4 +1,4 @@
-"""Reading of image files, which says what it could not read."""
+"""Reading of image files that names what it cannot read."""
 from __future__ import annotations
 
 from typing import Any
@@ -15,14 +15,12 @@ from repmlp_lite.image_files import is_cut_off
 
 @TRANSFORMS.register_module()
 class LoadImageStrict(LoadImageFromFile):
-    """mmcv's reader of images, with its options and its pixels.
+    """LoadImageFromFile with its options and pixels, which names bad files.
 
-    What it refuses is an :class:`ImageError`, which names the file and comes
-    through the processes of a data loader. A JPEG file without an end is
-    refused too: before version 5, OpenCV fills what is missing with grey.
-    With ``ignore_empty``, the data set takes another image, as in mmcv. What
-    holds an image already passes unchanged: the host's inferencer loads images
-    by itself.
+    A JPEG file without an end is refused: before version 5, OpenCV fills what
+    is missing with grey. With ``ignore_empty``, the data set takes another
+    image, as in mmcv. Results with an image and no path pass unchanged: the
+    host's inferencer loads images by itself.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:

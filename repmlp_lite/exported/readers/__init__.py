@@ -1,4 +1,8 @@
-"""Readers of exported files, one module for each format."""
+"""Readers of exported files, one module for each format.
+
+Each has a function ``read(path, exact, trust)``, whose arguments are those of
+:func:`~repmlp_lite.exported.load_exported.load_exported`.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -14,16 +14,11 @@ _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8'}
 
 
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
-    """Read an ONNX file.
-
-    Args:
-        path: The file.
-        exact: Unused: the file computes in its own precision.
-        trust: Whether to leave out the checks.
+    """Read an ONNX file, which computes in its own precision.
 
     Raises:
         UserError: If it names another file than its own weights, or operators
-            that are not ONNX's own.
+            that are not ONNX's own, and ``trust`` is not set.
     """
     if not trust:
         _check(path)

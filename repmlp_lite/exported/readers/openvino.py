@@ -23,14 +23,9 @@ _DTYPES = {'f32': 'float32', 'u8': 'uint8'}
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an OpenVINO file and the .bin beside it.
 
-    Args:
-        path: The .xml file.
-        exact: Whether to compute in float32 where OpenVINO by itself would
-            use bfloat16.
-        trust: Whether to leave out the checks.
-
     Raises:
-        UserError: If it is not XML, or names operators of an extension.
+        UserError: If it names operators of an extension, or is of another
+            format, and ``trust`` is not set.
     """
     if not trust:
         _check(path)

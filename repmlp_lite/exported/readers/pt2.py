@@ -9,15 +9,10 @@ from . import ExportedModel, needs_trust
 
 
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
-    """Read a torch.export file.
+    """Read a torch.export file, which computes in its own precision.
 
     ``torch.export.load`` unpickles members and evaluates expressions (torch
     2.13, ``torch/export/pt2_archive/_package.py``).
-
-    Args:
-        path: The file.
-        exact: Unused: the file computes in its own precision.
-        trust: Whether code in the file may run.
 
     Raises:
         UserError: If ``trust`` is not set.

@@ -89,3 +89,14 @@ def test_processes_that_the_launcher_did_not_start(monkeypatch, launcher,
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         set_launcher(Config(), launcher)
+
+
+def test_parts_of_the_host_are_replaced_before_a_config_is_dumped(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text("model = dict()\ntrain_dataloader = dict(dataset=dict("
+                    "type='CustomDataset', pipeline=[dict("
+                    "type='LoadImageFromFile')]))")
+    text = read_config(path).pretty_text
+    for ours in ('ImageFolder', 'LoadImageStrict', 'AtomicCheckpointHook',
+                 'ReproducibleSeedHook'):
+        assert f"type='{ours}'" in text

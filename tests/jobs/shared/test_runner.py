@@ -8,11 +8,13 @@ import pytest
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
+from mmengine.runner import IterBasedTrainLoop
 
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import build_loop, set_loader_defaults
-from mmcls_repmlp.jobs.shared.runner import (JobRunner, VerboseRunner,
-                                             build_runner, format_scores,
+from mmcls_repmlp.jobs.shared.runner import JobRunner, VerboseRunner
+from mmcls_repmlp.jobs.shared.runner import _position as position
+from mmcls_repmlp.jobs.shared.runner import (build_runner, format_scores,
                                              summarize_test,
                                              summarize_training)
 from mmcls_repmlp.jobs.train.train import train
@@ -45,6 +47,12 @@ def test_the_screen_has_what_is_said_and_warnings(runner_of, capsys):
     assert capsys.readouterr() == ('an early line\na line\n',
                                    'warning: odd\nerror: bad\n')
     log = Path(runner.logger.log_file).read_text()
+    screen, = (
+        handler for handler in runner.logger.handlers
+        if not isinstance(handler, logging.FileHandler))
+    screen.setLevel(logging.ERROR)  # as mmengine's in all other processes
+    runner.logger.warning('odd')
+    assert not capsys.readouterr().err
     assert 'System environment' in log
     for text in ('an early line', 'a detail', 'odd', 'bad', 'a line'):
         assert log.count(f'{text}\n') == 1, text
@@ -58,16 +66,6 @@ def test_a_verbose_screen_has_the_log_and_nothing_twice(runner_of, capsys):
     out, err = capsys.readouterr()
     assert not err and 'System environment' in out
     assert re.search(r'INFO.* - a detail\n.*WARNING.* - odd\na line\n$', out)
-
-
-def test_the_level_of_the_host_holds(runner_of, capsys):
-    runner = runner_of(JobRunner)
-    screen, = (
-        handler for handler in runner.logger.handlers
-        if not isinstance(handler, logging.FileHandler))
-    screen.setLevel(logging.ERROR)  # as in all processes but the first
-    runner.logger.warning('odd')
-    assert not capsys.readouterr().err
 
 
 def test_runs_of_one_second_share_nothing(project, work_dir, monkeypatch):
@@ -93,7 +91,7 @@ def test_a_training_is_told_in_lines(project, work_dir, capsys, slow):
     train(project.config, work_dir, seed=0, verbose=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        'model', 'data', 'schedule', 'optimizer', 'start', 'seed', 'classes',
+        'model', 'data', 'classes', 'schedule', 'optimizer', 'start', 'seed',
         'device', 'log', 'epoch', 'epoch', 'trained', 'curves', 'the'
     ]
     for number, line in enumerate(lines[9:11], 1):
@@ -122,18 +120,6 @@ def test_a_bar_and_an_early_stop(project, work_dir, capsys, terminal):
     assert re.findall(r'^epoch (\d/\d), loss', out, re.MULTILINE) == ['2/3']
     assert re.search(r'^trained in [\d:]+, stopped early after epoch 2/3$',
                      out, re.MULTILINE)
-
-
-def test_iterations_are_counted_where_there_are_no_epochs(
-        project, work_dir, capsys, slow):
-    loop = dict(
-        type='IterBasedTrainLoop', max_iters=2, val_interval=1, _delete_=True)
-    options = {'train_cfg': loop, 'default_hooks.checkpoint.by_epoch': False}
-    train(project.config, work_dir, cfg_options=options, verbose=False)
-    out = capsys.readouterr().out
-    assert '\nschedule  2 iterations, batches of 16\n' in out
-    assert re.findall(r'^iteration (\d/\d), loss', out,
-                      re.MULTILINE) == ['1/2', '2/2']
 
 
 def test_a_test_is_told_in_lines(project, work_dir, capsys, terminal):
@@ -184,9 +170,14 @@ def test_summaries(project, work_dir, digits, monkeypatch):
         start='from new weights',
         seed='0')
     assert rows(summarize_training(runner)) == expected
+    assert position(runner) == 'epoch 0/1'
     runner.optim_wrapper = SimpleNamespace()  # several, or one not yet built
     runner._load_from = 'a.pth'
     for resume, words in ((True, 'resuming'), (False, 'weights of')):
         runner._resume = resume
         assert rows(summarize_training(runner)) == dict(
             expected, optimizer='SimpleNamespace', start=f'{words} a.pth')
+    runner._train_loop = IterBasedTrainLoop(runner, runner.train_dataloader, 2)
+    assert rows(summarize_training(
+        runner))['schedule'] == '2 iterations, batches of 16'
+    assert position(runner) == 'iteration 0/2'

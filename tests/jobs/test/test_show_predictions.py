@@ -12,7 +12,7 @@ def test_names_and_colours(monkeypatch):
     names, colours = [], []
 
     def draw(visualizer, image, sample, out_file, rescale_factor):
-        assert image.shape == (3, 4, 3) and rescale_factor == 7
+        assert image.shape == (32, 64, 3) and rescale_factor == 7
         assert visualizer.dataset_meta == dict(classes=('cat', ))
         assert out_file.parent == Path('shown')
         names.append(out_file.name)
@@ -23,13 +23,13 @@ def test_names_and_colours(monkeypatch):
         datasets=[Namespace(img_prefix='d/x'),
                   Namespace(data_root='d/y')],
         metainfo=dict(classes=('cat', )))
-    hook = ShowPredictions('shown', side=32)
+    hook = ShowPredictions('shown')
     hook.before_test(Namespace(test_dataloader=Namespace(dataset=dataset)))
     samples = [
         DataSample(metainfo=dict(sample_idx=i, img_path=path))
         for i, path in enumerate(['d/x/a', 'd/x_a', 'd/y/a', None])
     ]
-    images = torch.tensor([0., 1., 255.]).reshape(3, 1, 1).expand(4, 3, 3, 4)
+    images = torch.tensor([0., 1., 255.]).reshape(3, 1, 1).expand(4, 3, 32, 64)
     hook.after_test_iter(None, 0, dict(inputs=images), samples)
     # Images without a path are numbered; those of files are read as BGR.
     assert names == ['x_a.png', 'x_a_000001.png', 'y_a.png', '000003.png']

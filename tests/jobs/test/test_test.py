@@ -179,12 +179,12 @@ def test_an_image_that_cannot_be_read(score, data, workers):
 
 
 def test_pictures_of_every_image(score, data, tmp_path):
-    for label in range(2, 10):
+    for label in range(1, 10):
         shutil.rmtree(data / 'val' / str(label))
     shown = tmp_path / 'shown'
     arguments = dict(show_dir=str(shown), options={ROOT: str(data)})
     score(**arguments)
     names = sorted(path.name for path in shown.iterdir())
-    assert [name[:2] for name in names] == ['0_', '0_', '1_', '1_']
+    assert [name[:2] for name in names] == ['0_', '0_']
     with pytest.raises(UserError, match='is not empty: .*force=True'):
         score(**arguments)

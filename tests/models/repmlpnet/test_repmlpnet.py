@@ -37,7 +37,7 @@ def test_training_form_equals_mmcls(kernels):
     assert_same(ours(images()), theirs(images()))
 
 
-@pytest.mark.parametrize('batch', [1, 2, 64])
+@pytest.mark.parametrize('batch', [1, 64])
 @pytest.mark.parametrize('with_gradients', [True, False])
 def test_deploy_form_equals_mmcls(batch, with_gradients):
     # mmcls cannot convert in float64 but can load what was converted.

@@ -147,7 +147,7 @@ def test_weights_that_are_lost_are_not_saved(tmp_path):
             if runner.epoch == 1:
                 runner.model.weight.data[1] = torch.inf
 
-    words = '1 of the weights are not finite any more, weight first'
+    words = '1 of the weights are no longer finite, weight first'
     with pytest.raises(JobFailedError, match=words):
         train(tmp_path / 'work', hooks=[Lose()], max_keep_ckpts=1)
     assert names(tmp_path / 'work') == ['epoch_1.pth']

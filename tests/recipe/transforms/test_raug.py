@@ -24,7 +24,7 @@ def test_it_is_registered_under_its_name():
 
 def test_everything_is_drawn_uniformly_and_with_replacement():
     np.random.seed(0)
-    raug, images = RAug(), 6000
+    raug, images = RAug(), 2000
     pairs = [raug.draws() for _ in range(images)]
     drawn = [[
         d.name, d.magnitude, d.sign, d.resample,

@@ -125,7 +125,7 @@ def test_nothing_is_run(text):
     ('--set a.=1', 'is not one'),
     ('--set a=(1,2', 'cannot be read (its brackets do not match)'),
     ('--set a=dict(b=print())', 'cannot be read'),
-    (f'--set a={"[" * 1500}{"]" * 1500}', 'cannot be read'),
+    (f'--set a={"[" * 1100}{"]" * 1100}', 'cannot be read'),
 ])
 def test_wrong_sizes_and_pairs_are_named(capsys, line, message):
     with pytest.raises(SystemExit) as ended:

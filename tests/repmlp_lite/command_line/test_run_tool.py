@@ -59,6 +59,16 @@ def test_options_are_named_as_the_reader_gives_them(capsys, named, in_python,
         f'tool.py: error: of the newest: pass {flag}, however deep\n')
 
 
+def test_every_process_prints_its_own_error(capsys, monkeypatch):
+    end = Mock()
+    monkeypatch.setitem(run_tool.__globals__, '_end_process', end)
+    monkeypatch.setitem(sys.modules, 'torch.distributed',
+                        Mock(get_rank=lambda: 1))
+    run(Mock(side_effect=UserError('no data')))
+    assert capsys.readouterr().err == 'tool.py: error: no data\n'
+    end.assert_called_once_with(2)
+
+
 def test_done_is_silent(capsys):
     assert run(lambda: 'anything') == 0
     assert capsys.readouterr() == ('', '')

@@ -1,4 +1,4 @@
-"""Where a training keeps its checkpoints, and under which names."""
+"""Checkpoint files of a training run: writing, names and numbers."""
 from __future__ import annotations
 
 from pathlib import Path

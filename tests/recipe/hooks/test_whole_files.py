@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mmcls_repmlp.recipe.hooks.checkpoint_files import WholeFilesBackend
+from mmcls_repmlp.recipe.hooks.whole_files import WholeFilesBackend
 from repmlp_lite.errors import JobFailedError
 
 
