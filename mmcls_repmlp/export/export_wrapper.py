@@ -35,7 +35,7 @@ class ExportWrapper(nn.Module):
         self.model = model
         self.dtype = next(model.parameters()).dtype
         # FusedModel has the attribute.
-        is_embedding = getattr(model, 'unit', False)
+        is_embedding = getattr(model, 'normalizes', False)
         self.output = EMBEDDING if is_embedding else LOGITS
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
