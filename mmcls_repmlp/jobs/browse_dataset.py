@@ -38,19 +38,17 @@ def browse_dataset(config: str | Path,
                    force: bool = False) -> list[Path]:
     """Write pictures of samples spread evenly over a data set.
 
-    Normalisation inside the pipeline is undone, so that colours look as in
-    the files. Changes of the data preprocessor to whole batches, such as
-    Mixup, are not shown.
+    Normalisation inside the pipeline is undone; what the data preprocessor
+    does to batches, such as Mixup, is not shown.
 
     Args:
         config: Path of the config.
         out_dir: Folder to write to, new or empty.
         phase: Data set: 'train', 'val' or 'test'. Defaults to 'train'.
         number: Number of samples, at most. Defaults to 20.
-        mode: 'transformed' shows the output of the pipeline, 'original' its
-            input, 'concat' both, 'pipeline' every step. Defaults to
-            'transformed'.
-        cfg_options: Settings to change in the config. Defaults to none.
+        mode: 'transformed' (default) shows the output of the pipeline,
+            'original' its input, 'concat' both, 'pipeline' every step.
+        cfg_options: As of :func:`open_source`.
         force: Whether ``out_dir`` may hold files. Defaults to False.
 
     Returns:

@@ -29,9 +29,6 @@ from .shared.source import (check_config_beside, config_beside,
 
 Weights = Mapping[str, Tensor]
 _KEPT = ('mmcls_repmlp_version', 'mmengine_version')
-_DIGITS = 8
-_OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
-_MIB = 2**20
 
 
 def publish_model(src: str | Path,
@@ -41,18 +38,17 @@ def publish_model(src: str | Path,
                   force: bool = False) -> Path:
     """Keep of a checkpoint what running it needs; name it by its hash.
 
-    What stays is the state dict, which holds the averaged weights if the
-    training run averaged them (mmengine's EMAHook puts them there), the
-    classes and the versions. The same source always gives the same bytes.
-    ``torch.hub`` and mmengine can check the name against the file. The config
-    beside the source is written beside it, for the form of the weights.
+    What stays is the state dict (where mmengine's EMAHook puts the averaged
+    weights), the classes and the versions. The same source always gives the
+    same bytes. ``torch.hub`` and mmengine can check the name against the file.
+    The config beside the source is written beside it, for the form of the
+    weights.
 
     Args:
-        src: Path or URL of the checkpoint, or the work folder of a training
-            run for its newest one.
-        dst: NAME.pth or NAME.safetensors: 'NAME-0123abcd.pth' is written,
+        src: Checkpoint, as of :func:`open_source`.
+        dst: NAME.pth or NAME.safetensors; 'NAME-0123abcd.pth' is written,
             with the first digits of the file's own SHA-256.
-        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        key: As of :func:`open_source`.
         force: Whether files of that name may be replaced. Defaults to False.
 
     Returns:
@@ -60,8 +56,7 @@ def publish_model(src: str | Path,
 
     Raises:
         UserError: If ``src`` is not usable, or a file would be overwritten.
-        JobFailedError: If the written file does not read back as it should;
-            it is removed then.
+        JobFailedError: If what was written does not read back; it is removed.
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     dst = Path(dst)
@@ -74,13 +69,14 @@ def publish_model(src: str | Path,
         draft = scratch / f'draft{dst.suffix}'
         write_checkpoint(dict(meta=_meta(content), state_dict=weights), draft)
         _check(draft, weights)
-        final = _hashed_name(dst, draft)
+        stem = re.sub(r'-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
+        final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_writable(final, force, src)
         if cfg is not None:
             check_config_beside(final, force)
         move_into_place(draft, final)
     before, after = (
-        path.stat().st_size / _MIB for path in (local_file(src), final))
+        path.stat().st_size / 2**20 for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
     if cfg is None:
         say(f'no config is written: none beside {src} belongs to it')
@@ -96,9 +92,8 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
         warn(f'config {config}')
         cfg = read_config(config)
         backbone = getattr(build_on_meta(cfg), 'backbone', None)
-        deploy = is_merged(weights)
-        if getattr(backbone, 'deploy', deploy) != deploy:
-            cfg.model.backbone.deploy = deploy
+        if hasattr(backbone, 'deploy'):
+            cfg.model.backbone.deploy = is_merged(weights)
         fits = not find_mismatch(build_on_meta(cfg).state_dict(), weights)
     except ConfigError:
         return None
@@ -108,8 +103,7 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
 def _meta(content: Any) -> dict[str, Any]:
     meta = meta_of(content)
     kept = {key: meta[key] for key in _KEPT if isinstance(meta.get(key), str)}
-    # A pickle refers back to objects that it has met already: texts that are
-    # made anew give the same bytes wherever they come from.
+    # Texts that are made anew are pickled to the same bytes: no two are one.
     return json.loads(json.dumps({**kept, **classes_meta(content)}))
 
 
@@ -130,9 +124,3 @@ def _check(path: Path, expected: Weights) -> None:
             for key, value in expected.items()):
         raise JobFailedError('the written file does not hold the weights that '
                              'were to be published: nothing was kept')
-
-
-def _hashed_name(dst: Path, content: Path) -> Path:
-    digest = sha256_of(content)[:_DIGITS]
-    stem = _OLD_HASH.sub('', dst.stem)
-    return dst.with_name(f'{stem}-{digest}{dst.suffix}')

@@ -58,18 +58,16 @@ def convert_from_official(src: str | Path,
     """Convert a file of official weights to a checkpoint of ours.
 
     Args:
-        src: Path or URL of the official file, of training or deploy form: a
-            RepMLPNet of any size, or a RepMLP-ResNet of the configs here.
+        src: Path or URL of the official file, in either form: a RepMLPNet of
+            any size, or a RepMLP-ResNet of the configs here.
         dst: Checkpoint to write.
         arch: Variant that it must be. Defaults to whatever its shapes say.
-        img_size: Height and width of the images trained on. Defaults to
-            square ones, by the shapes.
-        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        img_size: Height and width trained on. Defaults to square, by shapes.
+        key: As of :func:`open_source`.
         force: Whether an existing file is replaced. Defaults to False.
 
     Raises:
-        UserError: If the file is not usable, holds no such model, or would
-            overwrite another.
+        UserError: If the file holds no such model, or would replace another.
     """
     src, weights = _read(src, dst, key, force)
     if all(name.startswith(_OURS) for name in weights):
@@ -89,11 +87,15 @@ def convert_from_official(src: str | Path,
                               f'arch {arch!r}: check the file, or drop '
                               f'{option("arch", ...)}')
     form = 'deploy' if is_merged(converted) else 'training'
-    say(f'this is {found.name}, {form} form')
-    say(f'writing {dst}')
+    say(f'this is {found.name}, {form} form\nwriting {dst}')
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)
     write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
-    say(_next_step(found, dst))
+    if not found.configs:
+        say('next: no config here is for this model: write one with '
+            f'model = {found.model}')
+    for i, config in enumerate(found.configs):
+        say(f'{"or" if i else "next"}: python tools/test.py {config} {dst} '
+            '--metrics accuracy')
     return found
 
 
@@ -107,12 +109,11 @@ def convert_to_official_file(src: str | Path,
     Args:
         src: Path or URL of a RepMLPNet or RepMLP-ResNet classifier.
         dst: File to write.
-        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        key: As of :func:`open_source`.
         force: Whether an existing file is replaced. Defaults to False.
 
     Raises:
-        UserError: If the checkpoint is not usable, or holds what the official
-            model has no name for.
+        UserError: If the official model has no name for some of its weights.
     """
     src, weights = _read(src, dst, key, force)
     try:
@@ -134,10 +135,10 @@ def published_models(backbone: str,
         settings = cfg.model.backbone
         if settings.type == backbone and arch in (
                 None, resolve_arch(settings.get('arch', 'b'))):
-            here = Path.cwd()
-            typed = config.relative_to(here) if config.is_relative_to(
-                here) else config
-            yield Published(model.name, typed, build_on_meta(cfg).state_dict())
+            if config.is_relative_to(Path.cwd()):
+                config = config.relative_to(Path.cwd())
+            yield Published(model.name, config,
+                            build_on_meta(cfg).state_dict())
 
 
 def _read(src: str | Path, dst: str | Path, key: str | None,
@@ -173,17 +174,6 @@ def _identify(weights: Weights, table: RenameTable,
     if not matches:
         raise CheckpointError('no config here has these names and shapes')
     return Identified(matches[0].name, read_config(configs[0]).model, configs)
-
-
-def _next_step(found: Identified, dst: str | Path) -> str:
-    if not found.configs:
-        return ('next: no config here is for this model: write one with '
-                f'model = {found.model}')
-    first, *others = found.configs
-    return '\n'.join([
-        f'next: python tools/test.py {first} {dst} --metrics accuracy',
-        *(f'      or with {other}, see docs/model_zoo.md' for other in others)
-    ])
 
 
 def _closest(weights: Weights, table: RenameTable) -> str:

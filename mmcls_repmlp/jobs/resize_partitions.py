@@ -40,19 +40,18 @@ def resize_checkpoint(
 
     Args:
         config: Config that ``src`` belongs to, of either form.
-        src: Path or URL of the checkpoint.
+        src: As of :func:`open_source`.
         dst: File to write, ending in .pth, .pt or .safetensors.
         to: New height and width of the images, or one number for both.
-        key: Entry of ``src`` that holds the weights. Defaults to the only one.
+        key: As of :func:`open_source`.
         force: Whether existing files are replaced. Defaults to False.
-        cfg_options: Settings to change in the config. Defaults to none.
+        cfg_options: As of :func:`open_source`.
 
     Returns:
         The model for the new size, with its weights, in eval mode.
 
     Raises:
-        UserError: If a file or the size is not usable, or a file would be
-            overwritten.
+        UserError: If a file or the size is not usable.
         JobFailedError: If the result does not run; nothing is written then.
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
@@ -69,9 +68,10 @@ def resize_checkpoint(
     _report_sizes(source, target)
     load_strictly(target, resized_state_dict(source, target), src)
     _run_once(target, cfg)
-    meta = converted_meta(given.content)
-    write_checkpoint(
-        dict(meta=meta, state_dict=target.state_dict()), dst, force)
+    content = dict(meta=converted_meta(given.content))
+    write_checkpoint({
+        **content, 'state_dict': target.state_dict()
+    }, dst, force)
     say(f'{dst} and {write_config_beside(cfg, dst, force)} are written: use '
         'them with a pipeline that gives such images, and fine-tune before '
         'you rely on them')
@@ -80,17 +80,9 @@ def resize_checkpoint(
 
 def resized_state_dict(source: nn.Module,
                        target: nn.Module) -> dict[str, Tensor]:
-    """Resize what goes by positions; all else stays as it is.
+    """Resize the weights of a model to fill one for another image size.
 
-    That is fc3 of every RepMLP block, with its bias if it has one (deploy
-    form): the only weights whose shapes an image size decides.
-
-    Args:
-        source: A model with its weights.
-        target: The same model for another image size, in the same form.
-
-    Returns:
-        Weights by name that fill ``target``.
+    That concerns fc3 of every RepMLP block, and its bias in the deploy form.
     """
     weights, blocks = dict(source.state_dict()), dict(target.named_modules())
     for name, block in source.named_modules():
@@ -133,9 +125,9 @@ def _report_sizes(source: BaseModel, target: BaseModel) -> None:
         ', '.join(f'{_by(old)} to {_by(new)}'
                   for old, new in zip(before, after)))
     if source.backbone.deploy:
-        say('deploy form: the local convolutions that were merged into fc3 '
-            'are resized, and so blurred, with it; they keep their size in a '
-            'training checkpoint, which is the better thing to resize')
+        say('deploy form: the convolutions merged into fc3 are blurred with '
+            'it; better resize a training checkpoint, where they keep their '
+            'size')
 
 
 def _run_once(model: BaseModel, cfg: Config) -> None:

@@ -9,7 +9,7 @@ from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.resize_partitions import resize_checkpoint
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.jobs.vis_locality import vis_locality
 from repmlp_lite.errors import CheckpointError

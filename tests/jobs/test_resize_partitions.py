@@ -9,7 +9,7 @@ from mmcls_repmlp.checkpoints import (load_strictly, read_checkpoint,
 from mmcls_repmlp.jobs import resize_partitions as module_under_test
 from mmcls_repmlp.jobs.resize_partitions import (resize_checkpoint,
                                                  resized_state_dict)
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from repmlp_lite.errors import CheckpointError, JobFailedError, UserError
 from tests.helpers import (ROOT, TINY_CFG, assert_same, load_model, randn,

@@ -9,7 +9,7 @@ from PIL import Image
 from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.model import build_on_meta
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.own_folder import fit_head, use_folder
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import ConfigError, UserError
