@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from repmlp_lite.errors import ImageError, UserError, translate
 from repmlp_lite.image_files import is_cut_off
 
-from .card import is_number, is_side
+from .card import Check, is_factor, is_side, list_of, one_of
 
 _CV2, _PILLOW = 'cv2', 'pillow'
 _IGNORE = '_ignore_orientation'
@@ -38,7 +38,6 @@ FILTERS = {
                      'hamming')
     }
 }
-EDGES = ('short', 'long', 'width', 'height')
 # Behind transparent grey images, as mmcv has it.
 _CANVAS = (124, 117, 104)
 
@@ -64,13 +63,9 @@ def read_pixels(path: str | Path,
             Exception):
         image: Any = Path(path).read_bytes()
         for step in pipeline:
-            follow, _ = _STEPS[step['type']]
-            image = follow(image, **_settings(step))
+            follow, settings = _STEPS[step['type']]
+            image = follow(image, **{name: step[name] for name in settings})
     return image if image.ndim == 3 else image[:, :, None]
-
-
-def _settings(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in step.items() if key != 'type'}
 
 
 def _opencv() -> ModuleType:
@@ -92,10 +87,8 @@ def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
         return _decode_by_pillow(data, color_type)
     cv2 = _opencv()
     flags = (
-        cv2.IMREAD_COLOR
-        if color_type.startswith('color') else cv2.IMREAD_GRAYSCALE)
-    if color_type.endswith(_IGNORE):
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        cv2.IMREAD_COLOR * color_type.startswith('color')
+        | cv2.IMREAD_IGNORE_ORIENTATION * color_type.endswith(_IGNORE))
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise ValueError('opencv does not know its format')
@@ -131,14 +124,12 @@ def _to_size(image: np.ndarray, size: Sequence[int], backend: str,
 def _resize(image: np.ndarray, scale: Sequence[int] | None,
             scale_factor: Sequence[float], keep_ratio: bool, backend: str,
             interpolation: str) -> np.ndarray:
-    height, width = image.shape[:2]
+    size = image.shape[1::-1]
     if scale is None:
-        scale = _scaled((width, height), scale_factor)
+        scale = _scaled(size, scale_factor)
     if keep_ratio:
-        factor = min(
-            max(scale) / max(height, width),
-            min(scale) / min(height, width))
-        scale = _scaled((width, height), (factor, factor))
+        factor = min(max(scale) / max(size), min(scale) / min(size))
+        scale = _scaled(size, (factor, factor))
     return _to_size(image, scale, backend, interpolation)
 
 
@@ -175,60 +166,65 @@ def _pad(image: np.ndarray, size: Sequence[int] | None,
         image, [*grown, (0, 0)][:image.ndim], constant_values=pad_val)
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(
-        map(is_side, value))
+def _optional(is_right: Check) -> Check:
+    return lambda value: value is None or is_right(value)
 
 
-def _is_load(color_type: Any, imdecode_backend: Any) -> bool:
-    return color_type in COLORS and imdecode_backend in FILTERS
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
-def _is_resize(scale: Any, scale_factor: Any, keep_ratio: Any, backend: Any,
-               interpolation: Any) -> bool:
-    by_factor = scale is None and isinstance(
-        scale_factor, list) and (len(scale_factor) == 2) and all(
-            is_number(factor) and 0 < factor < 2**16
-            for factor in scale_factor)
-    return type(keep_ratio) is bool and interpolation in FILTERS[backend] and (
-        by_factor or _is_pair(scale))
-
-
-def _is_edge(scale: Any, edge: Any, backend: Any, interpolation: Any) -> bool:
-    return is_side(scale) and edge in EDGES and (interpolation
-                                                 in FILTERS[backend])
-
-
-def _is_pad(size: Any, size_divisor: Any, pad_to_square: Any,
-            pad_val: Any) -> bool:
-    return type(pad_to_square) is bool and type(pad_val) is int and (
-        0 <= pad_val <= 255) and (size is None or _is_pair(size)) and (
-            size_divisor is None or is_side(size_divisor))
-
-
-# The function that follows a step, and the one that checks its settings.
-_STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Callable[..., bool]]] = {
-    'LoadImageFromFile': (_decode, _is_load),
-    'Resize': (_resize, _is_resize),
-    'ResizeEdge': (_resize_edge, _is_edge),
-    'CenterCrop': (_center_crop, lambda crop_size: _is_pair(crop_size)),
-    'Pad': (_pad, _is_pad),
+_is_pair = list_of(is_side, 2)
+_backend = one_of(*FILTERS)
+_filter = one_of(*FILTERS[_CV2], *FILTERS[_PILLOW])
+# The function that follows a step, and the checks of its settings.
+_STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Mapping[str, Check]]] = {
+    'LoadImageFromFile': (_decode,
+                          dict(
+                              color_type=one_of(*COLORS),
+                              imdecode_backend=_backend)),
+    'Resize': (_resize,
+               dict(
+                   scale=_optional(_is_pair),
+                   scale_factor=_optional(list_of(is_factor, 2)),
+                   keep_ratio=_is_bool,
+                   backend=_backend,
+                   interpolation=_filter)),
+    'ResizeEdge': (_resize_edge,
+                   dict(
+                       scale=is_side,
+                       edge=one_of('short', 'long', 'width', 'height'),
+                       backend=_backend,
+                       interpolation=_filter)),
+    'CenterCrop': (_center_crop, dict(crop_size=_is_pair)),
+    'Pad': (_pad,
+            dict(
+                size=_optional(_is_pair),
+                size_divisor=_optional(is_side),
+                pad_to_square=_is_bool,
+                pad_val=one_of(*range(256)))),
 }
 
 
 def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
     """Raise ValueError if a step or setting of a pipeline is unknown."""
+    if not pipeline:
+        raise ValueError('it has no steps')
     for position, step in enumerate(pipeline):
         kind = step.get('type')
         if not isinstance(kind, str) or kind not in _STEPS or (
             (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
-        _, is_right = _STEPS[kind]
-        try:
-            right = is_right(**_settings(step))
-        except (TypeError, KeyError):  # other names, or a list for a name
-            right = False
-        if not right:
+        _, checks = _STEPS[kind]
+        if step.keys() != {'type', *checks} or not all(
+                is_right(step[name])
+                for name, is_right in checks.items()) or not _is_whole(step):
             raise ValueError(f'{kind} cannot be {dict(step)!r:.80}')
-    if not pipeline:
-        raise ValueError('it has no steps')
+
+
+def _is_whole(step: Mapping[str, Any]) -> bool:
+    """Return whether settings fit each other."""
+    if 'backend' in step and (step['interpolation']
+                              not in FILTERS[step['backend']]):
+        return False
+    return bool(step.get('scale', True) or step['scale_factor'])

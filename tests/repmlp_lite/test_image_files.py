@@ -55,7 +55,7 @@ def test_numbers_in_names_of_folders_count_too(photos):
     [('empty', "no image in folder 'empty' or below it: name"),
      ('p/*.gif', r"no image matches 'p/\*\.gif'"),
      ('p/no.png', "image 'p/no.png' does not exist"),
-     ('', "image '' is not a name")])
+     ('', "image '' does not exist")])
 def test_where_there_is_none(photos, place, message):
     with pytest.raises(UserError, match=message):
         find_images(['p', place])
