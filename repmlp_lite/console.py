@@ -35,7 +35,7 @@ class Progress(AbstractContextManager):
         what: The job, such as 'testing'.
         total: Number of its steps. Defaults to None: unknown.
         unit: Unit of the speed. Defaults to 'images'.
-        done: Steps that an earlier run has made. Defaults to 0.
+        done: Steps of an earlier run. Defaults to 0.
     """
 
     def __init__(self,
@@ -214,6 +214,7 @@ def _new_bar(progress: Progress) -> Any:
         return None
     import rich.console
     import rich.progress
+
     # Nothing is redirected: a process forked meanwhile must not wait for it.
     bar = rich.progress.Progress(
         '{task.description}',

@@ -37,9 +37,17 @@ def write_results(images: Sequence[Classified],
     .json a list of ``{'image': ..., 'top': [{'class': ..., 'score': ...}]}``.
     The path is one that :func:`check_results` has passed.
     """
-    write = _write_csv if Path(path).suffix.lower() == '.csv' else _write_json
     with atomic_write(path, force) as temporary:
-        write(images, temporary)
+        if temporary.suffix.lower() == '.csv':
+            _write_csv(images, temporary)
+            return
+        keys = ('class', 'score')
+        rows = [
+            dict(
+                image=str(image), top=[dict(zip(keys, pair)) for pair in top])
+            for image, top in images
+        ]
+        temporary.write_text(json.dumps(rows, indent=1) + '\n')
 
 
 def _write_csv(images: Sequence[Classified], path: Path) -> None:
@@ -52,12 +60,3 @@ def _write_csv(images: Sequence[Classified], path: Path) -> None:
         csv.writer(file).writerows([first, *chain.from_iterable(pairs)]
                                    for first, pairs in [('image',
                                                          columns), *images])
-
-
-def _write_json(images: Sequence[Classified], path: Path) -> None:
-    keys = ('class', 'score')
-    rows = [
-        dict(image=str(image), top=[dict(zip(keys, pair)) for pair in top])
-        for image, top in images
-    ]
-    path.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')

@@ -15,7 +15,7 @@ from repmlp_lite.files import sha256_of
 
 RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
 LOGITS, EMBEDDING = 'logits', 'embedding'
-_BYTES, _LARGEST = 2**26, 2**16  # of a card, and the largest number in it
+_LARGEST = 2**16  # of all numbers in a card
 # Suffixes of the files that a format may consist of. Weights come first, so
 # that what names them is never without them.
 _PARTS = {
@@ -76,10 +76,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
             JobFailedError, f'{str(card_path)!r} is not the card of an '
             'exported file, so export again', ValueError, RecursionError,
             OSError):
-        if card_path.stat().st_size > _BYTES:
-            raise ValueError(f'it is larger than {_BYTES:,} bytes')
         card = json.loads(card_path.read_text(encoding='utf-8'))
-        if not _is_table(card):
+        if not is_a(dict)(card):
             raise ValueError('it has no named entries')
         for name, is_right in _ENTRIES.items():
             if not is_right(card.get(name)):
@@ -88,6 +86,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
         if not parts - {_OPTIONAL} <= {*card['files']} <= parts:
             raise ValueError(f'files cannot be {card["files"]!r:.60}')
     return card
+
+
+def is_a(kind: type) -> Check:
+    """Make the check for a type."""
+    return lambda value: isinstance(value, kind)
 
 
 def one_of(*values: object) -> Check:
@@ -116,14 +119,6 @@ def is_factor(value: Any) -> bool:
     return is_number(value) and value > 0
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 _ENTRIES: Mapping[str, Check] = {
     'input_shape': list_of(is_side, 3),
     'input': one_of(RAW, NORMALISED),
@@ -131,9 +126,10 @@ _ENTRIES: Mapping[str, Check] = {
     'std': list_of(is_factor, 1, 3),
     'channels': one_of('RGB', 'BGR'),
     'output': one_of(LOGITS, EMBEDDING),
-    'classes': list_of(_is_text),
-    'pipeline': lambda entry: _is_text(entry) or list_of(_is_table)(entry),
-    'files': lambda entry: _is_table(entry) and all(
-        _is_text(digest) and _DIGEST.fullmatch(digest)
+    'classes': list_of(is_a(str)),
+    'pipeline': lambda entry: isinstance(entry, str) or list_of(is_a(dict))
+    (entry),
+    'files': lambda entry: isinstance(entry, dict) and all(
+        isinstance(digest, str) and _DIGEST.fullmatch(digest)
         for digest in entry.values()),
 }

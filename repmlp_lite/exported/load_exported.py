@@ -45,14 +45,12 @@ def load_exported(path: str | Path,
 
     Args:
         path: A file that ends in .onnx, .xml or .pt2.
-        exact: Whether to compute in the precision of the file. OpenVINO by
-            itself uses bfloat16 where the CPU has it. Defaults to False.
-        trust: Whether code in the file may run, which a .pt2 file needs.
-            Defaults to False.
+        exact: Whether to compute in the precision of the file, not in
+            bfloat16 as OpenVINO may. Defaults to False.
+        trust: Whether code in a .pt2 file may run. Defaults to False.
 
     Raises:
-        UserError: If there is no such file, its runtime is not installed, or
-            it may do more than arithmetic.
+        UserError: If a file or runtime is missing, or it needs trust.
         JobFailedError: If it cannot be read.
     """
     path = Path(path)

@@ -8,6 +8,7 @@ opencv is imported only where the pipeline uses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from PIL import Image, ImageOps
 from repmlp_lite.errors import ImageError, UserError, translate
 from repmlp_lite.image_files import is_cut_off
 
-from .card import Check, is_factor, is_side, list_of, one_of
+from .card import Check, is_a, is_factor, is_side, list_of, one_of
 
 _CV2, _PILLOW = 'cv2', 'pillow'
 _IGNORE = '_ignore_orientation'
@@ -44,11 +45,7 @@ _CANVAS = (124, 117, 104)
 
 def read_pixels(path: str | Path,
                 pipeline: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Read an image and follow a recorded pipeline.
-
-    Args:
-        path: The image file.
-        pipeline: Steps that have passed :func:`check_pipeline`.
+    """Read an image and follow a pipeline that :func:`check_pipeline` passed.
 
     Returns:
         Shape (H, W, 3) in BGR order, or (H, W, 1) of grey, uint8.
@@ -63,8 +60,8 @@ def read_pixels(path: str | Path,
             Exception):
         image: Any = Path(path).read_bytes()
         for step in pipeline:
-            follow, settings = _STEPS[step['type']]
-            image = follow(image, **{name: step[name] for name in settings})
+            settings = {**step}
+            image = _STEPS[settings.pop('type')](image, **settings)
     return image if image.ndim == 3 else image[:, :, None]
 
 
@@ -78,7 +75,8 @@ def _opencv() -> ModuleType:
     return cv2
 
 
-def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
+def _decode(data: bytes, color_type: str,
+            imdecode_backend: str) -> np.ndarray:
     if not data:
         raise ValueError('it is empty')
     if is_cut_off(data):  # before version 5, OpenCV fills in grey
@@ -170,39 +168,29 @@ def _optional(is_right: Check) -> Check:
     return lambda value: value is None or is_right(value)
 
 
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 _is_pair = list_of(is_side, 2)
-_backend = one_of(*FILTERS)
-_filter = one_of(*FILTERS[_CV2], *FILTERS[_PILLOW])
-# The function that follows a step, and the checks of its settings.
-_STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Mapping[str, Check]]] = {
-    'LoadImageFromFile': (_decode,
-                          dict(
-                              color_type=one_of(*COLORS),
-                              imdecode_backend=_backend)),
-    'Resize': (_resize,
-               dict(
-                   scale=_optional(_is_pair),
-                   scale_factor=_optional(list_of(is_factor, 2)),
-                   keep_ratio=_is_bool,
-                   backend=_backend,
-                   interpolation=_filter)),
-    'ResizeEdge': (_resize_edge,
-                   dict(
-                       scale=is_side,
-                       edge=one_of('short', 'long', 'width', 'height'),
-                       backend=_backend,
-                       interpolation=_filter)),
-    'CenterCrop': (_center_crop, dict(crop_size=_is_pair)),
-    'Pad': (_pad,
-            dict(
-                size=_optional(_is_pair),
-                size_divisor=_optional(is_side),
-                pad_to_square=_is_bool,
-                pad_val=one_of(*range(256)))),
+# The functions that follow a step, whose arguments are its settings.
+_STEPS: Mapping[str, Callable[..., np.ndarray]] = {
+    'LoadImageFromFile': _decode,
+    'Resize': _resize,
+    'ResizeEdge': _resize_edge,
+    'CenterCrop': _center_crop,
+    'Pad': _pad
+}
+_CHECKS: Mapping[str, Check] = {
+    'color_type': one_of(*COLORS),
+    'imdecode_backend': one_of(*FILTERS),
+    'scale': lambda scale: is_side(scale) or _optional(_is_pair)(scale),
+    'scale_factor': _optional(list_of(is_factor, 2)),
+    'keep_ratio': is_a(bool),
+    'backend': one_of(*FILTERS),
+    'interpolation': one_of(*FILTERS[_CV2], *FILTERS[_PILLOW]),
+    'edge': one_of('short', 'long', 'width', 'height'),
+    'crop_size': _is_pair,
+    'size': _optional(_is_pair),
+    'size_divisor': _optional(is_side),
+    'pad_to_square': is_a(bool),
+    'pad_val': one_of(*range(256))
 }
 
 
@@ -215,16 +203,20 @@ def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
         if not isinstance(kind, str) or kind not in _STEPS or (
             (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
-        _, checks = _STEPS[kind]
-        if step.keys() != {'type', *checks} or not all(
-                is_right(step[name])
-                for name, is_right in checks.items()) or not _is_whole(step):
+        names = ['type', *signature(_STEPS[kind]).parameters]
+        names.remove('image')
+        if step.keys() != {
+                *names
+        } or not all(_CHECKS[name](step[name])
+                     for name in names[1:]) or not _is_whole(step):
             raise ValueError(f'{kind} cannot be {dict(step)!r:.80}')
 
 
 def _is_whole(step: Mapping[str, Any]) -> bool:
     """Return whether settings fit each other."""
-    if 'backend' in step and (step['interpolation']
-                              not in FILTERS[step['backend']]):
-        return False
-    return bool(step.get('scale', True) or step['scale_factor'])
+    if 'backend' not in step:
+        return True
+    has_size = is_side(
+        step['scale']) == ('edge' in step) and (step['scale']
+                                                or step['scale_factor'])
+    return bool(has_size and step['interpolation'] in FILTERS[step['backend']])
