@@ -75,8 +75,7 @@ def _opencv() -> ModuleType:
     return cv2
 
 
-def _decode(data: bytes, color_type: str,
-            imdecode_backend: str) -> np.ndarray:
+def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
     if not data:
         raise ValueError('it is empty')
     if is_cut_off(data):  # before version 5, OpenCV fills in grey
@@ -203,12 +202,11 @@ def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
         if not isinstance(kind, str) or kind not in _STEPS or (
             (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
-        names = ['type', *signature(_STEPS[kind]).parameters]
-        names.remove('image')
+        names = [*signature(_STEPS[kind]).parameters][1:]
         if step.keys() != {
-                *names
+                'type', *names
         } or not all(_CHECKS[name](step[name])
-                     for name in names[1:]) or not _is_whole(step):
+                     for name in names) or not _is_whole(step):
             raise ValueError(f'{kind} cannot be {dict(step)!r:.80}')
 
 
