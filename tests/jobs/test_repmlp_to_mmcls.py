@@ -81,10 +81,10 @@ def empty_weights(name, deploy=False):
     kind = 'RepMLPResNet' if 'resnet' in name else 'RepMLPNet'
     model = next(
         model for model in published_once(kind, deploy)
-        if model.name == f'repmlp-{name}')
+        if model[0] == f'repmlp-{name}')
     return {
         key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-        for key, value in model.weights.items()
+        for key, value in model[-1].items()
     }
 
 
@@ -121,7 +121,7 @@ def test_the_converted_model_computes_what_the_official_one_does(
     output = capsys.readouterr().out
     assert 'this is custom 32, training form' in output
     assert 'next: no config here is for this model' in output
-    (tmp_path / 'config.py').write_text(f'model = {found.model}')
+    (tmp_path / 'config.py').write_text(f'model = {found.classifier}')
     model = load_model(tmp_path / 'config.py', paths[1]).double()
     assert_same(model(kept['input'].double()), kept['output'], 1e-10)
 
@@ -148,9 +148,9 @@ def test_all_published_models_are_recognized(convert, tmp_path, capsys, name,
 
 
 def test_only_models_of_an_arch_are_built():
-    large, = published_models('RepMLPNet', True, ARCH_ZOO['l'])
-    assert large.name == 'repmlp-large_8xb32_in1k-256px'
-    assert all(value.is_meta for value in large.weights.values())
+    (name, _, weights), = published_models('RepMLPNet', True, ARCH_ZOO['l'])
+    assert name == 'repmlp-large_8xb32_in1k-256px'
+    assert all(value.is_meta for value in weights.values())
 
 
 def damaged(**changes):
