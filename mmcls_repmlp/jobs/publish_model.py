@@ -28,7 +28,6 @@ from .shared.source import (check_config_beside, config_beside,
                             write_config_beside)
 
 Weights = Mapping[str, Tensor]
-_KEPT = ('mmcls_repmlp_version', 'mmengine_version')
 
 
 def publish_model(src: str | Path,
@@ -38,17 +37,18 @@ def publish_model(src: str | Path,
                   force: bool = False) -> Path:
     """Keep of a checkpoint what running it needs; name it by its hash.
 
-    What stays is the state dict (where mmengine's EMAHook puts the averaged
-    weights), the classes and the versions. The same source always gives the
-    same bytes. ``torch.hub`` and mmengine can check the name against the file.
-    The config beside the source is written beside it, for the form of the
-    weights.
+    What stays is the state dict, which holds the averaged weights if the
+    training run averaged them (mmengine's EMAHook puts them there), the
+    classes and the versions. The same source always gives the same bytes.
+    ``torch.hub`` and mmengine can check the name against the file. The config
+    beside the source is written beside it, for the form of the weights.
 
     Args:
-        src: Checkpoint, as of :func:`open_source`.
-        dst: NAME.pth or NAME.safetensors; 'NAME-0123abcd.pth' is written,
+        src: Path or URL of the checkpoint, or the work folder of a training
+            run for its newest one.
+        dst: NAME.pth or NAME.safetensors: 'NAME-0123abcd.pth' is written,
             with the first digits of the file's own SHA-256.
-        key: As of :func:`open_source`.
+        key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether files of that name may be replaced. Defaults to False.
 
     Returns:
@@ -56,12 +56,12 @@ def publish_model(src: str | Path,
 
     Raises:
         UserError: If ``src`` is not usable, or a file would be overwritten.
-        JobFailedError: If what was written does not read back; it is removed.
+        JobFailedError: If the written file does not read back as it should;
+            it is removed then.
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    dst = Path(dst)
     check_writable(dst, force=True)
-    src = newest_checkpoint(src)
+    dst, src = Path(dst), newest_checkpoint(src)
     content = read_checkpoint(src)
     weights = _compact(state_dict_of(content, src, key))
     cfg = _config_of(src, weights)
@@ -69,7 +69,7 @@ def publish_model(src: str | Path,
         draft = scratch / f'draft{dst.suffix}'
         write_checkpoint(dict(meta=_meta(content), state_dict=weights), draft)
         _check(draft, weights)
-        stem = re.sub(r'-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
+        stem = re.sub('-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
         final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_writable(final, force, src)
         if cfg is not None:
@@ -92,8 +92,9 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
         warn(f'config {config}')
         cfg = read_config(config)
         backbone = getattr(build_on_meta(cfg), 'backbone', None)
-        if hasattr(backbone, 'deploy'):
-            cfg.model.backbone.deploy = is_merged(weights)
+        deploy = is_merged(weights)
+        if getattr(backbone, 'deploy', deploy) != deploy:
+            cfg.model.backbone.deploy = deploy
         fits = not find_mismatch(build_on_meta(cfg).state_dict(), weights)
     except ConfigError:
         return None
@@ -102,13 +103,17 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
 
 def _meta(content: Any) -> dict[str, Any]:
     meta = meta_of(content)
-    kept = {key: meta[key] for key in _KEPT if isinstance(meta.get(key), str)}
-    # Texts that are made anew are pickled to the same bytes: no two are one.
+    kept = {
+        key: meta[key]
+        for key in ('mmcls_repmlp_version', 'mmengine_version')
+        if isinstance(meta.get(key), str)
+    }
+    # A pickle refers back to objects that it has met already: texts that are
+    # made anew give the same bytes wherever they come from.
     return json.loads(json.dumps({**kept, **classes_meta(content)}))
 
 
 def _compact(weights: Weights) -> dict[str, Tensor]:
-    """Drop what else the tensors' memory may hold, and its layout."""
     return {
         sys.intern(key): value.detach().clone(
             memory_format=torch.contiguous_format)
