@@ -4,6 +4,7 @@ import torch
 from mmcls_repmlp.models.compatibility import (check_state_dict,
                                                explain_mismatch, find_mismatch,
                                                is_merged)
+from repmlp_lite.errors import CheckpointError
 
 ONES = torch.ones
 TRAINING = {
@@ -83,13 +84,13 @@ def test_other_names(expected, given, message):
     assert message in explain(expected, given)
 
 
-def below_a(weights):
-    return {f'a.{key}': value for key, value in weights.items()}
-
-
-def test_state_dicts_without_any_of_the_names_are_none_of_its_business():
-    check_state_dict(TRAINING, {'head.weight': ONES(1)}, 'a.')
-    check_state_dict(TRAINING, below_a(TRAINING), 'a.')
+@pytest.mark.parametrize('keys', [(), ('weight', 'bias')])
+def test_state_dicts_fit_with_all_of_the_names_or_none(keys):
+    layer = torch.nn.Linear(2, 2)
+    given = {f'a.{key}': getattr(layer, key) for key in keys}
+    check_state_dict(layer, {**given, 'b.x': ONES(1)}, 'a.', ('a.', ))
+    with pytest.raises(CheckpointError, match="below 'a': .*1 unexpected: x"):
+        check_state_dict(layer, {**given, 'a.x': ONES(1)}, 'a.', ('a.', ))
 
 
 # Of a segmenter, whose head keeps its norms.
