@@ -54,12 +54,10 @@ def test_all_differences_are_named_but_only_the_first_are_shown():
      'img_size accordingly, or resize it with '
      'tools/convert_models/resize_partitions.py'),
     (HEAD, {'head.fc.weight': ONES(5, 2)}, 'another number of classes'),
-    (HEAD, {**OTHER_SIZE, 'head.fc.weight': ONES(5, 2)}, 'another image size'),
     ({**TRAINING, **SEGMENTER_HEADS},
      {key: value[:2] for key, value in SEGMENTER_HEADS.items()},
      'another number of classes'),
     (HEAD, {'head.fc.weight': ONES(10, 3)}, 'another architecture'),
-    (TRAINING, {**OTHER_SIZE, 'gp.w': ONES(2)}, 'another architecture'),
     ({**TRAINING, 'fc1_fc2.fc1.weight': ONES(4, 4)},
      {'fc1_fc2.fc1.weight': ONES(2, 2)}, 'another image size: global'),
 ])  # yapf: disable
@@ -100,8 +98,7 @@ SEGMENTER = ['decode_head.bn.weight', 'decode_head.fc3.bias']
 @pytest.mark.parametrize(('names', 'merged'), [
     ([*MERGED], True),
     ([*TRAINING], False),
-    ([*MERGED, 'norm1.weight', 'embed.bn.weight'], True),
-    ([*TRAINING, 'gp.conv1.conv.bias'], False),
+    ([*MERGED, 'embed.bn.weight'], True),
     (['stage0.conv.weight', 'stage0.conv.bias'], True),
     (['stage0.conv.weight', 'stage0.bn.weight'], False),
     (['backbone.conv.weight', *SEGMENTER], True),
