@@ -1,4 +1,3 @@
-import pickle
 import random
 from itertools import islice
 from types import SimpleNamespace
@@ -12,7 +11,6 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from mmcls_repmlp.recipe.hooks import ReproducibleSeedHook, seed_loader
 from mmcls_repmlp.recipe.hooks.reproducible_seed_hook import (SeededBatches,
-                                                              SeededIndices,
                                                               seed_all)
 
 
@@ -59,7 +57,6 @@ def test_all_generators_are_seeded():
 
 @pytest.mark.parametrize('options', [
     dict(),
-    dict(num_workers=2),
     dict(num_workers=1, persistent_workers=True),
     dict(num_workers=2, prefetch_factor=4)
 ])
@@ -98,11 +95,6 @@ def test_a_loader_is_seeded_once_and_looks_as_before():
     unbatched = DataLoader(Draws(), batch_size=None)
     seed_loader(unbatched, 1)
     assert unbatched.batch_sampler is None
-
-
-def test_indices_travel_to_another_process():
-    indices = pickle.loads(pickle.dumps(SeededIndices([4, 5], (1, 2))))
-    assert [*indices] == [4, 5] and indices[1] == 5 and len(indices) == 2
 
 
 @pytest.mark.parametrize(
