@@ -1,12 +1,10 @@
 """The configs of the first paper, and its docs page, say what is so."""
-
 import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
-from mmcls_repmlp.host import DataSample
 from mmcls_repmlp.jobs.shared.model import build_model
 from tests.configs.test_configs import TWINS, read
 from tests.helpers import TINY_RESNET_CFG
@@ -50,25 +48,28 @@ def test_recipe_of_the_paper_on_cifar10():
     assert cfg.test_dataloader.dataset.test_mode
 
 
-def test_training_pipeline_runs():
+def test_loss_takes_images_of_the_pipeline_and_mixes_them():
     cfg = read('repmlp-resnet50-light-g8_8xb32_in1k.py')
     with DefaultScope.overwrite_default_scope('mmcls'):
         prepare = Compose(cfg.train_dataloader.dataset.pipeline[1:])
     pixels = np.random.default_rng(0).integers(0, 256, (250, 300, 3))
-    for _ in range(10):  # AutoAugment draws one of its policies
-        out = prepare(dict(img=pixels.astype(np.uint8), gt_label=3))
-        assert out['inputs'].shape == (3, 224, 224)
-
-
-def test_loss_takes_mixed_images():
-    cfg = read(CONFIGS[0])
-    cfg.model.backbone = dict(type='RepMLPResNet', **TINY_RESNET_CFG)
+    # AutoAugment draws one of its policies for each.
+    samples = [
+        prepare(dict(img=pixels.astype(np.uint8), gt_label=i))
+        for i in range(10)
+    ]
+    cfg.model.backbone = dict(
+        type='RepMLPResNet',
+        **{
+            **TINY_RESNET_CFG, 'img_size': 224,
+            'partition_size': 7
+        })
     cfg.model.head.in_channels = 64
     model = build_model(cfg).train()
-    data = dict(
-        inputs=[*torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8)],
-        data_samples=[DataSample().set_gt_label(i) for i in range(4)])
-    data = model.data_preprocessor(data, training=True)
+    data = model.data_preprocessor(
+        {key: [sample[key] for sample in samples]
+         for key in samples[0]},
+        training=True)
     assert gt_scores(data['data_samples'][0]).shape == (1000, )
     losses = model(**data, mode='loss')
     losses['loss'].backward()
