@@ -10,7 +10,7 @@ from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.recipe import PairVerification
-from mmcls_repmlp.recipe.datasets import FoldersOfImages, MapLabels
+from mmcls_repmlp.recipe.datasets import FoldersOfImages
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, first_few
 
@@ -18,6 +18,22 @@ from .leaf_datasets import leaf_datasets, levels
 from .model import unwrap
 
 _ALIKE = 0.9  # share of names that are equal in two spellings of one list
+
+
+class MapLabels:
+    """First step of a pipeline, which replaces every label by another."""
+
+    def __init__(self, labels: Sequence[int]) -> None:
+        self.labels = tuple(labels)
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``gt_label``, an int, or a list of them."""
+        old = results.get('gt_label')
+        if isinstance(old, (list, tuple)):
+            results['gt_label'] = [self.labels[label] for label in old]
+        elif old is not None:
+            results['gt_label'] = self.labels[old]
+        return results
 
 
 def match_classes(dataset: BaseDataset, checkpoint_classes: Sequence[str],

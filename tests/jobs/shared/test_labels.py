@@ -8,8 +8,8 @@ from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import build_dataset, gt_labels
 from mmcls_repmlp.jobs.shared import labels
-from mmcls_repmlp.jobs.shared.labels import (check_labels, match_classes,
-                                             names_of)
+from mmcls_repmlp.jobs.shared.labels import (MapLabels, check_labels,
+                                             match_classes, names_of)
 from repmlp_lite.errors import ConfigError
 
 TEN = tuple(map(str, range(10)))
@@ -65,6 +65,12 @@ def test_a_folder_is_missing(nine, warned, names, wrapped):
     assert names_of(dataset) == names
     assert_right(dataset, 36 if wrapped else 18)
     assert f'has 9 of the {len(names)} classes' in warned[0]
+
+
+def test_samples_may_have_several_labels_or_none():
+    steps = MapLabels([2, 0])
+    assert steps(dict(gt_label=[1, 0])) == dict(gt_label=[0, 2])
+    assert steps(dict(a=1)) == dict(a=1)
 
 
 @pytest.mark.parametrize('names', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
