@@ -217,7 +217,7 @@ def files(request, tmp_path_factory):
         for key, value in content['state_dict'].items()
     }
     write_checkpoint(content, files.double)
-    reparameterize_checkpoint(config, *written)
+    reparameterize_checkpoint(config, *written[:2], deploy_cfg=written[2])
     return files
 
 
