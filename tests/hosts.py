@@ -19,8 +19,10 @@ OF_THE_HOST = 'mmcls==', 'mmcv-lite==', 'mmengine=='
 def main(folder):
     base, site = create_environment(folder / 'base')
     pinned = (REQUIREMENTS / 'pinned.txt').read_text().splitlines()
-    install(base, *(line for line in pinned
-                    if line and not line.startswith(('#', *OF_THE_HOST))))
+    install(
+        base,
+        *(line for line in pinned
+          if line and not line.startswith(('#', *OF_THE_HOST))))
     # Python 3.11 brings its own setuptools, which is too old.
     newer = [line for line in pinned if line.startswith('setuptools==')]
     for requirements in sorted((REQUIREMENTS / 'hosts').glob('*.txt')):

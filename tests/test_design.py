@@ -37,8 +37,8 @@ def violations(path, text=None):
     own = path.relative_to(PACKAGE).with_suffix('').parts[0]
     return [
         name for package, *name in imports(path, text)
-        if package == 'mmcls_repmlp' and
-        (not name or (name[0] != own and FLOORS[name[0]] >= FLOORS[own]))
+        if package == 'mmcls_repmlp' and (
+            not name or (name[0] != own and FLOORS[name[0]] >= FLOORS[own]))
     ]
 
 

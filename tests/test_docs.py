@@ -159,7 +159,7 @@ def test_every_file_that_is_named_exists(page):
                            page.read_text()):
         assert (ROOT / name).exists(), name
     pattern = rf'(?<![\w./*{{}}-])[\w./-]*[\w-]\.(?:{SUFFIXES})\b'
-    for span in (*code(page), *sum(typed(page), [])):
+    for span in (*code(page), *map(' '.join, typed(page))):
         for name in {*re.findall(pattern, span)} - FOREIGN_FILES:
             assert any((place / name).exists()
                        for place in PLACES) or ('/' not in name and any(

@@ -41,7 +41,9 @@ def make(tmp_path):
 @pytest.mark.parametrize(('scripts', 'taken'), [
     *((dict.fromkeys(NAMES[:i], SHIM) | dict.fromkeys(NAMES[i:], 'exit 0'),
        name) for i, name in enumerate(NAMES)),
-    (dict.fromkeys(NAMES, 'exit 0') | {NAMES[0]: WITHOUT_VENV}, NAMES[1]),
+    (dict.fromkeys(NAMES, 'exit 0') | {
+        NAMES[0]: WITHOUT_VENV
+    }, NAMES[1]),
 ])
 def test_the_first_that_makes_environments_is_taken(make, scripts, taken):
     done = make(scripts, '-n')

@@ -28,11 +28,6 @@ def test_every_command_is_run_by_a_test_or_by_the_demo():
     assert {*COMMANDS} - {*PYTHON} == {
         'make demo', 'make test', 'pip install -e ".[mmcls]"'
     }
-    makefile = (ROOT / 'Makefile').read_text()
-    assert 'demo: $(READY)' in makefile and 'test: $(READY)' in makefile
-
-
-def test_is_short():
     assert len(README.splitlines()) <= 130
 
 
