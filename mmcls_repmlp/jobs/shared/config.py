@@ -1,7 +1,11 @@
 """Configs: read from files, changed by settings, built into runners."""
 from __future__ import annotations
 
+import codecs
+import difflib
+import inspect
 import os
+import traceback
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,14 +14,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from mmcls_repmlp.host import NAME
+from mmcls_repmlp.host import NAME, silence_import_warnings
 from mmcls_repmlp.recipe import replace_host_parts
-from repmlp_lite.errors import ConfigError, UserError, option, translate
+from repmlp_lite.console import warn
+from repmlp_lite.errors import (ConfigError, UserError, describe, option,
+                                translate)
 from repmlp_lite.files import check_writable
-
-from .config_files import read_file
-from .options import check_options
 
 # Variables that launchers set to the number of a process, and their programs.
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -26,6 +30,14 @@ _PROGRAMS = dict(
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
+# Some editors begin files with them; Python and mmengine do not read these.
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Top-level keys that mmengine's runner and the tools read, beside the
+# arguments of the runner.
+_KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
+          'custom_imports', 'data_preprocessor', 'efficient_conv_bn_eval',
+          'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+          'tta_model', 'tta_pipeline')
 
 
 def config_errors(message: str, *more:
@@ -66,6 +78,129 @@ def read_config(path: str | Path,
                           f'names a registry, such as {NAME!r}')
     replace_host_parts(config)
     return config
+
+
+def read_file(path: str | Path) -> Config:
+    """Read a config file with all that it inherits.
+
+    Raises:
+        ConfigError: If one of these files does not exist, is malformed or
+            fails, or includes itself.
+    """
+    if not Path(path).is_file():
+        what = ('is a folder, name a file in it'
+                if Path(path).is_dir() else 'does not exist: check the path')
+        raise ConfigError(f'config {str(path)!r} {what}')
+    files: list[Path] = []
+    message = f'config {str(path)!r} cannot be read'
+    try:
+        with silence_import_warnings():
+            _check_files(Path(path).resolve(), (), files)
+            return Config.fromfile(str(path))
+    except (Exception, SystemExit) as error:  # a config is code
+        message += _line(error, files)
+        with translate(ConfigError, message, Exception, SystemExit):
+            raise
+
+
+def _check_files(path: Path, above: tuple[Path, ...],
+                 files: list[Path]) -> None:
+    """List a config file and all below it; raise if one is malformed.
+
+    mmengine parses copies, so that its own errors name no file, and follows
+    a file that includes itself until Python stops it.
+    """
+    if path in above:
+        names = [file.name for file in (*above[above.index(path):], path)]
+        raise RuntimeError('it includes itself through _base_: '
+                           f'{" -> ".join(names)}')
+    if not path.is_file():
+        raise FileNotFoundError(f'_base_ of {str(above[-1])!r} names '
+                                f'{str(path)!r}, which is no file')
+    try:
+        if path.suffix == '.py':
+            compile(path.read_bytes(), str(path), 'exec')
+        bases = [
+            Path(Config._get_cfg_path(base, str(path))[0]).resolve()
+            for base in Config._get_base_files(str(path))
+        ]
+    except Exception as error:
+        fault = f'cannot be parsed: {describe(error)}'
+        if path.read_bytes().startswith(_BYTE_ORDER_MARKS):
+            fault = ('begins with a byte order mark: save it in UTF-8 without '
+                     'one')
+        raise RuntimeError(f'{str(path)!r} {fault}') from error
+    files.append(path)
+    for base in bases:
+        _check_files(base, (*above, path), files)
+
+
+def _line(error: BaseException, files: list[Path]) -> str:
+    """Name the innermost line of config files that an error came from."""
+    lines = [
+        f' ({str(frame.filename)!r}, line {frame.lineno})'
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() in files
+    ]
+    return lines[-1] if lines else ''
+
+
+def check_options(config: Config, options: Mapping[str, Any]) -> None:
+    """Raise if settings have no place in a config; warn of unlikely ones.
+
+    The warning names the key that was probably meant, where a key is unknown.
+
+    Raises:
+        ConfigError: If a dotted key leads through a value without settings, or
+            would replace several settings by one value.
+    """
+    for key, value in options.items():
+        steps = key.split('.')
+        if not all(map(str.strip, steps)):
+            raise ConfigError(f'setting {key!r} has an empty key: write names '
+                              'with a dot between them, such as a.b=1')
+        _check_option(dict(config.items()), key, steps, value)
+
+
+def _check_option(place: Any, key: str, steps: list[str], value: Any) -> None:
+    for i, step in enumerate(steps):
+        path = '.'.join(steps[:i])
+        if isinstance(place, Mapping):
+            if step not in place:
+                _warn_if_unlikely(key, step, path, place)
+                return
+            place = place[step]
+        elif not isinstance(place, (list, tuple)):
+            raise ConfigError(f'setting {key!r} cannot be made: {path} is '
+                              f'{place!r}, which has no {step}')
+        elif not step.isdigit() or int(step) >= len(place):
+            raise ConfigError(f'setting {key!r} cannot be made: {path} is a '
+                              'list, with indices from 0 to '
+                              f'{len(place) - 1}')
+        else:
+            place = place[int(step)]
+    whole = len(steps) == 1 or steps[-1].isdigit()
+    if whole and isinstance(place,
+                            Mapping) and value is not None and not (isinstance(
+                                value, (Mapping, list, tuple))):
+        raise ConfigError(f'setting {key!r} to {value!r} would replace all '
+                          f'settings within: name one, such as {key}.'
+                          f'{next(iter(place), "type")}')
+
+
+def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
+    known = {*place} if path else {
+        *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN
+    }
+    near = difflib.get_close_matches(step, map(str, known), 1,
+                                     0.85 if path else 0.6)
+    # Below the top, classes take more settings than a config lists, and
+    # raise for those that they do not take when they are built.
+    if step in known or (path and not near):
+        return
+    warn(f'warning: --cfg-options {key}: {path or "the config"} has no '
+         f'{step!r}{"" if path else ", and nothing reads it"}' +
+         (f'; did you mean {near[0]!r}?' if near else ''))
 
 
 def set_work_dir(config: Config, path: str | Path,

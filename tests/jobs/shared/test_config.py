@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import sys
 from unittest.mock import Mock
 
@@ -8,7 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import (RANKS, read_config, set_launcher,
+from mmcls_repmlp.jobs.shared.config import (RANKS, check_options, read_config,
+                                             read_file, set_launcher,
                                              set_work_dir)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
@@ -100,3 +102,113 @@ def test_parts_of_the_host_are_replaced_before_a_config_is_dumped(tmp_path):
     for ours in ('ImageFolder', 'LoadImageStrict', 'AtomicCheckpointHook',
                  'ReproducibleSeedHook'):
         assert f"type='{ours}'" in text
+
+
+GOOD = "model = dict(type='ImageClassifier')\n"
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('name', ['b.py', 'b.json'])
+def test_byte_order_marks_are_named(tmp_path, encoding, name):
+    (tmp_path / name).write_text(GOOD if 'py' in name else '{}', encoding)
+    (tmp_path / 'a.py').write_text(f"_base_ = './{name}'")
+    for path in (name, 'a.py'):
+        with pytest.raises(ConfigError, match=f"{name}' begins with a byte"):
+            read_file(tmp_path / path)
+
+
+@pytest.mark.parametrize(('message', 'texts'), [
+    ('includes itself .*: a.py -> a.py', ["_base_ = './a.py'"]),
+    ('includes itself through _base_: b.py -> c.py -> b.py',
+     ["_base_ = './b.py'", "_base_ = ['./c.py']", "_base_ = './b.py'"]),
+    ("_base_ of '.*b.py' names '.*none.py', which is no file",
+     ["_base_ = './b.py'", "_base_ = './none.py'"]),
+    (r'never closed \(b.py, line 2\)',
+     [f"_base_ = './b.py'\n{GOOD}", 'x = 1\ny = (3\n']),
+    (r"a.py', line 2\): .*division by zero", [GOOD + 'x = 1 / 0']),
+    (r"b.py', line 2\): .*'nothing' is not defined",
+     ["_base_ = './b.py'", GOOD + 'x = nothing']),
+    (r"a.py', line 2\): SystemExit: 3", [GOOD + 'raise SystemExit(3)']),
+    ('RuntimeError', [GOOD + 'raise RuntimeError']),
+    ('cannot be read.*no_such_module',
+     [GOOD + 'custom_imports = dict(imports=["no_such_module"])']),
+    ("'none'", ["_base_ = './b.py'\nx = {{_base_.none}}", GOOD]),
+    ("a.py'", ['\x00\x01']),
+    ("a.py'", ['_base_ = 3']),
+])
+def test_the_file_at_fault_is_named(tmp_path, message, texts):
+    for name, text in zip('abc', texts):
+        (tmp_path / f'{name}.py').write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_file(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), [
+    ('a.json', b'{"model": {', "a.json' cannot be parsed: .*line 1"),
+    ('a.txt', b'', 'should be py, json, yaml or yml'),
+    ('a.py', b'\x80\x81\xff', "a.py' cannot be parsed"),
+])
+def test_files_that_cannot_be_parsed(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_file(tmp_path / name)
+
+
+def test_memory_is_no_fault_of_a_config(tmp_path):
+    (tmp_path / 'a.py').write_text('raise MemoryError')
+    with pytest.raises(MemoryError):
+        read_file(tmp_path / 'a.py')
+
+
+CONFIG = Config(
+    dict(pipeline=[dict(type='A', scale=2),
+                   dict(type='B')], load_from=None))
+CONFIG.merge_from_dict({
+    'model.type': 'ImageClassifier',
+    'model.backbone.arch.a': 1,
+    'train_cfg.max_epochs': 3,
+    'val_dataloader.batch_size': 2
+})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [('model.type.x', 1, "model.type is 'ImageClassifier', which has no x"),
+     ('load_from.x', 1, 'load_from is None, which has no x'),
+     ('pipeline.2.scale', 1, 'pipeline is a list, .* from 0 to 1'),
+     ('pipeline.x', 1, 'pipeline is a list'),
+     ('model', 'resnet', "'model' to 'resnet' would replace .* model.type"),
+     ('pipeline.0', 3, 'would replace all settings'), ('', 1, 'empty key'),
+     ('model.', 1, 'empty key'), ('a..b', 1, 'empty')])
+def test_what_has_no_place(key, value, message):
+    with pytest.raises(ConfigError, match=message):
+        check_options(CONFIG, {key: value})
+
+
+@pytest.mark.parametrize(
+    ('key', 'said'),
+    [('train_cfgg.max_epochs', "has no 'train_cfgg'.* mean 'train_cfg'"),
+     ('load_fom', "did you mean 'load_from'"),
+     ('test_dataloder.batch_size', "did you mean 'test_dataloader'"),
+     ('batchsize', "the config has no 'batchsize', and nothing reads it"),
+     ('train_cfg.max_epoch', "train_cfg has no 'max_epoch'; did you mean 'ma"),
+     ('pipeline.0.scal', "pipeline.0 has no 'scal'; did you mean 'scale'")])
+def test_unlikely_keys_are_doubted(capsys, key, said):
+    check_options(CONFIG, {key: 1})
+    assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(('key', 'value'), [
+    ('train_cfg.max_epochs', 5),
+    ('work_dir', 'x'),
+    ('resume', True),
+    ('val_dataloader', None),
+    ('model.backbone.arch', 'tiny'),
+    ('pipeline.1.prob', 0.5),
+    ('model.head.num_classes', 3),
+    ('tta_model.type', 'x'),
+    ('train_cfg', dict(by_epoch=True)),
+])
+def test_likely_ones_are_not(capsys, key, value):
+    check_options(CONFIG, {key: value})
+    assert not capsys.readouterr().err
