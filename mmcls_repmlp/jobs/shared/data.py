@@ -1,13 +1,14 @@
 """Data loaders and loops of a config, built and checked."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -16,7 +17,6 @@ from repmlp_lite.console import track
 from repmlp_lite.errors import ConfigError, option, translate
 
 from .config import config_errors
-from .leaf_datasets import check_samples
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # What numpy says when mmengine joins the samples of a data set without any.
@@ -147,3 +147,27 @@ def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
     for key, value in items:
         yield key, value
         yield from iter_items(value)
+
+
+def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Iterate over a data set and all data sets within it."""
+    yield dataset
+    for part in _inside(dataset):
+        yield from levels(part)
+
+
+def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Iterate over the data sets within a data set that hold the samples."""
+    return (level for level in levels(dataset) if not _inside(level))
+
+
+def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
+    single = getattr(dataset, 'dataset', None)
+    return getattr(dataset, 'datasets', () if single is None else (single, ))
+
+
+def check_samples(dataset: BaseDataset, name: str) -> None:
+    """Raise ConfigError if a data set, called by name, has no sample."""
+    if not len(dataset):
+        raise ConfigError(f'{name} is empty: add samples, or choose other '
+                          'data')

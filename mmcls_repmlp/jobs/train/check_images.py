@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
 
-from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets
 from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError

@@ -15,6 +15,8 @@ from mmcls_repmlp.jobs.shared.config import (read_config, set_launcher,
                                              set_work_dir)
 from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
+from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
+                                             check_classes)
 from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
                                              summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
@@ -23,7 +25,6 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import JobFailedError, UserError, describe, option
 
 from .check_images import check_images
-from .classes import check_checkpoint_classes, check_classes
 from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder

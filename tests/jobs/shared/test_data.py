@@ -1,3 +1,4 @@
+from types import SimpleNamespace as Namespace
 from urllib.error import URLError
 
 import pytest
@@ -5,9 +6,10 @@ from mmengine.config import Config, ConfigDict
 
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import (batches, build_loop,
-                                           check_annotation_files, data_errors,
-                                           iter_items, loader_config,
-                                           open_loader)
+                                           check_annotation_files,
+                                           check_samples, data_errors,
+                                           iter_items, leaf_datasets,
+                                           loader_config, open_loader)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError
 
@@ -122,3 +124,16 @@ def test_every_key_and_every_value_of_a_list_at_any_depth():
                                        (None, [3]), (None, 3), ('e', c),
                                        ('f', {})]
     assert not [*iter_items('a.pkl'), *iter_items(None)]
+
+
+def test_the_parts_of_a_data_set():
+    one, two = ['a'], ['b']
+    both = Namespace(datasets=[one, Namespace(dataset=two)])
+    assert [*leaf_datasets(one)] == [one]
+    assert [*leaf_datasets(both)] == [one, two]
+
+
+def test_no_sample():
+    check_samples([1], 'the data')
+    with pytest.raises(ConfigError, match='the data is empty: add samples'):
+        check_samples([], 'the data')
