@@ -1,7 +1,6 @@
 """Configs: read from files, changed by settings, built into runners."""
 from __future__ import annotations
 
-import codecs
 import difflib
 import inspect
 import os
@@ -30,8 +29,6 @@ _PROGRAMS = dict(
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
-# Some editors begin files with them; Python and mmengine do not read these.
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Top-level keys that mmengine's runner and the tools read, beside the
 # arguments of the runner.
 _KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
@@ -42,40 +39,29 @@ _KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
 
 def config_errors(message: str, *more:
                   type[Exception]) -> AbstractContextManager[None]:
-    """Translate errors that a wrong config causes, see ``translate``.
+    """Translate errors that a wrong config causes, or of the classes ``more``.
 
-    Errors of the machine, such as a full disk, pass unchanged, unless they are
-    of one of the classes ``more``.
+    Errors of the machine, such as a full disk, pass unchanged.
     """
     return translate(ConfigError, message, *_FAULTS, *more)
 
 
 def read_config(path: str | Path,
                 options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and change settings in it.
+    """Read a config file, and change settings in it by dotted key.
 
-    Args:
-        path: The file.
-        options: Settings to change, by dotted key. Defaults to none.
-
-    Returns:
-        The config. ``default_scope`` defaults to the host.
-
-    Raises:
-        ConfigError: If the file does not exist or is no valid config, or a
-            setting has no place in it.
+    ``default_scope`` defaults to the host. Raise ConfigError if the file is no
+    valid config, or a setting has no place in it.
     """
     config, options = read_file(path), dict(options or {})
     check_options(config, options)
-    with config_errors(f'the settings given do not fit config {str(path)!r}'):
+    with config_errors(f'{", ".join(options)} cannot be set in config '
+                       f'{str(path)!r}'):
         config.merge_from_dict(options)
     config.setdefault('default_scope', NAME)
     if not isinstance(config.get('model'), Mapping):
         raise ConfigError(f'config {str(path)!r} has no model: is it a config '
                           f'of {NAME}?')
-    if not isinstance(config.default_scope, str):
-        raise ConfigError(f'default_scope is {config.default_scope!r}: it '
-                          f'names a registry, such as {NAME!r}')
     replace_host_parts(config)
     return config
 
@@ -83,14 +69,11 @@ def read_config(path: str | Path,
 def read_file(path: str | Path) -> Config:
     """Read a config file with all that it inherits.
 
-    Raises:
-        ConfigError: If one of these files does not exist, is malformed or
-            fails, or includes itself.
+    Raise ConfigError with the name of the file and the line at fault.
     """
     if not Path(path).is_file():
-        what = ('is a folder, name a file in it'
-                if Path(path).is_dir() else 'does not exist: check the path')
-        raise ConfigError(f'config {str(path)!r} {what}')
+        raise ConfigError(f'config {str(path)!r} does not exist as a file: '
+                          'check the path')
     files: list[Path] = []
     message = f'config {str(path)!r} cannot be read'
     try:
@@ -125,11 +108,8 @@ def _check_files(path: Path, above: tuple[Path, ...],
             for base in Config._get_base_files(str(path))
         ]
     except Exception as error:
-        fault = f'cannot be parsed: {describe(error)}'
-        if path.read_bytes().startswith(_BYTE_ORDER_MARKS):
-            fault = ('begins with a byte order mark: save it in UTF-8 without '
-                     'one')
-        raise RuntimeError(f'{str(path)!r} {fault}') from error
+        raise RuntimeError(f'{str(path)!r} cannot be parsed: '
+                           f'{describe(error)}') from error
     files.append(path)
     for base in bases:
         _check_files(base, (*above, path), files)
@@ -146,14 +126,7 @@ def _line(error: BaseException, files: list[Path]) -> str:
 
 
 def check_options(config: Config, options: Mapping[str, Any]) -> None:
-    """Raise if settings have no place in a config; warn of unlikely ones.
-
-    The warning names the key that was probably meant, where a key is unknown.
-
-    Raises:
-        ConfigError: If a dotted key leads through a value without settings, or
-            would replace several settings by one value.
-    """
+    """Raise ConfigError if settings are malformed; warn of unlikely keys."""
     for key, value in options.items():
         steps = key.split('.')
         if not all(map(str.strip, steps)):
@@ -164,25 +137,17 @@ def check_options(config: Config, options: Mapping[str, Any]) -> None:
 
 def _check_option(place: Any, key: str, steps: list[str], value: Any) -> None:
     for i, step in enumerate(steps):
-        path = '.'.join(steps[:i])
-        if isinstance(place, Mapping):
-            if step not in place:
-                _warn_if_unlikely(key, step, path, place)
-                return
-            place = place[step]
-        elif not isinstance(place, (list, tuple)):
-            raise ConfigError(f'setting {key!r} cannot be made: {path} is '
-                              f'{place!r}, which has no {step}')
-        elif not step.isdigit() or int(step) >= len(place):
-            raise ConfigError(f'setting {key!r} cannot be made: {path} is a '
-                              'list, with indices from 0 to '
-                              f'{len(place) - 1}')
-        else:
-            place = place[int(step)]
+        if isinstance(place, (list, tuple)):
+            place = {str(index): item for index, item in enumerate(place)}
+        if not isinstance(place, Mapping):
+            return  # mmengine raises
+        if step not in place:
+            _warn_if_unlikely(key, step, '.'.join(steps[:i]), place)
+            return
+        place = place[step]
     whole = len(steps) == 1 or steps[-1].isdigit()
-    if whole and isinstance(place,
-                            Mapping) and value is not None and not (isinstance(
-                                value, (Mapping, list, tuple))):
+    if whole and isinstance(place, Mapping) and not isinstance(
+            value, (Mapping, list, tuple, type(None))):
         raise ConfigError(f'setting {key!r} to {value!r} would replace all '
                           f'settings within: name one, such as {key}.'
                           f'{next(iter(place), "type")}')
@@ -207,8 +172,7 @@ def set_work_dir(config: Config, path: str | Path,
                  work_dir: str | None) -> None:
     """Set the work folder: the argument, the config's or one named after it.
 
-    Raises:
-        UserError: If the folder cannot be made or written to.
+    Raise UserError if the folder cannot be made or written to.
     """
     config.work_dir = str(
         work_dir or config.get('work_dir') or Path('work_dirs',
@@ -220,11 +184,7 @@ def set_launcher(config: Config, launcher: str) -> None:
     """Prepare for several processes, on GPUs or, without any, on CPUs.
 
     mmengine starts processes for GPUs only. Without one they are joined here,
-    over gloo.
-
-    Raises:
-        UserError: If the process was not started by that launcher, or it needs
-            GPUs and there are none.
+    over gloo. Raise UserError if this process was not started for that.
     """
     config.launcher = launcher
     if launcher == 'none':
