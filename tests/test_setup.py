@@ -6,12 +6,12 @@ import tomllib
 import pytest
 from mmengine.config import Config
 from modelindex.load_model_index import load
-
-from mmcls_repmlp.host.choice import ALWAYS, HOSTS
-from mmcls_repmlp.version import __version__
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from mmcls_repmlp.host.choice import ALWAYS, HOSTS
+from mmcls_repmlp.version import __version__
 from tests.helpers import ROOT
 from tests.programs import call, run_python
 

@@ -16,8 +16,7 @@ from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
 from .shared.config import read_config
-from .shared.data import open_loader
-from .shared.leaf_datasets import leaf_datasets
+from .shared.data import leaf_datasets, open_loader
 from .shared.pictures import READABLE, check_folder, to_picture
 
 

@@ -23,8 +23,8 @@ from repmlp_lite.errors import first_few, pluralize
 from repmlp_lite.files import atomic_write
 
 from .config import config_errors
+from .data import leaf_datasets
 from .labels import names_of
-from .leaf_datasets import leaf_datasets
 from .model import unwrap
 
 # Warnings of mmengine about its own code.

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets
 from mmcls_repmlp.jobs.shared.pictures import READABLE, PictureNames
 
 
