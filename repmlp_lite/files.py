@@ -110,19 +110,15 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename a file of a :func:`scratch_folder`, and survive a power cut.
-
-    An existing ``target``, in the folder's parent, is replaced.
-    """
+    """Rename a file of a :func:`scratch_folder`, and survive a power cut."""
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
     os.replace(source, target)
-    if os.name == 'posix':  # elsewhere a folder cannot be opened
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -21,17 +21,6 @@ from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
 from .signals import (TerminatedError, convert_sigterm, discard_unread_output,
                       interrupt_cause)
 
-_DONE, _FAILURE, _USER_ERROR = 0, 1, 2
-# As shells count: 128 and the number of the signal.
-_INTERRUPTED, _PIPE_CLOSED, _TERMINATED = 130, 141, 143
-
-# mmengine finds packages by pkg_resources, and mmcv's operators by a function
-# that Python 3.14 has dropped. Torch warns of more workers than cores, which
-# configs for larger machines ask for.
-_SILENCED = (('pkg_resources is deprecated',
-              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
-             ('This DataLoader will create', 'torch'))
-
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
              args: argparse.Namespace) -> int:
@@ -77,12 +66,12 @@ def _exit_code(name: str, job: str | Callable[..., object],
             return _report_stop(name, cause)
         if isinstance(error, UserError):
             _print_line(name, f'error: {error}')
-            return _USER_ERROR
+            return 2
         if isinstance(error, BrokenPipeError) and discard_unread_output():
-            return _PIPE_CLOSED
+            return 141
         _print_line(name, f'error: {_describe_failure(error, name)}')
-        return _FAILURE
-    return _DONE
+        return 1
+    return 0
 
 
 def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
@@ -98,23 +87,26 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
         raise UserError(f'{name} is not installed: run pip install '
                         f'{name}') from error
     with warnings.catch_warnings():
-        for message, module in _SILENCED:
+        # mmengine finds packages and operators by old functions. Torch warns
+        # of more workers than cores, which larger machines have.
+        for module, message in (('mmengine',
+                                 "pkg_resources is|'pkgutil.find_loader'"),
+                                ('torch', 'This DataLoader will create')):
             warnings.filterwarnings('ignore', message, module=module)
         function(**arguments)
 
 
 def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
     _print_line(name, f'stopped: {stop}' if str(stop) else 'stopped')
-    return _TERMINATED if isinstance(stop, TerminatedError) else _INTERRUPTED
+    return 143 if isinstance(stop, TerminatedError) else 130
 
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
     # Every process prints its own error, not only the first.
     with suppress(OSError):
-        print(
-            f'{name}: {" ".join(with_flags(message).split())}',
-            file=sys.stderr)
+        line = ' '.join(with_flags(message).split())
+        print(f'{name}: {line}', file=sys.stderr)
 
 
 def _describe_failure(error: Exception, name: str) -> str:
