@@ -108,11 +108,7 @@ def track(things: Iterable[_T],
           total: int | None = None,
           size: Callable[[_T], int] | None = None,
           unit: str = 'images') -> Iterator[_T]:
-    """Iterate over things and show the progress.
-
-    ``size`` counts the items of a thing, by default one; the other arguments
-    are those of :class:`Progress`.
-    """
+    """Iterate over things of a size, and show the :class:`Progress`."""
     with Progress(what, total, unit) as progress:
         for thing in things:
             yield thing

@@ -46,12 +46,8 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
     suffix of :data:`FORMATS` or of camera photos that are not hidden. They
     come in natural order, 2 before 10, place by place.
 
-    Args:
-        places: Paths and patterns. A path that exists is never a pattern.
-
     Raises:
-        UserError: If a place does not exist, cannot be read or holds no
-            image, or nothing matches a pattern.
+        UserError: If a place cannot be read or has no image.
     """
     return [image for place in places for image in _images_of(str(place))]
 

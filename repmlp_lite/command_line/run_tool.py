@@ -28,11 +28,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 
     The sentence goes to stderr. The traceback of an unexpected error goes to
     the log file that the sentence names.
-
-    Args:
-        parser: The tool's parser, for its name.
-        job: The work, or 'MODULE:FUNCTION' to import it only now.
-        args: The job's arguments.
+    The job is a function, or 'MODULE:FUNCTION' to import it only now.
 
     Returns:
         0 when done, 2 if the user must change something, 1 on failure, 130
