@@ -68,12 +68,3 @@ def test_a_failure_while_it_runs_is_a_sentence():
     with pytest.raises(JobFailedError, match=message) as error:
         run_of(compute)(np.zeros((1, 3, 8, 8), np.float32))
     assert len(str(error.value)) < 350
-
-
-@pytest.mark.parametrize('suffix', RUNTIMES)
-def test_every_format_refuses_other_images(exported, suffix):
-    run = load_exported(exported.folder / f'm{suffix}', trust=suffix == '.pt2')
-    assert (run.shape, run.dtype) == ((3, 8, 8), 'float32')
-    with pytest.raises(InputError, match='takes float32 images'):
-        run(np.zeros((1, 3, 16, 16), np.float32))
-    assert run(exported.images[:0]).shape == (0, 5)
