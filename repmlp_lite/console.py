@@ -134,14 +134,12 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
     Its file receives what jobs say and have said already. The screen shows
     its warnings and errors or, with ``verbose``, all its records in full.
     """
-    _files[:] = [
-        handler for handler in logger.handlers
-        if isinstance(handler, logging.FileHandler)
-    ]
-    logger.handlers[:] = [
-        handler if handler in _files else _ScreenHandler(handler, verbose)
-        for handler in logger.handlers
-    ]
+    _files.clear()
+    for i, handler in enumerate(logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            _files.append(handler)
+        else:
+            logger.handlers[i] = _ScreenHandler(handler, verbose)
     for _ in range(len(_unlogged)):
         _log(_unlogged.popleft())
 

@@ -123,8 +123,8 @@ def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
 def is_cut_off(content: bytes) -> bool:
     """Return whether a JPEG file ends before its image does.
 
-    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in the
-    preview that a file may carry before it: such segments are stepped over.
+    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in a
+    preview before it: such segments are stepped over.
     """
     if not content.startswith(_JPEG):
         return False
