@@ -19,12 +19,10 @@ FORMATS = {
                   ('.pnm', ), ('.jp2', ), ('.avif', ))
     for suffix in names
 }
-# Photos of phones and cameras that OpenCV may not read: they are named, not
-# passed over.
+# Photos that OpenCV may not read: they are named, not passed over.
 _PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
                      '.nef', '.arw', '.raf', '.orf', '.rw2'))
-# Left behind by file managers and network drives; those of version control
-# start with a dot.
+# Left behind by file managers and network drives.
 _LEFTOVERS = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
      '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
@@ -45,9 +43,6 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
     the matches of a pattern such as ``photos/*.jpg``, images are files with a
     suffix of :data:`FORMATS` or of camera photos that are not hidden. They
     come in natural order, 2 before 10, place by place.
-
-    Raises:
-        UserError: If a place cannot be read or has no image.
     """
     return [image for place in places for image in _images_of(str(place))]
 

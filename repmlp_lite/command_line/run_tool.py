@@ -115,8 +115,8 @@ def _describe_failure(error: Exception, name: str) -> str:
 def save_traceback(error: BaseException, name: str) -> str:
     """Append the traceback of an error to the log of the run.
 
-    Without a log it goes to a new file, called after the tool. Return the end
-    of a sentence that names the file; empty if nothing can be written.
+    Without a log it goes to a new file. Return the end of a sentence with its
+    name; empty if nothing can be written.
     """
     text = ''.join(traceback.format_exception(error))
     for find in (_log_file, lambda: _new_file(name)):

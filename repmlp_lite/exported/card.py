@@ -56,12 +56,7 @@ def check_parts(path: str | Path) -> None:
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """Read the card of an exported file and check every entry.
-
-    Raises:
-        UserError: If there is no card.
-        JobFailedError: If it cannot be read, or an entry is wrong.
-    """
+    """Read the card of an exported file and check every entry."""
     card_path = card_of(path)
     if not card_path.is_file():
         raise UserError(f'{str(card_path)!r} does not exist: it is written '
