@@ -67,8 +67,8 @@ def classify_images(images: Sequence[str | Path],
     if out is not None:
         check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
         check_writable(out, force, config, *found)
-    classifier = Classifier(
-        open_source(config, checkpoint, key, cfg_options), device)
+    source = open_source(config, checkpoint, key, cfg_options)
+    classifier = Classifier(source, device)
     results: dict[Path, list[tuple[str, float]]] = {}
 
     def run(paths: list[Path], prepared: list[Prepared]) -> list[Outcome]:

@@ -24,8 +24,7 @@ from repmlp_lite.files import (check_suffix, check_writable, move_into_place,
 
 from .shared.config import read_config
 from .shared.model import build_on_meta
-from .shared.source import (check_config_beside, config_beside,
-                            write_config_beside)
+from .shared.source import check_pair, config_beside, write_config_beside
 
 Weights = Mapping[str, Tensor]
 _KEPT = ('mmcls_repmlp_version', 'mmengine_version')
@@ -39,10 +38,9 @@ def publish_model(src: str | Path,
     """Keep of a checkpoint what running it needs; name it by its hash.
 
     What stays is the state dict (where mmengine's EMAHook puts the averaged
-    weights), the classes and the versions. The same source always gives the
-    same bytes. ``torch.hub`` and mmengine can check the name against the file.
-    The config beside the source is written beside it, for the form of the
-    weights.
+    weights), the classes and the versions; the same source gives the same
+    bytes. ``torch.hub`` can check the name against the file. The config beside
+    the source is written beside it, for the form of the weights.
 
     Args:
         src: Checkpoint, as of :func:`open_source`.
@@ -73,7 +71,7 @@ def publish_model(src: str | Path,
         final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_writable(final, force, src)
         if cfg is not None:
-            check_config_beside(final, force)
+            check_pair(final, force)
         move_into_place(draft, final)
     before, after = (
         path.stat().st_size / 2**20 for path in (local_file(src), final))

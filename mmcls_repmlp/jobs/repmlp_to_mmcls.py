@@ -29,7 +29,6 @@ from .shared.model import build_on_meta
 
 _OURS = ('backbone.', 'head.')
 _RESNET = ('stage0.', 'backbone.stage0.')
-Size = tuple[int, int]
 Weights = Mapping[str, Tensor]
 
 
@@ -52,7 +51,7 @@ def convert_from_official(src: str | Path,
                           dst: str | Path,
                           *,
                           arch: str | None = None,
-                          img_size: Size | None = None,
+                          img_size: tuple[int, int] | None = None,
                           key: str | None = None,
                           force: bool = False) -> Identified:
     """Convert a file of official weights to a checkpoint of ours.
@@ -116,11 +115,7 @@ def convert_to_official_file(src: str | Path,
         UserError: If the official model has no name for some of its weights.
     """
     src, weights = _read(src, dst, key, force)
-    try:
-        converted = convert_to_official(weights, _table_of(weights))
-    except CheckpointError as error:
-        raise CheckpointError(
-            f'checkpoint {str(src)!r} cannot be converted: {error}') from error
+    converted = convert_to_official(weights, _table_of(weights))
     say(f'writing {dst}')
     write_checkpoint(converted, dst, force)
 
@@ -155,7 +150,7 @@ def _table_of(weights: Weights) -> RenameTable:
 
 
 def _identify(weights: Weights, table: RenameTable,
-              img_size: Size | None) -> Identified:
+              img_size: tuple[int, int] | None) -> Identified:
     found = recognize(weights, img_size) if table is REPMLPNET else None
     if found is not None:
         with torch.device('meta'):
@@ -163,9 +158,9 @@ def _identify(weights: Weights, table: RenameTable,
         mismatch = find_mismatch(expected, weights)
         if mismatch:
             raise CheckpointError(f'{explain_mismatch(mismatch)} ({mismatch})')
+    kind = table.backbone, is_merged(weights), found and found.arch
     matches = [
-        model for model in published_models(table.backbone, is_merged(weights),
-                                            found and found.arch)
+        model for model in published_models(*kind)
         if not find_mismatch(model.weights, weights)
     ]
     configs = [model.config for model in matches]

@@ -37,7 +37,7 @@ def configs(tmp_path_factory, digits):
     ]
 
 
-def test_train_merge_and_verify(configs, tmp_path, work_dir, capsys):
+def test_train_merge_and_verify(configs, tmp_path, work_dir):
     config, deploy = configs
     train(config, work_dir=work_dir, seed=0)
     trained, merged = f'{work_dir}/epoch_5.pth', tmp_path / 'merged.pth'

@@ -57,8 +57,6 @@ def enlarge(image: np.ndarray) -> np.ndarray:
 def check_folder(folder: str | Path, force: bool) -> None:
     """Raise UserError if pictures cannot go to a folder, new or empty."""
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is a file: name a folder')
     check_writable(folder / 'picture', force=True)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise UserError(f'folder {str(folder)!r} is not empty: choose another '
