@@ -80,15 +80,6 @@ def test_colours_look_as_in_the_file(coloured, browse, mode, steps):
                  [pictures[i] for i in steps])
 
 
-def test_data_sets_that_hold_others(coloured, browse):
-    folds = dict(
-        type='KFoldDataset', dataset=coloured, num_splits=2, test_mode=True)
-    both = dict(type='ConcatDataset', datasets=[coloured, folds])
-    panels, titles = browse(both)
-    assert titles == ['0 (cat)', '1 (dog)', '0 (cat)']
-    assert_shown(panels, ['Normalize'], [COLOURS[:, ::-1]])
-
-
 @pytest.mark.parametrize(('info', 'title'), [
     (dict(gt_label=[0, 1]), '0 (cat), 1 (dog)'),
     (dict(gt_label=1, classes=()), '1'),

@@ -4,9 +4,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from mmcls_repmlp.checkpoints import read_checkpoint
 from repmlp_lite.command_line import run_tool
-from tests.helpers import assert_same
 from tests.programs import call
 from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE
 
@@ -73,16 +71,6 @@ def test_a_config_is_told_from_images(given):
     found = given(DEMO, 'a.png b.png c.py --key k d.pth')
     assert found['images'] == ['a.png', 'b.png']
     assert (found['config'], found['checkpoint']) == ('c.py', 'd.pth')
-
-
-def test_official_names_and_back(tool, project, tmp_path):
-    assert tool(OFFICIAL, 'TRAINED OUT/a.pth --to-official') == 0
-    assert tool(OFFICIAL, 'OUT/a.pth OUT/b.pth --img-size 32') == 0
-    before, after = (
-        read_checkpoint(path)['state_dict']
-        for path in (project.trained, tmp_path / 'b.pth'))
-    assert [*before] == [*after]
-    assert_same([*after.values()], [*before.values()], 0)
 
 
 @pytest.mark.parametrize(('name', 'line', 'message'), [

@@ -48,12 +48,6 @@ def to_picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     return mmcv.bgr2rgb(image) if bgr else image
 
 
-def enlarge(image: np.ndarray) -> np.ndarray:
-    """Scale an image (H, W, 3) to sides of at least 224 pixels."""
-    factor = max(1., READABLE / min(image.shape[:2]))
-    return mmcv.imrescale(image, factor, interpolation='nearest')
-
-
 def check_folder(folder: str | Path, force: bool) -> None:
     """Raise UserError if pictures cannot go to a folder, new or empty."""
     folder = Path(folder)

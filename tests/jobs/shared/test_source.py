@@ -13,7 +13,7 @@ from mmcls_repmlp.jobs.shared.source import (config_beside, open_source,
 from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
-from tests.helpers import assert_same, code_making, load_model
+from tests.helpers import assert_same, code_making
 
 
 @pytest.fixture
@@ -79,10 +79,6 @@ def test_the_form_of_the_checkpoint_if_asked_for(project):
                                 checkpoint).load_model(either_form=True)
             assert model.backbone.deploy is (checkpoint == project.merged)
             assert model.class_names and not model.training
-    with pytest.raises(UserError, match='is already converted'):
-        load_model(project.config, project.merged)
-    with pytest.raises(UserError, match='training form'):
-        load_model(project.deploy_config, project.trained)
 
 
 def test_devices_that_are_not_there(project):
