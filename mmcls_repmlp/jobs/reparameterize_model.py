@@ -11,26 +11,26 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
-                                      keep_dtype, load_strictly,
-                                      newest_checkpoint, write_checkpoint)
+from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
+                                      load_strictly, newest_checkpoint,
+                                      write_checkpoint)
 from mmcls_repmlp.reparam import (Complexity, complexity, input_shape,
                                   largest_difference, reparameterize)
 from repmlp_lite.console import Progress, say
 from repmlp_lite.errors import ConfigError, JobFailedError
-from repmlp_lite.files import atomic_write, check_suffix, check_writable
+from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.config import config_errors
 from .shared.model import build_model
-from .shared.source import (Source, check_config_beside, config_beside,
-                            open_source, write_config_beside)
+from .shared.source import (Source, check_pair, config_beside, open_source,
+                            write_config_beside)
 
 
 class Conversion(NamedTuple):
-    """Result of a conversion."""
-    difference: float  # of the outputs at most, relative to the largest
-    before: Complexity  # of the training form
-    after: Complexity  # of the deploy form
+    """Largest relative difference of outputs, and complexity of both forms."""
+    difference: float
+    before: Complexity
+    after: Complexity
 
 
 def reparameterize_checkpoint(
@@ -64,9 +64,7 @@ def reparameterize_checkpoint(
     """
     src = newest_checkpoint(src)
     config = config_beside(src) if config is None else config
-    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    check_writable(dst, force, src)
-    check_config_beside(dst, force, config)
+    check_pair(dst, force, src, config)
     if deploy_cfg is not None:
         check_suffix(deploy_cfg, ('.py', ), 'a config')
         check_writable(deploy_cfg, force, config)
@@ -89,16 +87,14 @@ def reparameterize_checkpoint(
     say(f'      outputs agree: largest relative difference {difference:.2e}')
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
-    say(f'[5/5] writing {dst}')
-    say(f'      and {write_config_beside(deployed, dst, force)}')
+    say(f'[5/5] writing {dst}\n'
+        f'      and {write_config_beside(deployed, dst, force)}')
     write_checkpoint(
         dict(
             meta=converted_meta(source.content),
             state_dict=merged.state_dict()), dst, force)
     if deploy_cfg is not None:
-        say(f'      writing {deploy_cfg}')
-        with atomic_write(deploy_cfg, force) as temporary:
-            temporary.write_text(deployed.pretty_text)
+        say(f'      and {write_config_beside(deployed, deploy_cfg, force)}')
     return conversion
 
 

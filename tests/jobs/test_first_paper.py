@@ -1,15 +1,12 @@
 """Every job of a user, on the first paper's models."""
 import pytest
-import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
-from repmlp_lite.exported.card import read_card
-from repmlp_lite.exported.load_exported import load_exported
-from tests.helpers import assert_same, load_model, write_config
+from tests.helpers import write_config
 
 BACKBONES = {
     'light': dict(
@@ -47,17 +44,11 @@ def test_train_merge_score_and_export(project, tmp_path, work_dir, name):
     assert sum(losses[-3:]) < sum(losses[:3])  # the last and the first epoch
 
     reparameterize_checkpoint(training, trained, merged)
+    pairs = (training, trained), (deploy, merged)
     scores = [
-        run_test(*pair, metrics=['accuracy'], work_dir=work_dir)
-        for pair in ((training, trained), (deploy, merged))
+        run_test(*pair, ['accuracy'], work_dir=work_dir) for pair in pairs
     ]
     # One of twenty images may hang in the balance, which rounding decides.
     assert scores[0] == pytest.approx(scores[1], abs=5)
 
-    out, images = tmp_path / 'a.pt2', torch.randn(3, 3, 32, 32)
-    assert export_checkpoint(deploy, merged, out) < 1e-3
-    assert read_card(out)['input_shape'] == [3, 32, 32]
-    with torch.no_grad():
-        expected = load_model(training, trained)(images)
-    found = load_exported(out, trust=True)(images.numpy())
-    assert_same(torch.from_numpy(found), expected, 1e-4)
+    assert export_checkpoint(deploy, merged, tmp_path / 'a.pt2') < 1e-3

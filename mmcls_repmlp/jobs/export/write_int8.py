@@ -26,7 +26,6 @@ from repmlp_lite.files import scratch_folder
 
 from .test_data import Batch, labelled_batches, shuffled
 
-CALIBRATION_BATCHES = 8
 ALLOWED_LOSS = 2.  # percentage points of top-1
 # Between the optimised file and exact integers, of the largest logit: values
 # at the edge of a step round either way, saturated sums differ by more.
@@ -56,8 +55,7 @@ def write_int8(wrapper: ExportWrapper,
         export_model(wrapper, exact, input_shape)
         with silence_exporters(), Progress('quantizing'):
             quantize_onnx(exact, small, (images for images, _ in islice(
-                labelled_batches(calibration, model, wrapper.raw),
-                CALIBRATION_BATCHES)))
+                labelled_batches(calibration, model, wrapper.raw), 8)))
         runs = load_exported(exact), load_exact(small), load_exported(small)
         (before, after, optimised), drift = _score(
             runs,

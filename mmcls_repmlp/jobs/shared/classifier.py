@@ -20,7 +20,6 @@ from repmlp_lite.errors import UserError, first_few
 
 from .config import config_errors
 from .data import loader_config
-from .pictures import to_picture
 from .source import Source
 
 
@@ -29,10 +28,6 @@ class Prepared(NamedTuple):
     sample: dict[str, Any]  # the result
     shown: Mapping[str, Any]  # the last step that had the image as an array
     bgr: bool  # whether its channels are in that order
-
-    def picture(self) -> np.ndarray:
-        """Convert the input of the model to RGB of (H, W, 3), uint8."""
-        return to_picture(self.shown, self.bgr)
 
 
 class Classifier:

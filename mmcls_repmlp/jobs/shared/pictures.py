@@ -48,17 +48,9 @@ def to_picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     return mmcv.bgr2rgb(image) if bgr else image
 
 
-def enlarge(image: np.ndarray) -> np.ndarray:
-    """Scale an image (H, W, 3) to sides of at least 224 pixels."""
-    factor = max(1., READABLE / min(image.shape[:2]))
-    return mmcv.imrescale(image, factor, interpolation='nearest')
-
-
 def check_folder(folder: str | Path, force: bool) -> None:
     """Raise UserError if pictures cannot go to a folder, new or empty."""
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is a file: name a folder')
     check_writable(folder / 'picture', force=True)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise UserError(f'folder {str(folder)!r} is not empty: choose another '

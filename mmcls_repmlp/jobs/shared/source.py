@@ -12,15 +12,15 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (class_names, load_strictly,
-                                      newest_checkpoint, read_checkpoint,
-                                      state_dict_of)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, class_names,
+                                      load_strictly, newest_checkpoint,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.models.compatibility import is_merged
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, first_few, quote_path,
                                 translate)
-from repmlp_lite.files import atomic_write, check_writable
+from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .config import read_config
 from .model import build_model
@@ -108,7 +108,7 @@ def config_beside(checkpoint: str | Path) -> Path:
         file for file in sorted(path.parent.glob('*.py'))
         if _is_dumped_config(file) and not any(
             file.with_suffix(suffix).is_file()
-            for suffix in ('.pth', '.pt', '.safetensors'))
+            for suffix in CHECKPOINT_SUFFIXES)
     ]
     if len(found) == 1:
         return found[0]
@@ -129,10 +129,12 @@ def write_config_beside(cfg: Config,
     return path
 
 
-def check_config_beside(checkpoint: str | Path, force: bool, *sources:
-                        str | Path | None) -> None:
-    """Raise UserError if :func:`write_config_beside` would be refused."""
-    check_writable(Path(checkpoint).with_suffix('.py'), force, *sources)
+def check_pair(checkpoint: str | Path, force: bool, *sources:
+               str | Path | None) -> None:
+    """Raise UserError if a checkpoint and its config cannot be written."""
+    check_suffix(checkpoint, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    for path in (Path(checkpoint), Path(checkpoint).with_suffix('.py')):
+        check_writable(path, force, *sources)
 
 
 def _is_dumped_config(path: Path) -> bool:

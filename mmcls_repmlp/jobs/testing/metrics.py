@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.evaluator import Evaluator
 
-from mmcls_repmlp.host import Accuracy, DataSample, SingleLabelMetric
+from mmcls_repmlp.host import DataSample
 from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import ConfigError, UserError, translate
 
@@ -55,13 +55,11 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     sample = DataSample().set_gt_label(0).set_pred_score(
         torch.ones(outputs) / outputs).set_pred_label(0).to_dict()
     for metric in evaluator.metrics:
-        kind = type(metric)
-        if kind not in (Accuracy, SingleLabelMetric):
-            continue
-        with translate(
-                ConfigError,
-                f'the metric {kind.__name__} cannot be computed for '
-                f'{outputs} classes', Exception):
-            trial = copy.deepcopy(metric)
-            trial.process({}, [sample])
-            trial.compute_metrics(trial.results)
+        name = type(metric).__name__
+        if name in _OPTIONS:
+            with translate(
+                    ConfigError, f'the metric {name} cannot be computed for '
+                    f'{outputs} classes', Exception):
+                trial = copy.deepcopy(metric)
+                trial.process({}, [sample])
+                trial.compute_metrics(trial.results)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -29,7 +28,12 @@ class ShowPredictions(Hook):
     def before_test(self, runner: Runner) -> None:
         """Find the folder that holds all images, and their classes."""
         dataset = runner.test_dataloader.dataset
-        self.names = PictureNames(_common_folder(dataset))
+        folders: list[Any] = [
+            getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
+            for part in leaf_datasets(dataset)
+        ]
+        self.names = PictureNames(
+            os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
@@ -49,11 +53,3 @@ class ShowPredictions(Hook):
                 sample,
                 out_file=self.folder / name,
                 rescale_factor=max(1., READABLE / min(pixels.shape[:2])))
-
-
-def _common_folder(dataset: BaseDataset) -> str:
-    folders: list[Any] = [
-        getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
-        for part in leaf_datasets(dataset)
-    ]
-    return os.path.commonpath([os.path.abspath(each) for each in folders])
