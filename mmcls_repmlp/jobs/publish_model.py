@@ -91,10 +91,8 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
         config = config_beside(src)
         warn(f'config {config}')
         cfg = read_config(config)
-        backbone = getattr(build_on_meta(cfg), 'backbone', None)
-        deploy = is_merged(weights)
-        if getattr(backbone, 'deploy', deploy) != deploy:
-            cfg.model.backbone.deploy = deploy
+        if hasattr(getattr(build_on_meta(cfg), 'backbone', None), 'deploy'):
+            cfg.model.backbone.deploy = is_merged(weights)
         fits = not find_mismatch(build_on_meta(cfg).state_dict(), weights)
     except ConfigError:
         return None
