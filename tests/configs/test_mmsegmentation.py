@@ -160,9 +160,7 @@ def test_parses_and_is_complete(cfg):
         assert cfg[f'{part}_cfg'].type.endswith('Loop')
     assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == 80000
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
-
-
-def test_training_and_sliding_windows_have_one_size(cfg):
+    # Training and sliding windows have one size.
     crop, = (
         tuple(step.crop_size) for step in cfg.train_pipeline
         if step.type == 'RandomCrop')
