@@ -178,8 +178,7 @@ class PairVerification(BaseMetric):
                  seed: int = 0,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.max_pairs = max_pairs
-        self.seed = seed
+        self.how = dict(max_pairs=max_pairs, seed=seed)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep embedding and identity of every sample of a batch."""
@@ -194,8 +193,7 @@ class PairVerification(BaseMetric):
         """Compute percentages: accuracy, area, and true at false rates."""
         embeddings, labels = zip(*results)
         found = verify(
-            torch.stack(embeddings), torch.tensor(labels), self.max_pairs,
-            self.seed)
+            torch.stack(embeddings), torch.tensor(labels), **self.how)
         rates = {
             f'true_rate_at_{rate:g}': 100 * found.roc.true_rate_at(rate)
             for rate in (1e-3, 1e-2, 1e-1)

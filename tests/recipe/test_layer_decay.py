@@ -82,17 +82,10 @@ def test_frozen_parameters_are_left_out():
 
 
 def test_a_model_that_tells_depths_itself_is_asked():
-
-    class Whole(torch.nn.Module):
-
-        def __init__(self):
-            super().__init__()
-            self.near, self.far = (torch.nn.Linear(1, 1) for _ in range(2))
-
-        def get_layer_depth(self, param_name, prefix=''):
-            return (1 if param_name.startswith('near') else 0), 2
-
-    assert settings(Whole()) == {
+    model = torch.nn.ModuleDict(
+        dict(near=torch.nn.Linear(1, 1), far=torch.nn.Linear(1, 1)))
+    model.get_layer_depth = lambda name: (int(name.startswith('near')), 2)
+    assert settings(model) == {
         f'{part}.{kind}': (lr, DECAY)
         for part, lr in (('near', LR), ('far', LR * RATE))
         for kind in ('weight', 'bias')

@@ -45,11 +45,9 @@ def test_a_pair_at_the_threshold_is_accepted():
     # One pair has a cosine of exactly 1/2; those of all others, from which
     # its threshold comes, are 0 and 1.
     axes = torch.eye(8, dtype=torch.float64)
-    embeddings = torch.cat([
-        axes[:1], axes[:4].mean(0, keepdim=True),
-        axes[4:].repeat_interleave(4, 0)
-    ])
-    labels = torch.tensor([0, 0, *torch.arange(1, 5).repeat_interleave(4)])
+    mean = axes[:4].mean(0, keepdim=True)
+    embeddings = torch.cat([axes[:1], mean, axes[4:].repeat_interleave(4, 0)])
+    labels = torch.arange(-2, 16).floor_divide(4).clamp(-1) + 1
     assert verify(embeddings, labels).accuracy == 1
 
 
@@ -83,13 +81,13 @@ def test_each_fold_is_judged_by_the_others():
     first, second, same = sample_pairs(LABELS, 400)
     unit = torch.nn.functional.normalize(clusters(0.6))
     cosine = (unit[first] * unit[second]).sum(1)
-    right, cuts = [], []
+    shares, cuts = randn(2, 10)
     for fold in range(10):
         kept = torch.arange(400) % 10 != fold
-        cuts.append(best_threshold(cosine[kept], same[kept]))
-        right.append((cosine[~kept] >= cuts[-1]) == same[~kept])
-    shares = torch.stack(right).double().mean(1)
-    expected = shares.mean(), shares.std(), torch.stack(cuts).mean()
+        cuts[fold] = best_threshold(cosine[kept], same[kept])
+        right = (cosine[~kept] >= cuts[fold]) == same[~kept]
+        shares[fold] = right.double().mean()
+    expected = shares.mean(), shares.std(), cuts.mean()
     assert found[:3] == pytest.approx(tuple(map(float, expected)), rel=1e-12)
     assert 0 < found.deviation and found.pairs == 400
 

@@ -135,5 +135,5 @@ class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: dict[str, Any]) -> None:
         """Take that length from a checkpoint; mmengine's own have none."""
-        self.saved_length = checkpoint.get('meta',
-                                           {}).get(BATCHES_PER_EPOCH_KEY)
+        meta = checkpoint.get('meta', {})
+        self.saved_length = meta.get(BATCHES_PER_EPOCH_KEY)

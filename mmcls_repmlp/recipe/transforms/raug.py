@@ -121,11 +121,9 @@ OPERATIONS: dict[str, tuple[Callable, Scale | None]] = {
 class RAug(BaseTransform):
     """Some operations in turn, each drawn anew with a magnitude of its own.
 
-    All draws are uniform: the operation, with replacement; the magnitude, a
-    whole number; direction, interpolation and place where an operation has
-    them. Numbers come from numpy's global generator, as in the host's
-    transforms, so that mmengine's seed covers them. The source's
-    RandAugPolicy(layers=2, magnitude=15).
+    All draws, of operation, whole magnitude, direction, interpolation and
+    place, are uniform and from numpy's global generator, as in the host's
+    transforms. The source's RandAugPolicy(layers=2, magnitude=15).
 
     Args:
         num_ops: Operations per image. Defaults to 2.

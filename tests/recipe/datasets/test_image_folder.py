@@ -148,13 +148,8 @@ def test_what_is_called_readable_is_read(tmp_path, suffix):
 
 
 def test_what_the_library_lacks_is_left_out(monkeypatch):
-    readable_suffixes.cache_clear()
-    monkeypatch.setattr(cv2, 'haveImageWriter', lambda name: not name.endswith(
-        ('.webp', '.jpg')))
-    found = readable_suffixes()
-    readable_suffixes.cache_clear()
-    assert '.png' in found
-    assert not {'.webp', '.jpg', '.jfif'} & set(found)
+    monkeypatch.setattr(cv2, 'haveImageWriter', 'image.png'.__eq__)
+    assert readable_suffixes.__wrapped__() == ('.png', )
 
 
 @pytest.mark.parametrize(('counts', 'share', 'expected'),

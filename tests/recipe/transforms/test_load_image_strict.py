@@ -1,5 +1,4 @@
 import io
-import pickle
 
 import mmcv
 import numpy as np
@@ -93,11 +92,9 @@ class _Files(list):
         return LoadImageStrict()(dict(img_path=super().__getitem__(i)))
 
 
-@pytest.mark.parametrize('workers', [0, 1])
-def test_one_sentence_comes_through_the_workers(workers):
-    loader = DataLoader(_Files(['no such.png']), num_workers=workers)
+def test_one_sentence_comes_through_the_workers():
+    loader = DataLoader(_Files(['no such.png']), num_workers=1)
     with pytest.raises(ImageError) as caught:
         next(iter(loader))
     assert str(caught.value) == (
         "image 'no such.png' cannot be read: the file does not exist")
-    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
