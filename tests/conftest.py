@@ -23,7 +23,7 @@ import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.export.export_model import export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test import confusion_matrix
+from mmcls_repmlp.jobs.testing import confusion_matrix
 from mmcls_repmlp.jobs.train import curves
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite import console

@@ -150,8 +150,8 @@ def test_an_extra_brings_the_versions_checked_on_import(host):
     lines = (ROOT / 'requirements' / f'{host}.txt').read_text().splitlines()
     asked = {each.name: each.specifier for each in map(Requirement, lines[1:])}
     assert asked == {
-        package.distributions[0]: SpecifierSet(package.supported)
-        for package in (*HOSTS[host], ALWAYS['mmengine'])
+        distributions[0]: SpecifierSet(supported)
+        for distributions, supported in (*HOSTS[host], ALWAYS['mmengine'])
     }
 
 

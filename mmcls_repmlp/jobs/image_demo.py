@@ -41,8 +41,8 @@ def classify_images(images: Sequence[str | Path],
         images: Image files, folders and patterns, as of :func:`find_images`.
         config: As of :func:`open_source`.
         checkpoint: As of :func:`open_source`, in the form of the config.
-        out: Table to write, .csv or .json; of a single image, also a picture
-            to draw, .png or .jpg. Defaults to none.
+        out: Table to write, .csv or .json; of a single image also a picture,
+            .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
@@ -51,13 +51,11 @@ def classify_images(images: Sequence[str | Path],
         top_k: Number of classes of each image. Defaults to 5.
 
     Returns:
-        Names and scores of the likeliest classes by image, best first. The
-        checkpoint names them, or else the data set.
+        Names and scores of the likeliest classes by image, best first.
 
     Raises:
         UserError: If an argument cannot be used.
-        JobFailedError: If images could not be read; the results of all others
-            are printed or written.
+        JobFailedError: If images could not be read; all others are reported.
     """
     check_batch_options(batch_size, top_k)
     found = find_images(images)

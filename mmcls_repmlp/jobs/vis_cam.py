@@ -65,10 +65,8 @@ def vis_cam(images: Sequence[str | Path],
         out: Picture of all images, 24 at most, .png or .jpg; or a folder, new
             or empty, for a picture of each.
         method: 'gradcam', 'layercam' or 'scorecam'. Defaults to 'gradcam'.
-        layer: Name of the module whose map is drawn, in the model or its
-            backbone. Defaults to the one whose map the head takes.
-        target: Name or number of the class to explain. Defaults to the
-            predicted one of each image.
+        layer: Module whose map is drawn. Defaults to the one before the head.
+        target: Name or number of a class. Defaults to the predicted one.
         device: Where the model runs. Defaults to 'cpu'.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
@@ -136,9 +134,8 @@ def activation_map(model: BaseModel, image: Tensor, label: int, layer: str,
                    method: str) -> Tensor:
     """Compute how much each cell of a layer's map speaks for a class.
 
-    The model is in eval mode, in either form; ``image`` is the input of its
-    backbone, of shape (1, C, H, W). Returns a map (h, w), not negative; raises
-    UserError if the layer gives none on which the scores depend.
+    From the input of the backbone, shape (1, C, H, W), a map (h, w), not
+    negative. Raises UserError if the layer gives none.
     """
     cam: Any = getattr(import_module('torchcam.methods'), CAM_METHODS[method])
     try:

@@ -43,11 +43,7 @@ class Mergeable(BaseModule):
     def fold_layers(self) -> dict[str, Affine]:
         """Compute weight and bias of every layer that others merge into.
 
-        Returns:
-            By dotted name of the layer, in float64.
-
-        Raises:
-            ValueError: If a layer or norm cannot be merged.
+        They are in float64, by dotted name of the layer.
         """
 
     @property
@@ -89,22 +85,15 @@ class Mergeable(BaseModule):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args: Any) -> None:
-        check_state_dict(self.state_dict(), state_dict, prefix)
+        check_state_dict(self, state_dict, prefix, (prefix, ))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def merge_all(model: nn.Module) -> None:
     """Switch all parts of a model to their deploy form in place, or none.
 
-    A second call does nothing.
-
-    Args:
-        model: A :class:`Mergeable` or a module that holds some, none inside
-            another, in either form.
-
-    Raises:
-        ValueError: If one cannot be merged; the message names the layer and
-            the remedy, and nothing is changed.
+    A second call does nothing. If one cannot be merged, a ValueError names
+    the layer and the remedy.
     """
     adopt_all(model, plan_merging(model))
 
@@ -132,8 +121,7 @@ def adopt_all(model: nn.Module, plan: Plan) -> None:
     # Inference tensors could be neither trained nor loaded.
     memo: dict[int, Any] = {}
     for module in model.modules():
-        tables: tuple[dict[str, Any],
-                      ...] = (module._parameters, module._buffers)
+        tables: list[dict[str, Any]] = [module._parameters, module._buffers]
         for table in tables:
             for name, tensor in table.items():
                 if tensor is not None and tensor.is_inference():

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +18,7 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|.""", re.DOTALL)
 
 def new_parser(description: str | None,
                **kwargs: Any) -> argparse.ArgumentParser:
-    """Make a parser that sets given arguments only; jobs have the defaults.
-
-    ``kwargs`` are those of ``ArgumentParser``.
-    """
+    """Make a parser that sets given arguments only; jobs have the defaults."""
     return argparse.ArgumentParser(
         description=description, argument_default=argparse.SUPPRESS, **kwargs)
 
@@ -117,6 +114,39 @@ class _DictCalls(ast.NodeTransformer):
                         [keyword.value for keyword in node.keywords])
 
 
+def _adder(*names: str, **settings: Any) -> Callable[..., None]:
+    """Make a function that adds an argument to a parser."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(*names, **settings)
+
+    return add
+
+
+# The config and the checkpoint come after the images.
+add_images = _adder(
+    'images',
+    nargs='+',
+    metavar='image',
+    help='image, folder of images with all below it, or quoted pattern')
+add_cfg_options = _adder(
+    '--cfg-options',
+    nargs='+',
+    action=KeyValue,
+    metavar='KEY=VALUE',
+    help='change settings of the config, for example '
+    'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
+add_force = _adder(
+    '--force', action='store_true', help='replace existing files')
+add_key = _adder(
+    '--key',
+    help='entry of the checkpoint that holds the weights, such as '
+    'state_dict_ema; needed if it holds several sets of them')
+add_device = _adder(
+    '--device',
+    help='where to run the model, for example cuda:0; default: cpu')
+
+
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add ``config``, ``checkpoint`` and ``--key``."""
     add_config(parser)
@@ -127,21 +157,9 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     add_key(parser)
 
 
-def add_images(parser: argparse.ArgumentParser) -> None:
-    """Add ``images``; config and checkpoint come after them."""
-    parser.add_argument(
-        'images',
-        nargs='+',
-        metavar='image',
-        help='image, folder of images with all below it, or quoted pattern')
-
-
 def parse_with_images(parser: argparse.ArgumentParser,
                       argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read arguments that begin with :func:`add_images`.
-
-    argparse counts a config among the images: it is moved.
-    """
+    """Read arguments that begin with images; a config among them is moved."""
     args = parser.parse_intermixed_args(argv)
     if args.images[-1].endswith(_CONFIGS):
         args.config = args.images.pop()
@@ -179,45 +197,13 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=LAUNCHERS,
         help='how processes were started; default: none, a single one')
-    # Older launchers pass the rank as an argument instead of LOCAL_RANK.
+    # Of older launchers, in the place of LOCAL_RANK.
     parser.add_argument(
         '--local_rank',
         '--local-rank',
         type=int,
         default=None,
         help=argparse.SUPPRESS)
-
-
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=KeyValue,
-        metavar='KEY=VALUE',
-        help='change settings of the config, for example '
-        'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
-
-
-def add_force(parser: argparse.ArgumentParser) -> None:
-    """Add ``--force``."""
-    parser.add_argument(
-        '--force', action='store_true', help='replace existing files')
-
-
-def add_key(parser: argparse.ArgumentParser) -> None:
-    """Add ``--key``."""
-    parser.add_argument(
-        '--key',
-        help='entry of the checkpoint that holds the weights, such as '
-        'state_dict_ema; needed if it holds several sets of them')
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``."""
-    parser.add_argument(
-        '--device',
-        help='where to run the model, for example cuda:0; default: cpu')
 
 
 class _Size(argparse.Action):

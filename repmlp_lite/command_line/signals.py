@@ -16,10 +16,7 @@ class TerminatedError(KeyboardInterrupt):
 
 
 def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
-    """Find the interrupt that a library turned into an error, if any.
-
-    mmengine does so while it writes a config.
-    """
+    """Find the interrupt that a library, as mmengine, made an error of."""
     cause = error.__context__
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__context__
@@ -51,11 +48,7 @@ def convert_sigterm() -> Iterator[None]:
 
 
 def discard_unread_output() -> bool:
-    """Return whether nobody reads stdout; if so, drop the rest of it.
-
-    Raises:
-        OSError: If it cannot be written for another reason.
-    """
+    """Return whether nobody reads stdout; if so, drop the rest of it."""
     closed = True
     try:
         with suppress(BrokenPipeError):

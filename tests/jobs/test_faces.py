@@ -10,7 +10,7 @@ from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.model import build_model
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.jobs.verify_pairs import verify_pairs
 from repmlp_lite.errors import ConfigError, UserError

@@ -138,7 +138,8 @@ def spoil(model_file, card=True):
 
 @pytest.mark.parametrize(('change', 'code', 'message'), [
     (lambda file: card_of(file).unlink(), 2, "a.onnx.json' does not exist"),
-    (lambda file: card_of(file).write_text('{}'), 1, 'input_shape is missing'),
+    (lambda file: card_of(file).write_text('{}'), 1,
+     'input_shape cannot be None'),
     (lambda file: spoil(file, card=False), 2, 'is not what the card'),
     (spoil, 1, 'cannot be read as .onnx'),
     (dict(output='embedding'), 2, 'vectors to compare images by'),

@@ -13,7 +13,7 @@ import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import pred_scores
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import Pickled, assert_same
 from tests.host_parts import host

@@ -51,21 +51,16 @@ def export_checkpoint(config: str | Path | None,
     and the SHA-256 of every part.
 
     Args:
-        config: Config of either form; None for the one beside the checkpoint.
-        checkpoint: Path or URL of a training or deploy checkpoint.
+        config: As of :func:`open_source`, of either form.
+        checkpoint: As of :func:`open_source`, of either form.
         out: File to write: .onnx, .xml or .pt2.
-        precision: 'fp32', 'fp16', 'bf16' or 'int8' (.onnx). Defaults to
-            'fp32'.
-        with_preprocess: Whether the file takes raw uint8 RGB images and
-            normalises them itself. Defaults to False.
-        calibrate: For int8, a folder of images in subfolders, to set the
-            ranges of activations by. Defaults to none.
-        shape: Height and width of the images. Defaults to the backbone's
-            ``img_size``.
-        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
-            choice.
-        key: Checkpoint entry with the weights. Defaults to the only one.
-        cfg_options: Settings to change in the config. Defaults to none.
+        precision: 'fp32' (default), 'fp16', 'bf16', or 'int8' for .onnx.
+        with_preprocess: Whether the file normalises raw uint8 RGB images.
+        calibrate: For int8, a folder of images in subfolders to set ranges by.
+        shape: Height and width. Defaults to the backbone's ``img_size``.
+        opset: Version of ONNX's operators. Defaults to torch's own choice.
+        key: As of :func:`open_source`.
+        cfg_options: As of :func:`open_source`.
         force: Whether existing files are replaced. Defaults to False.
 
     Returns:
@@ -154,7 +149,6 @@ def _wrap(model: BaseModel, with_preprocess: bool,
 
 def _normalisation(model: BaseModel,
                    channels: int) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of every channel."""
     norm = model.data_preprocessor
     if getattr(norm, 'mean', None) is None:  # images stay as they are
         return [0.] * channels, [1.] * channels

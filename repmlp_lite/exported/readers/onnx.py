@@ -26,12 +26,7 @@ def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
 
 
 def load(path: Path, optimize: bool = True) -> ExportedModel:
-    """Load an ONNX file without checks.
-
-    Args:
-        path: The file.
-        optimize: Whether ONNX Runtime may merge operators. Defaults to True.
-    """
+    """Load an ONNX file without checks, its operators merged or not."""
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL

@@ -40,11 +40,7 @@ _FIELDS = {
 
 def references(data: bytes | memoryview,
                message: str = 'model') -> Iterator[tuple[str, memoryview]]:
-    """Find the operator domains and external files of an ONNX model.
-
-    Args:
-        data: The whole file, or a message in it.
-        message: Which message it is. Defaults to the whole file.
+    """Find the operator domains and external files of a message of ONNX.
 
     Yields:
         'domain' with the domain of a node, or 'location' with the path that

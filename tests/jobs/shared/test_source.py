@@ -8,7 +8,7 @@ from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.source import (config_beside, open_source,
                                              write_config_beside)
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
 from tests.helpers import code_making, load_model
 

@@ -12,19 +12,14 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets
 from mmcls_repmlp.jobs.shared.pictures import READABLE, PictureNames
 
 
 class ShowPredictions(Hook):
-    """Hook that draws every tested image with its classes.
+    """Hook that draws every tested image with its classes to a folder.
 
-    The host's hook names pictures after their files alone, so that images of
-    one name in two folders replace each other. Here :class:`PictureNames`
-    names them; images without a file are numbered.
-
-    Args:
-        folder: Where the pictures go.
+    In the host's hook, images of one name in two folders replace each other.
     """
 
     def __init__(self, folder: str | Path) -> None:

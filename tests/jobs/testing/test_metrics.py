@@ -3,7 +3,7 @@ from types import SimpleNamespace as Namespace
 import pytest
 
 from mmcls_repmlp.host import Accuracy, SingleLabelMetric
-from mmcls_repmlp.jobs.test.metrics import check_metrics, evaluator_config
+from mmcls_repmlp.jobs.testing.metrics import check_metrics, evaluator_config
 from mmcls_repmlp.recipe import PairVerification
 from repmlp_lite.errors import ConfigError, UserError
 

@@ -24,13 +24,8 @@ _COUNTED = 20  # classes whose counts can be read in a picture
 
 
 class MatrixMetric(ConfusionMatrix):
-    """The host's confusion matrix, kept out of the scores.
-
-    Attributes:
-        counts: Numbers of images by true and predicted class, shape (classes,
-            classes), int64; set once the test is over.
-    """
-    counts: Tensor
+    """The host's confusion matrix, kept out of the scores."""
+    counts: Tensor  # of images by true and predicted class, after the test
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Set :attr:`counts` and return no score."""
@@ -39,11 +34,7 @@ class MatrixMetric(ConfusionMatrix):
 
 
 def add_matrix(evaluator: Evaluator) -> MatrixMetric | None:
-    """Add a confusion matrix to the metrics of a single-label classifier.
-
-    Returns:
-        The metric; None if others are evaluated, such as pairs or ranks.
-    """
+    """Add a confusion matrix to the metrics if they are of single labels."""
     kinds = {type(metric) for metric in evaluator.metrics}
     if not kinds & {Accuracy, SingleLabelMetric}:
         return None
@@ -54,13 +45,7 @@ def add_matrix(evaluator: Evaluator) -> MatrixMetric | None:
 
 def write_matrix(counts: Tensor, classes: Sequence[str],
                  folder: str | Path) -> None:
-    """Write a confusion matrix to .png and .csv, and report the worst.
-
-    Args:
-        counts: Numbers of images, see :class:`MatrixMetric`.
-        classes: Names of the classes; those without are numbered.
-        folder: Where the files go.
-    """
+    """Write a confusion matrix to .png and .csv, and report the worst."""
     names = [printable(name) for name in classes[:len(counts)]]
     names += [f'class {i}' for i in range(len(names), len(counts))]
     with atomic_write(Path(folder, f'{_FILE}.csv'), force=True) as path:

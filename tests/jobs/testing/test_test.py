@@ -12,7 +12,7 @@ from mmcls_repmlp.host import gt_labels, pred_scores
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import open_loader
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import JobFailedError, UserError

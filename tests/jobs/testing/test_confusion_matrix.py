@@ -8,8 +8,8 @@ from PIL import Image
 
 from mmcls_repmlp.host import NAME as HOST
 from mmcls_repmlp.host import Accuracy, SingleLabelMetric, host_module
-from mmcls_repmlp.jobs.test.confusion_matrix import _draw as draw
-from mmcls_repmlp.jobs.test.confusion_matrix import add_matrix, write_matrix
+from mmcls_repmlp.jobs.testing.confusion_matrix import _draw as draw
+from mmcls_repmlp.jobs.testing.confusion_matrix import add_matrix, write_matrix
 from mmcls_repmlp.recipe import PairVerification
 
 METRICS = host_module(HOST, 'evaluation')

@@ -21,20 +21,14 @@ _OPTIONS = {
 
 def evaluator_config(metrics: Sequence[str],
                      options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Convert names of ``choices.METRICS`` and options to a test evaluator.
-
-    Without a name it is the accuracy.
-
-    Raises:
-        UserError: If a name or an option is unknown.
-    """
+    """Convert names of ``choices.METRICS`` and options to a test evaluator."""
     names = tuple(metrics) or ('accuracy', )
-    kinds: dict[str, dict[str, Any]] = {}
-    if 'accuracy' in names:
-        kinds['Accuracy'] = {}
     # The host writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
+    kinds: dict[str, dict[str, Any]] = {}
+    if 'accuracy' in names:
+        kinds['Accuracy'] = {}
     if items:
         kinds['SingleLabelMetric'] = dict(items=items)
     known = {name for kind in kinds for name in _OPTIONS[kind]}
@@ -53,9 +47,8 @@ def evaluator_config(metrics: Sequence[str],
 def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     """Raise ConfigError if options of metrics do not fit a model.
 
-    The host checks most of them only after the last batch, such as ``topk``
-    above the number of classes. Copies of its metrics evaluate one made-up
-    prediction here, unless the number of outputs is unknown (None).
+    The host checks most of them only after the last batch. Copies of its
+    metrics evaluate a made-up prediction here, if ``outputs`` is known.
     """
     if outputs is None:
         return
