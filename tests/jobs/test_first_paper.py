@@ -5,7 +5,7 @@ import torch
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.exported.card import read_card
 from repmlp_lite.exported.load_exported import load_exported
