@@ -35,16 +35,15 @@ def batch_predict(images: Sequence[Path],
                   force: bool = False) -> None:
     """Classify images, and print or write their classes.
 
-    Without ``out`` a line is printed for every image; with it a table is
-    written, and the progress shown on stderr. Images that cannot be read are
-    skipped and named there.
+    Images that cannot be read are skipped and named on stderr.
 
     Args:
         images: The files.
         prepare: Reads an image; may raise JobFailedError.
         run: Classifies a batch of prepared images, given their files too.
         batch_size: Images that are classified at a time. Defaults to 16.
-        out: Table to write, checked by ``results.check_results``, or None.
+        out: Table to write in the place of lines, which
+            ``results.check_results`` has passed. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
 
     Raises:

@@ -108,11 +108,7 @@ def track(things: Iterable[_T],
           total: int | None = None,
           size: Callable[[_T], int] | None = None,
           unit: str = 'images') -> Iterator[_T]:
-    """Iterate over things and show the progress.
-
-    ``size`` counts the items of a thing, by default one; the other arguments
-    are those of :class:`Progress`.
-    """
+    """Iterate over things of a size, and show the :class:`Progress`."""
     with Progress(what, total, unit) as progress:
         for thing in things:
             yield thing
@@ -138,14 +134,12 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
     Its file receives what jobs say and have said already. The screen shows
     its warnings and errors or, with ``verbose``, all its records in full.
     """
-    _files[:] = [
-        handler for handler in logger.handlers
-        if isinstance(handler, logging.FileHandler)
-    ]
-    logger.handlers[:] = [
-        handler if handler in _files else _ScreenHandler(handler, verbose)
-        for handler in logger.handlers
-    ]
+    _files.clear()
+    for i, handler in enumerate(logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            _files.append(handler)
+        else:
+            logger.handlers[i] = _ScreenHandler(handler, verbose)
     for _ in range(len(_unlogged)):
         _log(_unlogged.popleft())
 

@@ -10,10 +10,7 @@ _OPTION = re.compile(r'option `(\w+)=([^`]*)`')
 
 
 class UserError(Exception):
-    """An error that the user can mend; the message gives the remedy.
-
-    Tools print the message alone and exit with code 2.
-    """
+    """An error that the user can mend; tools exit with code 2."""
 
 
 class HostError(UserError, ImportError):
@@ -33,10 +30,7 @@ class InputError(UserError, ValueError):
 
 
 class JobFailedError(Exception):
-    """A job that was asked for correctly and did not succeed.
-
-    Tools print the message alone and exit with code 1.
-    """
+    """A job that was asked for correctly and failed; tools exit with 1."""
 
 
 class ImageError(JobFailedError):
@@ -56,8 +50,8 @@ def translate(to: Callable[[str], Exception], message: str, *kinds:
               type[BaseException]) -> Iterator[None]:
     """Turn errors of some kinds into one with a sentence for the user.
 
-    The text of the error follows the message, after a colon. Errors that have
-    such a sentence already, and those of memory, pass unchanged.
+    The error's text follows the message. Errors that have such a sentence
+    already, and those of memory, pass unchanged.
     """
     try:
         yield

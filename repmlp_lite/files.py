@@ -31,16 +31,10 @@ def check_suffix(path: str | Path, suffixes: Sequence[str],
 def check_writable(path: str | Path,
                    force: bool = False,
                    *sources: str | Path | None) -> None:
-    """Make sure that a file can be written and nothing is lost by it.
+    """Raise UserError if a file cannot be written, or one would be lost by it.
 
-    Args:
-        path: The file to be written.
-        force: Whether an existing file may be replaced. Defaults to False.
-        *sources: Files that it is made from, which are never replaced. None
-            and addresses on the web are passed over.
-
-    Raises:
-        UserError: If something would be lost, or cannot be written.
+    With ``force`` it may replace an existing file, but never one of the
+    sources that it is made from; None and addresses among them are ignored.
     """
     path = Path(path)
     if path.exists() and any(
@@ -110,19 +104,15 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename a file of a :func:`scratch_folder`, and survive a power cut.
-
-    An existing ``target``, in the folder's parent, is replaced.
-    """
+    """Rename a file of a :func:`scratch_folder`, and survive a power cut."""
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
     os.replace(source, target)
-    if os.name == 'posix':  # elsewhere a folder cannot be opened
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: str | Path) -> str:

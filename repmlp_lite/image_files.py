@@ -19,12 +19,10 @@ FORMATS = {
                   ('.pnm', ), ('.jp2', ), ('.avif', ))
     for suffix in names
 }
-# Photos of phones and cameras that OpenCV may not read: they are named, not
-# passed over.
+# Photos that OpenCV may not read: they are named, not passed over.
 _PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
                      '.nef', '.arw', '.raf', '.orf', '.rw2'))
-# Left behind by file managers and network drives; those of version control
-# start with a dot.
+# Left behind by file managers and network drives.
 _LEFTOVERS = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
      '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
@@ -45,13 +43,6 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
     the matches of a pattern such as ``photos/*.jpg``, images are files with a
     suffix of :data:`FORMATS` or of camera photos that are not hidden. They
     come in natural order, 2 before 10, place by place.
-
-    Args:
-        places: Paths and patterns. A path that exists is never a pattern.
-
-    Raises:
-        UserError: If a place does not exist, cannot be read or holds no
-            image, or nothing matches a pattern.
     """
     return [image for place in places for image in _images_of(str(place))]
 
@@ -127,8 +118,8 @@ def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
 def is_cut_off(content: bytes) -> bool:
     """Return whether a JPEG file ends before its image does.
 
-    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in the
-    preview that a file may carry before it: such segments are stepped over.
+    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in a
+    preview before it: such segments are stepped over.
     """
     if not content.startswith(_JPEG):
         return False

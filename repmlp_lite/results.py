@@ -18,12 +18,7 @@ SUFFIXES = ('.csv', '.json')
 def check_results(path: str | Path,
                   force: bool = False,
                   *sources: str | Path | None) -> None:
-    """Make sure that a table can be written before the work begins.
-
-    Arguments and errors are those of
-    :func:`~repmlp_lite.files.check_writable`; a suffix other than
-    :data:`SUFFIXES` is one too.
-    """
+    """Check the suffix of a table, and that it is writable."""
     check_suffix(path, SUFFIXES, 'a table of images')
     check_writable(path, force, *sources)
 

@@ -49,14 +49,10 @@ class KeyValue(argparse.Action):
 def read_value(text: str) -> Any:
     """Read a value as mmengine's tools do, and dictionaries as in a config.
 
-    A number, ``true``, ``false`` or ``none`` in any case; a dictionary,
-    ``{'key': value}`` or ``dict(key=value)``; a list of values, ``a,b`` or
-    ``[a,b]``; a tuple, ``(a,b)``; otherwise the text itself. Quotes around a
-    value are ignored. Nothing is run.
-
-    Raises:
-        ValueError: If brackets do not match, or a dictionary holds anything
-            but literals.
+    A number, ``true``, ``false`` or ``none`` in any case; a dictionary of
+    literals, ``{'key': value}`` or ``dict(key=value)``; a list of values,
+    ``a,b`` or ``[a,b]``; a tuple, ``(a,b)``; otherwise the text itself. Quotes
+    around a value are ignored. Nothing is run.
     """
     text = text.strip()
     if len(text) > 1 and _TOKEN.fullmatch(text):
@@ -169,11 +165,7 @@ def parse_with_images(parser: argparse.ArgumentParser,
 
 
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
-    """Add ``config`` of a kind, which may be left out before a checkpoint.
-
-    The parser must use ``parse_intermixed_args``, so that options may stand
-    between the files.
-    """
+    """Add ``config`` of a kind, for ``parse_intermixed_args``."""
     parser.add_argument(
         'config',
         nargs='?',
@@ -222,10 +214,7 @@ def add_size(parser: argparse.ArgumentParser,
              name: str,
              what: str,
              required: bool = False) -> None:
-    """Add an option for a height and a width, or one number for both.
-
-    ``what`` completes its help, 'height and width ...'.
-    """
+    """Add an option for a height and a width ``what``, or a single number."""
     parser.add_argument(
         name,
         nargs='+',

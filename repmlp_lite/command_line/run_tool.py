@@ -21,17 +21,6 @@ from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
 from .signals import (TerminatedError, convert_sigterm, discard_unread_output,
                       interrupt_cause)
 
-_DONE, _FAILURE, _USER_ERROR = 0, 1, 2
-# As shells count: 128 and the number of the signal.
-_INTERRUPTED, _PIPE_CLOSED, _TERMINATED = 130, 141, 143
-
-# mmengine finds packages by pkg_resources, and mmcv's operators by a function
-# that Python 3.14 has dropped. Torch warns of more workers than cores, which
-# configs for larger machines ask for.
-_SILENCED = (('pkg_resources is deprecated',
-              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
-             ('This DataLoader will create', 'torch'))
-
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
              args: argparse.Namespace) -> int:
@@ -39,11 +28,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 
     The sentence goes to stderr. The traceback of an unexpected error goes to
     the log file that the sentence names.
-
-    Args:
-        parser: The tool's parser, for its name.
-        job: The work, or 'MODULE:FUNCTION' to import it only now.
-        args: The job's arguments.
+    The job is a function, or 'MODULE:FUNCTION' to import it only now.
 
     Returns:
         0 when done, 2 if the user must change something, 1 on failure, 130
@@ -77,12 +62,12 @@ def _exit_code(name: str, job: str | Callable[..., object],
             return _report_stop(name, cause)
         if isinstance(error, UserError):
             _print_line(name, f'error: {error}')
-            return _USER_ERROR
+            return 2
         if isinstance(error, BrokenPipeError) and discard_unread_output():
-            return _PIPE_CLOSED
+            return 141
         _print_line(name, f'error: {_describe_failure(error, name)}')
-        return _FAILURE
-    return _DONE
+        return 1
+    return 0
 
 
 def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
@@ -98,23 +83,26 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
         raise UserError(f'{name} is not installed: run pip install '
                         f'{name}') from error
     with warnings.catch_warnings():
-        for message, module in _SILENCED:
+        # mmengine finds packages and operators by old functions. Torch warns
+        # of more workers than cores, which larger machines have.
+        for module, message in (('mmengine',
+                                 "pkg_resources is|'pkgutil.find_loader'"),
+                                ('torch', 'This DataLoader will create')):
             warnings.filterwarnings('ignore', message, module=module)
         function(**arguments)
 
 
 def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
     _print_line(name, f'stopped: {stop}' if str(stop) else 'stopped')
-    return _TERMINATED if isinstance(stop, TerminatedError) else _INTERRUPTED
+    return 143 if isinstance(stop, TerminatedError) else 130
 
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
     # Every process prints its own error, not only the first.
     with suppress(OSError):
-        print(
-            f'{name}: {" ".join(with_flags(message).split())}',
-            file=sys.stderr)
+        line = ' '.join(with_flags(message).split())
+        print(f'{name}: {line}', file=sys.stderr)
 
 
 def _describe_failure(error: Exception, name: str) -> str:
@@ -127,8 +115,8 @@ def _describe_failure(error: Exception, name: str) -> str:
 def save_traceback(error: BaseException, name: str) -> str:
     """Append the traceback of an error to the log of the run.
 
-    Without a log it goes to a new file, called after the tool. Return the end
-    of a sentence that names the file; empty if nothing can be written.
+    Without a log it goes to a new file. Return the end of a sentence with its
+    name; empty if nothing can be written.
     """
     text = ''.join(traceback.format_exception(error))
     for find in (_log_file, lambda: _new_file(name)):

@@ -27,8 +27,7 @@ def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
 def convert_sigterm() -> Iterator[None]:
     """Turn SIGTERM into an exception, and let the reader of a log go away.
 
-    SIGTERM is left alone where several processes work together: one that
-    waits for the others would not notice it.
+    One of several processes, which waits for the others, is left alone.
     """
 
     def stop(*_: object) -> None:

@@ -1,7 +1,4 @@
-"""Card of an exported file: ``FILE.json`` with its input, output and parts.
-
-It is as foreign as the file itself, so that every entry is checked before use.
-"""
+"""Card of an exported file: ``FILE.json`` with its input, output and parts."""
 from __future__ import annotations
 
 import json
@@ -49,10 +46,7 @@ def digests(path: str | Path) -> dict[str, str]:
 
 
 def check_parts(path: str | Path) -> None:
-    """Raise UserError if a part of a file is not the one that its card names.
-
-    An export that was killed while it replaced files leaves such parts.
-    """
+    """Raise UserError if a part of a file is not the one of its card."""
     for suffix, digest in read_card(path)['files'].items():
         part = Path(path).with_suffix(suffix)
         if not part.is_file() or sha256_of(part) != digest:
@@ -62,12 +56,7 @@ def check_parts(path: str | Path) -> None:
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """Read the card of an exported file and check every entry.
-
-    Raises:
-        UserError: If there is no card.
-        JobFailedError: If it cannot be read, or an entry is wrong.
-    """
+    """Read the card of an exported file and check every entry."""
     card_path = card_of(path)
     if not card_path.is_file():
         raise UserError(f'{str(card_path)!r} does not exist: it is written '
@@ -95,7 +84,7 @@ def is_a(kind: type) -> Check:
 
 def one_of(*values: object) -> Check:
     """Make the check for one of some values."""
-    return lambda value: value in values
+    return values.__contains__
 
 
 def list_of(is_right: Check, *lengths: int) -> Check:

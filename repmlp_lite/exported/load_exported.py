@@ -16,10 +16,7 @@ _READERS = {'.onnx': 'onnx', '.xml': 'openvino', '.pt2': 'pt2'}
 
 
 def check_format(path: str | Path, to_write: bool = False) -> None:
-    """Raise UserError if a format is unknown, or its packages are missing.
-
-    To write a file takes more of them than to run it.
-    """
+    """Raise UserError if a format is unknown, or its packages are missing."""
     suffix = Path(path).suffix
     if suffix not in RUNTIMES:
         raise UserError(f'{str(path)!r} has no suffix of a format: expected '

@@ -2,8 +2,7 @@
 
 A pipeline is recorded as the settings of its transforms, under the names that
 configs use, with all defaults. Every step calls the same function of the same
-library as mmcv 2.0.1, because others decode and resize a little differently;
-opencv is imported only where the pipeline uses it.
+library as mmcv 2.0.1, because others decode and resize a little differently.
 """
 from __future__ import annotations
 

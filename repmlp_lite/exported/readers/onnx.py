@@ -16,9 +16,8 @@ _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8'}
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an ONNX file, which computes in its own precision.
 
-    Raises:
-        UserError: If it names another file than its own weights, or operators
-            that are not ONNX's own, and ``trust`` is not set.
+    Other files than its own weights, and operators that are not ONNX's own,
+    need trust.
     """
     if not trust:
         _check(path)

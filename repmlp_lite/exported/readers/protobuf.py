@@ -45,9 +45,6 @@ def references(data: bytes | memoryview,
     Yields:
         'domain' with the domain of a node, or 'location' with the path that
         the values of a tensor are read from.
-
-    Raises:
-        ValueError: If it is not a protobuf message.
     """
     entry = {}
     for number, value in _fields(memoryview(data)):
