@@ -61,6 +61,5 @@ def test_train_merge_score_and_export(project, tmp_path, work_dir, name):
         out = tmp_path / 'a.pt2'
         assert export_checkpoint(*pair, out, force=True) < 1e-3
         assert read_card(out)['input_shape'] == [3, 32, 32]
-        model = load_exported(out, trust=True)
-        outputs.append(model(images.astype(np.float32)))
+        outputs.append(load_exported(out, trust=True)(images.astype('f4')))
     np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
