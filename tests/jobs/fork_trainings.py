@@ -10,13 +10,10 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
 import threading
 import time
-import traceback
-from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot  # noqa: F401  (else every process imports them)
@@ -31,8 +28,6 @@ from repmlp_lite.errors import CheckpointError
 from tests.programs import call
 
 EPOCH = 20  # iterations
-# Most kills come within this many uses of files in the work folder.
-_EVENTS, _DELAY = 90, 0.004
 
 
 def fork(log, function, *args, **options):
@@ -47,6 +42,7 @@ def fork(log, function, *args, **options):
             os.dup2(file.fileno(), 2)
         code = function(*args, **options)
     except BaseException:
+        import traceback
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -60,7 +56,9 @@ def wait(child):
 
 def kill_at(work_dir, number, delay):
     """Kill this process some time after its so many-th file is touched."""
-    die = partial(os.kill, os.getpid(), signal.SIGKILL)
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(event, arguments):
         nonlocal number
@@ -74,7 +72,8 @@ def kill_at(work_dir, number, delay):
 
 
 def train_until_killed(config, work_dir, epochs, number=0, delay=0):
-    kill_at(work_dir, number, delay)
+    if number:
+        kill_at(work_dir, number, delay)
     options = {'train_cfg.max_epochs': epochs}
     train(config, work_dir, resume='auto', seed=0, cfg_options=options)
 
@@ -105,8 +104,9 @@ def kill(config, work_dir, kills):
     Path(work_dir).mkdir()
     run = f'{work_dir}.log', train_until_killed, config, work_dir
     for _ in range(kills):
-        number = numbers.randrange(1, _EVENTS)
-        delay = numbers.choice([0, numbers.random() * _DELAY])
+        # Most kills come within this many uses of files in the work folder.
+        number = numbers.randrange(1, 90)
+        delay = numbers.choice([0, numbers.random() * 0.004])
         status = wait(fork(*run, 10**6, number, delay))
         found.append(dict(status=status, **look(work_dir)))
     epochs = found[-1]['whole'][-1] // EPOCH + 1
@@ -150,13 +150,11 @@ def stop(config, work_dir, number):
     return os.waitstatus_to_exitcode(wait(child)), log.read_text()
 
 
-def train_twofold(config, work_dir, port, start=None):
+def train_twofold(config, work_dir, port, resume=None):
     """Train in two processes; save a checkpoint after every iteration."""
-    if start:
-        Path(work_dir).mkdir()
-        shutil.copy(start, work_dir)
     os.environ.update(
         WORLD_SIZE='2', MASTER_ADDR='localhost', MASTER_PORT=port)
+    options = {'default_hooks.checkpoint.by_epoch': False}
     children = []
     for rank in '01':
         os.environ.update(RANK=rank, LOCAL_RANK=rank)
@@ -166,19 +164,15 @@ def train_twofold(config, work_dir, port, start=None):
                 train,
                 config,
                 work_dir,
-                resume='auto' if start else None,
+                resume=resume,
                 launcher='pytorch',
-                cfg_options={'default_hooks.checkpoint.by_epoch': False}))
+                cfg_options=options))
     return [*map(wait, children)]
 
 
-def main(jobs):
-    """Do jobs in this process and those that it forks."""
+if __name__ == '__main__':
     torch.set_num_threads(1)
     gc.freeze()
+    jobs = json.loads(sys.argv[1])
     found = [globals()[name](*arguments) for name, *arguments in jobs]
     json.dump(found, sys.stdout)
-
-
-if __name__ == '__main__':
-    main(json.loads(sys.argv[1]))

@@ -41,8 +41,8 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir):
     config, deploy = configs
     train(config, work_dir=work_dir, seed=0)
     trained, merged = f'{work_dir}/epoch_5.pth', tmp_path / 'merged.pth'
-    losses = read_checkpoint(
-        trained)['message_hub']['log_scalars']['train/loss'].data[0]
+    scalars = read_checkpoint(trained)['message_hub']['log_scalars']
+    losses = scalars['train/loss'].data[0]
     assert sum(losses[-5:]) < sum(losses[:5])  # the last and the first epoch
     reparameterize_checkpoint(config, trained, merged)
     scores = [
@@ -57,12 +57,12 @@ def test_train_merge_and_verify(configs, tmp_path, work_dir):
 
 def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
                                               capsys):
-    model = build_model(read_config(configs[0]))
     checkpoint, out = tmp_path / 'a.pth', tmp_path / 'a.pt2'
+    model = build_model(read_config(configs[0]))
     torch.save(model.state_dict(), checkpoint)
     export_checkpoint(configs[0], checkpoint, out, with_preprocess=True)
-    images = np.random.default_rng(0).integers(
-        0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
     vectors = load_exported(out, trust=True)(images)
     assert vectors.shape == (2, 32)
     np.testing.assert_allclose((vectors**2).sum(1), 1, rtol=1e-5)

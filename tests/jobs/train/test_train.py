@@ -83,14 +83,12 @@ class FailingHook(Hook):
     def __init__(self, kind):
         self.kind = kind
 
-    def before_train_epoch(self, runner):
-        if runner.epoch == 1 and self.kind != 'nan':
-            raise dict(
-                stop=KeyboardInterrupt, defect=ZeroDivisionError)[self.kind]
-
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.epoch == 1 and self.kind == 'nan':
             runner.model.head.fc.bias.data[0] = torch.nan
+        elif runner.epoch == 1:
+            raise dict(
+                stop=KeyboardInterrupt, defect=ZeroDivisionError)[self.kind]
 
 
 @pytest.mark.parametrize(
@@ -104,11 +102,9 @@ def test_a_failure_names_the_last_checkpoint(fit, work_dir, kind, error,
                                              words):
     left = (f'^{words}{work_dir}/epoch_1.pth is the last whole checkpoint, '
             'option `resume=...` continues from it$')
+    hooks = dict(custom_hooks=[dict(type='FailingHook', kind=kind)])
     with pytest.raises(error, match=left):
-        fit(
-            dict(
-                custom_hooks=[dict(type='FailingHook', kind=kind)],
-                default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
+        fit(hooks)
     assert read_checkpoint(f'{work_dir}/epoch_1.pth')['meta']['epoch'] == 1
 
 
@@ -128,11 +124,7 @@ def test_arguments_reach_the_config(project, seen, monkeypatch):
     assert not cfg.resume and cfg.load_from is None
 
 
-GPU = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
-
-
-@pytest.mark.parametrize('wrapper', [{}, GPU])
-def test_mixed_precision_on_a_cpu(fit, monkeypatch, wrapper):
+def test_mixed_precision_on_a_cpu(fit, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     seen, forward = set(), torch.nn.functional.linear
 
@@ -143,7 +135,8 @@ def test_mixed_precision_on_a_cpu(fit, monkeypatch, wrapper):
         return out
 
     monkeypatch.setattr(torch.nn.functional, 'linear', linear)
-    options = dict(optim_wrapper=wrapper, train_cfg=dict(max_epochs=1))
+    gpu = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
+    options = dict(optim_wrapper=gpu, train_cfg=dict(max_epochs=1))
     model = fit(options, amp=True, no_validate=True)
     assert torch.bfloat16 in seen
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -151,32 +144,21 @@ def test_mixed_precision_on_a_cpu(fit, monkeypatch, wrapper):
 
 def test_checkpoints_are_checked_before_anything_starts(
         fit, project, work_dir):
-    for resume, message in ((project.merged, 'no training state to resume'),
-                            ('no.pth', "'no.pth' does not exist")):
-        with pytest.raises(UserError, match=message):
-            fit(resume=str(resume))
+    with pytest.raises(UserError, match='no training state to resume'):
+        fit(resume=str(project.merged))
     assert not Path(work_dir).exists()
-
-
-SGD = dict(type='SGD', lr=0.1, weight_decay=0., _delete_=True)
-LATE = [dict(type='CosineAnnealingLR', begin=2, by_epoch=True)]
 
 
 @pytest.mark.parametrize(('options', 'arguments', 'message'), [
     ({
         'model.head.num_classes': 12
     }, dict(resume='TRAINED'), 'another number of classes'),
-    ({
-        'model.head.num_classes': 12,
-        'load_from': 'TRAINED'
-    }, {}, 'another number of classes'),
     (dict(load_from='BACKBONE'), {}, 'does not fit the model'),
     ({
-        'optim_wrapper.optimizer': SGD,
+        'optim_wrapper.optimizer': dict(
+            type='SGD', lr=0.1, weight_decay=0., _delete_=True),
         'train_cfg.max_epochs': 3
     }, dict(resume='TRAINED'), 'with another optimizer'),
-    (dict(param_scheduler=LATE), {}, 'param_scheduler of the config cannot be '
-     'built, or is longer than its train_cfg'),
     ({
         'auto_scale_lr.base_batch_size': None
     }, dict(auto_scale_lr=True), 'auto_scale_lr.base_batch_size'),
