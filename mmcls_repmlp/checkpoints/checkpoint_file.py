@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from safetensors import safe_open
@@ -26,13 +27,11 @@ from .download import WEB, forget
 from .local_file import local_file
 from .meta import meta_of
 from .safe_globals import only_what_mmengine_writes
-from .verify_bytes import verify_checksums
 
 SAFETENSORS = '.safetensors'
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', SAFETENSORS)
 # How torch names what it would have to call to restore a file.
 _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
-_CONFIGS = ('.py', '.json', '.yaml', '.yml')
 
 
 def read_checkpoint(source: str | Path) -> Any:
@@ -53,7 +52,7 @@ def read_checkpoint(source: str | Path) -> Any:
     try:
         if path.suffix.lower() == SAFETENSORS:
             return _read_safetensors(path)
-        verify_checksums(path)
+        _verify_checksums(path)
         with only_what_mmengine_writes(), warnings.catch_warnings():
             # Of what a strange file holds; what follows is checked.
             warnings.simplefilter('ignore')
@@ -90,6 +89,31 @@ def write_checkpoint(checkpoint: Mapping[str, Any],
             torch.save(checkpoint, temporary)
 
 
+def _verify_checksums(path: Path) -> None:
+    """Verify the checksums of an archive that ``torch.save`` made.
+
+    torch itself reads a tensor with a flipped bit without complaint. And as
+    it never compresses, an archive that claims to hold more bytes than its
+    file has would only fill the memory. Older formats have no checksums.
+    """
+    with open(path, 'rb') as file:
+        if file.read(4) != b'PK\x03\x04':
+            return
+    with ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+        if claimed > path.stat().st_size:
+            raise CheckpointError(
+                f'checkpoint {quote_path(path)} was not loaded, because its '
+                f'{path.stat().st_size:,} bytes claim to hold {claimed:,}: '
+                'write it by torch.save, which does not compress')
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(
+            f'checkpoint {quote_path(path)} is damaged, the checksum of '
+            f'{shorten(damaged, 60)!r} in it is wrong: fetch or write it '
+            'again')
+
+
 def _read_safetensors(path: Path) -> dict[str, dict[str, Any]]:
     with safe_open(path, 'pt') as file:  # checks all sizes and offsets
         meta: dict[str, Any] = dict(file.metadata() or {})
@@ -109,8 +133,7 @@ def _write_safetensors(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
         for name, weight in weights.items()
     }
     save_file(copies, path, texts)
-    with open(path, 'r+b') as file:
-        # The library writes texts in a random order.
+    with open(path, 'r+b') as file:  # it writes texts in a random order
         length = int.from_bytes(file.read(8), 'little')
         header = {**json.loads(file.read(length)), '__metadata__': texts}
         file.seek(8)
@@ -129,7 +152,7 @@ def _explain(error: Exception, source: str | Path) -> str:
                 'which could run code: if you trust it, open it with '
                 'weights_only=False and save its weights alone, such as its '
                 f"entry 'model' ({shorten(foreign[0], 40)})")
-    if Path(source).suffix in _CONFIGS:
+    if Path(source).suffix in ('.py', '.json', '.yaml', '.yml'):
         return (f'{quote_path(source)} is a config and no checkpoint: name a '
                 '.pth or .safetensors file')
     lines = str(error).splitlines() or [type(error).__name__]

@@ -19,21 +19,14 @@ WEB = ('http://', 'https://')
 # As in 'repmlp-base-1cb1f11b.pth': first digits of the contents' SHA-256, as
 # torch.hub and OpenMMLab name their files. A date is not a hash.
 _HASHED = re.compile(r'-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]*$')
-_NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError,
-                   ValueError)
 
 
 def fetch(url: str) -> Path:
     """Download a file, or find it among those that were downloaded before.
 
-    Files are kept in ``checkpoints`` of torch hub's folder. One whose name
-    holds its hash lies there under this name, as other programs keep it, and
-    its hash is verified at every use. Any other lies in a folder of its own
-    for each address.
-
-    Raises:
-        CheckpointError: If it cannot be downloaded, or has another hash than
-            its name says; nothing is kept then.
+    A file whose name holds its hash lies in torch hub's ``checkpoints``, as
+    other programs keep it, and is verified at every use; any other in a folder
+    there of its own. Nothing is kept that has another hash than its name says.
     """
     path = cached_path(url)
     digits = _hash_in(path.name)
@@ -46,13 +39,9 @@ def fetch(url: str) -> Path:
             if not path.is_file() or (digits and
                                       not sha256_of(path).startswith(digits)):
                 torch.hub.download_url_to_file(address, str(path), digits)
-    except NotImplementedError:
-        raise  # the file system knows no locks
-    except RuntimeError as error:
-        raise CheckpointError(
-            f'checkpoint {quote_path(url)} has another hash than its name '
-            'says: try again, or take it from elsewhere') from error
-    except _NETWORK_ERRORS as error:
+    # torch raises RuntimeError for another hash.
+    except (URLError, HTTPException, ConnectionError, TimeoutError, ValueError,
+            RuntimeError) as error:
         raise CheckpointError(
             f'checkpoint {quote_path(url)} cannot be downloaded '
             f'({shorten(str(error), 90)}): check the address, or download it '

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
 from repmlp_lite.errors import CheckpointError, quote_path, shorten
 
-_LONGEST = 300  # characters of a message; the remedy comes first
-
 
 def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
               source: str | Path) -> None:
@@ -21,10 +19,11 @@ def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
     """
     mismatch = find_mismatch(model.state_dict(), state_dict)
     if mismatch:
+        # The remedy comes first, so that it survives.
         raise CheckpointError(
             shorten(
                 f'checkpoint {quote_path(source)} does not fit the model: '
-                f'{explain_mismatch(mismatch)} ({mismatch})', _LONGEST))
+                f'{explain_mismatch(mismatch)} ({mismatch})', 300))
 
 
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],

@@ -20,20 +20,13 @@ from .download import WEB
 from .safe_globals import only_what_mmengine_writes
 from .weights import state_dict_of
 
-_LOCAL = ''
-_CONFIGS = ('config', 'cfg')  # in the meta and in the message hub
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 
 
 def load_safely(filename: str, *_: Any, **__: Any) -> Any:
-    """Read a checkpoint, a file or URL, to the CPU for mmengine.
+    """Read a checkpoint to the CPU for mmengine, without any config in it.
 
-    Returns:
-        What the file holds, but no config. Its weights are under
-        'state_dict' and checked, see :func:`state_dict_of`.
-
-    Raises:
-        CheckpointError: If it cannot be downloaded, read safely, or used.
+    Its weights are under 'state_dict' and checked, see :func:`state_dict_of`.
     """
     return _checked(read_checkpoint(filename), filename)
 
@@ -44,8 +37,7 @@ def make_loading_safe() -> None:
     What reads other storage, such as s3://, keeps reading it, weights only.
     """
     for prefix, load in list(CheckpointLoader._schemes.items()):
-        ours = prefix in (_LOCAL, *WEB)
-        safe = load_safely if ours else _weights_only(load)
+        safe = load_safely if prefix in ('', *WEB) else _weights_only(load)
         CheckpointLoader.register_scheme(prefix, safe, force=True)
     # What torchvision://, openmmlab:// and the like come to.
     mmengine_checkpoint.load_from_http = load_safely
@@ -90,5 +82,5 @@ def _without_configs(content: Any, depth: int = 2) -> Any:
         return content
     return {
         key: _without_configs(value, depth - 1)
-        for key, value in content.items() if key not in _CONFIGS
+        for key, value in content.items() if key not in ('config', 'cfg')
     }

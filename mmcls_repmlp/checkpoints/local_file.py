@@ -9,15 +9,11 @@ from repmlp_lite.errors import CheckpointError, quote_path
 
 from .download import WEB, fetch
 
-_TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')  # mmengine's, by kind of loop
-
 
 def local_file(source: str | Path) -> Path:
     """Find a checkpoint on this machine, downloading it if it is a URL.
 
-    Args:
-        source: A path, or a URL, see :func:`fetch`, or a folder, see
-            :func:`newest_checkpoint`.
+    A folder stands for a file in it, see :func:`newest_checkpoint`.
 
     Raises:
         CheckpointError: If there is no such file, or it cannot be downloaded.
@@ -67,7 +63,8 @@ def numbered_checkpoints(
         mmengine's names come after all those under ``template``.
     """
     found = []
-    for name in dict.fromkeys((template or _TEMPLATES[0], *_TEMPLATES)):
+    names = ('epoch_{}.pth', 'iter_{}.pth')  # mmengine's, by kind of loop
+    for name in dict.fromkeys((template or names[0], *names)):
         pattern = re.escape(name).replace(r'\{\}', '([0-9]+)')
         found += sorted((
             (int(match[1]), path) for path in Path(folder).glob('*')

@@ -9,8 +9,6 @@ from typing import Any
 from mmcls_repmlp.version import __version__
 from repmlp_lite.errors import CheckpointError
 
-_MOST = 1_000_000  # pieces of JSON
-
 
 def meta_of(checkpoint: Any) -> dict[str, Any]:
     """Return the ``meta`` of a checkpoint; empty if it has none."""
@@ -48,10 +46,12 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
         return {}
     # A few lists that hold each other several times over would never end.
     pieces = json.JSONEncoder(
-        skipkeys=True, default=_as_list).iterencode(
+        skipkeys=True,
+        default=lambda value: value.tolist()
+        if hasattr(value, 'tolist') else str(value)).iterencode(
             _dict_in(meta_of(checkpoint), 'dataset_meta'))
     try:
-        dataset_meta = json.loads(''.join(islice(pieces, _MOST)))
+        dataset_meta = json.loads(''.join(islice(pieces, 1_000_000)))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             'what the checkpoint states of its data set is too large, or '
@@ -60,19 +60,10 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
 
 
 def converted_meta(checkpoint: Any) -> dict[str, Any]:
-    """Compose the ``meta`` of what is made of a checkpoint.
-
-    Returns:
-        The version that made it, and :func:`classes_meta`.
-    """
+    """Compose the ``meta`` of what is made of a checkpoint."""
     return dict(mmcls_repmlp_version=__version__, **classes_meta(checkpoint))
 
 
 def _dict_in(content: Any, key: str) -> dict[str, Any]:
     value = content.get(key) if isinstance(content, Mapping) else None
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _as_list(value: Any) -> Any:
-    """Give what JSON does not know another form: arrays, else a text."""
-    return value.tolist() if hasattr(value, 'tolist') else str(value)

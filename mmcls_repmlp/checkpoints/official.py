@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 from repmlp_lite.errors import CheckpointError
 
 T = TypeVar('T')
-Row = tuple[str, str]
 
 
 class RenameTable(NamedTuple):
@@ -23,7 +22,7 @@ class RenameTable(NamedTuple):
     A name is a place followed by the rest, which both sides share.
     """
     backbone: str
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[str, str], ...]
 
 
 REPMLPNET = RenameTable('RepMLPNet', (
@@ -70,18 +69,17 @@ def convert_to_official(state_dict: Mapping[str, T],
     return _rename(state_dict, swapped, f'OpenMMLab {table.backbone}')
 
 
-def _rename(state_dict: Mapping[str, T], rows: Sequence[Row],
+def _rename(state_dict: Mapping[str, T], rows: Sequence[tuple[str, str]],
             model: str) -> dict[str, T]:
     rules = [(
         re.compile(re.escape(old).replace(r'\{n\}', r'(\d+)') + r'(\.[\w.]+)'),
         new.replace('{n}', '{}') + '{}') for old, new in rows]
     renamed = {}
     for key, value in state_dict.items():
-        new_key = next(
-            (new.format(*match.groups())
-             for pattern, new in rules if (match := pattern.fullmatch(key))),
-            None)
-        if new_key is None:
+        for pattern, new in rules:
+            if match := pattern.fullmatch(key):
+                renamed[new.format(*match.groups())] = value
+                break
+        else:
             raise CheckpointError(f'{key!r} is not a parameter of the {model}')
-        renamed[new_key] = value
     return renamed

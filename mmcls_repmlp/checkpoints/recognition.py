@@ -29,11 +29,11 @@ class Recognized(NamedTuple):
 
     Attributes:
         name: Such as 'B224'; 'custom 224' if its arch is not published.
-        arch: Channels, depths and sharesets.
+        arch: Channels, depths and sharesets; None of a RepMLP-ResNet.
         classifier: Config of the model, headless if the weights are.
     """
     name: str
-    arch: Arch
+    arch: Arch | None
     classifier: dict[str, Any]
 
 
@@ -50,32 +50,29 @@ def recognize(weights: Mapping[str, Tensor],
         The model. That every weight fits it is not checked here.
 
     Raises:
-        CheckpointError: If something that identifies the model is absent, or
-            contradicts itself or ``img_size``.
+        CheckpointError: If what identifies a model is absent or contradictory.
     """
     try:
         return _recognize(weights, img_size)
     except KeyError as error:
-        raise CheckpointError(
-            f'{error.args[0]!r} is missing, which every RepMLPNet has'
-        ) from error
+        message = f'{error.args[0]!r} is missing, which every RepMLPNet has'
+        raise CheckpointError(message) from error
     except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f'the shapes are those of no RepMLPNet ({error})') from error
+        message = f'the shapes are those of no RepMLPNet ({error})'
+        raise CheckpointError(message) from error
 
 
 def _recognize(weights: Mapping[str, Tensor],
                img_size: Size | None) -> Recognized:
     found = [match for key in weights if (match := _BLOCK.fullmatch(key))]
-    if not found:
-        raise KeyError('backbone.stages.0.0.repmlp_block.fc3.weight')
     stages = [int(stage) for stage, _ in {m.group(1, 2) for m in found}]
-    depths = [stages.count(i) for i in range(max(stages) + 1)]
+    depths = [stages.count(i) for i in range(max(stages, default=0) + 1)]
     arch, areas = _arch_and_areas(weights, depths)
     _, in_channels, *patch = weights[
         'backbone.patch_embed.projection.weight'].shape
     size = _image_size(areas, patch, img_size)
     variant = next((name for name in ARCH_ZOO if ARCH_ZOO[name] == arch), None)
+    kernels = tuple(sorted({int(m[3]) for m in found if m[3]}))
     model = dict(
         type='ImageClassifier',
         backbone=dict(
@@ -85,9 +82,7 @@ def _recognize(weights: Mapping[str, Tensor],
             in_channels=in_channels,
             patch_size=tuple(patch),
             out_indices=(arch.num_stages - 1, ),
-            reparam_conv_kernels=tuple(
-                sorted({int(m[3])
-                        for m in found if m[3]})),
+            reparam_conv_kernels=kernels,
             deploy=is_merged(weights)),
         neck=dict(type='GlobalAveragePooling'))
     if 'head.fc.weight' in weights:
@@ -102,28 +97,23 @@ def _recognize(weights: Mapping[str, Tensor],
 def _arch_and_areas(weights: Mapping[str, Tensor],
                     depths: Sequence[int]) -> tuple[Arch, tuple[int, ...]]:
     """Read what goes by stages, and the positions of their partitions."""
-    blocks = [f'backbone.stages.{i}.0' for i in range(len(depths))]
     channels, rows, areas, hidden = zip(
         *((len(weights[f'{block}.norm1.weight']),
            *weights[f'{block}.repmlp_block.fc3.weight'].shape[:2],
            len(weights[f'{block}.repmlp_block.gp.conv1.conv.weight']))
-          for block in blocks))
+          for block in (f'backbone.stages.{i}.0' for i in range(len(depths)))))
+    # OpenMMLab rounds the gate's width to eights, the official code does not;
+    # where both come to the same, it is OpenMMLab's default.
+    divisor = next((divisor for divisor in (8, 1) if hidden == tuple(
+        make_divisible(c // _RATIO, divisor) for c in channels)), None)
+    if divisor is None:
+        raise ValueError(f'gates of {hidden} units for {channels} channels')
     arch = dict(
         channels=channels,
         depths=depths,
         sharesets_nums=[row // area for row, area in zip(rows, areas)],
-        globalperceptron_divisor=_gate_divisor(channels, hidden))
+        globalperceptron_divisor=divisor)
     return resolve_arch(arch), areas
-
-
-def _gate_divisor(channels: tuple[int, ...], hidden: tuple[int, ...]) -> int:
-    # OpenMMLab rounds the gate's width to eights, the official code does not;
-    # where both come to the same, it is OpenMMLab's default.
-    for divisor in (8, 1):
-        if hidden == tuple(
-                make_divisible(c // _RATIO, divisor) for c in channels):
-            return divisor
-    raise ValueError(f'gates of {hidden} units for {channels} channels')
 
 
 def _image_size(areas: Sequence[int], patch: Sequence[int],

@@ -19,8 +19,6 @@ from mmengine.logging import HistoryBuffer
 
 _KINDS = ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8',
           'b1')
-_ORDERS = ('<', '>', '|', '=')
-_STATISTICS = ('min', 'max', 'mean', 'current')
 
 
 class NumberType:
@@ -33,7 +31,7 @@ class NumberType:
 
     def __setstate__(self, state: tuple) -> None:
         """Take the byte order of the state, and nothing else."""
-        if state[1] not in _ORDERS:
+        if state[1] not in ('<', '>', '|', '='):
             raise UnpicklingError('Unsupported numpy byte order')
         self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -65,7 +63,7 @@ def restore_scalar(kind: NumberType, data: bytes) -> np.generic:
 
 
 def empty_bytes() -> bytes:
-    """Stand in for ``bytes``, which protocol 2 calls for empty ones."""
+    """Stand in for ``bytes``, which pickles call for empty ones."""
     return b''
 
 
@@ -74,7 +72,8 @@ def history_buffer_method(owner: type, name: str) -> Callable:
 
     The real one would hand a hostile file any attribute of anything.
     """
-    if owner is not HistoryBuffer or name not in _STATISTICS:
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean',
+                                                  'current'):
         raise UnpicklingError('Unsupported use of getattr')
     return getattr(HistoryBuffer, name)
 

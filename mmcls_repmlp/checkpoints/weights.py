@@ -12,19 +12,11 @@ from torch import Tensor, nn
 from repmlp_lite.errors import CheckpointError, option, quote_path, shorten
 
 Weights = Mapping[str, Tensor]
-# What mmengine's EMAHook writes: the averaged weights under the usual name,
-# the ones that are trained under the other.
-_AVERAGED, _RAW = 'state_dict', 'ema_state_dict'
 # Parts of names that wrappers leave: torch.compile, FSDP, gradient
 # checkpointing and Lightning's strategies, at any depth.
 _WRAPPERS = ('_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module',
              '_forward_module')
-# Around all of a model: DDP and averaged models, Lightning modules.
-_OUTER = ('module.', 'model.')
 _COUNTERS = ('n_averaged', 'steps')  # of averaged models
-# Weights may share memory, but not so that a small file fills the machine's:
-# they claim at most this many times what they hold, or this many bytes.
-_TIMES, _HARMLESS = 16, 2**30
 
 
 def state_dict_of(checkpoint: Any,
@@ -63,7 +55,6 @@ def state_dict_of(checkpoint: Any,
 
 def _weight_sets(content: Any,
                  depth: int = 2) -> Iterator[tuple[str, Weights]]:
-    """Find what has tensors by name, by its own dotted name."""
     if not isinstance(content, Mapping):
         return
     if _is_weights(content):
@@ -92,11 +83,12 @@ def _choose(sets: Mapping[str, Weights], key: str | None) -> Weights:
     if not sets:
         raise ValueError('holds no state dict: expected tensors by name, '
                          "alone or under a key such as 'state_dict'")
-    if key is None and set(sets) == {_AVERAGED, _RAW}:
-        key = _AVERAGED
+    # As mmengine's EMAHook writes them.
+    if key is None and set(sets) == {'state_dict', 'ema_state_dict'}:
+        key = 'state_dict'
         print_log(
-            f'taking the weights {_AVERAGED!r}, which mmengine averaged; '
-            f'{_RAW!r} holds them as they were trained', 'current')
+            "taking the weights 'state_dict', which mmengine averaged; "
+            "'ema_state_dict' holds them as they were trained", 'current')
     if key is None and len(sets) > 1:
         raise ValueError(
             f'holds several sets of weights: choose one with '
@@ -123,36 +115,39 @@ def _unwrap(weights: Weights) -> dict[str, Tensor]:
 
 
 def _outer_prefix(names: Iterable[str]) -> str:
-    names = [name for name in names if name not in _COUNTERS]
-    return next((prefix for prefix in _OUTER
-                 if names and all(name.startswith(prefix) for name in names)),
-                '')
+    heads = {
+        name[:name.find('.') + 1]
+        for name in names if name not in _COUNTERS
+    }
+    return heads.pop() if heads in ({'module.'}, {'model.'}) else ''
 
 
 def _check_kind(name: str, weight: Tensor) -> None:
+    fault = ''
     if weight.device.type != 'cpu':
-        raise _unusable(
-            name, 'has no numbers, only a shape: save the model when it is '
-            f'not on the device {weight.device.type!r}')
-    if (weight.layout != torch.strided or weight.is_quantized
-            or weight.is_nested or 'float4' in str(weight.dtype)
-            or type(weight) not in (Tensor, nn.Parameter)):
-        raise _unusable(
-            name, 'is no plain tensor (sparse, quantized, nested or of a '
-            'class of its own): save it as a dense one')
-    if weight.is_complex():
-        raise _unusable(name, 'is complex: save real weights')
+        fault = ('has no numbers, only a shape: save the model when it is '
+                 f'not on the device {weight.device.type!r}')
+    elif (weight.layout != torch.strided or weight.is_quantized
+          or weight.is_nested or 'float4' in str(weight.dtype)
+          or type(weight) not in (Tensor, nn.Parameter)):
+        fault = ('is no plain tensor (sparse, quantized, nested or of a '
+                 'class of its own): save it as a dense one')
+    elif weight.is_complex():
+        fault = 'is complex: save real weights'
+    if fault:
+        raise _unusable(name, fault)
 
 
 def _check_size(weights: Weights) -> None:
     claimed = sum(weight.nbytes for weight in weights.values())
     storages = [weight.untyped_storage() for weight in weights.values()]
     held = sum({s.data_ptr(): s.nbytes() for s in storages}.values())
-    if claimed > max(_TIMES * held, _HARMLESS):
+    # Weights may share memory, but a small file must not fill the machine's.
+    if claimed > max(16 * held, 2**30):
         raise ValueError(
             f'was not loaded, its weights claim {claimed:,} bytes and hold '
-            f'{held:,}: above {_HARMLESS:,} at most {_TIMES} times as many as '
-            'are there are accepted')
+            f'{held:,}: above {2**30:,} at most 16 times as many as are there '
+            'are accepted')
 
 
 def _check_finite(name: str, weight: Tensor) -> None:

@@ -79,24 +79,6 @@ draw: Callable[..., None] = _own.draw
 
 
 class ImageClassificationInferencer(_Inferencer):
-    """The host's inferencer, made to work with mmengine 0.10.
-
-    mmengine asks it whether to show its progress, and mmcls' does not answer.
-    """
+    """The host's inferencer, with what mmengine 0.10 asks and mmcls lacks."""
 
     show_progress = False
-
-
-__all__ = [
-    'BATCH_AUGMENTS', 'DATASETS', 'DEFAULT_SCOPE', 'HOOKS', 'METRICS',
-    'MODELS', 'NAME', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PACKERS',
-    'PARAM_SCHEDULERS', 'TRANSFORMS', 'WEIGHT_INITIALIZERS', 'Accuracy',
-    'ArcFaceClsHead', 'BaseBackbone', 'BaseRetriever', 'ConfusionMatrix',
-    'CustomDataset', 'CutMix', 'DataSample', 'GlobalAveragePooling',
-    'ImageClassificationInferencer', 'ImageNet', 'ImageNet21k',
-    'LinearClsHead', 'LinearReduction', 'Mixup', 'ModelHub', 'ResizeEdge',
-    'SELayer', 'SingleLabelMetric', 'Visualizer', 'build_backbone',
-    'build_classifier', 'build_dataset', 'draw', 'expanduser', 'gt_labels',
-    'host_module', 'make_divisible', 'pred_labels', 'pred_scores',
-    'silence_import_warnings'
-]

@@ -62,29 +62,7 @@ class _SplitByTestMode:
             *args, test_mode=test_mode, **kwargs)
 
 
-_register = _registries['DATASETS'].register_module
-
-
-@_register()
-class CIFAR10(_SplitByTestMode, datasets.CIFAR10):
-    """CIFAR-10, with mmcls' arguments."""
-
-
-@_register()
-class CIFAR100(_SplitByTestMode, datasets.CIFAR100):
-    """CIFAR-100, with mmcls' arguments."""
-
-
-@_register()
-class CUB(_SplitByTestMode, datasets.CUB):
-    """CUB-200-2011, with mmcls' arguments."""
-
-
-@_register()
-class FashionMNIST(_SplitByTestMode, datasets.FashionMNIST):
-    """Fashion-MNIST, with mmcls' arguments."""
-
-
-@_register()
-class MNIST(_SplitByTestMode, datasets.MNIST):
-    """MNIST, with mmcls' arguments."""
+# With mmcls' arguments, and as names of this module, for pickles.
+for _name in ('CIFAR10', 'CIFAR100', 'CUB', 'FashionMNIST', 'MNIST'):
+    globals()[_name] = _registries['DATASETS'].register_module()(
+        type(_name, (_SplitByTestMode, getattr(datasets, _name)), {}))

@@ -5,6 +5,7 @@ configs written for mmcls work as they are.
 """
 from __future__ import annotations
 
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ class ClsVisualizer(UniversalVisualizer):
 
 PACKERS = (PackClsInputs, PackInputs)
 Visualizer = ClsVisualizer
+gt_labels = methodcaller('get', 'gt_label')
+pred_labels = methodcaller('get', 'pred_label')
+pred_scores = methodcaller('get', 'pred_score')
 
 
 @MODELS.register_module()
@@ -49,21 +53,6 @@ class LinearReduction(LinearNeck):
         """Project the last of some features (N, C) to (N, D)."""
         features = inputs[-1] if isinstance(inputs, tuple) else inputs
         return (self.act(self.norm(self.reduction(features))), )
-
-
-def gt_labels(sample: Any) -> Tensor:
-    """See :data:`mmcls_repmlp.host.gt_labels`."""
-    return sample.get('gt_label')
-
-
-def pred_labels(sample: Any) -> Tensor:
-    """See :data:`mmcls_repmlp.host.pred_labels`."""
-    return sample.get('pred_label')
-
-
-def pred_scores(sample: Any) -> Tensor:
-    """See :data:`mmcls_repmlp.host.pred_scores`."""
-    return sample.get('pred_score')
 
 
 def draw(visualizer: UniversalVisualizer, image: np.ndarray,

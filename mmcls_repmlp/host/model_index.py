@@ -15,9 +15,7 @@ _INDEX = 'model-index.yml'
 def mim_root() -> Path:
     """Find the folder of ``configs``, ``tools`` and ``model-index.yml``.
 
-    Returns:
-        ``.mim`` inside the installed package, which is where mim looks; in a
-        clone that was not installed, the clone.
+    It is ``.mim`` in the installed package, where mim looks, or the clone.
     """
     installed = _PACKAGE / '.mim'
     return installed if (installed / _INDEX).is_file() else _PACKAGE.parent

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-_ONEDL = 'Could not import OneDL\n'
-
 
 @contextmanager
 def silence_import_warnings() -> Iterator[None]:
@@ -26,4 +24,5 @@ def silence_import_warnings() -> Iterator[None]:
             warnings.filterwarnings('ignore', category=FutureWarning)
             yield
     finally:
-        sys.stdout.write(printed.getvalue().replace(_ONEDL, ''))
+        sys.stdout.write(printed.getvalue().replace('Could not import OneDL\n',
+                                                    ''))

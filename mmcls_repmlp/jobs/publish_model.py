@@ -28,10 +28,6 @@ from .shared.source import (check_config_beside, config_beside,
                             write_config_beside)
 
 Weights = Mapping[str, Tensor]
-_KEPT = ('mmcls_repmlp_version', 'mmengine_version')
-_DIGITS = 8
-_OLD_HASH = re.compile(r'-[0-9a-f]{8}$')
-_MIB = 2**20
 
 
 def publish_model(src: str | Path,
@@ -64,9 +60,8 @@ def publish_model(src: str | Path,
             it is removed then.
     """
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    dst = Path(dst)
     check_writable(dst, force=True)
-    src = newest_checkpoint(src)
+    dst, src = Path(dst), newest_checkpoint(src)
     content = read_checkpoint(src)
     weights = _compact(state_dict_of(content, src, key))
     cfg = _config_of(src, weights)
@@ -74,13 +69,14 @@ def publish_model(src: str | Path,
         draft = scratch / f'draft{dst.suffix}'
         write_checkpoint(dict(meta=_meta(content), state_dict=weights), draft)
         _check(draft, weights)
-        final = _hashed_name(dst, draft)
+        stem = re.sub('-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
+        final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_writable(final, force, src)
         if cfg is not None:
-            check_config_beside(final, force)
+            check_writable(final.with_suffix('.py'), force)
         move_into_place(draft, final)
     before, after = (
-        path.stat().st_size / _MIB for path in (local_file(src), final))
+        path.stat().st_size / 2**20 for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
     if cfg is None:
         say(f'no config is written: none beside {src} belongs to it')
@@ -107,14 +103,17 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
 
 def _meta(content: Any) -> dict[str, Any]:
     meta = meta_of(content)
-    kept = {key: meta[key] for key in _KEPT if isinstance(meta.get(key), str)}
+    kept = {
+        key: meta[key]
+        for key in ('mmcls_repmlp_version', 'mmengine_version')
+        if isinstance(meta.get(key), str)
+    }
     # A pickle refers back to objects that it has met already: texts that are
     # made anew give the same bytes wherever they come from.
     return json.loads(json.dumps({**kept, **classes_meta(content)}))
 
 
 def _compact(weights: Weights) -> dict[str, Tensor]:
-    """Drop what else the tensors' memory may hold, and its layout."""
     return {
         sys.intern(key): value.detach().clone(
             memory_format=torch.contiguous_format)
@@ -130,9 +129,3 @@ def _check(path: Path, expected: Weights) -> None:
             for key, value in expected.items()):
         raise JobFailedError('the written file does not hold the weights that '
                              'were to be published: nothing was kept')
-
-
-def _hashed_name(dst: Path, content: Path) -> Path:
-    digest = sha256_of(content)[:_DIGITS]
-    stem = _OLD_HASH.sub('', dst.stem)
-    return dst.with_name(f'{stem}-{digest}{dst.suffix}')

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (convert_to_mmcls, convert_to_official,
-                                      newest_checkpoint, read_checkpoint,
-                                      recognize, state_dict_of,
-                                      write_checkpoint)
+from mmcls_repmlp.checkpoints import (Recognized, convert_to_mmcls,
+                                      convert_to_official, newest_checkpoint,
+                                      read_checkpoint, recognize,
+                                      state_dict_of, write_checkpoint)
 from mmcls_repmlp.checkpoints.official import (REPMLP_RESNET, REPMLPNET,
                                                RenameTable)
 from mmcls_repmlp.host import MODELS
@@ -27,25 +27,10 @@ from repmlp_lite.files import check_writable
 from .shared.config import read_config
 from .shared.model import build_on_meta
 
-_OURS = ('backbone.', 'head.')
-_RESNET = ('stage0.', 'backbone.stage0.')
 Size = tuple[int, int]
 Weights = Mapping[str, Tensor]
-
-
-class Identified(NamedTuple):
-    """Model whose weights a file holds, and the configs here that build it."""
-    name: str
-    model: Mapping[str, Any]
-    configs: list[Path]
-    arch: Arch | None = None
-
-
-class Published(NamedTuple):
-    """Model of the model index in one form; of its weights, shapes alone."""
-    name: str
-    config: Path
-    weights: Weights
+# Name, config, and weights, of which there are the shapes alone.
+Published = tuple[str, Path, Weights]
 
 
 def convert_from_official(src: str | Path,
@@ -54,7 +39,7 @@ def convert_from_official(src: str | Path,
                           arch: str | None = None,
                           img_size: Size | None = None,
                           key: str | None = None,
-                          force: bool = False) -> Identified:
+                          force: bool = False) -> Recognized:
     """Convert a file of official weights to a checkpoint of ours.
 
     Args:
@@ -67,19 +52,21 @@ def convert_from_official(src: str | Path,
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
 
+    Returns:
+        The model that the file holds.
+
     Raises:
-        UserError: If the file is not usable, holds no such model, or would
-            overwrite another.
+        UserError: If a file is not usable, holds no such model, or exists.
     """
     src, weights = _read(src, dst, key, force)
-    if all(name.startswith(_OURS) for name in weights):
+    if all(name.startswith(('backbone.', 'head.')) for name in weights):
         raise CheckpointError(
             f'checkpoint {str(src)!r} has the names of OpenMMLab already: use '
             f'it as it is, or pass {option("to_official")} for the way back')
     table = _table_of(weights)
     try:
         converted = convert_to_mmcls(weights, table)
-        found = _identify(converted, table, img_size)
+        found, configs = _identify(converted, table, img_size)
     except CheckpointError as error:
         raise CheckpointError(
             f'checkpoint {str(src)!r} is no official {table.backbone}: '
@@ -88,12 +75,17 @@ def convert_from_official(src: str | Path,
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
                               f'arch {arch!r}: check the file, or drop '
                               f'{option("arch", ...)}')
-    form = 'deploy' if is_merged(converted) else 'training'
-    say(f'this is {found.name}, {form} form')
+    say(f'this is {found.name}, '
+        f'{"deploy" if is_merged(converted) else "training"} form')
     say(f'writing {dst}')
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)
     write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
-    say(_next_step(found, dst))
+    for i, config in enumerate(configs):
+        say(f'      or with {config}, see docs/model_zoo.md' if i else
+            f'next: python tools/test.py {config} {dst} --metrics accuracy')
+    if not configs:
+        say('next: no config here is for this model: write one with '
+            f'model = {found.classifier}')
     return found
 
 
@@ -111,8 +103,7 @@ def convert_to_official_file(src: str | Path,
         force: Whether an existing file is replaced. Defaults to False.
 
     Raises:
-        UserError: If the checkpoint is not usable, or holds what the official
-            model has no name for.
+        UserError: If it is not usable, or the official model lacks a name.
     """
     src, weights = _read(src, dst, key, force)
     try:
@@ -131,13 +122,12 @@ def published_models(backbone: str,
     for model in indexed_models():
         config = config_of(model, deploy).resolve()
         cfg = read_config(config)
-        settings = cfg.model.backbone
+        settings, here = cfg.model.backbone, Path.cwd()
         if settings.type == backbone and arch in (
                 None, resolve_arch(settings.get('arch', 'b'))):
-            here = Path.cwd()
-            typed = config.relative_to(here) if config.is_relative_to(
-                here) else config
-            yield Published(model.name, typed, build_on_meta(cfg).state_dict())
+            if config.is_relative_to(here):
+                config = config.relative_to(here)
+            yield model.name, config, build_on_meta(cfg).state_dict()
 
 
 def _read(src: str | Path, dst: str | Path, key: str | None,
@@ -149,12 +139,14 @@ def _read(src: str | Path, dst: str | Path, key: str | None,
 
 
 def _table_of(weights: Weights) -> RenameTable:
-    resnet = any(name.startswith(_RESNET) for name in weights)
-    return REPMLP_RESNET if resnet else REPMLPNET
+    resnet = ('stage0.', 'backbone.stage0.')
+    return REPMLP_RESNET if any(name.startswith(resnet)
+                                for name in weights) else REPMLPNET
 
 
 def _identify(weights: Weights, table: RenameTable,
-              img_size: Size | None) -> Identified:
+              img_size: Size | None) -> tuple[Recognized, list[Path]]:
+    """Identify a model, and the configs here that build it."""
     found = recognize(weights, img_size) if table is REPMLPNET else None
     if found is not None:
         with torch.device('meta'):
@@ -162,43 +154,29 @@ def _identify(weights: Weights, table: RenameTable,
         mismatch = find_mismatch(expected, weights)
         if mismatch:
             raise CheckpointError(f'{explain_mismatch(mismatch)} ({mismatch})')
-    matches = [
-        model for model in published_models(table.backbone, is_merged(weights),
-                                            found and found.arch)
-        if not find_mismatch(model.weights, weights)
-    ]
-    configs = [model.config for model in matches]
-    if found is not None:
-        return Identified(found.name, found.classifier, configs, found.arch)
-    if not matches:
-        raise CheckpointError('no config here has these names and shapes')
-    return Identified(matches[0].name, read_config(configs[0]).model, configs)
-
-
-def _next_step(found: Identified, dst: str | Path) -> str:
-    if not found.configs:
-        return ('next: no config here is for this model: write one with '
-                f'model = {found.model}')
-    first, *others = found.configs
-    return '\n'.join([
-        f'next: python tools/test.py {first} {dst} --metrics accuracy',
-        *(f'      or with {other}, see docs/model_zoo.md' for other in others)
-    ])
+    matches = [(name, config) for name, config, expected in published_models(
+        table.backbone, is_merged(weights), found and found.arch)
+               if not find_mismatch(expected, weights)]
+    if found is None:
+        if not matches:
+            raise CheckpointError('no config here has these names and shapes')
+        name, config = matches[0]
+        found = Recognized(name, None, read_config(config).model)
+    return found, [config for _, config in matches]
 
 
 def _closest(weights: Weights, table: RenameTable) -> str:
     """Name the published model that differs least, and what differs."""
     named: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        try:
-            named |= convert_to_mmcls({name: value}, table)
-        except CheckpointError:
-            named[name] = value
+    for key, value in weights.items():
+        with suppress(CheckpointError):
+            key, = convert_to_mmcls({key: value}, table)
+        named[key] = value
     count, name, difference = min(
         (sum(map(len, (found.missing, found.unexpected, found.misshaped))),
-         model.name, str(found)) for deploy in (False, True)
-        for model in published_models(table.backbone, deploy)
-        if (found := find_mismatch(model.weights, named)))
+         name, str(found)) for deploy in (False, True)
+        for name, _, expected in published_models(table.backbone, deploy)
+        if (found := find_mismatch(expected, named)))
     if count >= len(named) / 2:
         return 'no published model is close to it'
     return (f'closest is {name}, which differs in {count} of {len(named)} '

@@ -11,18 +11,16 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
-                                      keep_dtype, load_strictly,
-                                      newest_checkpoint, write_checkpoint)
+from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
+                                      load_strictly, newest_checkpoint,
+                                      write_checkpoint)
 from mmcls_repmlp.models import RepMLPBlock, RepMLPNet
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
-from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.model import build_model
-from .shared.source import (check_config_beside, open_source,
-                            write_config_beside)
+from .shared.source import check_pair, open_source, write_config_beside
 
 
 def resize_checkpoint(
@@ -51,27 +49,35 @@ def resize_checkpoint(
         The model for the new size, with its weights, in eval mode.
 
     Raises:
-        UserError: If a file or the size is not usable, or a file would be
-            overwritten.
+        UserError: If the size or a file is not usable, or it exists.
         JobFailedError: If the result does not run; nothing is written then.
     """
-    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     src = newest_checkpoint(src)
-    check_writable(dst, force, src)
-    check_config_beside(dst, force, config)
+    check_pair(dst, force, src, config)
     say(f'reading {src}')
     given = open_source(config, src, key, cfg_options)
     source = _repmlpnet(given.cfg, config)
     keep_dtype(source, given.weights)
     load_strictly(source, given.weights, src)
-    cfg = _for_size(given.cfg, to)
+    if not 1 <= len(to) <= 2 or min(to) < 1:
+        raise UserError('the new size must be a height and a width, or one '
+                        f'number for both, in pixels: got {to!r}')
+    cfg = copy.deepcopy(given.cfg)
+    cfg.model.backbone.img_size = to[0] if len(to) == 1 else (*to, )
     target = _repmlpnet(cfg, config).to(next(source.parameters()).dtype)
     _report_sizes(source, target)
     load_strictly(target, resized_state_dict(source, target), src)
-    _run_once(target, cfg)
-    meta = converted_meta(given.content)
-    write_checkpoint(
-        dict(meta=meta, state_dict=target.state_dict()), dst, force)
+    with torch.no_grad():
+        channels = cfg.model.backbone.get('in_channels', 3)
+        images = next(target.parameters()).new_ones(1, channels,
+                                                    *target.backbone.img_size)
+        outputs = target.backbone(images)
+    if not all(out.isfinite().all() for out in outputs):
+        raise JobFailedError('the resized model gives outputs that are not '
+                             'finite, nothing was written')
+    content = dict(
+        meta=converted_meta(given.content), state_dict=target.state_dict())
+    write_checkpoint(content, dst, force)
     say(f'{dst} and {write_config_beside(cfg, dst, force)} are written: use '
         'them with a pipeline that gives such images, and fine-tune before '
         'you rely on them')
@@ -80,17 +86,10 @@ def resize_checkpoint(
 
 def resized_state_dict(source: nn.Module,
                        target: nn.Module) -> dict[str, Tensor]:
-    """Resize what goes by positions; all else stays as it is.
+    """Resize a model's weights to those of its twin for another image size.
 
-    That is fc3 of every RepMLP block, with its bias if it has one (deploy
-    form): the only weights whose shapes an image size decides.
-
-    Args:
-        source: A model with its weights.
-        target: The same model for another image size, in the same form.
-
-    Returns:
-        Weights by name that fill ``target``.
+    Of every RepMLP block fc3, with its bias if it has one (deploy form): the
+    only weights whose shapes an image size decides.
     """
     weights, blocks = dict(source.state_dict()), dict(target.named_modules())
     for name, block in source.named_modules():
@@ -112,23 +111,13 @@ def _repmlpnet(cfg: Config, path: str | Path) -> BaseModel:
     return model
 
 
-def _for_size(cfg: Config, to: Sequence[int]) -> Config:
-    if not 1 <= len(to) <= 2 or min(to) < 1:
-        raise UserError('the new size must be a height and a width, or one '
-                        f'number for both, in pixels: got {to!r}')
-    resized = copy.deepcopy(cfg)
-    resized.model.backbone.img_size = to[0] if len(to) == 1 else (*to, )
-    return resized
-
-
 def _report_sizes(source: BaseModel, target: BaseModel) -> None:
     before, after = (
         model.backbone.partition_grid.sizes for model in (source, target))
     if before == after:
         raise UserError(
             f'images of {_by(target.backbone.img_size)} have the partitions '
-            f'that the checkpoint has, made for '
-            f'{_by(source.backbone.img_size)}: there is nothing to resize')
+            'that the checkpoint has: there is nothing to resize')
     say('resizing fc3, stage by stage: ' +
         ', '.join(f'{_by(old)} to {_by(new)}'
                   for old, new in zip(before, after)))
@@ -136,18 +125,6 @@ def _report_sizes(source: BaseModel, target: BaseModel) -> None:
         say('deploy form: the local convolutions that were merged into fc3 '
             'are resized, and so blurred, with it; they keep their size in a '
             'training checkpoint, which is the better thing to resize')
-
-
-def _run_once(model: BaseModel, cfg: Config) -> None:
-    channels = cfg.model.backbone.get('in_channels', 3)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(
-        1, channels, *model.backbone.img_size, generator=generator)
-    with torch.no_grad():
-        outputs = model.backbone(images.to(next(model.parameters()).dtype))
-    if not all(out.isfinite().all() for out in outputs):
-        raise JobFailedError('the resized model gives outputs that are not '
-                             'finite, nothing was written')
 
 
 def _by(size: Sequence[int]) -> str:

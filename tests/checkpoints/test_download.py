@@ -29,12 +29,11 @@ def test_addresses_that_end_alike_are_kept_apart(web):
     assert len(web.asked) == 3
 
 
-@pytest.mark.parametrize('name', ['/a.pth', '/a.safetensors'])
-def test_a_download_that_breaks_off_is_not_kept(web, tmp_path, name):
-    path = tmp_path / name[1:]
+def test_a_download_that_breaks_off_is_not_kept(web, tmp_path):
+    path = tmp_path / 'a.safetensors'
     write_checkpoint(dict(state_dict=dict(a=torch.ones(99))), path)
-    address = web.put(name, path.read_bytes())
-    web.cut_off.add(name)
+    address = web.put('/a.safetensors', path.read_bytes())
+    web.cut_off.add('/a.safetensors')
     with pytest.raises(CheckpointError, match='damaged or incomplete'):
         read_checkpoint(address)
     web.cut_off.clear()
@@ -44,7 +43,7 @@ def test_a_download_that_breaks_off_is_not_kept(web, tmp_path, name):
 def test_a_hash_in_the_name_is_held_against_the_file(web):
     name = f'/net-{hashlib.sha256(b"good").hexdigest()[:8]}.pth'
     address = web.put(name, b'evil')
-    with pytest.raises(CheckpointError, match='another hash than its name'):
+    with pytest.raises(CheckpointError, match='invalid hash value'):
         fetch(address)
     assert not cached_path(address).exists()
     web.put(name, b'good')

@@ -4,15 +4,7 @@ import torch
 from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import check_fit, keep_dtype, load_strictly
 from repmlp_lite.errors import CheckpointError
-from tests.helpers import TINY_CFG, assert_refused, assert_same, random_model
-
-
-def test_strict_loading_fills_the_model():
-    source, target = (
-        random_model(RepMLPNet, seed, **TINY_CFG) for seed in (0, 1))
-    load_strictly(target, source.state_dict(), 'a.pth')
-    assert_same([*target.state_dict().values()],
-                [*source.state_dict().values()], 0)
+from tests.helpers import TINY_CFG, assert_refused, random_model
 
 
 @pytest.mark.parametrize(('change', 'message'), [

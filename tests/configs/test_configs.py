@@ -68,17 +68,16 @@ def test_deploy_twin_loads_the_merged_weights_strictly(name):
     assert_same(twin.double()(x), model.double()(x), 1e-5)
 
 
-@pytest.mark.parametrize(('name', 'resize', 'crop'), [
-    ('repmlp-base_8xb64_in1k.py',
-     dict(type='Resize', scale=(256, 256), backend='pillow'), 224),
-    ('repmlp-base_8xb64_in1k-256px.py',
+@pytest.mark.parametrize(('size', 'resize', 'crop'), [
+    ('', dict(type='Resize', scale=(256, 256), backend='pillow'), 224),
+    ('-256px',
      dict(type='ResizeEdge', scale=292, edge='short', backend='pillow'), 256)
 ])
-def test_images_are_prepared_as_for_the_hosted_weights(name, resize, crop):
-    cfg = read(name)
-    for loader in (cfg.val_dataloader, cfg.test_dataloader):
-        assert loader.dataset.pipeline[1].to_dict() == resize
-        assert loader.dataset.pipeline[2].crop_size == crop
+def test_images_are_prepared_as_for_the_hosted_weights(size, resize, crop):
+    cfg = read(f'repmlp-base_8xb64_in1k{size}.py')
+    assert cfg.val_dataloader == cfg.test_dataloader
+    _, resized, cropped, _ = cfg.test_dataloader.dataset.pipeline
+    assert resized.to_dict() == resize and cropped.crop_size == crop
     assert cfg.model.backbone.img_size == crop
     assert cfg.train_dataloader.dataset.pipeline[1].scale == crop
     assert cfg.data_preprocessor.mean == [123.675, 116.28, 103.53]

@@ -50,14 +50,11 @@ def test_layers_learn_at_falling_rates(tuned):
     assert rates == pytest.approx([2e-3 * 0.8**n for n in (3, 2, 1, 0)])
 
 
-def test_one_setting_makes_room_for_other_classes():
+def test_one_setting_makes_room_for_other_classes_and_sizes():
     cfg = read_config(CONFIGS / 'repmlp-base_ft-8xb32_custom.py')
     assert cfg.model.head.pop('num_classes') == 5
     assert 'num_classes' not in cfg.pretty_text
     assert cfg.model.backbone.init_cfg.prefix == 'backbone.'
-
-
-def test_the_config_for_48_pixels_prepares_such_images():
     cfg = read_config(CONFIGS / 'repmlp-mini_ft-1xb64_digits-48px.py')
     for name in ('train', 'val', 'test'):
         pipeline = cfg[f'{name}_dataloader'].dataset.pipeline

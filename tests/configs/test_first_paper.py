@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
 from mmcls_repmlp.jobs.shared.model import build_model
@@ -48,31 +49,24 @@ def test_recipe_of_the_paper_on_cifar10():
     assert cfg.test_dataloader.dataset.test_mode
 
 
-def test_loss_takes_images_of_the_pipeline_and_mixes_them():
-    cfg = read('repmlp-resnet50-light-g8_8xb32_in1k.py')
+def test_mixed_images_out_of_the_pipeline_teach():
+    cfg = read(CONFIGS[0])
+    cfg.model.backbone = dict(type='RepMLPResNet', **TINY_RESNET_CFG)
+    cfg.model.head.in_channels = 64
+    steps = cfg.train_dataloader.dataset.pipeline[1:]
+    steps[0].scale = cfg.model.backbone.img_size
     with DefaultScope.overwrite_default_scope('mmcls'):
-        prepare = Compose(cfg.train_dataloader.dataset.pipeline[1:])
+        prepare = Compose(steps)
     pixels = np.random.default_rng(0).integers(0, 256, (250, 300, 3))
     # AutoAugment draws one of its policies for each.
-    samples = [
+    images = [
         prepare(dict(img=pixels.astype(np.uint8), gt_label=i))
         for i in range(10)
     ]
-    cfg.model.backbone = dict(
-        type='RepMLPResNet',
-        **{
-            **TINY_RESNET_CFG, 'img_size': 224,
-            'partition_size': 7
-        })
-    cfg.model.head.in_channels = 64
     model = build_model(cfg).train()
-    data = model.data_preprocessor(
-        {key: [sample[key] for sample in samples]
-         for key in samples[0]},
-        training=True)
+    data = model.data_preprocessor(pseudo_collate(images), training=True)
     assert gt_scores(data['data_samples'][0]).shape == (1000, )
-    losses = model(**data, mode='loss')
-    losses['loss'].backward()
+    model(**data, mode='loss')['loss'].backward()
     assert model.backbone.stage0[0].conv.weight.grad.abs().sum() > 0
 
 

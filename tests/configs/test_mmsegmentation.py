@@ -1,9 +1,11 @@
-"""The configs for mmsegmentation, and runs of narrow models by it.
+"""The configs for mmsegmentation: what they say, and run by it.
 
-They learn to tell dark paper from light under digits.
+Narrower and for pictures of an eighth of the size, they learn to tell dark
+paper from light under digits, in two runs, and are merged by the tool.
 """
 import json
-from types import SimpleNamespace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -19,8 +21,8 @@ from segmentation import COLS, ROWS, SIDE, make_scenes
 from mmcls_repmlp import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from repmlp_lite.errors import UserError
-from tests.helpers import CONFIGS, assert_same, shapes
+from repmlp_lite.errors import CheckpointError, UserError
+from tests.helpers import CONFIGS, MINI, assert_same, shapes
 
 # mmsegmentation's, of its defaults.
 pytestmark = [
@@ -34,7 +36,8 @@ FOLDER = CONFIGS / 'segmentation'
 SIZE = (512, 1024)
 CROP = (ROWS * SIDE, COLS * SIDE)
 SHRINK = SIZE[0] // CROP[0]
-WARMUP, STEPS = 10, 100
+WARMUP, STEPS = 10, {UPERNET: 60, PSPNET: 100}
+STROKE = 255  # is ignored
 WIDTHS = [16, 32, 64, 128]
 # What makes a model narrow, and how fast it learns then.
 NARROW = {
@@ -66,7 +69,7 @@ def write_scenes(folder, split, count, seed):
     images, strokes = make_scenes(count, split == 'train', seed)
     paper = F.avg_pool2d(images * (1 - strokes), SIDE) > 0
     labels = F.interpolate(paper.float(), scale_factor=SIDE)
-    labels[strokes > 0] = 255  # is ignored
+    labels[strokes > 0] = STROKE
     pixels = (128 + 50 * images).clamp(0, 255)
     for kind, suffix, planes in (('leftImg8bit', 'leftImg8bit', pixels),
                                  ('gtFine', 'gtFine_labelTrainIds', labels)):
@@ -78,13 +81,13 @@ def write_scenes(folder, split, count, seed):
 
 def narrowed(name, data):
     """Read a config and change no more than size and speed ask for."""
-    cfg = Config.fromfile(FOLDER / name)
+    cfg, steps = Config.fromfile(FOLDER / name), STEPS[name]
     cfg.merge_from_dict({
         **NARROW[name], 'model.decode_head.channels': 16,
         'model.auxiliary_head.channels': 16,
         'model.data_preprocessor.size': CROP,
-        'train_cfg.val_interval': STEPS,
-        'default_hooks.checkpoint.interval': STEPS // 2,
+        'train_cfg.val_interval': steps,
+        'default_hooks.checkpoint.interval': steps // 2,
         'default_hooks.logger.interval': 10,
         'randomness.seed': 0
     })
@@ -97,7 +100,7 @@ def narrowed(name, data):
     for each in sides:
         for key in {'scale', 'crop_size', 'stride'} & {*each}:
             each[key] = tuple(side // SHRINK for side in each[key])
-    times = {0: 0, 1500: WARMUP, 80000: STEPS}
+    times = {0: 0, 1500: WARMUP, 80000: steps}
     for schedule in cfg.param_scheduler:
         for key in ('begin', 'end'):
             schedule[key] = times[schedule[key]]
@@ -106,9 +109,12 @@ def narrowed(name, data):
 
 
 def train(cfg, work_dir, steps, resume=False):
+    """Train by mmsegmentation; what it logged, line by line."""
     cfg.update(work_dir=str(work_dir), resume=resume)
     cfg.train_cfg.max_iters = steps
     Runner.from_cfg(cfg).train()
+    log = max(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 def evaluate(config, checkpoint, work_dir):
@@ -122,6 +128,16 @@ def evaluate(config, checkpoint, work_dir):
         sample.seg_logits.data for batch in runner.test_loop.dataloader
         for sample in runner.model.test_step(batch)
     ]
+
+
+class Files(NamedTuple):
+    """A trained segmenter, and what the tool made of it, in float64."""
+    config: Path
+    checkpoint: Path
+    log: list[dict]  # of the last run
+    double: Path  # the checkpoint, in float64
+    merged: Path
+    deploy_config: Path
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -141,8 +157,12 @@ def test_parses_and_is_complete(cfg):
     assert cfg.default_scope == 'mmseg'
     for part in ('train', 'val', 'test'):
         assert cfg[f'{part}_dataloader'].dataset.type == 'CityscapesDataset'
+        assert cfg[f'{part}_cfg'].type.endswith('Loop')
     assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == 80000
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
+
+
+def test_training_and_sliding_windows_have_one_size(cfg):
     crop, = (
         tuple(step.crop_size) for step in cfg.train_pipeline
         if step.type == 'RandomCrop')
@@ -182,29 +202,29 @@ def files(request, tmp_path_factory):
     write_scenes(folder, 'train', 32, seed=0)
     write_scenes(folder, 'val', 8, seed=1)
     cfg = narrowed(request.param, folder)
-    config, double, merged, deploy_config = (
+    config, *written = (
         folder / name
         for name in ('config.py', 'double.pth', 'merged.pth', 'deploy.py'))
     config.write_text(cfg.pretty_text)
-    train(cfg, folder, STEPS // 2)
-    train(cfg, folder, STEPS, resume=True)
-    text = max(folder.glob('*/vis_data/scalars.json')).read_text()
-    log = [json.loads(line) for line in text.splitlines()]
-    checkpoint = folder / f'iter_{STEPS}.pth'
-    content = read_checkpoint(checkpoint)
-    # In float64, rounding does not hide merged weights that are wrong.
+    steps = STEPS[request.param]
+    train(cfg, folder, steps // 2)
+    log = train(cfg, folder, steps, resume=True)
+    files = Files(config, folder / f'iter_{steps}.pth', log, *written)
+    content = read_checkpoint(files.checkpoint)
+    # So that outputs differ by more than the rounding of merged weights only
+    # if these are wrong.
     content['state_dict'] = {
         key: value.double() if value.is_floating_point() else value
         for key, value in content['state_dict'].items()
     }
-    write_checkpoint(content, double)
-    reparameterize_checkpoint(config, double, merged, deploy_cfg=deploy_config)
-    return SimpleNamespace(**locals())
+    write_checkpoint(content, files.double)
+    reparameterize_checkpoint(config, *written[:2], deploy_cfg=written[2])
+    return files
 
 
-def test_training_goes_on_and_teaches(files):
-    assert all(line['step'] > STEPS // 2 for line in files.log)
-    # 49 to 76 with four seeds; all dark or all light would be 28 at most.
+def test_training_is_resumed_and_teaches(files):
+    assert files.log[0]['step'] > files.log[-1]['step'] // 2
+    # 49 to 83 with four seeds; all dark or all light would be 28 at most.
     assert files.log[-1]['mIoU'] > 40
 
 
@@ -222,20 +242,25 @@ def test_the_deploy_form_scores_the_same(files, tmp_path):
     assert score == pytest.approx(files.log[-1]['mIoU'], abs=0.5)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    ({
+def test_mmsegmentation_does_not_mistake_the_forms(files, tmp_path):
+    with pytest.raises(CheckpointError, match='already converted'):
+        evaluate(files.config, files.merged, tmp_path)
+    with pytest.raises(CheckpointError, match='in training form'):
+        evaluate(files.deploy_config, files.double, tmp_path)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (dict(config=CONFIGS / MINI), 'another architecture'),
+    (dict(cfg_options={
         f'model.{head}_head.num_classes': 7
         for head in ('decode', 'auxiliary')
-    }, 'another number of classes'),
-    ({
-        'model.decode_head.type': 'NoHead'
-    }, 'cannot be built.*NoHead'),
+    }), 'another number of classes'),
+    (dict(cfg_options={'model.decode_head.type': 'NoHead'}),
+     'cannot be built.*NoHead'),
 ])
-def test_what_the_tool_refuses(files, tmp_path, options, message):
+def test_what_the_tool_refuses(files, tmp_path, change, message):
+    job = dict(
+        config=files.config, src=files.checkpoint, dst=tmp_path / 'out.pth')
     with pytest.raises(UserError, match=message):
-        reparameterize_checkpoint(
-            files.config,
-            files.checkpoint,
-            tmp_path / 'out.pth',
-            cfg_options=options)
+        reparameterize_checkpoint(**job | change)
     assert not [*tmp_path.iterdir()]

@@ -13,10 +13,6 @@ ONEDL = {
 }
 
 
-def but(versions, package, found):
-    return {**versions, package: found}
-
-
 @pytest.fixture
 def installed(monkeypatch):
     """Pretend that some versions are installed, beside torch."""
@@ -34,41 +30,34 @@ def installed(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize(
-    ('versions', 'host'),
-    [(MMCLS, 'mmcls'),
-     (but(but(MMCLS, 'mmcv-lite', None), 'mmcv', '2.0.0rc4'), 'mmcls'),
-     (MMPRETRAIN, 'mmpretrain'), (LITE, 'mmpretrain'), (ONEDL, 'mmpretrain')])
+@pytest.mark.parametrize(('versions', 'host'), [(MMCLS, 'mmcls'),
+                                                (MMPRETRAIN, 'mmpretrain'),
+                                                (LITE, 'mmpretrain'),
+                                                (ONEDL, 'mmpretrain')])
 def test_what_is_installed_is_chosen(installed, versions, host):
     installed(versions)
     assert choice.choose_host() == host
     choice.check_versions(host)
 
 
-@pytest.mark.parametrize(('versions', 'message'), [
-    ({}, r'neither is installed: run pip install "mmcls_repmlp\[mmcls\]"'),
-    (MMCLS | MMPRETRAIN,
-     'mmcls and mmpretrain are both installed: choose one, and .* '
-     'pip uninstall mmcls or pip uninstall mmpretrain$'),
-    (MMCLS | ONEDL, 'pip uninstall mmcls or pip uninstall onedl-mmpretrain$'),
-    (but(MMCLS, 'mmcls', '0.25.0'), 'needs mmcls>=1.0.0rc6,<1.1, but 0.25.0 '
+@pytest.mark.parametrize(('versions', 'change', 'message'), [
+    ({}, {}, r'neither .* run pip install "mmcls_repmlp\[mmcls\]"'),
+    (MMCLS, MMPRETRAIN, 'mmcls and mmpretrain are both installed: choose one, '
+     'and .* pip uninstall mmcls or pip uninstall mmpretrain$'),
+    (MMCLS, ONEDL, 'pip uninstall mmcls or pip uninstall onedl-mmpretrain$'),
+    (MMCLS, {'mmcls': '0.25.0'}, 'needs mmcls>=1.0.0rc6,<1.1, but 0.25.0 '
      'is installed: run pip install "mmcls>=1.0.0rc6,<1.1"'),
-    (but(MMCLS, 'mmcv-lite', '2.1.0'), 'needs mmcv>=2.0.0rc4,<2.1, but 2.1.0 '
-     'is installed: run pip install "mmcv-lite>=2.0.0rc4,<2.1"'),
-    (but(MMCLS, 'mmcv-lite',
-         None), 'but none is installed: run pip install "mmcv-lite>='),
-    (but(MMCLS, 'mmengine',
-         '0.11.0rc3'), 'needs mmengine>=0.10,<0.11, but 0.'),
-    (but(MMCLS, 'torch', '2.5.1'), 'needs torch>=2.6, but 2.5.1'),
-    (but(MMPRETRAIN, 'mmpretrain',
-         '1.0.0'), 'needs mmpretrain>=1.2,<1.4, but'),
-    (but(MMPRETRAIN, 'mmcv', '2.4.0'), 'run pip install "mmcv>=2.0,<2.4"'),
-    (but(ONEDL, 'onedl-mmpretrain',
-         '1.4.0'), 'run pip install "onedl-mmpretrain>=1.2,<1.4"'),
-])
+    (MMCLS, {'mmcv-lite': None},
+     'but none is installed: run pip install "mmcv-lite>=2.0.0rc4,<2.1"'),
+    (MMCLS, {'mmengine': '0.11.0rc3'}, 'needs mmengine>=0.10,<0.11, but 0.'),
+    (MMCLS, {'torch': '2.5.1'}, 'needs torch>=2.6, but 2.5.1'),
+    (MMPRETRAIN, {'mmcv': '2.4.0'}, 'run pip install "mmcv>=2.0,<2.4"'),
+    (ONEDL, {'onedl-mmpretrain': '1.4.0'},
+     'run pip install "onedl-mmpretrain>=1.2,<1.4"'),
+])  # yapf: disable
 def test_what_cannot_be_used_is_said_in_one_sentence(installed, versions,
-                                                     message):
-    installed(versions)
+                                                     change, message):
+    installed(versions | change)
     with pytest.raises(ImportError, match=message) as error:
         choice.check_versions(choice.choose_host())
     assert isinstance(error.value, UserError)

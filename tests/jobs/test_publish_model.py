@@ -91,12 +91,11 @@ def test_equal_contents_give_equal_files(publish, project):
 
 def test_which_texts_are_one_object_does_not_matter(publish):
     cat = 'a cat'
-    contents = [
-        with_meta(dict(dataset_meta=dict(classes=[cat], first=other)))
-        for other in (cat, ''.join(['a', ' cat']))
-    ]
-    one, two = (publish(f'{i}.pth', src) for i, src in enumerate(contents))
-    assert one.read_bytes() == two.read_bytes()
+    one, two = (
+        publish(
+            src=with_meta(dict(dataset_meta=dict(classes=[cat], x=other))),
+            force=True).read_bytes() for other in (cat, f'a {cat[2:]}'))
+    assert one == two
 
 
 @pytest.mark.parametrize('other', [False, True])
@@ -104,8 +103,7 @@ def test_bare_weights_without_a_config_of_theirs(publish, project, tmp_path,
                                                  capsys, other):
     if other:
         shutil.copy(project.work_dir / 'quick.py', tmp_path / 'src.py')
-    bare = dict(a=torch.ones(2, 2), b=torch.tensor(3))
-    path = publish(src=bare)
+    path = publish(src=dict(a=torch.ones(2, 2), b=torch.tensor(3)))
     content = read_checkpoint(path)
     assert content['meta'] == {}
     assert content['state_dict']['a'].equal(torch.ones(2, 2))
@@ -138,25 +136,16 @@ def test_what_does_not_read_back_is_not_kept(publish, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ('src', 'dst', 'message'),
-    [('trained', 'a.onnx', 'wrong suffix.*.pth or .pt or .safetensors'),
-     ('trained', 'file/a.pth', 'not a folder that you may write to'),
-     ('config', 'a.pth', 'is a config and no checkpoint')])
-def test_wrong_arguments(publish, project, tmp_path, src, dst, message):
+def test_wrong_arguments(publish, tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match=message):
-        publish(dst, getattr(project, src))
+    for dst, message in (('a.onnx', 'wrong suffix.*.pth or .pt or .safet'),
+                         ('file/a.pth', 'not a folder that you may write')):
+        with pytest.raises(UserError, match=message):
+            publish(dst)
     assert [p.name for p in tmp_path.iterdir()] == ['file']
 
 
-@pytest.mark.parametrize('meta', [
-    dict(classes=3),
-    dict(classes={'a': 1}),
-    dict(classes=[['a'], 'b']),
-    dict(dataset_meta='text'),
-    dict(dataset_meta=dict(classes=None)), 'text',
-    dict(cfg='1', mmengine_version=dict(a=1))
-])
+@pytest.mark.parametrize(
+    'meta', ['text', dict(cfg='1', mmengine_version=dict(a=1))])
 def test_odd_meta_is_left_out(publish, meta):
     assert read_checkpoint(publish(src=with_meta(meta)))['meta'] == {}
