@@ -190,7 +190,7 @@ def files(request, tmp_path_factory):
     write_scenes(folder, 'train', 32, seed=0)
     write_scenes(folder, 'val', 8, seed=1)
     cfg = narrowed(request.param, folder)
-    config, *written = (
+    config, double, merged, deploy_config = (
         folder / name
         for name in ('config.py', 'double.pth', 'merged.pth', 'deploy.py'))
     config.write_text(cfg.pretty_text)
@@ -203,9 +203,8 @@ def files(request, tmp_path_factory):
         key: value.double() if value.is_floating_point() else value
         for key, value in content['state_dict'].items()
     }
-    write_checkpoint(content, written[0])
-    reparameterize_checkpoint(config, *written)
-    double, merged, deploy_config = written
+    write_checkpoint(content, double)
+    reparameterize_checkpoint(config, double, merged, deploy_cfg=deploy_config)
     return SimpleNamespace(
         config=config,
         log=log,
