@@ -27,7 +27,7 @@ HOSTS := .venv-hosts
 # Tests that depend on the host: names, models, files and jobs.
 HOST_TESTS := tests/host tests/checkpoints tests/test_guest.py \
     tests/test_package.py tests/jobs/train/test_train.py \
-    tests/jobs/test_reparameterize_model.py tests/jobs/test/test_test.py
+    tests/jobs/test_reparameterize_model.py tests/jobs/testing/test_test.py
 
 .PHONY: demo test quick test-hosts test-processors fuzz lint docs \
     dist clean

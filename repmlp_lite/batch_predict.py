@@ -1,7 +1,4 @@
-"""Classification of many images in batches, into lines or a table.
-
-Programs without the host use this too, so that nothing heavy is imported.
-"""
+"""Classification of many images in batches, into lines or a table."""
 from __future__ import annotations
 
 import sys
@@ -38,34 +35,32 @@ def batch_predict(images: Sequence[Path],
                   force: bool = False) -> None:
     """Classify images, and print or write their classes.
 
-    Without ``out`` a line is printed for every image; with it a table is
-    written, and the progress shown on stderr. Images that cannot be read are
-    skipped and named there.
+    Images that cannot be read are skipped and named on stderr.
 
     Args:
         images: The files.
         prepare: Reads an image; may raise JobFailedError.
         run: Classifies a batch of prepared images, given their files too.
         batch_size: Images that are classified at a time. Defaults to 16.
-        out: Table to write, a name that ``results.check_results`` has passed.
-            Defaults to none.
+        out: Table to write in the place of lines, which
+            ``results.check_results`` has passed. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
 
     Raises:
-        JobFailedError: If images were skipped; all others have been printed
-            or written then.
+        JobFailedError: If images were skipped; all others are done then.
     """
     done: list[tuple[Path, list[tuple[str, float]]]] = []
-    skipped: list[tuple[Path, JobFailedError]] = []
+    skipped: list[Path] = []
     # Lines of results on a terminal show the progress themselves.
     has_bar = out is not None or not sys.stdout.isatty()
-    with (Progress('classifying', len(images))
-          if has_bar else nullcontext()) as progress:
+    progress = Progress('classifying', len(images)) if has_bar else None
+    with progress or nullcontext():
         for image, outcome in _classify(images, prepare, run, batch_size):
             if isinstance(outcome, JobFailedError):
-                skipped.append((image, outcome))
-                if len(images) > 1:
-                    warn(printable(f'skipped: {outcome}'))
+                if len(images) == 1:
+                    raise outcome
+                skipped.append(image)
+                warn(printable(f'skipped: {outcome}'))
             elif out is None:
                 say(f'{printable(str(image))}: {format_top_k(outcome)}')
             else:
@@ -78,21 +73,14 @@ def batch_predict(images: Sequence[Path],
         write_results(done, out, force)
         say(f'{len(done)} of {len(images)} images are in {out}')
     if skipped:
-        raise _failure(skipped, len(images))
+        names = first_few([repr(str(image)) for image in skipped])
+        raise JobFailedError(f'{len(skipped)} of {len(images)} images were '
+                             f'skipped, each for the reason above: {names}')
 
 
 def format_top_k(top: Sequence[tuple[str, float]]) -> str:
     """Write the classes of an image and their scores in a line."""
     return ', '.join(f'{printable(name)} {score:.1%}' for name, score in top)
-
-
-def _failure(skipped: Sequence[tuple[Path, JobFailedError]],
-             count: int) -> JobFailedError:
-    if count == 1:
-        return skipped[0][1]
-    names = first_few([repr(str(image)) for image, _ in skipped])
-    return JobFailedError(f'{len(skipped)} of {count} images were skipped, '
-                          f'each for the reason above: {names}')
 
 
 def _classify(images: Sequence[Path], prepare: Callable[[Path], T],
@@ -107,6 +95,6 @@ def _classify(images: Sequence[Path], prepare: Callable[[Path], T],
             except JobFailedError as error:
                 outcomes[i] = error
         if ready:
-            outcomes |= zip(ready,
-                            run([batch[i] for i in ready], [*ready.values()]))
+            files = [batch[i] for i in ready]
+            outcomes |= zip(ready, run(files, [*ready.values()]))
         yield from ((image, outcomes[i]) for i, image in enumerate(batch))

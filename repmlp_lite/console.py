@@ -1,14 +1,12 @@
 """The screen: what jobs say, the warnings of a log, and progress.
 
 Jobs report by :func:`say` and :func:`warn` alone. What they say also stands in
-the log of their run, once :func:`attach_log` has been called; of what others
-write to that log, the screen shows warnings, or all of it with ``verbose``.
-
-Programs without the host use this too, so that nothing heavy is imported.
+the log of their run, once :func:`attach_log` has been called.
 """
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -23,7 +21,7 @@ _T = TypeVar('_T')
 # someone who waits, and rare enough for a log.
 PERIOD = 45.
 _active: list[Progress] = []  # the innermost is the last one
-_files: list[logging.Handler] = []  # of the attached log
+_files: list[logging.FileHandler] = []  # of the attached log
 _unlogged: deque[str] = deque(maxlen=20)  # said before a log was attached
 
 
@@ -37,7 +35,7 @@ class Progress(AbstractContextManager):
         what: The job, such as 'testing'.
         total: Number of its steps. Defaults to None: unknown.
         unit: Unit of the speed. Defaults to 'images'.
-        done: Steps that an earlier run has made. Defaults to 0.
+        done: Steps of an earlier run. Defaults to 0.
     """
 
     def __init__(self,
@@ -55,9 +53,7 @@ class Progress(AbstractContextManager):
             return
         self.bar = None if _active else _new_bar(self)
         _active.append(self)
-        if self.bar is not None:
-            self.bar.start()
-        else:
+        if self.bar is None:
             threading.Thread(target=self._write_lines, daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
@@ -86,19 +82,18 @@ class Progress(AbstractContextManager):
 
     def __str__(self) -> str:
         """Describe steps, speed, note and remaining time."""
-        seconds = time.monotonic() - self.start
-        parts = [] if self.total is None else [f'{self.steps}/{self.total}']
+        seconds, made = time.monotonic() - self.start, self.steps - self.done
+        parts = [f'{self.steps}/{self.total}'] if self.total else []
         if self.items:
-            parts.append(
-                f'{self.items / max(seconds, 1e-9):.3g} {self.unit}/s')
+            speed = self.items / max(seconds, 1e-9)
+            parts.append(f'{speed:.3g} {self.unit}/s')
         parts += [self.note] * bool(self.note)
-        made = self.steps - self.done
-        if self.total is not None and made:
-            left = (self.total - self.steps) * seconds / made
-            parts.append(f'{_clock(left)} left')
-        else:
-            parts.append(f'for {_clock(seconds)}')
-        return ', '.join(parts)
+        pattern = 'for {}'
+        if self.total and made:
+            seconds *= (self.total - self.steps) / made
+            pattern = '{} left'
+        return ', '.join(
+            [*parts, pattern.format(timedelta(seconds=round(seconds)))])
 
     def _write_lines(self) -> None:
         # In a thread, so that lines come during a long step, too.
@@ -113,11 +108,7 @@ def track(things: Iterable[_T],
           total: int | None = None,
           size: Callable[[_T], int] | None = None,
           unit: str = 'images') -> Iterator[_T]:
-    """Iterate over things and show the progress.
-
-    ``size`` counts the items of a thing, by default one; the other arguments
-    are those of :class:`Progress`.
-    """
+    """Iterate over things of a size, and show the :class:`Progress`."""
     with Progress(what, total, unit) as progress:
         for thing in things:
             yield thing
@@ -127,8 +118,7 @@ def track(things: Iterable[_T],
 def say(text: str) -> None:
     """Write to stdout, above a progress bar, and to the log of the run.
 
-    Only the first of several processes does. A reader that went away ends no
-    job.
+    Only the first process does. A reader that went away ends no job.
     """
     _report(text, sys.stdout)
 
@@ -144,18 +134,14 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
     Its file receives what jobs say and have said already. The screen shows
     its warnings and errors or, with ``verbose``, all its records in full.
     """
-    _files[:] = [
-        handler for handler in logger.handlers
-        if isinstance(handler, logging.FileHandler)
-    ]
-    logger.handlers[:] = [
-        handler if handler in _files else _ScreenHandler(handler, verbose)
-        for handler in logger.handlers
-    ]
-    early = [*_unlogged]
-    _unlogged.clear()
-    for text in early:
-        _log(text)
+    _files.clear()
+    for i, handler in enumerate(logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            _files.append(handler)
+        else:
+            logger.handlers[i] = _ScreenHandler(handler, verbose)
+    for _ in range(len(_unlogged)):
+        _log(_unlogged.popleft())
 
 
 def close_all() -> None:
@@ -215,27 +201,20 @@ def _is_first_process() -> bool:
             or not dist.is_initialized() or dist.get_rank() == 0)
 
 
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
-
-
 def _new_bar(progress: Progress) -> Any:
     """Make a bar of rich; None if stderr is no terminal that can redraw."""
-    if not sys.stderr.isatty():
+    dumb = os.environ.get('TERM', '').lower() in ('dumb', 'unknown')
+    if dumb or not sys.stderr.isatty():
         return None
-    from rich.console import Console
-    from rich.progress import BarColumn
-    from rich.progress import Progress as Bar
-    from rich.progress import TextColumn
-    console = Console(file=sys.stderr)
-    if console.is_dumb_terminal:
-        return None
+    import rich.console
+    import rich.progress
+
     # Nothing is redirected: a process forked meanwhile must not wait for it.
-    bar = Bar(
-        TextColumn('{task.description}'),
-        BarColumn(20),
-        TextColumn('{task.fields[progress]}', markup=False),
-        console=console,
+    bar = rich.progress.Progress(
+        '{task.description}',
+        rich.progress.BarColumn(20),
+        rich.progress.TextColumn('{task.fields[progress]}', markup=False),
+        console=rich.console.Console(file=sys.stderr),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
@@ -245,4 +224,5 @@ def _new_bar(progress: Progress) -> Any:
         total=progress.total,
         completed=progress.done,
         progress=progress)
+    bar.start()
     return bar

@@ -6,16 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-_NAMED = 3  # of a list, in a message
-_MESSAGE_LENGTH = 300
 _OPTION = re.compile(r'option `(\w+)=([^`]*)`')
 
 
 class UserError(Exception):
-    """An error that the user can mend; the message gives the remedy.
-
-    Tools print the message alone and exit with code 2.
-    """
+    """An error that the user can mend; tools exit with code 2."""
 
 
 class HostError(UserError, ImportError):
@@ -35,10 +30,7 @@ class InputError(UserError, ValueError):
 
 
 class JobFailedError(Exception):
-    """A job that was asked for correctly and did not succeed.
-
-    Tools print the message alone and exit with code 1.
-    """
+    """A job that was asked for correctly and failed; tools exit with 1."""
 
 
 class ImageError(JobFailedError):
@@ -58,20 +50,14 @@ def translate(to: Callable[[str], Exception], message: str, *kinds:
               type[BaseException]) -> Iterator[None]:
     """Turn errors of some kinds into one with a sentence for the user.
 
-    The text of the error follows the message, after a colon. Errors that have
-    such a sentence already, and those of memory, pass unchanged.
-
-    Args:
-        to: Class of the error to raise, such as :class:`ConfigError`.
-        message: The failed action, with names and remedy.
-        *kinds: Classes of the errors to turn. Others pass unchanged.
+    The error's text follows the message. Errors that have such a sentence
+    already, and those of memory, pass unchanged.
     """
     try:
         yield
     except kinds as error:
-        if isinstance(
-                error,
-            (UserError, JobFailedError)) or (is_out_of_memory(error)):
+        has_sentence = isinstance(error, (UserError, JobFailedError))
+        if has_sentence or is_out_of_memory(error):
             raise
         raise to(f'{message}: {describe(error)}') from error
 
@@ -87,15 +73,13 @@ def describe(error: BaseException) -> str:
                 f'images need less ({text or "no more is known"})')
     elif isinstance(error, OSError) and error.strerror:
         names = (error.filename, error.filename2)
-        text = ': '.join([
-            error.strerror,
-            *(repr(str(name)) for name in names if name is not None)
-        ])
+        text = error.strerror + ''.join(f': {str(name)!r}'
+                                        for name in names if name is not None)
     elif isinstance(error, KeyError) and ' ' in text:
         text = str(error.args[0])  # which KeyError would quote
     elif ' ' not in text.strip():
         text = f'{type(error).__name__}: {text}'.rstrip(': ')
-    return shorten(text, _MESSAGE_LENGTH)
+    return shorten(text, 300)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -103,20 +87,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get('torch')  # not imported, it has raised nothing
     on_device = getattr(torch, 'OutOfMemoryError', MemoryError)
     # On a CPU PyTorch has no class for it, only a text.
-    words = ("can't allocate memory", 'not enough memory')
-    return isinstance(error, (MemoryError, on_device)) or (isinstance(
-        error, RuntimeError) and any(word in str(error) for word in words))
+    words = re.search("can't allocate memory|not enough memory", str(error))
+    return isinstance(error, (MemoryError, on_device)) or bool(
+        words and isinstance(error, RuntimeError))
 
 
 def option(name: str, value: object = True) -> str:
     """Name an argument of a job in a message, as Python callers write it.
 
-    Tools print it as a flag, see :func:`with_flags`.
-
-    Args:
-        name: The argument.
-        value: Its value; an ellipsis if the message leaves it open.
-            Defaults to True, for a switch.
+    Tools print it as a flag, see :func:`with_flags`. An ellipsis stands for
+    a value that the message leaves open.
     """
     return f'option `{name}={"..." if value is ... else value}`'
 
@@ -142,12 +122,7 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Make any text fit a message: printable, in one line, cut at the end.
-
-    Args:
-        text: Any text, such as a name out of a file.
-        length: Characters to keep at most.
-    """
+    """Make any text fit a message: printable, in one line, cut at the end."""
     line = printable(' '.join(text.split()))
     return line if len(line) <= length else f'{line[:length - 3]}...'
 
@@ -162,5 +137,4 @@ def quote_path(path: object, length: int = 60) -> str:
 
 def first_few(names: Sequence[object]) -> str:
     """List the first three names of many, for a message."""
-    return ', '.join(map(str, names[:_NAMED])) + ', ...' * (
-        len(names) > _NAMED)
+    return ', '.join([*map(str, names[:3]), *['...'] * (len(names) > 3)])

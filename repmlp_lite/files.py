@@ -21,10 +21,7 @@ def check_suffix(path: str | Path, suffixes: Sequence[str],
                  content: str) -> None:
     """Raise UserError if a file name has none of the suffixes of its content.
 
-    Args:
-        path: The file to be written.
-        suffixes: The suffixes, in lower case.
-        content: Its content, for the message.
+    The suffixes are in lower case, the content is a noun for the message.
     """
     if Path(path).suffix.lower() not in suffixes:
         raise UserError(f'{str(path)!r} has the wrong suffix for {content}: '
@@ -34,17 +31,10 @@ def check_suffix(path: str | Path, suffixes: Sequence[str],
 def check_writable(path: str | Path,
                    force: bool = False,
                    *sources: str | Path | None) -> None:
-    """Make sure that a file can be written and nothing is lost by it.
+    """Raise UserError if a file cannot be written, or one would be lost by it.
 
-    Args:
-        path: The file to be written.
-        force: Whether an existing file may be replaced. Defaults to False.
-        *sources: Files that it is made from, which are never replaced. None
-            and addresses on the web are passed over.
-
-    Raises:
-        UserError: If the file exists and ``force`` is not set, it is a
-            source, the path is a folder, or its folder cannot be written to.
+    With ``force`` it may replace an existing file, but never one of the
+    sources that it is made from; None and addresses among them are ignored.
     """
     path = Path(path)
     if path.exists() and any(
@@ -69,18 +59,12 @@ def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.
 
     Whatever stops the process or fills the disk, ``path`` is the old file or
-    the new one. Missing folders are made.
-
-    Args:
-        path: The file to write.
-        force: Whether an existing file is replaced. Defaults to False.
+    the new one. Missing folders are made, and errors are those of
+    :func:`check_writable`.
 
     Yields:
         A path on the same disk, of the same name, to write to. It takes the
         place of ``path`` when the block ends without error.
-
-    Raises:
-        UserError: If the file exists and ``force`` is not set.
     """
     check_writable(path, force)
     final = Path(path).resolve()
@@ -94,16 +78,17 @@ def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
 def scratch_folder(parent: str | Path) -> Iterator[Path]:
     """Make a folder to prepare files in, and remove it when the block ends.
 
+    Finished files can be renamed into its parent, which is made if missing.
     Such folders of killed processes are removed too: each is locked as long
     as its process lives.
-
-    Args:
-        parent: Where to make it, so that finished files can be renamed into
-            place. Made if it is missing.
     """
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(parent)
+    for leftover in parent.glob(f'{_SCRATCH}*'):
+        # Locked by a living process, or owned by somebody else: it stays.
+        with suppress(Timeout, OSError, NotImplementedError), FileLock(
+                leftover / _LOCK, timeout=0):
+            shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
     lock = FileLock(folder / _LOCK)
     try:
@@ -119,30 +104,18 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename a file of a :func:`scratch_folder`, and survive a power cut.
-
-    An existing ``target``, in the folder's parent, is replaced.
-    """
+    """Rename a file of a :func:`scratch_folder`, and survive a power cut."""
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
     os.replace(source, target)
-    if os.name == 'posix':  # elsewhere a folder cannot be opened
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: str | Path) -> str:
     """Compute the SHA-256 of a file of any size, in 64 hexadecimal digits."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
-def _remove_leftovers(parent: Path) -> None:
-    for folder in parent.glob(f'{_SCRATCH}*'):
-        # Locked by a living process, or owned by somebody else: it stays.
-        with suppress(Timeout, OSError, NotImplementedError), FileLock(
-                folder / _LOCK, timeout=0):
-            shutil.rmtree(folder, ignore_errors=True)

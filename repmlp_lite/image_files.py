@@ -9,22 +9,20 @@ from pathlib import Path
 
 from .errors import UserError
 
-_KNOWN = ('.png', '.webp', '.gif', '.ppm', '.pgm', '.pbm', '.pnm', '.jp2',
-          '.avif')
 # Suffixes, and the one by which OpenCV knows their format. Files are read by
 # their content; the suffix only tells images from other files.
 FORMATS = {
-    **dict.fromkeys(('.jpg', '.jpeg', '.jpe', '.jfif'), '.jpg'),
-    **dict.fromkeys(('.bmp', '.dib'), '.bmp'),
-    **dict.fromkeys(('.tif', '.tiff'), '.tiff'),
-    **dict(zip(_KNOWN, _KNOWN))
+    suffix: names[0]
+    for names in (('.jpg', '.jpeg', '.jpe',
+                   '.jfif'), ('.bmp', '.dib'), ('.tiff', '.tif'), ('.png', ),
+                  ('.webp', ), ('.gif', ), ('.ppm', ), ('.pgm', ), ('.pbm', ),
+                  ('.pnm', ), ('.jp2', ), ('.avif', ))
+    for suffix in names
 }
-# Photos of phones and cameras that OpenCV may not read: they are named, not
-# passed over.
+# Photos that OpenCV may not read: they are named, not passed over.
 _PHOTOS = frozenset(('.heic', '.heif', '.hif', '.jxl', '.dng', '.cr2', '.cr3',
                      '.nef', '.arw', '.raf', '.orf', '.rw2'))
-# Left behind by file managers and network drives; those of version control
-# start with a dot.
+# Left behind by file managers and network drives.
 _LEFTOVERS = frozenset(
     ('__MACOSX', '__pycache__', '@eaDir', '@Recycle', '#recycle',
      '$RECYCLE.BIN', 'System Volume Information', 'lost+found', 'Thumbs.db',
@@ -45,49 +43,35 @@ def find_images(places: Iterable[str | Path]) -> list[Path]:
     the matches of a pattern such as ``photos/*.jpg``, images are files with a
     suffix of :data:`FORMATS` or of camera photos that are not hidden. They
     come in natural order, 2 before 10, place by place.
-
-    Args:
-        places: Paths and patterns. A path that exists is never a pattern.
-
-    Raises:
-        UserError: If a place does not exist, cannot be read or holds no
-            image, or nothing matches a pattern.
     """
-    return [image for place in places for image in _images_of(place)]
+    return [image for place in places for image in _images_of(str(place))]
 
 
-def _images_of(place: str | Path) -> Iterable[Path]:
-    if not str(place):
-        raise UserError("image '' is not a name: give one (a variable of the "
-                        'shell may not be set)')
-    path = Path(place)
-    if path.is_dir():
-        images = _below(path)
-        nothing = f'there is no image in folder {str(path)!r} or below it'
-    elif os.path.lexists(path):
-        return [path]
-    elif glob.has_magic(str(place)):
-        images = _matches(str(place))
-        nothing = f'no image matches {str(place)!r}'
-    else:
-        raise UserError(f'image {str(path)!r} does not exist: check the path')
+def _images_of(place: str) -> list[Path]:
+    exists = os.path.lexists(place)
+    if exists and not os.path.isdir(place):
+        return [Path(place)]
+    nothing = f'there is no image in folder {place!r} or below it'
+    if not exists:
+        if not glob.has_magic(place):
+            raise UserError(f'image {place!r} does not exist: check the path')
+        nothing = f'no image matches {place!r}'
+    matches = [place] if exists else glob.glob(place, recursive=True)
+    named = Path(place).parts
     # A pattern may match a folder and, beside it, the files in it.
-    found = sorted(set(images), key=_natural_key)
+    found = {
+        image
+        for match in map(Path, matches) if not any(
+            is_hidden(part) for part in match.parts if part not in named)
+        for image in map(
+            Path,
+            files_below(match, _refuse) if match.is_dir() else [match])
+        if _is_image(image)
+    }
     if not found:
         raise UserError(f'{nothing}: name files that end in .jpg, .png or '
                         'another suffix of images, or a folder of such')
-    return found
-
-
-def _matches(pattern: str) -> Iterator[Path]:
-    named = Path(pattern).parts
-    for match in map(Path, glob.glob(pattern, recursive=True)):
-        if any(is_hidden(part) for part in match.parts if part not in named):
-            continue
-        if match.is_dir():
-            yield from _below(match)
-        elif _is_image(match):
-            yield match
+    return sorted(found, key=_natural_key)
 
 
 def files_below(
@@ -95,15 +79,8 @@ def files_below(
         onerror: Callable[[OSError], None] | None = None) -> Iterator[str]:
     """List the files of a folder and of all below it that are not hidden.
 
-    Links are followed, but into no folder twice.
-
-    Args:
-        folder: The folder.
-        onerror: Called with the error if a folder cannot be listed, which
-            is then passed over. Defaults to none.
-
-    Yields:
-        Paths, in no order.
+    They come in no order. Links are followed, but into no folder twice. A
+    folder that cannot be listed is passed over, after ``onerror``.
     """
     seen: set[str] = set()
     for place, folders, files in os.walk(
@@ -116,10 +93,6 @@ def files_below(
         folders[:] = [name for name in folders if not is_hidden(name)]
         yield from (os.path.join(place, name) for name in files
                     if not is_hidden(name))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    yield from filter(_is_image, map(Path, files_below(folder, _refuse)))
 
 
 def _refuse(error: OSError) -> None:
@@ -145,11 +118,8 @@ def _natural_key(path: Path) -> tuple[list[list[str | int]], str]:
 def is_cut_off(content: bytes) -> bool:
     """Return whether a JPEG file ends before its image does.
 
-    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in the
-    preview that a file may carry before it: such segments are stepped over.
-
-    Args:
-        content: A file; those of other formats are never cut off.
+    Markers cannot occur within an image (ITU-T T.81, B.1.1.2), but in a
+    preview before it: such segments are stepped over.
     """
     if not content.startswith(_JPEG):
         return False

@@ -13,7 +13,6 @@ from .errors import JobFailedError, UserError, option, printable, translate
 from .exported.card import EMBEDDING, RAW, card_of, read_card
 from .exported.load_exported import load_exported
 from .exported.pixels import check_pipeline, read_pixels
-from .exported.readers import ExportedModel
 from .image_files import find_images
 
 
@@ -62,9 +61,12 @@ def predict(exported: str | Path,
         return _prepare(read_pixels(path, pipeline), card, path)
 
     def classify(paths: list[Path], ready: list[np.ndarray]) -> list[Outcome]:
+        logits = run(np.stack(ready))
+        if logits.ndim != 2 or len(logits) != len(ready):
+            raise JobFailedError(f'{len(ready)} images give an array of shape '
+                                 f'{logits.shape}, not logits: export again')
         return [
-            _top_k(logits, card, path, top_k)
-            for path, logits in zip(paths, _logits(run, ready))
+            _top_k(row, card, path, top_k) for path, row in zip(paths, logits)
         ]
 
     batch_predict(found, prepare, classify, batch_size, out, force)
@@ -105,14 +107,6 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
         for key in ('mean', 'std'))
     with np.errstate(all='ignore'):  # the logits are checked
         return (image.astype(np.float32) - mean) / std
-
-
-def _logits(run: ExportedModel, ready: Sequence[np.ndarray]) -> np.ndarray:
-    logits = run(np.stack(ready))
-    if logits.ndim != 2 or len(logits) != len(ready):
-        raise JobFailedError(f'{len(ready)} images give an array of shape '
-                             f'{logits.shape}, not logits: export again')
-    return logits
 
 
 def _top_k(logits: np.ndarray, card: Mapping[str, Any], path: Path,

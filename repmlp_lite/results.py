@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from .files import atomic_write, check_suffix, check_writable
@@ -17,12 +18,7 @@ SUFFIXES = ('.csv', '.json')
 def check_results(path: str | Path,
                   force: bool = False,
                   *sources: str | Path | None) -> None:
-    """Make sure that a table can be written before the work begins.
-
-    Arguments and errors are those of
-    :func:`~repmlp_lite.files.check_writable`; a suffix other than
-    :data:`SUFFIXES` is one too.
-    """
+    """Check the suffix of a table, and that it is writable."""
     check_suffix(path, SUFFIXES, 'a table of images')
     check_writable(path, force, *sources)
 
@@ -34,15 +30,19 @@ def write_results(images: Sequence[Classified],
 
     A .csv has the columns image, class_1, score_1, class_2, score_2, ...; a
     .json a list of ``{'image': ..., 'top': [{'class': ..., 'score': ...}]}``.
-
-    Args:
-        images: All with the same number of classes.
-        path: A name that :func:`check_results` has passed.
-        force: Whether an existing file is replaced. Defaults to False.
+    The path is one that :func:`check_results` has passed.
     """
-    write = _write_csv if Path(path).suffix.lower() == '.csv' else _write_json
     with atomic_write(path, force) as temporary:
-        write(images, temporary)
+        if temporary.suffix.lower() == '.csv':
+            _write_csv(images, temporary)
+            return
+        keys = ('class', 'score')
+        rows = [
+            dict(
+                image=str(image), top=[dict(zip(keys, pair)) for pair in top])
+            for image, top in images
+        ]
+        temporary.write_text(json.dumps(rows, indent=1) + '\n')
 
 
 def _write_csv(images: Sequence[Classified], path: Path) -> None:
@@ -52,16 +52,6 @@ def _write_csv(images: Sequence[Classified], path: Path) -> None:
     with open(
             path, 'w', newline='', encoding='utf-8',
             errors='surrogateescape') as file:
-        writer = csv.writer(file)
-        for first, pairs in ('image', columns), *images:
-            writer.writerow(
-                [first, *(part for pair in pairs for part in pair)])
-
-
-def _write_json(images: Sequence[Classified], path: Path) -> None:
-    keys = ('class', 'score')
-    rows = [
-        dict(image=str(image), top=[dict(zip(keys, pair)) for pair in top])
-        for image, top in images
-    ]
-    path.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
+        csv.writer(file).writerows([first, *chain.from_iterable(pairs)]
+                                   for first, pairs in [('image',
+                                                         columns), *images])

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ import mmcls_repmlp  # noqa: F401  (registers the models)
 from mmcls_repmlp.export.export_model import export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test import confusion_matrix
+from mmcls_repmlp.jobs.testing import confusion_matrix
 from mmcls_repmlp.jobs.train import curves
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite import console
@@ -33,8 +34,6 @@ from tests.web import serve
 # The suite runs in several processes. OMP_NUM_THREADS chooses otherwise.
 if 'OMP_NUM_THREADS' not in os.environ:
     torch.set_num_threads(1)
-
-_EPOCHS = 2
 
 # mmengine formats a config by yapf for every log and every checkpoint, which
 # takes longer than the training runs here.
@@ -79,9 +78,8 @@ def digits(tmp_path_factory):
     """Forty images to train on, twenty to validate, two of each class."""
     folder = write_digits(tmp_path_factory.mktemp('data') / 'digits')
     for split, count in (('train', 4), ('val', 2)):
-        for label in range(10):
-            images = sorted((folder / split / str(label)).iterdir())
-            for image in images[count:]:
+        for label in (folder / split).iterdir():
+            for image in sorted(label.iterdir())[count:]:
                 image.unlink()
     return folder
 
@@ -97,11 +95,10 @@ def project(tmp_path_factory, digits):
             f'repmlp-mini{name}_1xb64_digits-32px.py',
             **quick_loaders(digits, batch_size=16),
             param_scheduler=[],
-            train_cfg=dict(max_epochs=_EPOCHS),
+            train_cfg=dict(max_epochs=2),
             default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)))
     made = Project(folder, digits, folder / 'quick.py',
-                   folder / 'quick_deploy.py',
-                   folder / 'work' / f'epoch_{_EPOCHS}.pth',
+                   folder / 'quick_deploy.py', folder / 'work' / 'epoch_2.pth',
                    folder / 'merged.pth', folder / 'work')
     train(made.config, work_dir=str(made.work_dir), seed=0)
     reparameterize_checkpoint(made.config, made.trained, made.merged)
@@ -172,14 +169,14 @@ def imagenet(tmp_path):
         for i in range(2):
             pixels = numbers.integers(0, 256, (300, 250, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / split / f'{i}.JPEG')
-        (tmp_path / 'meta' /
-         f'{split}.txt').write_text('0.JPEG 3\n1.JPEG 14\n')
+        labels = tmp_path / 'meta' / f'{split}.txt'
+        labels.write_text('0.JPEG 3\n1.JPEG 14\n')
     return tmp_path
 
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A web of files, none yet, and an empty cache of what was fetched."""
+    """A web of files, none yet, and an empty cache of downloads."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     with serve() as served:
         yield served
@@ -204,12 +201,10 @@ def work_dir(tmp_path):
 def blank_pictures(request, monkeypatch):
     """Leave pictures of runs blank, which take as long as the runs here."""
 
-    class Blank:
-        savefig = staticmethod(lambda path, **_: path.touch())
-
+    blank = SimpleNamespace(savefig=lambda path, **_: path.touch())
     if 'figures' not in request.fixturenames:
         for module in (confusion_matrix, curves):
-            monkeypatch.setattr(module, '_draw', lambda *_: Blank)
+            monkeypatch.setattr(module, '_draw', lambda *_: blank)
 
 
 @pytest.fixture
@@ -227,20 +222,15 @@ def figures(monkeypatch):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A terminal in the place of stderr."""
-
-    class Terminal(io.StringIO):
-
-        def isatty(self):
-            return True
+    """A terminal in the place of stderr, which pytest would put back."""
+    stderr = io.StringIO()
+    stderr.isatty = lambda: True
 
     class System:
-        """Python's, but for stderr, which pytest puts back."""
-        stderr = Terminal()
 
         def __getattr__(self, name):
-            return getattr(sys, name)
+            return stderr if name == 'stderr' else getattr(sys, name)
 
     monkeypatch.setenv('TERM', 'xterm')
     monkeypatch.setattr(console, 'sys', System())
-    return System.stderr
+    return stderr

@@ -1,10 +1,6 @@
 """Shared by several tests: random models, configs, comparison, paths."""
-from __future__ import annotations
-
 import copy
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -48,27 +44,24 @@ TINY_CIFAR_CFG = dict(
 class Pickled:
     """Object that pickles as a call, with arguments and state."""
 
-    def __init__(self, *reduced: Any) -> None:
+    def __init__(self, *reduced):
         self.reduced = reduced
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self):
         return self.reduced
 
 
-def code_making(path: Path) -> str:
+def code_making(path):
     """Return Python code that makes a file."""
     return f'open({str(path)!r}, "w").close()'
 
 
-def making(path: Path) -> Pickled:
+def making(path):
     """Return an object that makes a file when it is unpickled."""
     return Pickled(exec, (code_making(path), ))
 
 
-def classifier_cfg(backbone: dict | None = None,
-                   num_classes: int = 3,
-                   in_channels: int = 32,
-                   **options: Any) -> dict:
+def classifier_cfg(backbone=None, num_classes=3, in_channels=32, **options):
     """Return the config of a classifier, tiny unless a backbone is given."""
     return dict(
         type='ImageClassifier',
@@ -81,52 +74,50 @@ def classifier_cfg(backbone: dict | None = None,
         **options)
 
 
-def write_config(path: Path, base: Path | str, **settings: Any) -> Path:
+def write_config(path, base, **settings):
     """Write a config that changes settings of another."""
     lines = [f'{name} = {value!r}' for name, value in settings.items()]
     path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
     return path
 
 
-def load_model(config: Path, checkpoint: Path) -> nn.Module:
+def load_model(config, checkpoint):
     """Build the model of a config and fill it from a checkpoint."""
     return open_source(config, checkpoint).load_model()
 
 
-def quick_loaders(data: Path, **options: Any) -> dict:
+def quick_loaders(data, **options):
     """Settings of data loaders that read images here, without processes."""
     loader = dict(
         num_workers=0,
         persistent_workers=False,
         dataset=dict(data_root=str(data)),
         **options)
-    return {
-        f'{phase}_dataloader': loader
-        for phase in ('train', 'val', 'test')
-    }
+    names = 'train_dataloader', 'val_dataloader', 'test_dataloader'
+    return dict.fromkeys(names, loader)
 
 
-def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
+@torch.no_grad()
+def randomize(model, seed=0):
     """Give every batch norm random statistics and weights.
 
     With fresh ones (mean 0, variance 1) almost any wrong merge looks right.
     """
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, _BatchNorm):
-                shape = module.weight.shape
-                signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
-                module.weight.copy_(
-                    signs * (torch.rand(shape, generator=generator) + 0.5))
-                module.running_var.copy_(
-                    torch.rand(shape, generator=generator) * 2 + 0.3)
-                for tensor in (module.bias, module.running_mean):
-                    tensor.copy_(torch.randn(shape, generator=generator))
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            shape = module.weight.shape
+            signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+            module.weight.copy_(signs *
+                                (torch.rand(shape, generator=generator) + 0.5))
+            module.running_var.copy_(
+                torch.rand(shape, generator=generator) * 2 + 0.3)
+            for tensor in (module.bias, module.running_mean):
+                tensor.copy_(torch.randn(shape, generator=generator))
     return model
 
 
-def random_model(cls: type[nn.Module], seed: int = 0, **cfg) -> nn.Module:
+def random_model(cls, seed=0, **cfg):
     """Build a model with random weights and norms, float64, in eval mode."""
     torch.manual_seed(seed)
     model = randomize(cls(**cfg), seed).double()
@@ -134,21 +125,18 @@ def random_model(cls: type[nn.Module], seed: int = 0, **cfg) -> nn.Module:
     return model
 
 
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+def randn(*shape, seed=0):
     """Random float64 numbers."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-def shapes(model: nn.Module) -> dict[str, torch.Size]:
+def shapes(model):
     """Return names and shapes of a model's state dict."""
     return {key: value.shape for key, value in model.state_dict().items()}
 
 
-def assert_refused(model: nn.Module,
-                   weights: dict[str, torch.Tensor],
-                   message: str,
-                   load: Callable = load_state_dict) -> None:
+def assert_refused(model, weights, message, load=load_state_dict):
     """Check that weights are refused with this message, and none is loaded.
 
     By default mmengine loads them, which by itself would only warn.
@@ -159,16 +147,8 @@ def assert_refused(model: nn.Module,
     assert_same([*model.state_dict().values()], [*before.values()], 0)
 
 
-def assert_equals_official(backbone: nn.Module, oracle: dict, deploy: bool,
-                           *names: Any) -> None:
-    """Compare with the logits that the official code computed.
-
-    Args:
-        backbone: The backbone for the official weights, float32.
-        oracle: Contents of a file of :data:`DATA`.
-        deploy: Whether to merge it first.
-        *names: The table of names. Defaults to RepMLPNet's.
-    """
+def assert_equals_official(backbone, oracle, deploy, *names):
+    """Compare with the logits in a file of :data:`DATA` by official code."""
     weights = convert_to_mmcls(oracle['state_dict'], *names)
     classes, channels = weights['head.fc.weight'].shape
     head = nn.ModuleDict(dict(fc=nn.Linear(channels, classes)))
@@ -182,7 +162,7 @@ def assert_equals_official(backbone: nn.Module, oracle: dict, deploy: bool,
     assert_same(head.fc(features.mean((2, 3))), oracle['output'])
 
 
-def assert_same(actual, expected, rtol: float = 1e-12) -> None:
+def assert_same(actual, expected, rtol=1e-12):
     """Compare element by element, relative to the largest one."""
     if not isinstance(expected, torch.Tensor):
         assert len(actual) == len(expected)

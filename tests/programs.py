@@ -1,22 +1,17 @@
 """Runners of programs: tools in this process, others beside it."""
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from tests.helpers import ROOT
 
 TOOLS = ROOT / 'tools'
 
 
-def loaded(path: Path) -> ModuleType:
+def loaded(path):
     """Load a program as a module."""
     spec = importlib.util.spec_from_file_location('tool', path)
     module = importlib.util.module_from_spec(spec)
@@ -24,34 +19,27 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
-def call(name: str, *argv: Any) -> int:
+def call(name, *argv):
     """Call a tool's main in this process."""
     return loaded(TOOLS / name).main([str(arg) for arg in argv])
 
 
-def run(*command: Any,
-        cwd: Path | str = '/',
-        **env: str) -> subprocess.CompletedProcess[str]:
+def run(*command, cwd='/', **env):
     """Run a command in a process of its own, somewhere else, on one core."""
-    env = {
-        **os.environ, 'PYTHON': sys.executable,
-        'OMP_NUM_THREADS': '1',
-        **env
-    }
+    here = {**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'}
     return subprocess.run([str(word) for word in command],
                           capture_output=True,
                           text=True,
-                          env=env,
+                          env=here | env,
                           cwd=cwd)
 
 
-def run_python(*arguments: Any,
-               **options: Any) -> subprocess.CompletedProcess[str]:
+def run_python(*arguments, **options):
     """Run Python as :func:`run` runs a command."""
     return run(sys.executable, *arguments, **options)
 
 
-def fork_trainings(*jobs: list) -> list:
+def fork_trainings(*jobs):
     """Run jobs of ``jobs/fork_trainings.py`` and return what they found."""
     script = ROOT / 'tests' / 'jobs' / 'fork_trainings.py'
     text = json.dumps(jobs, default=str)
@@ -60,7 +48,7 @@ def fork_trainings(*jobs: list) -> list:
     return json.loads(done.stdout)
 
 
-def free_port() -> str:
+def free_port():
     """Find a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))

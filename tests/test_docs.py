@@ -14,11 +14,11 @@ from mmcls_repmlp.jobs.shared.config import read_config
 from tests.helpers import ROOT
 from tests.programs import loaded
 
-PAGES = sorted(
-    path for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'),
-                      ROOT / 'demo' / 'README.md',
-                      ROOT / 'tests' / 'data' / 'README.md')
-    if path != ROOT / 'docs' / 'api.md')  # generated
+DOCS = ROOT / 'docs'
+PAGES = sorted({
+    *ROOT.glob('*.md'), *DOCS.glob('*.md'), ROOT / 'demo' / 'README.md',
+    ROOT / 'tests' / 'data' / 'README.md'
+} - {DOCS / 'api.md'})  # which is generated
 every_page = pytest.mark.parametrize(
     'page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -27,8 +27,8 @@ CODE = ('mmcls_repmlp', 'repmlp_lite', 'tools', 'demo', 'benchmarks',
 FOLDERS = '|'.join((*CODE, 'docs', 'requirements'))
 BENCHMARK = 'python benchmarks/benchmark.py'
 # Folders whose files pages name by the last part of their paths.
-PLACES = [ROOT, *(ROOT / name for name in (*CODE, 'configs/repmlp', 'docs'))]
-SUFFIXES = ('py', 'sh', 'yml', 'yaml', 'toml', 'pt')
+PLACES = [ROOT, DOCS, *(ROOT / name for name in (*CODE, 'configs/repmlp'))]
+SUFFIXES = 'py|sh|yml|yaml|toml|pt'
 # Files of others, such as the hosts' tools, and files that a reader writes.
 FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
@@ -40,6 +40,12 @@ FOREIGN_FILES = {
 }
 # Names of environment variables, which no Python here has.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
+TOOLS, OTHERS = (
+    sorted(
+        str(path.relative_to(ROOT)) for folder in folders
+        for path in (ROOT / folder).rglob('*.py')
+        if 'def main' in path.read_text())
+    for folders in (['tools'], ['demo', 'benchmarks']))
 
 
 def blocks(page, language):
@@ -49,18 +55,13 @@ def blocks(page, language):
 
 def prose(page):
     """A page without its fenced blocks."""
-    return re.sub(
-        '^ *```.*?^ *```',
-        '',
-        page.read_text(),
-        flags=re.DOTALL | re.MULTILINE)
+    return re.sub('(?ms)^ *```.*?^ *```', '', page.read_text())
 
 
 def code(page):
     """What stands in backticks in a page's prose, line breaks joined."""
-    return [
-        ' '.join(span.split()) for span in re.findall('`([^`]+)`', prose(page))
-    ]
+    spans = re.findall('`([^`]+)`', prose(page))
+    return [' '.join(span.split()) for span in spans]
 
 
 def typed(page):
@@ -78,17 +79,13 @@ def typed(page):
 
 def commands(page):
     """Tools with their arguments, in blocks and in prose."""
-    inline = [
-        re.sub('^B ', f'{BENCHMARK} ', span) for span in code(page)
-        if re.match(r'(B|python) ', span) and span != BENCHMARK
-    ]
-    for word, *argv in (*typed(page), *map(shlex.split, inline)):
+    inline = [re.sub('^B ', f'{BENCHMARK} ', span) for span in code(page)]
+    for word, *argv in (
+            *typed(page),
+            *(span.split() for span in inline
+              if span.startswith('python ') and span != BENCHMARK)):
         if word == 'python' and not argv[0].startswith('-'):
             yield argv
-
-
-class ParserError(Exception):
-    pass
 
 
 @functools.cache
@@ -96,11 +93,11 @@ def parser_of(tool):
     """The parser that a tool makes; it is stopped where it would parse."""
 
     def parse(self, args=None, namespace=None):
-        raise ParserError(self)
+        raise RuntimeError(self)
 
     module = loaded(ROOT / tool)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(
-            ParserError) as made:
+            RuntimeError) as made:
         for name in ('parse_args', 'parse_intermixed_args'):
             patch.setattr(argparse.ArgumentParser, name, parse)
         module.main([])
@@ -109,88 +106,51 @@ def parser_of(tool):
 
 @functools.cache
 def options(tool):
-    return set(re.findall(r'--[a-z][\w-]*', parser_of(tool).format_help()))
-
-
-TOOLS = sorted(
-    str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*.py'))
-PROGRAMS = [
-    *TOOLS, *(str(path.relative_to(ROOT)) for folder in ('demo', 'benchmarks')
-              for path in (ROOT / folder).glob('*.py')
-              if 'def main' in path.read_text())
-]
-
-
-def slug(heading):
-    """The anchor that GitHub gives a heading."""
-    text = re.sub(r'[^\w\- ]', '', heading.replace('`', '').lower())
-    return text.replace(' ', '-')
+    return {*re.findall(r'--[a-z][\w-]*', parser_of(tool).format_help())}
 
 
 def anchors(page):
-    return {
-        slug(heading)
-        for heading in re.findall('^#+ (.*)$', prose(page), re.MULTILINE)
-    }
-
-
-def named_files(page):
-    """Files that a page names in backticks or in commands."""
-    spans = [*code(page), *(word for line in typed(page) for word in line)]
-    for span in spans:
-        yield from re.findall(
-            rf'(?<![\w./*{{}}-])[\w./-]*[\w-]\.(?:{"|".join(SUFFIXES)})\b',
-            span)
-
-
-def is_there(name):
-    return any((place / name).exists()
-               for place in PLACES) or ('/' not in name
-                                        and any(ROOT.glob(f'*/**/{name}')))
+    """The anchors that GitHub gives a page's headings."""
+    headings = re.findall('^#+ (.*)$', prose(page).lower(), re.MULTILINE)
+    return [
+        re.sub(r'[^\w\- ]', '', each).replace(' ', '-') for each in headings
+    ]
 
 
 @functools.cache
 def known_words():
     """Every word in Python files here and in the host's packages."""
-    folders = [ROOT / name for name in CODE]
-    for package in ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'):
-        if spec := importlib.util.find_spec(package):
-            folders.append(Path(spec.origin).parent)
-    return FOREIGN_NAMES | {
-        word
-        for folder in folders
-        for path in folder.rglob('*.py')
-        for word in re.findall(r'\w+', path.read_text(errors='ignore'))
-    }
+    specs = map(importlib.util.find_spec,
+                ('mmcls', 'mmpretrain', 'mmengine', 'mmcv'))
+    folders = [Path(spec.origin).parent for spec in specs if spec]
+    return FOREIGN_NAMES.union(
+        *(re.findall(r'\w+', path.read_text(errors='ignore'))
+          for folder in (*folders, *(ROOT / name for name in CODE))
+          for path in folder.rglob('*.py')))
 
 
-def is_a_name(span):
-    """Whether a span has the form of a Python name."""
-    return (re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*(\(\))?', span)
-            and not span.endswith(tuple(f'.{s}' for s in (*SUFFIXES, 'pth')))
-            and re.search(r'_|\(\)|[a-z][A-Z]', span))
+def python(page):
+    """Python blocks of a page that need nothing else."""
+    return [
+        block for block in blocks(page, 'python')
+        if not block.startswith('# needs ')
+    ]
 
 
 def test_pages_are_found():
-    assert {
-        'README.md', 'SECURITY.md', 'docs/finetuning.md', 'demo/README.md',
-        'tests/data/README.md'
-    } <= {str(page.relative_to(ROOT))
-          for page in PAGES}
-    assert len(python(ROOT / 'docs' / 'dense_prediction.md')) == 3
-    assert len(TOOLS) > 12 and len(options('tools/train.py')) > 10
+    assert len(PAGES) > 15 and len(TOOLS) > 12
+    assert len(python(DOCS / 'dense_prediction.md')) == 3
+    assert len(options('tools/train.py')) > 10
 
 
 @every_page
 def test_every_link_leads_somewhere(page):
     for link, anchor in re.findall(r'\]\(([^)#\s]*)#?([^)\s]*)\)',
                                    prose(page)):
-        if '://' in link:
-            continue
         target = page.parent / link if link else page
-        assert target.exists(), link
-        if anchor:
-            assert anchor in anchors(target), f'{link}#{anchor}'
+        if '://' not in link:
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), (link, anchor)
 
 
 @every_page
@@ -198,8 +158,12 @@ def test_every_file_that_is_named_exists(page):
     for name in re.findall(rf'(?<![\w./-])(?:{FOLDERS})/[\w./-]*\w',
                            page.read_text()):
         assert (ROOT / name).exists(), name
-    for name in {*named_files(page)} - FOREIGN_FILES:
-        assert is_there(name), name
+    pattern = rf'(?<![\w./*{{}}-])[\w./-]*[\w-]\.(?:{SUFFIXES})\b'
+    for span in (*code(page), *map(' '.join, typed(page))):
+        for name in {*re.findall(pattern, span)} - FOREIGN_FILES:
+            assert any((place / name).exists()
+                       for place in PLACES) or ('/' not in name and any(
+                           ROOT.glob(f'*/**/{name}'))), name
 
 
 @every_page
@@ -213,24 +177,12 @@ def test_every_table_is_rendered(page):
 
 
 def test_every_page_and_tool_is_listed():
-    index = ROOT / 'docs' / 'README.md'
-    listed = re.findall(r'^\| \[(.*?)\]\((.*?)\)', index.read_text(),
-                        re.MULTILINE)
-    assert {name
-            for pair in listed
-            for name in pair
-            } == {path.name
-                  for path in index.parent.glob('*.md')} - {index.name}
-    text = (ROOT / 'docs' / 'tools.md').read_text()
+    index = (DOCS / 'README.md').read_text()
+    listed = re.findall(r'^\| \[(.*?)\]\((.*?)\)', index, re.MULTILINE)
+    names = {path.name for path in DOCS.glob('*.md')} - {'README.md'}
+    assert {*listed} == {(name, name) for name in names}
+    text = (DOCS / 'tools.md').read_text()
     assert not [tool for tool in TOOLS if tool not in text]
-
-
-def python(page):
-    """Python blocks of a page that need nothing else."""
-    return [
-        block for block in blocks(page, 'python')
-        if not block.startswith('# needs ')
-    ]
 
 
 @every_page
@@ -252,7 +204,7 @@ def test_every_command_is_understood(page, monkeypatch):
 
 @every_page
 def test_every_option_is_one_of_a_tool(page):
-    known = {tool: options(tool) for tool in PROGRAMS}
+    known = {tool: options(tool) for tool in (*TOOLS, *OTHERS)}
     every = set().union(*known.values())
     for span in code(page):
         given = {*re.findall(r'(?<!\S)--[a-z][\w-]*', span)}
@@ -263,25 +215,23 @@ def test_every_option_is_one_of_a_tool(page):
 @every_page
 def test_every_make_target_is_there(page):
     makefile = (ROOT / 'Makefile').read_text()
-    spans = (*map(str.split, code(page)), *typed(page))
-    for word, *rest in spans:
+    for word, *rest in (*map(str.split, code(page)), *typed(page)):
         if word == 'make' and rest:
             assert re.search(f'^{rest[0]}:', makefile, re.MULTILINE), rest
 
 
 @every_page
 def test_every_python_name_is_known(page):
-    for span in filter(is_a_name, code(page)):
-        for word in re.findall(r'\w+', span):
-            assert word in known_words(), span
+    for span in code(page):
+        if (re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*(\(\))?', span)
+                and re.search(r'_|\(\)|[a-z][A-Z]', span)
+                and not re.search(rf'\.({SUFFIXES}|pth)$', span)):
+            assert {*re.findall(r'\w+', span)} <= known_words(), span
 
 
 @functools.cache
 def published_numbers():
-    """Counts and accuracies as they are written, if they are long.
-
-    Short ones, such as 8.06, stand for other things as well.
-    """
+    """Long counts and accuracies; short ones stand for other things too."""
     numbers = set()
     for model in indexed_models():
         data = model.metadata.data
@@ -290,17 +240,13 @@ def published_numbers():
             numbers.add(f'{data["FLOPs" + form] / 1e9:.3f}')
         for result in model.results or ():
             numbers |= {f'{value:.2f}' for value in result.metrics.values()}
-    return {
-        number
-        for number in numbers if len(number.replace('.', '').lstrip('0')) >= 4
-    }
+    return {each for each in numbers if re.search('[1-9].*([0-9].*){3}', each)}
 
 
 @every_page
 def test_published_numbers_come_from_the_metafile(page):
     # Copies elsewhere would not follow a correction.
-    text = re.sub(
-        '<!-- [^>]* -->.*?<!-- end -->', '', page.read_text(), flags=re.DOTALL)
+    text = re.sub('(?s)<!-- [^>]* -->.*?<!-- end -->', '', page.read_text())
     written = {*re.findall(r'(?<![\w.])\d+\.\d+(?![\w.]*\d)', text)}
     assert len(published_numbers()) > 40
     assert not published_numbers() & written

@@ -5,7 +5,7 @@ import torch
 
 import mmcls_repmlp
 from mmcls_repmlp.host import MODELS, NAME, build_backbone, build_classifier
-from tests.helpers import ROOT
+from tests.helpers import ROOT, classifier_cfg
 from tests.host_parts import HostRepMLPNet
 from tests.programs import run_python
 
@@ -34,8 +34,8 @@ def test_ours_is_registered_if_the_host_is_imported_later():
 
 
 def test_the_examples_we_were_handed_run_as_written():
-    # The page's two examples, in its words, after importing the plugin. Under
-    # mmcls these functions are those of mmcls.models.
+    # The page's two examples, after importing the plugin. Under mmcls these
+    # functions are those of mmcls.models.
     backbone_cfg = dict(
         type='RepMLPNet',
         arch='B',
@@ -44,17 +44,7 @@ def test_the_examples_we_were_handed_run_as_written():
         deploy=False)
     with torch.device('meta'):
         backbone = build_backbone(backbone_cfg)
-        backbone.switch_to_deploy()
-        classifier = build_classifier(
-            dict(
-                type='ImageClassifier',
-                backbone=backbone_cfg,
-                neck=dict(type='GlobalAveragePooling'),
-                head=dict(
-                    type='LinearClsHead',
-                    num_classes=1000,
-                    in_channels=768,
-                    loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
-                    topk=(1, 5))))
-        classifier.backbone.switch_to_deploy()
-    assert backbone.deploy and classifier.backbone.deploy
+        classifier = build_classifier(classifier_cfg(backbone_cfg, 1000, 768))
+        for model in (backbone, classifier.backbone):
+            model.switch_to_deploy()
+            assert model.deploy

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ def test_settings_of_older_processors_and_of_this_one():
     assert settings('SVE256') == [*THREADS]
 
 
-def test_every_setting_is_run_and_a_failed_one_printed(monkeypatch, capsys):
+def test_every_setting_is_run_and_a_failed_one_counted(monkeypatch):
     runs = []
 
     def run(command, env):
@@ -30,7 +29,4 @@ def test_every_setting_is_run_and_a_failed_one_printed(monkeypatch, capsys):
     assert main(['tests/ops']) == 1
     assert runs == [([sys.executable, '-m', 'pytest', 'tests/ops'], threads)
                     for threads in '1212']
-    line, = re.findall('^failed: .*', capsys.readouterr().out, re.M)
-    assert line.startswith('failed: ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_')
-    assert line.endswith(' OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE')
     assert main([]) == 0

@@ -1,59 +1,45 @@
-"""A small web on this machine, for tests of what is fetched."""
-from __future__ import annotations
-
+"""A small web on this machine, for tests of downloads."""
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class Web:
-    """Files by their address, and the addresses that were asked for.
+class Web(ThreadingHTTPServer):
+    """Files by path, those that break off half way, and those asked for."""
 
-    Attributes:
-        files: What is answered, by path with query. A path that is missing
-            is not found.
-        cut_off: Paths that break off half way.
-        asked: Paths in the order they were asked for.
-    """
+    def __init__(self):
+        super().__init__(('127.0.0.1', 0), Answer)
+        self.address = f'http://127.0.0.1:{self.server_port}'
+        self.files, self.cut_off, self.asked = {}, set(), []
 
-    def __init__(self, port: int) -> None:
-        self.address = f'http://127.0.0.1:{port}'
-        self.files: dict[str, bytes] = {}
-        self.cut_off: set[str] = set()
-        self.asked: list[str] = []
-
-    def put(self, path: str, content: bytes) -> str:
+    def put(self, path, content):
         """Offer a file; returns its address."""
         self.files[path] = content
         return self.address + path
 
 
+class Answer(BaseHTTPRequestHandler):
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        content = self.server.files.get(self.path)
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(content)))
+        self.end_headers()
+        half = self.path in self.server.cut_off
+        self.wfile.write(content[:len(content) // 2] if half else content)
+
+    def log_message(self, *args):
+        pass
+
+
 @contextmanager
-def serve() -> Iterator[Web]:
-    """Serve on the loopback address while the block runs."""
-
-    class Answer(BaseHTTPRequestHandler):
-
-        def do_GET(self) -> None:
-            web.asked.append(self.path)
-            if self.path not in web.files:
-                self.send_error(404)
-                return
-            content = web.files[self.path]
-            self.send_response(200)
-            self.send_header('Content-Length', str(len(content)))
-            self.end_headers()
-            half = len(content) // 2
-            self.wfile.write(content[:half] if self.path in
-                             web.cut_off else content)
-
-        def log_message(self, *args) -> None:
-            pass
-
-    with ThreadingHTTPServer(('127.0.0.1', 0), Answer) as server:
-        web = Web(server.server_port)
+def serve():
+    with Web() as web:
         threading.Thread(
-            target=server.serve_forever, args=(0.01, ), daemon=True).start()
+            target=web.serve_forever, args=(0.01, ), daemon=True).start()
         yield web
-        server.shutdown()
+        web.shutdown()

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if 'out_item' in args and 'out' not in args:
         parser.error('--out-item needs --out FILE')
-    return run_tool(parser, 'mmcls_repmlp.jobs.test.test:test', args)
+    return run_tool(parser, 'mmcls_repmlp.jobs.testing.test:test', args)
 
 
 if __name__ == '__main__':

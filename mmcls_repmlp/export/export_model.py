@@ -22,18 +22,12 @@ from .export_wrapper import ExportWrapper
 
 Compute = Callable[[np.ndarray], np.ndarray]
 InputShape = tuple[int, int, int]
-_BATCH_SIZES = (1, 2, 5)
-_SEED = 0
 # Precision of each dtype, and the difference allowed, of the largest logit.
 # Every runtime rounds half precision in its own way.
 _PRECISIONS = {
     torch.float32: ('fp32', 1e-3),
     torch.float16: ('fp16', 5e-2),
     torch.bfloat16: ('bf16', 2e-1)
-}
-_REMEDIES = {
-    'fp16': 'activations overflow, as fp16 ends at 65504, so export '
-    f'with {option("precision", "bf16")} or fp32'
 }
 
 
@@ -58,23 +52,17 @@ def export_model(model: ExportWrapper,
         path: The file to write.
         input_shape: Shape (C, H, W) of an image.
         force: Whether existing files are replaced. Defaults to False.
-        reference: The model to compare with, such as the same one in float32.
-            Defaults to ``model`` itself.
-        images: Batches of real images, as the file takes them, to compare on
-            beside random ones. Defaults to none.
-        card: Entries of the card beside the digests of the parts. Defaults to
-            no card.
-        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
-            choice.
+        reference: The model to compare with. Defaults to ``model`` itself.
+        images: Batches to compare on beside random ones. Defaults to none.
+        card: Entries of the card beside the digests. Defaults to no card.
+        opset: Version of ONNX's operators. Defaults to torch's own choice.
 
     Returns:
         The largest difference of a logit, relative to the largest logit.
 
     Raises:
-        UserError: If the suffix is unknown, a package is not installed, or a
-            file would be overwritten.
-        JobFailedError: If the outputs differ or are NaN or infinite; nothing
-            is left then.
+        UserError: If the file cannot be written here.
+        JobFailedError: If its outputs differ; nothing is left then.
     """
     path = Path(path)
     check_export(path, force)
@@ -86,7 +74,7 @@ def export_model(model: ExportWrapper,
             WRITERS[path.suffix](model, written, input_shape, opset)
         random = [
             _random_images((size, *input_shape), model.raw).numpy()
-            for size in _BATCH_SIZES
+            for size in (1, 2, 5)
         ]
         difference = _verify(written, model, reference, [*random, *images])
         put_in_place(written, path, card, force)
@@ -94,11 +82,7 @@ def export_model(model: ExportWrapper,
 
 
 def check_export(path: str | Path, force: bool = False) -> None:
-    """Raise UserError if a file cannot be exported, before the work begins.
-
-    Its suffix is unknown, a package is not installed, or one of the files to
-    be written is there and ``force`` is not set.
-    """
+    """Raise UserError if a file cannot be exported, before the work begins."""
     check_format(path, to_write=True)
     for target in (*parts_of(path), card_of(path)):
         check_writable(target, force)
@@ -112,12 +96,6 @@ def put_in_place(written: Path,
 
     A process that is killed in between leaves parts that do not match the
     digests in the card.
-
-    Args:
-        written: The file, in a scratch folder.
-        path: Its place.
-        card: Entries of the card beside the digests; None for no card.
-        force: Whether existing files are replaced. Defaults to False.
     """
     if card is not None:
         text = json.dumps({**card, 'files': digests(written)}, indent=1)
@@ -214,18 +192,18 @@ def _largest_difference(run: Compute, model: ExportWrapper,
     for images in batches:
         expected, actual = model(torch.from_numpy(images)).numpy(), run(images)
         if not np.isfinite(expected).all():
-            raise JobFailedError('the model itself gives NaN or infinity, so '
-                                 'no file can be compared with it: check its '
-                                 'weights')
+            raise JobFailedError('the model itself gives NaN or infinity: '
+                                 'check its weights')
         if actual.shape != expected.shape:
             return float('inf')
         lost += sum(not np.isfinite(logits).all() for logits in actual)
         scale = max(np.abs(expected).max(), np.finfo(np.float32).tiny)
         largest = max(largest, float(np.abs(actual - expected).max() / scale))
     if lost:
-        remedy = _REMEDIES.get(
-            precision, 'the runtime computes otherwise, so choose another '
-            'format')
+        remedy = 'the runtime computes otherwise, so choose another format'
+        if precision == 'fp16':
+            remedy = ('activations overflow, as fp16 ends at 65504, so export '
+                      f'with {option("precision", "bf16")} or fp32')
         raise JobFailedError(
             f'{lost} of {sum(map(len, batches))} images give NaN or infinity '
             f'in {precision} and not in the model: {remedy}; nothing was '
@@ -234,10 +212,9 @@ def _largest_difference(run: Compute, model: ExportWrapper,
 
 
 def _random_images(shape: tuple[int, ...], raw: bool) -> Tensor:
-    generator = torch.Generator().manual_seed(_SEED)
+    generator = torch.Generator().manual_seed(0)
     if raw:
-        return torch.randint(
-            256, shape, dtype=torch.uint8, generator=generator)
+        return torch.randint(256, shape, generator=generator).byte()
     return torch.randn(shape, generator=generator)
 
 

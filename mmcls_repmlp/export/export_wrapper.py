@@ -15,12 +15,10 @@ class ExportWrapper(nn.Module):
     Args:
         model: From normalised images (N, 3, H, W) to logits (N, classes) or
             unit vectors (N, D).
-        mean: Mean of every channel to normalise by, in the model's order of
-            channels; None for images that are normalised already. Defaults to
-            None.
+        mean: Mean of every channel of the model; None (default) for images
+            that are normalised float32 already, otherwise they are uint8 RGB.
         std: Standard deviation of every channel. Defaults to None.
-        reverse_channels: Whether raw images, which are RGB, are turned to BGR
-            for the model. Defaults to False.
+        reverse_channels: Whether raw images are turned to BGR.
     """
 
     scale: Tensor
@@ -35,26 +33,18 @@ class ExportWrapper(nn.Module):
         self.model = model
         self.dtype = next(model.parameters()).dtype
         # FusedModel has the attribute.
-        is_embedding = getattr(model, 'unit', False)
+        is_embedding = getattr(model, 'normalizes', False)
         self.output = EMBEDDING if is_embedding else LOGITS
         self.reverse_channels = reverse_channels
         self.raw = mean is not None
         if mean is not None and std is not None:
-            self.register_buffer('scale', 1 / _per_channel(std))
-            self.register_buffer('shift',
-                                 -_per_channel(mean) / _per_channel(std))
+            center, scale = torch.tensor([mean, std]).view(2, -1, 1, 1)
+            self.register_buffer('scale', 1 / scale)
+            self.register_buffer('shift', -center / scale)
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute logits, or unit vectors.
-
-        Args:
-            images: Shape (N, 3, H, W): uint8 RGB if the normalisation is
-                included, otherwise normalised float32.
-
-        Returns:
-            Logits of shape (N, classes), or vectors (N, D), float32.
-        """
+        """Compute logits (N, classes) or unit vectors (N, D), float32."""
         if self.raw:
             if self.reverse_channels:
                 images = images.flip(1)
@@ -66,7 +56,3 @@ class ExportWrapper(nn.Module):
         self.model.to(dtype)
         self.dtype = dtype
         return self
-
-
-def _per_channel(values: Sequence[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)

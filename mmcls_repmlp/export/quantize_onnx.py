@@ -22,17 +22,8 @@ def quantize_onnx(source: Path, target: Path,
                   batches: Iterable[np.ndarray]) -> None:
     """Quantize convolutions and matrix products of an ONNX file statically.
 
-    Weights are scaled by channel, activations by tensor, by
-    ``onnxruntime.quantization``.
-
-    Args:
-        source: The float32 file.
-        target: The int8 file to write.
-        batches: Batches of images as the file takes them, to set the ranges
-            of activations by.
-
-    Raises:
-        JobFailedError: If a product could saturate.
+    Weights are scaled by channel, activations by tensor, in ranges set by
+    batches of images as the file takes them.
     """
     from onnxruntime.quantization import (CalibrationDataReader, QuantFormat,
                                           QuantType, quantize_static)

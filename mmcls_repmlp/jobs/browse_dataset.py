@@ -16,8 +16,7 @@ from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
 from .shared.config import read_config
-from .shared.data import open_loader
-from .shared.leaf_datasets import leaf_datasets
+from .shared.data import leaf_datasets, open_loader
 from .shared.pictures import READABLE, check_folder, to_picture
 
 
@@ -38,19 +37,17 @@ def browse_dataset(config: str | Path,
                    force: bool = False) -> list[Path]:
     """Write pictures of samples spread evenly over a data set.
 
-    Normalisation inside the pipeline is undone, so that colours look as in
-    the files. Changes of the data preprocessor to whole batches, such as
-    Mixup, are not shown.
+    Normalisation inside the pipeline is undone; what the data preprocessor
+    does to batches, such as Mixup, is not shown.
 
     Args:
         config: Path of the config.
         out_dir: Folder to write to, new or empty.
         phase: Data set: 'train', 'val' or 'test'. Defaults to 'train'.
         number: Number of samples, at most. Defaults to 20.
-        mode: 'transformed' shows the output of the pipeline, 'original' its
-            input, 'concat' both, 'pipeline' every step. Defaults to
-            'transformed'.
-        cfg_options: Settings to change in the config. Defaults to none.
+        mode: 'transformed' (default) shows the output of the pipeline,
+            'original' its input, 'concat' both, 'pipeline' every step.
+        cfg_options: As of :func:`open_source`.
         force: Whether ``out_dir`` may hold files. Defaults to False.
 
     Returns:

@@ -24,24 +24,21 @@ def get_flops(
 
     Args:
         config: Path of the config.
-        shape: Height and width of the image. Defaults to the backbone's
-            ``img_size``, or 224x224.
+        shape: Height and width. Defaults to the backbone's, or 224x224.
         both_forms: Whether to count the deploy form too. Defaults to False.
-        cfg_options: Settings to change in the config. Defaults to none.
+        cfg_options: As of :func:`open_source`.
 
     Returns:
         Counts by form, 'training' or 'deploy'.
 
     Raises:
-        UserError: If the config cannot be used, has the deploy form only, or
-            the model does not take images of this shape.
+        UserError: If the config, its form or the shape cannot be used.
     """
     model = build_on_meta(read_config(config, cfg_options))
     deploy = getattr(model.backbone, 'deploy', False)
     if both_forms and deploy:
-        raise UserError(f'config {str(config)!r} is of the deploy form, which '
-                        'the training form cannot be computed from: name the '
-                        f'training config, or drop {option("both_forms")}')
+        raise UserError(f'config {str(config)!r} is of the deploy form: name '
+                        f'the training config, or drop {option("both_forms")}')
     models = {'deploy' if deploy else 'training': model}
     if both_forms:
         with config_errors('the model cannot be merged'):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mmcv
 from matplotlib.figure import Figure
 
 from repmlp_lite.batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
@@ -16,7 +17,7 @@ from repmlp_lite.image_files import find_images
 from repmlp_lite.results import SUFFIXES
 
 from .shared.classifier import Classifier, Prepared, read_image
-from .shared.pictures import enlarge
+from .shared.pictures import READABLE
 from .shared.source import open_source
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
@@ -41,8 +42,8 @@ def classify_images(images: Sequence[str | Path],
         images: Image files, folders and patterns, as of :func:`find_images`.
         config: As of :func:`open_source`.
         checkpoint: As of :func:`open_source`, in the form of the config.
-        out: Table to write, .csv or .json; of a single image, also a picture
-            to draw, .png or .jpg. Defaults to none.
+        out: Table to write, .csv or .json; of a single image also a picture,
+            .png or .jpg. Defaults to none.
         device: Where the model runs. Defaults to 'cpu'.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
@@ -51,13 +52,11 @@ def classify_images(images: Sequence[str | Path],
         top_k: Number of classes of each image. Defaults to 5.
 
     Returns:
-        Names and scores of the likeliest classes by image, best first. The
-        checkpoint names them, or else the data set.
+        Names and scores of the likeliest classes by image, best first.
 
     Raises:
         UserError: If an argument cannot be used.
-        JobFailedError: If images could not be read; the results of all others
-            are printed or written.
+        JobFailedError: If images could not be read; all others are reported.
     """
     check_batch_options(batch_size, top_k)
     found = find_images(images)
@@ -69,8 +68,8 @@ def classify_images(images: Sequence[str | Path],
     if out is not None:
         check_suffix(out, (*_PICTURES, *SUFFIXES), 'a picture or a table')
         check_writable(out, force, config, *found)
-    classifier = Classifier(
-        open_source(config, checkpoint, key, cfg_options), device)
+    source = open_source(config, checkpoint, key, cfg_options)
+    classifier = Classifier(source, device)
     results: dict[Path, list[tuple[str, float]]] = {}
 
     def run(paths: list[Path], prepared: list[Prepared]) -> list[Outcome]:
@@ -103,7 +102,9 @@ def _show(image: Path, top: Sequence[tuple[str, float]],
     say(table)
     if out is None:
         return
-    pixels = enlarge(read_image(image))
+    pixels = read_image(image)
+    factor = max(1., READABLE / min(pixels.shape[:2]))
+    pixels = mmcv.imrescale(pixels, factor, interpolation='nearest')
     height, width = (side / 100 for side in pixels.shape[:2])
     figure = Figure((width, height), 100)
     axes = figure.add_axes((0, 0, 1, 1))

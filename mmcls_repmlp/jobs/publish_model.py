@@ -24,8 +24,7 @@ from repmlp_lite.files import (check_suffix, check_writable, move_into_place,
 
 from .shared.config import read_config
 from .shared.model import build_on_meta
-from .shared.source import (check_config_beside, config_beside,
-                            write_config_beside)
+from .shared.source import config_beside, write_config_beside
 
 Weights = Mapping[str, Tensor]
 
@@ -73,7 +72,7 @@ def publish_model(src: str | Path,
         final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_writable(final, force, src)
         if cfg is not None:
-            check_config_beside(final, force)
+            check_writable(final.with_suffix('.py'), force)
         move_into_place(draft, final)
     before, after = (
         path.stat().st_size / 2**20 for path in (local_file(src), final))

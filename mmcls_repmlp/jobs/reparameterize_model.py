@@ -11,28 +11,26 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
-                                      keep_dtype, load_strictly,
-                                      newest_checkpoint, write_checkpoint)
+from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
+                                      load_strictly, newest_checkpoint,
+                                      write_checkpoint)
 from mmcls_repmlp.reparam import (Complexity, complexity, input_shape,
                                   largest_difference, reparameterize)
 from repmlp_lite.console import Progress, say
 from repmlp_lite.errors import ConfigError, JobFailedError
-from repmlp_lite.files import atomic_write, check_suffix, check_writable
+from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.config import config_errors
 from .shared.model import build_model
-from .shared.source import (Source, check_config_beside, config_beside,
-                            open_source, write_config_beside)
-
-_BATCH, _SEED = 2, 0
+from .shared.source import (Source, check_pair, config_beside, open_source,
+                            write_config_beside)
 
 
 class Conversion(NamedTuple):
-    """Result of a conversion."""
-    difference: float  # of the outputs at most, relative to the largest
-    before: Complexity  # of the training form
-    after: Complexity  # of the deploy form
+    """Largest relative difference of outputs, and complexity of both forms."""
+    difference: float
+    before: Complexity
+    after: Complexity
 
 
 def reparameterize_checkpoint(
@@ -52,8 +50,7 @@ def reparameterize_checkpoint(
         config: Config of the training form, as of :func:`open_source`.
         src: Training checkpoint, as of :func:`open_source`.
         dst: Deploy checkpoint to write, .pth.
-        deploy_cfg: Another file to write the deploy config to. Defaults to
-            none.
+        deploy_cfg: Another file for the deploy config. Defaults to none.
         key: As of :func:`open_source`.
         force: Whether existing files are replaced. Defaults to False.
         cfg_options: As of :func:`open_source`.
@@ -67,9 +64,7 @@ def reparameterize_checkpoint(
     """
     src = newest_checkpoint(src)
     config = config_beside(src) if config is None else config
-    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    check_writable(dst, force, src)
-    check_config_beside(dst, force, config)
+    check_pair(dst, force, src, config)
     if deploy_cfg is not None:
         check_suffix(deploy_cfg, ('.py', ), 'a config')
         check_writable(deploy_cfg, force, config)
@@ -84,8 +79,7 @@ def reparameterize_checkpoint(
     with config_errors('the model cannot be merged'):
         merged = reparameterize(model)
     shape = input_shape(model)
-    say(f'[4/5] verifying on a random batch of {_BATCH} images of '
-        f'{shape[1]}x{shape[2]}')
+    say(f'[4/5] verifying on 2 random images of {shape[1]}x{shape[2]}')
     with Progress('verifying'):
         difference = _verify(model, merged, shape)
     conversion = Conversion(difference, complexity(model, shape),
@@ -93,17 +87,14 @@ def reparameterize_checkpoint(
     say(f'      outputs agree: largest relative difference {difference:.2e}')
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
-    say(f'[5/5] writing {dst}')
-    say(f'      and {write_config_beside(deployed, dst, force)}')
-    meta = converted_meta(source.content)
-    write_checkpoint({
-        'meta': meta,
-        'state_dict': merged.state_dict()
-    }, dst, force)
+    say(f'[5/5] writing {dst}\n'
+        f'      and {write_config_beside(deployed, dst, force)}')
+    write_checkpoint(
+        dict(
+            meta=converted_meta(source.content),
+            state_dict=merged.state_dict()), dst, force)
     if deploy_cfg is not None:
-        say(f'      writing {deploy_cfg}')
-        with atomic_write(deploy_cfg, force) as temporary:
-            temporary.write_text(deployed.pretty_text)
+        say(f'      and {write_config_beside(deployed, deploy_cfg, force)}')
     return conversion
 
 
@@ -122,11 +113,9 @@ def _deploy_config(source: Source) -> Config:
 
 def _verify(model: BaseModel, merged: BaseModel,
             shape: Sequence[int]) -> float:
-    generator = torch.Generator().manual_seed(_SEED)
-    batch = torch.randn(_BATCH, *shape, generator=generator)
+    batch = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     difference = largest_difference(model, merged, batch)
-    # Both run in float64, so all that may differ is the rounding of merged
-    # weights: a defect shows in the first digits, rounding in the last half.
+    # Both run in float64: all that may differ is the rounding of weights.
     allowed = math.sqrt(torch.finfo(next(model.parameters()).dtype).eps)
     if not difference <= allowed:  # NaN is not
         raise JobFailedError(

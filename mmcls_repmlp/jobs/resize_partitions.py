@@ -11,18 +11,16 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
-                                      keep_dtype, load_strictly,
-                                      newest_checkpoint, write_checkpoint)
+from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
+                                      load_strictly, newest_checkpoint,
+                                      write_checkpoint)
 from mmcls_repmlp.models import RepMLPBlock, RepMLPNet
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
-from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.model import build_model
-from .shared.source import (check_config_beside, open_source,
-                            write_config_beside)
+from .shared.source import check_pair, open_source, write_config_beside
 
 
 def resize_checkpoint(
@@ -54,10 +52,8 @@ def resize_checkpoint(
         UserError: If the size or a file is not usable, or it exists.
         JobFailedError: If the result does not run; nothing is written then.
     """
-    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     src = newest_checkpoint(src)
-    check_writable(dst, force, src)
-    check_config_beside(dst, force, config)
+    check_pair(dst, force, src, config)
     say(f'reading {src}')
     given = open_source(config, src, key, cfg_options)
     source = _repmlpnet(given.cfg, config)
@@ -121,8 +117,7 @@ def _report_sizes(source: BaseModel, target: BaseModel) -> None:
     if before == after:
         raise UserError(
             f'images of {_by(target.backbone.img_size)} have the partitions '
-            f'that the checkpoint has, made for '
-            f'{_by(source.backbone.img_size)}: there is nothing to resize')
+            'that the checkpoint has: there is nothing to resize')
     say('resizing fc3, stage by stage: ' +
         ', '.join(f'{_by(old)} to {_by(new)}'
                   for old, new in zip(before, after)))

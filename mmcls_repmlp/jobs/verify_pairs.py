@@ -19,8 +19,6 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from .shared.data import batches, loader_config, open_loader
 from .shared.source import open_source
 
-_RATES = (1e-3, 1e-2, 1e-1)
-
 
 def verify_pairs(config: str | Path | None,
                  checkpoint: str | Path,
@@ -37,8 +35,8 @@ def verify_pairs(config: str | Path | None,
     Args:
         config: As of :func:`open_source`.
         checkpoint: As of :func:`open_source`.
-        folder: Folder of images, a subfolder for each identity; identities
-            need not be those trained on. Defaults to the config's test data.
+        folder: Folder of images, a subfolder for each identity, which may be
+            others than those trained on. Defaults to the config's test data.
         out: Picture of the ROC curve, .png. Defaults to none.
         max_pairs: Most pairs to compare. Defaults to 6000.
         device: Where the model runs. Defaults to 'cpu'.
@@ -66,7 +64,7 @@ def verify_pairs(config: str | Path | None,
     result = verify(*_embed(source.load_model(device), source.cfg), max_pairs)
     roc = result.roc
     rates = ', '.join(f'{roc.true_rate_at(rate):.1%} at {rate:g}'
-                      for rate in _RATES)
+                      for rate in (1e-3, 1e-2, 1e-1))
     say(f'{result.pairs} pairs, half of them of one identity\n'
         f'accuracy {result.accuracy:.2%} +- {result.deviation:.2%}, ten '
         f'folds, cosine from {result.threshold:.3f}\n'

@@ -28,7 +28,7 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from repmlp_lite.image_files import find_images
 
 from .shared.classifier import Classifier, Prepared, pipeline_errors
-from .shared.pictures import PictureNames, check_folder
+from .shared.pictures import PictureNames, check_folder, to_picture
 from .shared.source import open_source
 
 _MOST, _PAIRS = 24, 3  # images in one picture, and in a row of it
@@ -65,10 +65,8 @@ def vis_cam(images: Sequence[str | Path],
         out: Picture of all images, 24 at most, .png or .jpg; or a folder, new
             or empty, for a picture of each.
         method: 'gradcam', 'layercam' or 'scorecam'. Defaults to 'gradcam'.
-        layer: Name of the module whose map is drawn, in the model or its
-            backbone. Defaults to the one whose map the head takes.
-        target: Name or number of the class to explain. Defaults to the
-            predicted one of each image.
+        layer: Module whose map is drawn. Defaults to the one before the head.
+        target: Name or number of a class. Defaults to the predicted one.
         device: Where the model runs. Defaults to 'cpu'.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
@@ -94,12 +92,12 @@ def vis_cam(images: Sequence[str | Path],
         if len(found) > _MOST:
             raise UserError(f'{len(found)} images are too many for one picture'
                             f' of {_MOST}: name a folder, not {str(out)!r}')
-    classifier = Classifier(
-        open_source(config, checkpoint, key, cfg_options), device)
+    source = open_source(config, checkpoint, key, cfg_options)
+    classifier = Classifier(source, device)
     layer = find_layer(classifier.model, layer)
     explain = partial(_explain, classifier, layer, method, target)
-    root = os.path.commonpath([path.absolute().parent for path in found])
-    names = PictureNames(root)
+    names = PictureNames(
+        os.path.commonpath([path.absolute().parent for path in found]))
     written: list[Path] = []
 
     def run(paths: list[Path], prepared: list[Prepared]) -> list[Outcome]:
@@ -136,9 +134,8 @@ def activation_map(model: BaseModel, image: Tensor, label: int, layer: str,
                    method: str) -> Tensor:
     """Compute how much each cell of a layer's map speaks for a class.
 
-    The model is in eval mode, in either form; ``image`` is the input of its
-    backbone, of shape (1, C, H, W). Returns a map (h, w), not negative; raises
-    UserError if the layer gives none on which the scores depend.
+    From the input of the backbone, shape (1, C, H, W), a map (h, w), not
+    negative. Raises UserError if the layer gives none.
     """
     cam: Any = getattr(import_module('torchcam.methods'), CAM_METHODS[method])
     try:
@@ -160,7 +157,8 @@ def activation_map(model: BaseModel, image: Tensor, label: int, layer: str,
 def _explain(classifier: Classifier, layer: str, method: str,
              target: str | None, path: Path,
              prepared: Prepared) -> _Explanation:
-    model, picture = classifier.model, prepared.picture()
+    model = classifier.model
+    picture = to_picture(prepared.shown, prepared.bgr)
     scores = pred_scores(classifier.run([prepared])[0])
     best = int(scores.argmax())
     label = best if target is None else classifier.label(target, len(scores))

@@ -49,8 +49,7 @@ def vis_locality(config: str | Path,
         block: STAGE.INDEX, or the name of a module. Defaults to the first.
         position: Row and column of the output. Defaults to the centre.
         shareset: Its shareset. Defaults to 0.
-        over_training: Earlier checkpoints, to draw a row for each above that
-            of ``checkpoint``. Defaults to none.
+        over_training: Earlier checkpoints, a row each. Defaults to none.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
         force: Whether ``out`` may be replaced. Defaults to False.
@@ -59,8 +58,8 @@ def vis_locality(config: str | Path,
         The weights, in the order of the rows.
 
     Raises:
-        UserError: If a file cannot be used, is in deploy form, or there is no
-            such output.
+        UserError: If a file or its form cannot be used, or there is no such
+            output.
     """
     check_suffix(out, ('.png', ), 'the picture')
     check_writable(out, force)

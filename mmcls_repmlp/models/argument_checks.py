@@ -26,11 +26,7 @@ def check_positive_ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
 
 def check_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Return (height, width) from one positive integer or two."""
-    pair = (value, value) if isinstance(value, int) else value
-    if not _are_positive(pair) or len(pair) != 2:
-        raise ValueError(f'{name} must be a positive integer or a pair of '
-                         f'them, got {value!r}')
-    height, width = pair
+    height, width = check_per_stage(name, value, 2)
     return height, width
 
 
@@ -60,11 +56,11 @@ def check_stages(name: str, indices: int | Sequence[int],
 
 def check_per_stage(name: str, value: int | Sequence[int],
                     count: int) -> tuple[int, ...]:
-    """Return a positive integer for each of ``count`` stages."""
+    """Return ``count`` positive integers from one or as many."""
     values = (value, ) * count if isinstance(value, int) else value
     if not _are_positive(values) or len(values) != count:
-        raise ValueError(f'{name} must be a positive integer, or {count} of '
-                         f'them, one for each stage, got {value!r}')
+        raise ValueError(f'{name} must be a positive integer or {count} of '
+                         f'them, got {value!r}')
     return tuple(values)
 
 

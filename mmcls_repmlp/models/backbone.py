@@ -127,13 +127,9 @@ class MergeableBackbone(BaseBackbone):
         return info
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute maps (N, C, H', W') of the stages in ``out_indices``.
+        """Map images (N, in_channels, H, W) to maps (N, C, H', W').
 
-        Args:
-            x: Images of shape (N, in_channels, H, W).
-
-        Raises:
-            InputError: If the backbone does not take images of this size.
+        They are those of the stages in ``out_indices``.
         """
         x, outs, last = self.embed(x), [], self.num_stages - 1
         for i, stage in enumerate(self.stages):
@@ -199,16 +195,10 @@ class MergeableBackbone(BaseBackbone):
     def get_layer_depth(self,
                         param_name: str,
                         prefix: str = '') -> tuple[int, int]:
-        """Return the depth of a parameter for layer-wise learning rates.
+        """Return depth and number of depths for layer-wise learning rates.
 
-        Args:
-            param_name: Name of the parameter, with ``prefix``.
-            prefix: Prefix of the backbone's parameters. Defaults to ''.
-
-        Returns:
-            Depth of the parameter (0 for the stem; one more for each block,
-            downsampling counting with the block after it) and the number of
-            depths, including one for modules after the blocks.
+        The stem has depth 0, each block one more, with a downsampling before
+        it, and all modules after the blocks the last one.
         """
         depths = [len(stage) for stage in self.stages]
         num_layers = sum(depths) + 2
@@ -226,19 +216,11 @@ class MergeableBackbone(BaseBackbone):
                               prefix: str, *args: Any) -> None:
         # The parts check themselves too, but by the time a later one raises,
         # the first ones would be filled.
-        tops = {
-            name.split('.')[0]
-            for name in self.stage_of_module if any(
-                isinstance(module, Mergeable)
-                for module in self.get_submodule(name).modules())
-        }
-        own, given = ({
-            name: value
-            for name, value in weights.items()
-            if name.removeprefix(start).split('.')[0] in tops
-        } for weights, start in ((self.state_dict(), ''), (state_dict,
-                                                           prefix)))
-        check_state_dict(own, given, prefix)
+        tops = tuple(f'{prefix}{name}.'
+                     for name, child in self.named_children() if any(
+                         isinstance(part, Mergeable)
+                         for part in child.modules()))
+        check_state_dict(self, state_dict, prefix, tops)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -7,10 +7,10 @@ the other form, other kernels or another image size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isqrt
+from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from repmlp_lite.errors import CheckpointError, first_few, shorten
 
@@ -24,8 +24,7 @@ _NORM_OF_BIAS = {'fc3.bias': 'fc3_bn.weight', 'conv.bias': 'bn.weight'}
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Differences between a state dict and the model to load it.
 
     Attributes:
@@ -37,12 +36,11 @@ class Mismatch:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     misshaped: Mapping[str, tuple[Shape, Shape]]
-    mistyped: tuple[str, ...] = ()
+    mistyped: tuple[str, ...]
 
     def __bool__(self) -> bool:
         """Whether there is any difference."""
-        return bool(self.missing or self.unexpected or self.misshaped
-                    or self.mistyped)
+        return any(tuple(self))
 
     def __str__(self) -> str:
         """Name the first few keys of each kind."""
@@ -128,24 +126,14 @@ def is_merged(names: Iterable[str]) -> bool:
             or not any('bn.' in name for name in names))
 
 
-def check_state_dict(expected: Mapping[str, Tensor],
-                     state_dict: Mapping[str, Tensor], prefix: str) -> None:
-    """Check that a module can be loaded completely, or not at all.
-
-    Args:
-        expected: The module's own state dict, names without prefix.
-        state_dict: The state dict to be loaded.
-        prefix: Prefix of the module's names in ``state_dict``.
-
-    Raises:
-        CheckpointError: If ``state_dict`` has entries below ``prefix``, but
-            not all that the module needs in its shapes.
-    """
-    given = {
+def check_state_dict(module: nn.Module, state_dict: Mapping[str, Tensor],
+                     prefix: str, tops: tuple[str, ...]) -> None:
+    """Raise a CheckpointError if what begins with ``tops`` fits in part."""
+    own, given = ({
         key.removeprefix(prefix): value
-        for key, value in state_dict.items() if key.startswith(prefix)
-    }
-    mismatch = find_mismatch(expected, given) if given else None
+        for key, value in weights.items() if key.startswith(tops)
+    } for weights in (module.state_dict(prefix=prefix), state_dict))
+    mismatch = find_mismatch(own, given) if given else None
     if mismatch:
         where = f' below {prefix.removesuffix(".")!r}' if prefix else ''
         raise CheckpointError('the state dict does not fit the model'

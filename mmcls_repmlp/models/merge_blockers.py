@@ -54,11 +54,7 @@ _BLOCKERS: tuple[tuple[_Condition, str], ...] = (
 
 
 def check_no_blockers(layers: Iterable[tuple[str, nn.Module]]) -> None:
-    """Check that layers, children not included, can be merged.
-
-    Raises:
-        ValueError: If one cannot; the message names it and the remedy.
-    """
+    """Raise a ValueError that names a layer not to be merged, and why."""
     for name, layer in layers:
         for applies, clause in _BLOCKERS:
             if applies(layer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,8 +15,6 @@ from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
 from .merge_blockers import check_no_blockers
-
-Plan = list[tuple['Mergeable', dict[str, Affine]]]
 
 
 class Mergeable(BaseModule):
@@ -43,11 +41,7 @@ class Mergeable(BaseModule):
     def fold_layers(self) -> dict[str, Affine]:
         """Compute weight and bias of every layer that others merge into.
 
-        Returns:
-            By dotted name of the layer, in float64.
-
-        Raises:
-            ValueError: If a layer or norm cannot be merged.
+        They are in float64, by dotted name of the layer.
         """
 
     @property
@@ -89,51 +83,53 @@ class Mergeable(BaseModule):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args: Any) -> None:
-        check_state_dict(self.state_dict(), state_dict, prefix)
+        check_state_dict(self, state_dict, prefix, (prefix, ))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+@torch.inference_mode(False)
 def merge_all(model: nn.Module) -> None:
     """Switch all parts of a model to their deploy form in place, or none.
 
-    A second call does nothing.
-
-    Args:
-        model: A :class:`Mergeable` or a module that holds some, none inside
-            another, in either form.
-
-    Raises:
-        ValueError: If one cannot be merged; the message names the layer and
-            the remedy, and nothing is changed.
+    Parts of other packages, such as the host's RepVGG, switch themselves. A
+    second call does nothing. If a part cannot be merged, a ValueError names
+    the layer and the remedy.
     """
-    adopt_all(model, plan_merging(model))
-
-
-@torch.inference_mode(False)
-def plan_merging(model: nn.Module) -> Plan:
-    """Compute the merged layers of every unmerged part; change nothing."""
     check_mergeable(model)
-    plan = []
+    plan: list[tuple[Mergeable, dict[str, Affine]]] = []
     for name, part in _unmerged_parts(model):
         try:
             plan.append((part, part.merge_layers()))
         except (ValueError, RuntimeError) as error:
             where = f'{name}: ' if name else ''
             raise ValueError(f'{where}{error}') from error
-    return plan
-
-
-@torch.inference_mode(False)
-def adopt_all(model: nn.Module, plan: Plan) -> None:
-    """Carry out the plan of :func:`plan_merging`."""
+    others = [*_find_others(model)]
+    for module in others:
+        # They may fail half way, so a copy goes first.
+        copy.deepcopy(module).switch_to_deploy()
+    for module in others:
+        module.switch_to_deploy()
     for part, layers in plan:
         if not part.deploy:
             part.adopt(layers)
+    _leave_inference_mode(model)
+
+
+def _find_others(module: nn.Module) -> Iterator[Any]:
+    # Wrappers forward attribute access to the module inside: ask the type.
+    switch = getattr(type(module), 'switch_to_deploy', None)
+    if not callable(switch):
+        for child in module.children():
+            yield from _find_others(child)
+    elif not switch.__module__.startswith('mmcls_repmlp.'):
+        yield module
+
+
+def _leave_inference_mode(model: nn.Module) -> None:
     # Inference tensors could be neither trained nor loaded.
     memo: dict[int, Any] = {}
     for module in model.modules():
-        tables: tuple[dict[str, Any],
-                      ...] = (module._parameters, module._buffers)
+        tables: list[dict[str, Any]] = [module._parameters, module._buffers]
         for table in tables:
             for name, tensor in table.items():
                 if tensor is not None and tensor.is_inference():

@@ -24,22 +24,10 @@ def fold_norm(layer: nn.Module,
               norm: nn.Module,
               name: str,
               dtype: torch.dtype = torch.float64) -> Affine:
-    """Fold a batch norm into the layer before it.
+    """Fold a batch norm into the layer of R outputs before it.
 
-    Args:
-        layer: Layer with ``weight`` of shape (R, ...) and an optional bias.
-        norm: Its batch norm, of R channels or a divisor of R: each channel
-            then serves consecutive rows (fc3 has one for the Q rows of a
-            shareset).
-        name: Name of the pair in error messages.
-        dtype: Type to compute in. Defaults to float64.
-
-    Returns:
-        Folded weight, shaped as the layer's, and bias of shape (R,).
-
-    Raises:
-        ValueError: If the layer or the norm is of another kind, or the norm's
-            channels do not divide R.
+    Its channels are R or a divisor, as in fc3, where each of S serves the Q
+    rows of a shareset. A ValueError names a layer or norm of another kind.
     """
     weight, bias = linear_weights(layer, name, dtype)
     scale, shift = (
@@ -50,23 +38,10 @@ def fold_norm(layer: nn.Module,
 
 
 def fold_leading_norm(norm: nn.Module, linear: Affine, name: str) -> Affine:
-    """Fold a batch norm into the linear layer after it.
+    """Fold a batch norm into the linear layer (O, I) after it.
 
-    Args:
-        norm: The batch norm, of I channels or a divisor of I: each channel
-            then serves consecutive inputs (the first layer of the first
-            paper's global perceptron reads all partitions of a channel).
-        linear: Weight of shape (O, I), or (O, I, 1, 1) of a 1x1 convolution,
-            and bias of shape (O,), float64. With a larger kernel the zeros of
-            the padding would be shifted too.
-        name: Name of the input in error messages.
-
-    Returns:
-        Weight in its shape and bias of shape (O,).
-
-    Raises:
-        ValueError: If the norm is of another kind, or its channels do not
-            divide I.
+    Its channels are I or a divisor: each then serves consecutive inputs. With
+    a larger kernel than 1x1 the zeros of the padding would be shifted too.
     """
     weight, bias = linear
     matrix = weight.flatten(1)  # (O, I)
@@ -77,11 +52,7 @@ def fold_leading_norm(norm: nn.Module, linear: Affine, name: str) -> Affine:
 
 
 def fold_conv_module(layer: ConvModule, name: str) -> Affine:
-    """Fold the norm of a ConvModule into its convolution.
-
-    Raises:
-        ValueError: If the module computes anything else before its activation.
-    """
+    """Fold the norm of a ConvModule into its convolution."""
     if type(layer).forward is not ConvModule.forward or (
             not runs_conv_then_norm(layer)):
         raise ValueError(f'{name} is not a ConvModule that runs a convolution '
@@ -93,11 +64,7 @@ def fold_conv_module(layer: ConvModule, name: str) -> Affine:
 def scale_shift(norm: Any,
                 name: str,
                 dtype: torch.dtype = torch.float64) -> Affine:
-    """Return scale and shift (C,) of a batch norm in eval mode.
-
-    Raises:
-        ValueError: If the norm is of another kind.
-    """
+    """Return scale and shift (C,) of a batch norm in eval mode."""
     if not is_foldable(norm):
         raise ValueError(f'{name} is normalised by {type(norm).__name__}, '
                          'which cannot be merged: only batch norm with '

@@ -57,10 +57,6 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
 
     The layer must be plain, both its weight and ``x`` ordinary tensors, with
     at least one sample, and no transform of ``torch.func`` active.
-
-    Args:
-        layer: A layer with a ``weight``.
-        x: Its input, of any shape.
     """
     if not is_plain(layer):
         return False
@@ -83,10 +79,7 @@ _COMBINED = ('fast_conv_bn_eval_forward', 'efficient_conv_bn_eval_forward')
 
 
 def runs_conv_then_norm(layer: ConvModule) -> bool:
-    """Return whether a ConvModule runs its convolution, then its norm.
-
-    An activation may follow.
-    """
+    """Return whether a ConvModule runs its convolution, then its norm."""
     return (layer.with_norm and layer.order[:2] == ('conv', 'norm')
             and all(getattr(layer, name, None) is None for name in _COMBINED)
             and not layer.with_explicit_padding)

@@ -9,29 +9,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-_MODE = 'bicubic'  # the best measured, see docs/finetuning.md
 Size = tuple[int, int]
 
 
 def resampling_matrix(old: int, new: int) -> Tensor:
     """Write the resampling of ``old`` positions to ``new`` ones as a matrix.
 
-    As for an image, positions are cells that tile the same length at both
-    sizes, with centres at (i + 1/2) / old and (j + 1/2) / new. The kernel is
-    cubic (a = -1/2), truncated at the ends and antialiased. Every row adds up
-    to 1, so a constant is preserved.
-
-    Args:
-        old: Number of positions before.
-        new: Number of positions after.
-
-    Returns:
-        Shape (new, old), float64; the identity if both are equal.
+    Shape (new, old), float64; the identity if both are equal. Positions are
+    cells, as those of an image; every row adds up to 1.
     """
-    # Rows of the identity are resampled; its columns stay.
+    # Rows of the identity are resampled; its columns stay. This mode is the
+    # best measured, see docs/finetuning.md.
     identity = torch.eye(old, dtype=torch.float64)[None, None]
     return F.interpolate(
-        identity, (new, old), mode=_MODE, antialias=True)[0, 0]
+        identity, (new, old), mode='bicubic', antialias=True)[0, 0]
 
 
 def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
@@ -41,10 +32,6 @@ def resize_fc(weight: Tensor, old: Size, new: Size) -> Tensor:
     to the old one, the layer W of each shareset becomes ``U @ W @ D``: it sees
     its input at the old size and gives its output at the new one. The rows of
     U and D add up to 1, so the output for a constant map is only resampled.
-
-    Both axes are resampled separately:
-    ``W[s, a, b, c, d]`` over outputs (a, b) and inputs (c, d) of a partition
-    becomes ``sum Uh[i, a] Uw[j, b] W[s, a, b, c, d] Dh[c, k] Dw[d, l]``.
 
     Args:
         weight: Shape (S * Q', Q', 1, 1) or (S * Q', Q').

@@ -80,24 +80,19 @@ def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
 def by_matrix_products(x: Tensor, weight: Tensor,
                        bias: Tensor | None) -> Tensor:
     """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, R)."""
-    _, s, q = x.shape
+    m, s, q = x.shape
     if s == 1:
         # The gradient then has the layout of the weight.
         return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
     matrices = weight.view(s, -1, q)  # (S, R, Q)
-    if _prefers_gradient_layout(x, weight):
+    if (torch.is_grad_enabled() and weight.requires_grad
+            and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q):
+        # The gradient then has the layout of the weight and needs no copy.
         out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
         return out.permute(2, 0, 1)  # (M, S, R)
     rows = x.transpose(0, 1)  # (S, M, Q)
     out = _products(rows, matrices.transpose(1, 2), bias, (s, 1, -1))
     return out.transpose(0, 1)  # (M, S, R)
-
-
-def _prefers_gradient_layout(x: Tensor, weight: Tensor) -> bool:
-    # The gradient then has the layout of the weight and needs no copy.
-    m, _, q = x.shape
-    return (torch.is_grad_enabled() and weight.requires_grad
-            and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q)
 
 
 def _products(a: Tensor, b: Tensor, bias: Tensor | None,
@@ -108,12 +103,9 @@ def _products(a: Tensor, b: Tensor, bias: Tensor | None,
 
 
 def by_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute :func:`shareset_fc` as one 1x1 convolution over M pixels.
-
-    ``x`` is channels last in memory already, so nothing is copied on the way
-    in or out.
-    """
+    """Compute :func:`shareset_fc` as one 1x1 convolution over M pixels."""
     m, s, q = x.shape
+    # This is channels last in memory already, so nothing is copied.
     image = x.reshape(1, 1, m, s * q).permute(0, 3, 1, 2)  # (1, S*Q, 1, M)
     out = F.conv2d(image, weight.view(-1, q, 1, 1), bias, groups=s)
     return out.permute(0, 2, 3, 1).reshape(m, s, -1)  # (M, S, R)

@@ -1,7 +1,7 @@
 """Gradients in the layout of their weights, for several processes."""
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 
 def make_gradients_contiguous(model: nn.Module) -> None:
@@ -13,8 +13,5 @@ def make_gradients_contiguous(model: nn.Module) -> None:
     """
     for weight in model.parameters():
         if weight.requires_grad and weight.dim() == 4:
-            weight.register_hook(_make_contiguous)
-
-
-def _make_contiguous(gradient: Tensor) -> Tensor:
-    return gradient.reshape(-1).view(gradient.shape)
+            weight.register_hook(
+                lambda gradient: gradient.reshape(-1).view(gradient.shape))

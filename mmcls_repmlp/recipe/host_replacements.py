@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
@@ -16,26 +16,15 @@ from .datasets import ImageFolder, ImageNet21kFolder, ImageNetFolder
 from .hooks import AtomicCheckpointHook, ReproducibleSeedHook
 from .transforms import LoadImageStrict
 
-
-class Replacement(NamedTuple):
-    """Class of the host, our subclass of it, and the registry of both."""
-    registry: Registry
-    theirs: type
-    ours: type
-
-
-HOST_REPLACEMENTS = (
-    Replacement(DATASETS, host.CustomDataset, ImageFolder),
-    Replacement(DATASETS, host.ImageNet, ImageNetFolder),
-    Replacement(DATASETS, host.ImageNet21k, ImageNet21kFolder),
-    Replacement(TRANSFORMS, LoadImageFromFile, LoadImageStrict),
-    Replacement(HOOKS, CheckpointHook, AtomicCheckpointHook),
-    Replacement(HOOKS, DistSamplerSeedHook, ReproducibleSeedHook),
+# Registry, class of the host, and our subclass of it.
+HOST_REPLACEMENTS: tuple[tuple[Registry, type, type], ...] = (
+    (DATASETS, host.CustomDataset, ImageFolder),
+    (DATASETS, host.ImageNet, ImageNetFolder),
+    (DATASETS, host.ImageNet21k, ImageNet21kFolder),
+    (TRANSFORMS, LoadImageFromFile, LoadImageStrict),
+    (HOOKS, CheckpointHook, AtomicCheckpointHook),
+    (HOOKS, DistSamplerSeedHook, ReproducibleSeedHook),
 )
-# What mmengine's runner adds where a config does not mention it.
-_DEFAULT_HOOKS: dict[str, dict[str, Any]] = dict(
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1))
 _SCOPES = (DEFAULT_SCOPE, NAME)
 
 
@@ -48,10 +37,11 @@ def replace_host_parts(cfg: Config) -> None:
     """
     if cfg.get('default_scope') not in _SCOPES:
         return
-    if cfg.get('default_hooks') is None:
-        cfg.default_hooks = {}
-    for name, hook in _DEFAULT_HOOKS.items():
-        cfg.default_hooks.setdefault(name, dict(hook))
+    cfg.default_hooks = {
+        'sampler_seed': dict(type='DistSamplerSeedHook'),
+        'checkpoint': dict(type='CheckpointHook', interval=1),
+        **(cfg.get('default_hooks') or {})
+    }
     for settings in cfg.values():
         _replace(settings)
 

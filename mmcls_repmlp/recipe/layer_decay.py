@@ -1,7 +1,6 @@
 """Learning rates that fall from the head to the stem."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from mmengine.logging import print_log
@@ -12,7 +11,6 @@ from mmcls_repmlp.host import OPTIM_WRAPPER_CONSTRUCTORS
 from repmlp_lite.errors import ConfigError
 
 RATE = 'layer_decay_rate'
-_BACKBONE = 'backbone'
 _FORMER_NAME = 'LearningRateDecayOptimWrapperConstructor'
 
 
@@ -55,28 +53,24 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().add_params(params, module, prefix, is_dcn_module)
         if prefix:  # called by itself for a part of the model
             return
-        scale = self._scales(module)
+        depth = {
+            p: _layers_above(module, name)
+            for name, p in module.named_parameters()
+        }
+        merged: dict[str, dict[str, Any]] = {}  # of equal options
         for group in params:
-            parameter, = group['params']
             rate: Any = group.get('lr', self.base_lr)
-            group['lr'] = rate * scale[parameter]
-        params[:] = _merge_groups(params)
+            group['lr'] = rate * self.rate**depth[group['params'][0]]
+            options = repr(sorted({**group, 'params': None}.items()))
+            merged.setdefault(options, {
+                **group, 'params': []
+            })['params'] += group['params']
+        params[:] = merged.values()
         rates = [group['lr'] for group in params]
         print_log(
             f'{RATE}={self.rate}: {len(params)} groups, learning rates from '
             f'{min(rates):.3g} to {max(rates):.3g}',
             logger='current')
-
-    def _scales(self, model: nn.Module) -> dict[nn.Parameter, float]:
-        depth_of = _depth_function(model)
-        scales: dict[nn.Parameter, float] = {}
-        for name, parameter in model.named_parameters():
-            try:
-                depth, num_layers = depth_of(name)
-            except NotImplementedError as error:  # of a host's classifiers
-                raise _no_depths(model) from error
-            scales[parameter] = self.rate**(num_layers - 1 - depth)
-        return scales
 
 
 # Older configs say so. A host may have a class of this name, which stays.
@@ -85,29 +79,16 @@ if OPTIM_WRAPPER_CONSTRUCTORS.get(_FORMER_NAME) is None:
         _FORMER_NAME, module=LayerDecayOptimWrapperConstructor)
 
 
-def _depth_function(model: nn.Module) -> Callable[[str], tuple[int, int]]:
-    if hasattr(model, 'get_layer_depth'):
-        return model.get_layer_depth  # type: ignore[return-value]
-    backbone: Any = getattr(model, _BACKBONE, model)
-    if not hasattr(backbone, 'get_layer_depth'):
-        raise _no_depths(model)
-    return lambda name: backbone.get_layer_depth(name, f'{_BACKBONE}.')
-
-
-def _no_depths(model: nn.Module) -> ConfigError:
-    backbone = getattr(model, _BACKBONE, model)
-    return ConfigError(
-        f'{RATE} needs a backbone with get_layer_depth, and '
-        f'{type(backbone).__name__} does not have it: leave the constructor '
-        'out of optim_wrapper')
-
-
-def _merge_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join groups whose options are equal, in the order of the first."""
-    options = [{**group, 'params': None} for group in groups]
-    merged: dict[int, dict[str, Any]] = {}
-    for group, its_own in zip(groups, options):
-        first = options.index(its_own)
-        merged.setdefault(first, {**group, 'params': []})
-        merged[first]['params'] += group['params']
-    return [*merged.values()]
+def _layers_above(model: nn.Module, name: str) -> int:
+    backbone: Any = getattr(model, 'backbone', model)
+    try:
+        depth, num_layers = (
+            model.get_layer_depth(name)  # type: ignore[operator]
+            if hasattr(model, 'get_layer_depth') else backbone.get_layer_depth(
+                name, 'backbone.'))
+    except (AttributeError, NotImplementedError) as error:
+        raise ConfigError(
+            f'{RATE} needs a backbone with get_layer_depth, and '
+            f'{type(backbone).__name__} does not have it: leave the '
+            'constructor out of optim_wrapper') from error
+    return num_layers - 1 - depth

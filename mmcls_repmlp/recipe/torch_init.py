@@ -25,8 +25,8 @@ class TorchInit:
                 reset()
             # mmengine goes on to every part that is not marked so.
             if part is not module:
-                loads = any(map(_loads, part.modules()))
-                part.is_init = not loads  # type: ignore[assignment]
+                part.is_init = not any(  # type: ignore[assignment]
+                    map(_loads, part.modules()))
 
 
 def _loads(part: nn.Module) -> bool:

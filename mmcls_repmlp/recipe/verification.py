@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from mmcls_repmlp.host import METRICS, gt_labels
 from repmlp_lite.errors import InputError
 
 _FOLDS = 10
-_BEYOND = 1e-6
-_FALSE_RATES = (1e-3, 1e-2, 1e-1)
 
 
 class Roc(NamedTuple):
@@ -49,7 +47,7 @@ class Verification(NamedTuple):
     Attributes:
         accuracy: Share of pairs judged rightly, each tenth of them by the
             best threshold of the other nine.
-        deviation: Standard deviation of that over the tenths.
+        deviation: Its standard deviation over the tenths.
         threshold: Mean of these thresholds.
         roc: The curve.
         pairs: Number of pairs, half of them of one identity.
@@ -82,18 +80,16 @@ def verify(embeddings: Tensor,
     first, second, same = sample_pairs(labels, max_pairs, seed)
     units = normalize(embeddings.double())
     cosine = (units[first] * units[second]).sum(1)  # (P,)
-    shares, thresholds = [], []
-    for fold in range(_FOLDS):
-        held_out = torch.arange(len(same)) % _FOLDS == fold
-        threshold = best_threshold(cosine[~held_out], same[~held_out])
-        right = (cosine[held_out] >= threshold) == same[held_out]
-        thresholds.append(threshold)
-        shares.append(right.double().mean())
-    accuracy = torch.stack(shares)
+    folds = torch.arange(len(same)) % _FOLDS
+    thresholds = torch.stack([
+        best_threshold(cosine[folds != fold], same[folds != fold])
+        for fold in range(_FOLDS)
+    ])
+    right = ((cosine >= thresholds[folds]) == same).double()
+    shares = torch.stack([right[i::_FOLDS].mean() for i in range(_FOLDS)])
     return Verification(
-        float(accuracy.mean()), float(accuracy.std()),
-        float(torch.stack(thresholds).mean()), roc_curve(cosine, same),
-        len(same))
+        float(shares.mean()), float(shares.std()), float(thresholds.mean()),
+        roc_curve(cosine, same), len(same))
 
 
 def sample_pairs(labels: Tensor,
@@ -119,74 +115,49 @@ def sample_pairs(labels: Tensor,
         for label in labels.unique()
     ])
     count = min(len(same), max_pairs // 2)
-    different = _different_pairs(labels, count, generator)
+    if len(labels)**2 < 8 * count:  # few images: all pairs there are
+        drawn = torch.combinations(torch.arange(len(labels)))
+    else:  # twice as many as needed or more, which may repeat
+        drawn = torch.randint(len(labels), (4 * count, 2), generator=generator)
+        drawn = drawn.sort(1).values.unique(dim=0)
+    different = drawn[labels[drawn].diff()[:, 0] != 0]
     count = min(count, len(different))
     if count < _FOLDS:
         raise InputError(
             f'{len(labels)} images of {len(labels.unique())} identities give '
             f'{count} pairs of either kind, {_FOLDS} are needed: add images, '
             'several of each identity')
-    pairs = torch.cat([_shuffled(same, generator)[:count], different[:count]])
+    pairs = torch.cat(
+        [_shuffle(kind, generator)[:count] for kind in (different, same)])
     order = torch.randperm(2 * count, generator=generator)
     first, second = pairs[order].unbind(1)
-    return first, second, order < count
+    return first, second, order >= count
 
 
-def _different_pairs(labels: Tensor, count: int,
-                     generator: torch.Generator) -> Tensor:
-    # Twice as many as needed or more, of which equal ones and pairs of one
-    # identity are dropped. Few images: all pairs there are.
-    if len(labels)**2 < 8 * count:
-        drawn = torch.combinations(torch.arange(len(labels)))
-    else:
-        drawn = torch.randint(
-            len(labels), (4 * count, 2), generator=generator).sort(1).values
-        drawn = drawn.unique(dim=0)
-    first, second = drawn.unbind(1)
-    return _shuffled(drawn[labels[first] != labels[second]], generator)
-
-
-def _shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
+def _shuffle(rows: Tensor, generator: torch.Generator) -> Tensor:
     return rows[torch.randperm(len(rows), generator=generator)]
 
 
 def best_threshold(cosine: Tensor, same: Tensor) -> Tensor:
-    """Find the similarity (a scalar) from which most pairs are judged right.
+    """Find the similarity from which most pairs are judged right.
 
-    It lies halfway between two pairs, and beyond the last one if all, or
-    none, are to be accepted.
+    It lies halfway between two pairs, or beyond all of them.
     """
-    hits, alarms, values = _accepted(cosine, same)
-    i = int((hits - alarms).argmax())
-    edges = torch.cat(
-        [values[1:2] + _BEYOND, values[1:], values[-1:] - _BEYOND])
-    return (edges[i] + edges[i + 1]) / 2
+    false, true, values = roc_curve(cosine, same)
+    right = true * same.sum() - false * (~same).sum()  # but for a constant
+    i = int(right.round().argmax())
+    edges = torch.cat([values[1:2] + 1e-6, values[1:], values[-1:] - 1e-6])
+    return edges[i:i + 2].mean()
 
 
 def roc_curve(cosine: Tensor, same: Tensor) -> Roc:
-    """Compute the curve over all thresholds.
-
-    Args:
-        cosine: Similarities (P,).
-        same: Whether the pairs are of one identity, (P,).
-
-    Returns:
-        A point for every different similarity, and one that accepts nothing.
-    """
-    hits, alarms, values = _accepted(cosine, same)
-    return Roc(alarms.double() / alarms[-1], hits.double() / hits[-1], values)
-
-
-def _accepted(cosine: Tensor, same: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Count same and different pairs from every similarity on, and none."""
+    """Compute a point for every similarity, and one that accepts nothing."""
     values, order = cosine.sort(descending=True)
-    last = torch.cat([values[1:] != values[:-1], torch.tensor([True])])
-    hits, alarms = (
-        torch.cat(
-            [torch.zeros(1, dtype=torch.long), kind[order].cumsum(0)[last]])
+    last = values.diff(append=values.new_tensor([-torch.inf])) != 0
+    true, false = (
+        pad(kind[order].double().cumsum(0)[last] / kind.sum(), (1, 0))
         for kind in (same, ~same))
-    return hits, alarms, torch.cat(
-        [values.new_tensor([torch.inf]), values[last]])
+    return Roc(false, true, pad(values[last], (1, 0), value=torch.inf))
 
 
 @METRICS.register_module()
@@ -225,7 +196,11 @@ class PairVerification(BaseMetric):
         found = verify(
             torch.stack(embeddings), torch.tensor(labels), self.max_pairs,
             self.seed)
-        metrics = dict(accuracy=found.accuracy, roc_area=found.roc.area)
-        for rate in _FALSE_RATES:
-            metrics[f'true_rate_at_{rate:g}'] = found.roc.true_rate_at(rate)
-        return {name: 100 * share for name, share in metrics.items()}
+        rates = {
+            f'true_rate_at_{rate:g}': 100 * found.roc.true_rate_at(rate)
+            for rate in (1e-3, 1e-2, 1e-1)
+        }
+        return dict(
+            accuracy=100 * found.accuracy,
+            roc_area=100 * found.roc.area,
+            **rates)

@@ -76,8 +76,8 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         """Compute the rate at a step as a part of the full one."""
         step = max(step - 1, 0)
         if step < self.warmup:
-            done = step / self.warmup
-            return self.start_factor + (1 - self.start_factor) * done
+            rise = (1 - self.start_factor) / self.warmup
+            return self.start_factor + rise * step
         return (1 + math.cos(math.pi * step / self.end)) / 2
 
     def _get_value(self) -> list[float]:

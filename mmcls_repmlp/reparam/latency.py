@@ -13,16 +13,7 @@ from torch import Tensor, nn
 def alternate(*runs: Callable[[], Any],
               rounds: int,
               warm_up: int = 3) -> Iterator[tuple[float, ...]]:
-    """Run functions in turn, so that noise affects all of them.
-
-    Args:
-        *runs: The functions.
-        rounds: Number of timed rounds.
-        warm_up: Number of untimed rounds before them. Defaults to 3.
-
-    Yields:
-        Seconds of each function, round by round.
-    """
+    """Run functions in turn and yield the seconds of each, by round."""
     for index in range(-warm_up, rounds):
         seconds = tuple(map(_time, runs))
         if index >= 0:

@@ -61,14 +61,7 @@ def locality(block: RepMLPBlock,
              shareset: int = 0) -> Locality:
     """Return the weights of one output before and after merging a block.
 
-    Args:
-        block: A block in training form, with convolutions. It is not changed.
-        position: Row and column of the output. Defaults to the centre.
-        shareset: Its shareset. Defaults to 0.
-
-    Raises:
-        ValueError: If the block is merged, has no convolutions or cannot be
-            merged, or there is no such output.
+    The block is not changed. The output is the central one by default.
     """
     if block.deploy:
         raise ValueError('the block is in deploy form, where the convolutions '

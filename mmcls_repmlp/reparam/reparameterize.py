@@ -11,9 +11,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.mergeable import (Mergeable, adopt_all,
-                                           check_mergeable, plan_merging)
+from mmcls_repmlp.models.mergeable import check_mergeable, merge_all
 
 
 def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
@@ -41,11 +39,10 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
             raise TypeError('a model wrapped in '
                             f'{type(module).__name__} cannot be merged: pass '
                             f'the model inside, {where}')
-    check_mergeable(model)
     if not inplace:
         model = _copy_model(model)
     before = set(model.state_dict())
-    _merge(model)
+    merge_all(model)
     if set(model.state_dict()) == before:
         warnings.warn(
             'nothing to merge: the model has no part with '
@@ -83,35 +80,10 @@ def _copy_model(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except RuntimeError as error:
+        check_mergeable(model)
         raise ValueError('the model cannot be copied, as a layer is pruned or '
                          'holds a computed tensor: pass inplace=True, or '
                          f'remove that first ({error})') from error
-
-
-@torch.inference_mode(False)
-def _merge(model: nn.Module) -> None:
-    plan = plan_merging(model)
-    others = [module for module in _find_parts(model) if not _is_ours(module)]
-    for module in others:
-        # The host's modules may fail half way, so a copy goes first.
-        copy.deepcopy(module).switch_to_deploy()
-    for module in others:
-        module.switch_to_deploy()
-    adopt_all(model, plan)
-
-
-def _is_ours(module: Any) -> bool:
-    return type(module).switch_to_deploy in (
-        Mergeable.switch_to_deploy, MergeableBackbone.switch_to_deploy)
-
-
-def _find_parts(module: nn.Module) -> Iterator[Any]:
-    # Wrappers forward attribute access to the module inside.
-    if callable(getattr(type(module), 'switch_to_deploy', None)):
-        yield module
-        return
-    for child in module.children():
-        yield from _find_parts(child)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +18,7 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|.""", re.DOTALL)
 
 def new_parser(description: str | None,
                **kwargs: Any) -> argparse.ArgumentParser:
-    """Make a parser that sets given arguments only; jobs have the defaults.
-
-    ``kwargs`` are those of ``ArgumentParser``.
-    """
+    """Make a parser that sets given arguments only; jobs have the defaults."""
     return argparse.ArgumentParser(
         description=description, argument_default=argparse.SUPPRESS, **kwargs)
 
@@ -52,14 +49,10 @@ class KeyValue(argparse.Action):
 def read_value(text: str) -> Any:
     """Read a value as mmengine's tools do, and dictionaries as in a config.
 
-    A number, ``true``, ``false`` or ``none`` in any case; a dictionary,
-    ``{'key': value}`` or ``dict(key=value)``; a list of values, ``a,b`` or
-    ``[a,b]``; a tuple, ``(a,b)``; otherwise the text itself. Quotes around a
-    value are ignored. Nothing is run.
-
-    Raises:
-        ValueError: If brackets do not match, or a dictionary holds anything
-            but literals.
+    A number, ``true``, ``false`` or ``none`` in any case; a dictionary of
+    literals, ``{'key': value}`` or ``dict(key=value)``; a list of values,
+    ``a,b`` or ``[a,b]``; a tuple, ``(a,b)``; otherwise the text itself. Quotes
+    around a value are ignored. Nothing is run.
     """
     text = text.strip()
     if len(text) > 1 and _TOKEN.fullmatch(text):
@@ -117,6 +110,39 @@ class _DictCalls(ast.NodeTransformer):
                         [keyword.value for keyword in node.keywords])
 
 
+def _adder(*names: str, **settings: Any) -> Callable[..., None]:
+    """Make a function that adds an argument to a parser."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(*names, **settings)
+
+    return add
+
+
+# The config and the checkpoint come after the images.
+add_images = _adder(
+    'images',
+    nargs='+',
+    metavar='image',
+    help='image, folder of images with all below it, or quoted pattern')
+add_cfg_options = _adder(
+    '--cfg-options',
+    nargs='+',
+    action=KeyValue,
+    metavar='KEY=VALUE',
+    help='change settings of the config, for example '
+    'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
+add_force = _adder(
+    '--force', action='store_true', help='replace existing files')
+add_key = _adder(
+    '--key',
+    help='entry of the checkpoint that holds the weights, such as '
+    'state_dict_ema; needed if it holds several sets of them')
+add_device = _adder(
+    '--device',
+    help='where to run the model, for example cuda:0; default: cpu')
+
+
 def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add ``config``, ``checkpoint`` and ``--key``."""
     add_config(parser)
@@ -127,21 +153,9 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     add_key(parser)
 
 
-def add_images(parser: argparse.ArgumentParser) -> None:
-    """Add ``images``; config and checkpoint come after them."""
-    parser.add_argument(
-        'images',
-        nargs='+',
-        metavar='image',
-        help='image, folder of images with all below it, or quoted pattern')
-
-
 def parse_with_images(parser: argparse.ArgumentParser,
                       argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read arguments that begin with :func:`add_images`.
-
-    argparse counts a config among the images: it is moved.
-    """
+    """Read arguments that begin with images; a config among them is moved."""
     args = parser.parse_intermixed_args(argv)
     if args.images[-1].endswith(_CONFIGS):
         args.config = args.images.pop()
@@ -151,11 +165,7 @@ def parse_with_images(parser: argparse.ArgumentParser,
 
 
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
-    """Add ``config`` of a kind, which may be left out before a checkpoint.
-
-    The parser must use ``parse_intermixed_args``, so that options may stand
-    between the files.
-    """
+    """Add ``config`` of a kind, for ``parse_intermixed_args``."""
     parser.add_argument(
         'config',
         nargs='?',
@@ -179,45 +189,13 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=LAUNCHERS,
         help='how processes were started; default: none, a single one')
-    # Older launchers pass the rank as an argument instead of LOCAL_RANK.
+    # Of older launchers, in the place of LOCAL_RANK.
     parser.add_argument(
         '--local_rank',
         '--local-rank',
         type=int,
         default=None,
         help=argparse.SUPPRESS)
-
-
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=KeyValue,
-        metavar='KEY=VALUE',
-        help='change settings of the config, for example '
-        'train_dataloader.batch_size=32 or model.backbone.out_indices="[3]"')
-
-
-def add_force(parser: argparse.ArgumentParser) -> None:
-    """Add ``--force``."""
-    parser.add_argument(
-        '--force', action='store_true', help='replace existing files')
-
-
-def add_key(parser: argparse.ArgumentParser) -> None:
-    """Add ``--key``."""
-    parser.add_argument(
-        '--key',
-        help='entry of the checkpoint that holds the weights, such as '
-        'state_dict_ema; needed if it holds several sets of them')
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``."""
-    parser.add_argument(
-        '--device',
-        help='where to run the model, for example cuda:0; default: cpu')
 
 
 class _Size(argparse.Action):
@@ -236,10 +214,7 @@ def add_size(parser: argparse.ArgumentParser,
              name: str,
              what: str,
              required: bool = False) -> None:
-    """Add an option for a height and a width, or one number for both.
-
-    ``what`` completes its help, 'height and width ...'.
-    """
+    """Add an option for a height and a width ``what``, or a single number."""
     parser.add_argument(
         name,
         nargs='+',

@@ -21,18 +21,6 @@ from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
 from .signals import (TerminatedError, convert_sigterm, discard_unread_output,
                       interrupt_cause)
 
-DONE, FAILURE, USER_ERROR = 0, 1, 2
-# As shells count: 128 and the number of the signal.
-INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
-_PIP = {'PIL': 'pillow'}
-
-# mmengine finds packages by pkg_resources, and mmcv's operators by a function
-# that Python 3.14 has dropped. Torch warns of more workers than cores, which
-# configs for larger machines ask for.
-_SILENCED = (('pkg_resources is deprecated',
-              'mmengine'), ("'pkgutil.find_loader'", 'mmengine'),
-             ('This DataLoader will create', 'torch'))
-
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
              args: argparse.Namespace) -> int:
@@ -40,13 +28,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 
     The sentence goes to stderr. The traceback of an unexpected error goes to
     the log file that the sentence names.
-
-    Args:
-        parser: The tool's parser, for its name.
-        job: The work, or 'MODULE:FUNCTION' to import it only now. It may raise
-            UserError, JobFailedError, or KeyboardInterrupt with a message.
-        args: The job's arguments. Older launchers add a rank, which mmengine
-            reads from LOCAL_RANK.
+    The job is a function, or 'MODULE:FUNCTION' to import it only now.
 
     Returns:
         0 when done, 2 if the user must change something, 1 on failure, 130
@@ -55,7 +37,7 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
     """
     arguments = vars(args).copy()
     if 'local_rank' in arguments:
-        rank = arguments.pop('local_rank')
+        rank = arguments.pop('local_rank')  # which mmengine looks for there
         os.environ.setdefault('LOCAL_RANK', str(rank or 0))
     # OpenCV would print its own lines about an image beside the sentence.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
@@ -80,12 +62,12 @@ def _exit_code(name: str, job: str | Callable[..., object],
             return _report_stop(name, cause)
         if isinstance(error, UserError):
             _print_line(name, f'error: {error}')
-            return USER_ERROR
+            return 2
         if isinstance(error, BrokenPipeError) and discard_unread_output():
-            return PIPE_CLOSED
+            return 141
         _print_line(name, f'error: {_describe_failure(error, name)}')
-        return FAILURE
-    return DONE
+        return 1
+    return 0
 
 
 def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
@@ -97,45 +79,44 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
     try:
         function = resolve_name(job) if isinstance(job, str) else job
     except ModuleNotFoundError as error:
-        name = str(error.name).split('.')[0]
+        name = str(error.name).split('.')[0].replace('PIL', 'pillow')
         raise UserError(f'{name} is not installed: run pip install '
-                        f'{_PIP.get(name, name)}') from error
+                        f'{name}') from error
     with warnings.catch_warnings():
-        for message, module in _SILENCED:
+        # mmengine finds packages and operators by old functions. Torch warns
+        # of more workers than cores, which larger machines have.
+        for module, message in (('mmengine',
+                                 "pkg_resources is|'pkgutil.find_loader'"),
+                                ('torch', 'This DataLoader will create')):
             warnings.filterwarnings('ignore', message, module=module)
         function(**arguments)
 
 
 def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
     _print_line(name, f'stopped: {stop}' if str(stop) else 'stopped')
-    return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
+    return 143 if isinstance(stop, TerminatedError) else 130
 
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
     # Every process prints its own error, not only the first.
     with suppress(OSError):
-        print(
-            f'{name}: {" ".join(with_flags(message).split())}',
-            file=sys.stderr)
+        line = ' '.join(with_flags(message).split())
+        print(f'{name}: {line}', file=sys.stderr)
 
 
 def _describe_failure(error: Exception, name: str) -> str:
     if not isinstance(error, JobFailedError):
         return describe(error) + save_traceback(error, name)
-    if error.__cause__ is None or isinstance(error, ImageError):
-        return str(error)
-    return str(error) + save_traceback(error, name)
+    is_plain = error.__cause__ is None or isinstance(error, ImageError)
+    return str(error) + ('' if is_plain else save_traceback(error, name))
 
 
 def save_traceback(error: BaseException, name: str) -> str:
     """Append the traceback of an error to the log of the run.
 
-    Without a log it goes to a new file whose name starts with ``name``.
-
-    Returns:
-        The end of a sentence that names the file; empty if nothing can be
-        written.
+    Without a log it goes to a new file. Return the end of a sentence with its
+    name; empty if nothing can be written.
     """
     text = ''.join(traceback.format_exception(error))
     for find in (_log_file, lambda: _new_file(name)):
@@ -148,23 +129,20 @@ def save_traceback(error: BaseException, name: str) -> str:
     return ''
 
 
-def _log_file() -> Path | None:
+def _log_file() -> str | None:
     loggers = getattr(sys.modules.get('mmengine.logging'), 'MMLogger', None)
     # Asking for one would make one.
     if loggers is None or not loggers._instance_dict:
         return None
-    paths = [
-        handler.baseFilename
-        for handler in loggers.get_current_instance().handlers
-        if isinstance(handler, logging.FileHandler)
-    ]
-    return Path(paths[-1]) if paths else None
+    return next((handler.baseFilename
+                 for handler in loggers.get_current_instance().handlers
+                 if isinstance(handler, logging.FileHandler)), None)
 
 
-def _new_file(name: str) -> Path:
+def _new_file(name: str) -> str:
     with tempfile.NamedTemporaryFile(
             prefix=f'{Path(name).stem}-', suffix='.log', delete=False) as file:
-        return Path(file.name)
+        return file.name
 
 
 def _end_process(code: int) -> None:

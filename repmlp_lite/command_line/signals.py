@@ -16,10 +16,7 @@ class TerminatedError(KeyboardInterrupt):
 
 
 def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
-    """Find the interrupt that a library turned into an error, if any.
-
-    mmengine does so while it writes a config.
-    """
+    """Find the interrupt that a library, as mmengine, made an error of."""
     cause = error.__context__
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__context__
@@ -30,8 +27,7 @@ def interrupt_cause(error: BaseException) -> KeyboardInterrupt | None:
 def convert_sigterm() -> Iterator[None]:
     """Turn SIGTERM into an exception, and let the reader of a log go away.
 
-    SIGTERM is left alone where several processes work together: one that
-    waits for the others would not notice it.
+    One of several processes, which waits for the others, is left alone.
     """
 
     def stop(*_: object) -> None:
@@ -51,11 +47,7 @@ def convert_sigterm() -> Iterator[None]:
 
 
 def discard_unread_output() -> bool:
-    """Return whether nobody reads stdout; if so, drop the rest of it.
-
-    Raises:
-        OSError: If it cannot be written for another reason.
-    """
+    """Return whether nobody reads stdout; if so, drop the rest of it."""
     closed = True
     try:
         with suppress(BrokenPipeError):

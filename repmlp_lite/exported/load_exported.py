@@ -12,22 +12,18 @@ from .readers import ExportedModel
 
 # Runtime of each format: the package that it comes in.
 RUNTIMES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
-_READERS = dict(zip(RUNTIMES, ('onnx', 'openvino', 'pt2')))
-_WRITERS = {'.onnx': ('onnx', 'onnxscript')}
+_READERS = {'.onnx': 'onnx', '.xml': 'openvino', '.pt2': 'pt2'}
 
 
 def check_format(path: str | Path, to_write: bool = False) -> None:
-    """Raise UserError if a format is unknown, or its packages are missing.
-
-    Args:
-        path: The exported file.
-        to_write: Whether it is to be written, not only run. Defaults to False.
-    """
+    """Raise UserError if a format is unknown, or its packages are missing."""
     suffix = Path(path).suffix
     if suffix not in RUNTIMES:
         raise UserError(f'{str(path)!r} has no suffix of a format: expected '
                         f'one of {", ".join(RUNTIMES)}')
-    needed = RUNTIMES[suffix], *(_WRITERS.get(suffix, ()) if to_write else ())
+    needed = [RUNTIMES[suffix]]
+    if to_write and suffix == '.onnx':
+        needed += ['onnx', 'onnxscript']
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         # Where files only run, an extra would bring more than is needed.
@@ -46,27 +42,23 @@ def load_exported(path: str | Path,
 
     Args:
         path: A file that ends in .onnx, .xml or .pt2.
-        exact: Whether to compute in the precision of the file. OpenVINO by
-            itself uses bfloat16 where the CPU has it. Defaults to False.
-        trust: Whether code in the file may run, which a .pt2 file needs.
-            Defaults to False.
+        exact: Whether to compute in the precision of the file, not in
+            bfloat16 as OpenVINO may. Defaults to False.
+        trust: Whether code in a .pt2 file may run. Defaults to False.
 
     Raises:
-        UserError: If there is no such file, its runtime is not installed, or
-            it may do more than arithmetic.
+        UserError: If a file or runtime is missing, or it needs trust.
         JobFailedError: If it cannot be read.
     """
     path = Path(path)
     check_format(path)
     if not path.is_file():
-        raise UserError(
-            f'{str(path)!r} does not exist or is not a file: check '
-            'the path')
+        raise UserError(f'{str(path)!r} does not exist or is not a file: '
+                        'check the path')
     if card_of(path).is_file():
         check_parts(path)
     with translate(
             JobFailedError, f'{str(path)!r} cannot be read as {path.suffix}, '
             'it may be damaged or incomplete, so export it again', Exception):
-        reader = import_module(f'.readers.{_READERS[path.suffix]}',
-                               __package__)
-        return reader.read(path, exact, trust)
+        name = f'{__package__}.readers.{_READERS[path.suffix]}'
+        return import_module(name).read(path, exact, trust)

@@ -2,12 +2,12 @@
 
 A pipeline is recorded as the settings of its transforms, under the names that
 configs use, with all defaults. Every step calls the same function of the same
-library as mmcv 2.0.1, because others decode and resize a little differently;
-opencv is imported only where the pipeline uses it.
+library as mmcv 2.0.1, because others decode and resize a little differently.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from repmlp_lite.errors import ImageError, UserError, translate
 from repmlp_lite.image_files import is_cut_off
 
-from .card import is_number, is_side
+from .card import Check, is_a, is_factor, is_side, list_of, one_of
 
 _CV2, _PILLOW = 'cv2', 'pillow'
 _IGNORE = '_ignore_orientation'
@@ -38,18 +38,13 @@ FILTERS = {
                      'hamming')
     }
 }
-EDGES = ('short', 'long', 'width', 'height')
 # Behind transparent grey images, as mmcv has it.
 _CANVAS = (124, 117, 104)
 
 
 def read_pixels(path: str | Path,
                 pipeline: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Read an image and follow a recorded pipeline.
-
-    Args:
-        path: The image file.
-        pipeline: Steps that have passed :func:`check_pipeline`.
+    """Read an image and follow a pipeline that :func:`check_pipeline` passed.
 
     Returns:
         Shape (H, W, 3) in BGR order, or (H, W, 1) of grey, uint8.
@@ -64,13 +59,9 @@ def read_pixels(path: str | Path,
             Exception):
         image: Any = Path(path).read_bytes()
         for step in pipeline:
-            follow, _ = _STEPS[step['type']]
-            image = follow(image, **_settings(step))
+            settings = {**step}
+            image = _STEPS[settings.pop('type')](image, **settings)
     return image if image.ndim == 3 else image[:, :, None]
-
-
-def _settings(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in step.items() if key != 'type'}
 
 
 def _opencv() -> ModuleType:
@@ -92,10 +83,8 @@ def _decode(data: bytes, color_type: str, imdecode_backend: str) -> np.ndarray:
         return _decode_by_pillow(data, color_type)
     cv2 = _opencv()
     flags = (
-        cv2.IMREAD_COLOR
-        if color_type.startswith('color') else cv2.IMREAD_GRAYSCALE)
-    if color_type.endswith(_IGNORE):
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        cv2.IMREAD_COLOR * color_type.startswith('color')
+        | cv2.IMREAD_IGNORE_ORIENTATION * color_type.endswith(_IGNORE))
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise ValueError('opencv does not know its format')
@@ -131,14 +120,12 @@ def _to_size(image: np.ndarray, size: Sequence[int], backend: str,
 def _resize(image: np.ndarray, scale: Sequence[int] | None,
             scale_factor: Sequence[float], keep_ratio: bool, backend: str,
             interpolation: str) -> np.ndarray:
-    height, width = image.shape[:2]
+    size = image.shape[1::-1]
     if scale is None:
-        scale = _scaled((width, height), scale_factor)
+        scale = _scaled(size, scale_factor)
     if keep_ratio:
-        factor = min(
-            max(scale) / max(height, width),
-            min(scale) / min(height, width))
-        scale = _scaled((width, height), (factor, factor))
+        factor = min(max(scale) / max(size), min(scale) / min(size))
+        scale = _scaled(size, (factor, factor))
     return _to_size(image, scale, backend, interpolation)
 
 
@@ -175,60 +162,58 @@ def _pad(image: np.ndarray, size: Sequence[int] | None,
         image, [*grown, (0, 0)][:image.ndim], constant_values=pad_val)
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(
-        map(is_side, value))
+def _optional(is_right: Check) -> Check:
+    return lambda value: value is None or is_right(value)
 
 
-def _is_load(color_type: Any, imdecode_backend: Any) -> bool:
-    return color_type in COLORS and imdecode_backend in FILTERS
-
-
-def _is_resize(scale: Any, scale_factor: Any, keep_ratio: Any, backend: Any,
-               interpolation: Any) -> bool:
-    by_factor = scale is None and isinstance(
-        scale_factor, list) and (len(scale_factor) == 2) and all(
-            is_number(factor) and 0 < factor < 2**16
-            for factor in scale_factor)
-    return type(keep_ratio) is bool and interpolation in FILTERS[backend] and (
-        by_factor or _is_pair(scale))
-
-
-def _is_edge(scale: Any, edge: Any, backend: Any, interpolation: Any) -> bool:
-    return is_side(scale) and edge in EDGES and (interpolation
-                                                 in FILTERS[backend])
-
-
-def _is_pad(size: Any, size_divisor: Any, pad_to_square: Any,
-            pad_val: Any) -> bool:
-    return type(pad_to_square) is bool and type(pad_val) is int and (
-        0 <= pad_val <= 255) and (size is None or _is_pair(size)) and (
-            size_divisor is None or is_side(size_divisor))
-
-
-# The function that follows a step, and the one that checks its settings.
-_STEPS: Mapping[str, tuple[Callable[..., np.ndarray], Callable[..., bool]]] = {
-    'LoadImageFromFile': (_decode, _is_load),
-    'Resize': (_resize, _is_resize),
-    'ResizeEdge': (_resize_edge, _is_edge),
-    'CenterCrop': (_center_crop, lambda crop_size: _is_pair(crop_size)),
-    'Pad': (_pad, _is_pad),
+_is_pair = list_of(is_side, 2)
+# The functions that follow a step, whose arguments are its settings.
+_STEPS: Mapping[str, Callable[..., np.ndarray]] = {
+    'LoadImageFromFile': _decode,
+    'Resize': _resize,
+    'ResizeEdge': _resize_edge,
+    'CenterCrop': _center_crop,
+    'Pad': _pad
+}
+_CHECKS: Mapping[str, Check] = {
+    'color_type': one_of(*COLORS),
+    'imdecode_backend': one_of(*FILTERS),
+    'scale': lambda scale: is_side(scale) or _optional(_is_pair)(scale),
+    'scale_factor': _optional(list_of(is_factor, 2)),
+    'keep_ratio': is_a(bool),
+    'backend': one_of(*FILTERS),
+    'interpolation': one_of(*FILTERS[_CV2], *FILTERS[_PILLOW]),
+    'edge': one_of('short', 'long', 'width', 'height'),
+    'crop_size': _is_pair,
+    'size': _optional(_is_pair),
+    'size_divisor': _optional(is_side),
+    'pad_to_square': is_a(bool),
+    'pad_val': one_of(*range(256))
 }
 
 
 def check_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> None:
     """Raise ValueError if a step or setting of a pipeline is unknown."""
+    if not pipeline:
+        raise ValueError('it has no steps')
     for position, step in enumerate(pipeline):
         kind = step.get('type')
         if not isinstance(kind, str) or kind not in _STEPS or (
             (kind == 'LoadImageFromFile') != (position == 0)):
             raise ValueError(f'{kind!r:.40} cannot be step {position + 1}')
-        _, is_right = _STEPS[kind]
-        try:
-            right = is_right(**_settings(step))
-        except (TypeError, KeyError):  # other names, or a list for a name
-            right = False
-        if not right:
+        names = [*signature(_STEPS[kind]).parameters][1:]
+        if step.keys() != {
+                'type', *names
+        } or not all(_CHECKS[name](step[name])
+                     for name in names) or not _is_whole(step):
             raise ValueError(f'{kind} cannot be {dict(step)!r:.80}')
-    if not pipeline:
-        raise ValueError('it has no steps')
+
+
+def _is_whole(step: Mapping[str, Any]) -> bool:
+    """Return whether settings fit each other."""
+    if 'backend' not in step:
+        return True
+    has_size = is_side(
+        step['scale']) == ('edge' in step) and (step['scale']
+                                                or step['scale_factor'])
+    return bool(has_size and step['interpolation'] in FILTERS[step['backend']])

@@ -51,13 +51,6 @@ def test_rows_table_csv_and_chart(tmp_path, figures, capsys):
     assert bars.get_ylabel() == 'images per second'
 
 
-def test_a_chart_of_several_image_sizes(tmp_path, figures):
-    run('ours:deploy', 'ours:fused', out_dir=tmp_path, img_sizes=[32, 64])
-    lines = figures[0].axes[1]
-    assert lines.get_xlabel() == 'image size in pixels'
-    assert [*lines.get_xticks()] == [32, 64]
-
-
 def test_a_training_step_counts_three_times():
     rows = run('ours:train-step', 'ours:train-form')
     work = [row.gflops * row.milliseconds for row in rows]

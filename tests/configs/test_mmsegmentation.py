@@ -4,7 +4,8 @@ Narrower and for pictures of an eighth of the size, they learn to tell dark
 paper from light under digits, in two runs, and are merged by the tool.
 """
 import json
-from types import SimpleNamespace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from segmentation import COLS, ROWS, SIDE, make_scenes
 from mmcls_repmlp import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from repmlp_lite.errors import CheckpointError
+from repmlp_lite.errors import CheckpointError, UserError
 from tests.helpers import CONFIGS, assert_same, shapes
 
 # mmsegmentation's, of its defaults.
@@ -35,7 +36,7 @@ FOLDER = CONFIGS / 'segmentation'
 SIZE = (512, 1024)
 CROP = (ROWS * SIDE, COLS * SIDE)
 SHRINK = SIZE[0] // CROP[0]
-WARMUP, STEPS = 10, 100
+WARMUP, STEPS = 10, {UPERNET: 60, PSPNET: 100}
 STROKE = 255  # is ignored
 WIDTHS = [16, 32, 64, 128]
 # What makes a model narrow, and how fast it learns then.
@@ -80,13 +81,13 @@ def write_scenes(folder, split, count, seed):
 
 def narrowed(name, data):
     """Read a config and change no more than size and speed ask for."""
-    cfg = Config.fromfile(FOLDER / name)
+    cfg, steps = Config.fromfile(FOLDER / name), STEPS[name]
     cfg.merge_from_dict({
         **NARROW[name], 'model.decode_head.channels': 16,
         'model.auxiliary_head.channels': 16,
         'model.data_preprocessor.size': CROP,
-        'train_cfg.val_interval': STEPS,
-        'default_hooks.checkpoint.interval': STEPS // 2,
+        'train_cfg.val_interval': steps,
+        'default_hooks.checkpoint.interval': steps // 2,
         'default_hooks.logger.interval': 10,
         'randomness.seed': 0
     })
@@ -99,7 +100,7 @@ def narrowed(name, data):
     for each in sides:
         for key in {'scale', 'crop_size', 'stride'} & {*each}:
             each[key] = tuple(side // SHRINK for side in each[key])
-    times = {0: 0, 1500: WARMUP, 80000: STEPS}
+    times = {0: 0, 1500: WARMUP, 80000: steps}
     for schedule in cfg.param_scheduler:
         for key in ('begin', 'end'):
             schedule[key] = times[schedule[key]]
@@ -127,6 +128,16 @@ def evaluate(config, checkpoint, work_dir):
         sample.seg_logits.data for batch in runner.test_loop.dataloader
         for sample in runner.model.test_step(batch)
     ]
+
+
+class Files(NamedTuple):
+    """A trained segmenter, and what the tool made of it, in float64."""
+    config: Path
+    checkpoint: Path
+    log: list[dict]  # of the last run
+    double: Path  # the checkpoint, in float64
+    merged: Path
+    deploy_config: Path
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -185,37 +196,32 @@ def test_mmsegmentation_builds_and_runs_the_config(cfg):
 
 @pytest.fixture(scope='module', params=NARROW)
 def files(request, tmp_path_factory):
-    """A trained segmenter, and what the tool made of it, in float64."""
     folder = tmp_path_factory.mktemp('cityscapes')
     write_scenes(folder, 'train', 32, seed=0)
     write_scenes(folder, 'val', 8, seed=1)
     cfg = narrowed(request.param, folder)
-    config, double, merged, deploy_config = (
+    config, *written = (
         folder / name
         for name in ('config.py', 'double.pth', 'merged.pth', 'deploy.py'))
     config.write_text(cfg.pretty_text)
-    train(cfg, folder, STEPS // 2)
-    log = train(cfg, folder, STEPS, resume=True)
-    content = read_checkpoint(folder / f'iter_{STEPS}.pth')
+    steps = STEPS[request.param]
+    train(cfg, folder, steps // 2)
+    log = train(cfg, folder, steps, resume=True)
+    files = Files(config, folder / f'iter_{steps}.pth', log, *written)
+    content = read_checkpoint(files.checkpoint)
     # So that outputs differ by more than the rounding of merged weights only
     # if these are wrong.
-    content['state_dict'] = {
-        key: value.double() if value.is_floating_point() else value
-        for key, value in content['state_dict'].items()
-    }
-    write_checkpoint(content, double)
-    reparameterize_checkpoint(config, double, merged, deploy_cfg=deploy_config)
-    return SimpleNamespace(
-        config=config,
-        log=log,
-        double=double,
-        merged=merged,
-        deploy_config=deploy_config)
+    for key, value in content['state_dict'].items():
+        if value.is_floating_point():
+            content['state_dict'][key] = value.double()
+    write_checkpoint(content, files.double)
+    reparameterize_checkpoint(config, *written[:2], deploy_cfg=written[2])
+    return files
 
 
-def test_training_goes_on_and_teaches(files):
-    assert all(line['step'] > STEPS // 2 for line in files.log)
-    # 49 to 76 with four seeds; all dark or all light would be 28 at most.
+def test_training_is_resumed_and_teaches(files):
+    assert files.log[0]['step'] > files.log[-1]['step'] // 2
+    # 49 to 83 with four seeds; all dark or all light would be 28 at most.
     assert files.log[-1]['mIoU'] > 40
 
 
@@ -238,3 +244,13 @@ def test_mmsegmentation_does_not_mistake_the_forms(files, tmp_path):
         evaluate(files.config, files.merged, tmp_path)
     with pytest.raises(CheckpointError, match='in training form'):
         evaluate(files.deploy_config, files.double, tmp_path)
+
+
+def test_another_number_of_classes_is_named(files, tmp_path):
+    heads = 'model.decode_head', 'model.auxiliary_head'
+    job = files.config, files.checkpoint, tmp_path / 'out.pth'
+    with pytest.raises(UserError, match='another number of classes'):
+        reparameterize_checkpoint(
+            *job, cfg_options={f'{head}.num_classes': 7
+                               for head in heads})
+    assert not [*tmp_path.iterdir()]

@@ -41,8 +41,6 @@ TRAIN_STEPS = [
 ]
 TEST_STEPS = ['LoadImageStrict', 'ResizeEdge', 'CenterCrop', 'PackClsInputs']
 ITERATIONS = (0, 25021, 50040, 50041, 250201, 500399)
-RATES = 'rate at ' + ', '.join(map(str, ITERATIONS))
-# Slim, as the numbers of the recipe do not hang on the model's size.
 SLIM = {
     'model.backbone.arch': dict(
         _delete_=True,
@@ -64,22 +62,17 @@ def built(name):
 
 def pipeline(cfg, split):
     init_default_scope('mmcls')
-    steps = [
-        TRANSFORMS.build(step)
-        for step in cfg[f'{split}_dataloader'].dataset.pipeline
-    ]
-    return {type(step).__name__: step for step in steps}
+    steps = cfg[f'{split}_dataloader'].dataset.pipeline
+    # The names that mmcls' readers look for say what the loaders read.
+    assert steps == cfg[f'{split}_pipeline']
+    return [TRANSFORMS.build(step) for step in steps]
 
 
 def describe(name):
-    """The column of the table, from what a config builds."""
+    """The column of the table, of which what has no number is asserted."""
     cfg, model, optim = built(name)
-    return {
-        **schedule_rows(name, cfg, optim),
-        **mixing_rows(cfg, model),
-        **image_rows(cfg, model),
-        **run_rows(cfg, model, optim)
-    }
+    return (schedule_rows(name, cfg, optim) | mixing_rows(cfg, model)
+            | image_rows(cfg, model) | run_rows(cfg, model, optim))
 
 
 def schedule_rows(name, cfg, optim):
@@ -88,126 +81,105 @@ def schedule_rows(name, cfg, optim):
     batch = processes * loader.batch_size
     epoch_length = IMAGES // batch
     settings = {**cfg.param_scheduler}
-    kind = PARAM_SCHEDULERS.get(settings.pop('type'))
-    iterations = settings.pop('convert_to_iter_based')
-    rates = kind.build_iter_from_epoch(
+    assert settings.pop('convert_to_iter_based')
+    rates = PARAM_SCHEDULERS.get(settings.pop('type')).build_iter_from_epoch(
         optimizer,
         epoch_length=epoch_length,
         end=cfg.train_cfg.max_epochs,
         **settings)
-    peak = optimizer.defaults['lr']
-    linear = rates.factor(rates.warmup // 2 + 1) == pytest.approx(
-        (1 + rates.start_factor) / 2)
-    cosine = all(
-        rates.factor(step + 1) == pytest.approx(
+    peak, first = optimizer.defaults['lr'], rates.start_factor
+    for step in range(0, rates.end, epoch_length // 2):
+        done = step / rates.warmup
+        assert rates.factor(step + 1) == pytest.approx(
+            first + done * (1 - first) if done < 1 else
             (1 + math.cos(math.pi * step / rates.end)) / 2)
-        for step in range(rates.warmup, rates.end, epoch_length))
     betas, scale = optimizer.defaults['betas'], cfg.auto_scale_lr
-    decay = {True: set(), False: set()}
-    for group in optimizer.param_groups:
-        for p in group['params']:
-            decay[p.ndim == 1].add(group['weight_decay'])
+    assert loader.drop_last and scale.enable
+    decay = optimizer.defaults['weight_decay']
+    assert {(True, 0.),
+            (False, decay)} == {(p.ndim == 1, group['weight_decay'])
+                                for group in optimizer.param_groups
+                                for p in group['params']}
     clip = dict(optim.clip_grad_kwargs)
+    norm = clip.pop('max_norm')
+    assert not clip
     return {
         'epochs': f'{cfg.train_cfg.max_epochs}',
         'images per step': f'{batch}, {processes} processes of '
         f'{loader.batch_size}',
-        'steps per epoch': f'{epoch_length}; an incomplete one is '
-        f'{"dropped" if loader.drop_last else "used"}',
+        'steps per epoch': f'{epoch_length}; an incomplete one is dropped',
         'optimizer': f'{type(optimizer).__name__}, betas {betas[0]} and '
         f'{betas[1]}, eps {optimizer.defaults["eps"]:.0e}',
         'learning rate': f'{peak:.0e} per {scale.base_batch_size} images, '
-        f'{"in proportion" if scale.enable else "fixed"}',
-        'warm-up': f'{rates.warmup // epoch_length} epochs, '
-        f'{"linear" if linear else "bent"} from '
-        f'{peak * rates.start_factor:.0e}, per '
-        f'{"iteration" if iterations else "epoch"}',
-        'after that': 'cosine to 0, counted from the first iteration'
-        if cosine else 'no such cosine',
-        RATES: ', '.join(f'{peak * rates.factor(i):.4g}' for i in ITERATIONS),
-        'weight decay': ', '.join(map(str, decay[False])),
-        'without decay': 'parameters of one dimension and biases'
-        if decay[True] == {0.} else f'{decay[True]}',
-        'gradient clipping': f'norm {clip.pop("max_norm")}' +
-        f', {clip}' * bool(clip),
+        'in proportion',
+        'warm-up': f'{rates.warmup // epoch_length} epochs, linear from '
+        f'{peak * first:.0e}, per iteration',
+        'after that': 'cosine to 0, counted from the first iteration',
+        f'rate at {str(ITERATIONS)[1:-1]}': ', '.join(
+            f'{peak * rates.factor(i):.4g}' for i in ITERATIONS),
+        'weight decay': f'{decay}',
+        'without decay': 'parameters of one dimension and biases',
+        'gradient clipping': f'norm {norm}',
     }
-
-
-def partners(augment):
-    """Which images of a batch of four each one is mixed with."""
-    np.random.seed(0)
-    _, scores = augment(torch.zeros(4, 3, 32, 32), torch.eye(4))
-    scores.fill_diagonal_(0)
-    return scores.argmax(1).tolist()
 
 
 def mixing_rows(cfg, model):
     mixing = model.data_preprocessor.batch_augments
     mixup, cutmix = mixing.augments[:2]
     assert isinstance(mixup, Mixup) and isinstance(cutmix, CutMix)
-    flipped = [partners(augment) for augment in (mixup, cutmix)]
+    for augment in (mixup, cutmix):
+        np.random.seed(0)
+        _, scores = augment(torch.zeros(4, 3, 32, 32), torch.eye(4))
+        assert scores.fill_diagonal_(0).argmax(1).tolist() == [3, 2, 1, 0]
+    assert cutmix.correct_lam and mixing.probs is None
+    assert cfg.randomness.diff_rank_seed
     return {
         'label smoothing': f'{model.head.loss_module.label_smooth_val}',
         'mixup': f'alpha {mixup.alpha}',
-        'cutmix': f'alpha {cutmix.alpha}, labels by '
-        f'{"the true area" if cutmix.correct_lam else "the ratio drawn"}',
-        'which of both': 'one for every batch' +
-        ' and process' * cfg.randomness.diff_rank_seed +
-        (', each as likely' if mixing.probs is None else f', {mixing.probs}'),
-        'partner': 'the first image and the last, and so on'
-        if flipped == [[3, 2, 1, 0]] * 2 else f'{flipped}',
+        'cutmix': f'alpha {cutmix.alpha}, labels by the true area',
+        'which of both': 'one for every batch and process, each as likely',
+        'partner': 'the first image and the last, and so on',
     }
-
-
-def sizes(cfg, *found):
-    """S if every size that was found is that of the model."""
-    return 'S' if {*found} == {cfg.model.backbone.img_size} else f'{found}'
 
 
 def image_rows(cfg, model):
     steps, tests = pipeline(cfg, 'train'), pipeline(cfg, 'test')
-    loads = {(step['LoadImageStrict'].imdecode_backend.capitalize(),
-              step['LoadImageStrict'].color_type)
-             for step in (steps, tests)}
-    crop, flip = steps['RandomResizedCrop'], steps['RandomFlip']
-    raug = steps['RAug']
-    edge, centre = tests['ResizeEdge'], tests['CenterCrop']
+    assert [type(step).__name__ for step in steps] == TRAIN_STEPS
+    assert [type(step).__name__ for step in tests] == TEST_STEPS
+    load, crop, flip, raug, _ = steps
+    test_load, edge, centre, _ = tests
+    for step in (load, test_load):
+        assert step.imdecode_backend == 'pillow'
+        assert step.color_type == 'color_ignore_orientation'
+    assert {crop.backend, edge.backend} == {'pillow'}
+    assert {*crop.scale, edge.scale,
+            *centre.crop_size} == {cfg.model.backbone.img_size}
     resamples = {draw.resample for _ in range(99) for draw in raug.draws()}
+    assert not any('EMA' in hook.type for hook in cfg.custom_hooks)
+    assert not any(
+        isinstance(module, DropPath) and module.drop_prob
+        for module in model.modules())
     preprocessor = model.data_preprocessor
-    more = [name for name in steps if name not in TRAIN_STEPS]
-    more += [hook.type for hook in cfg.custom_hooks if 'EMA' in hook.type]
-    more += [
-        f'drop path {module.drop_prob}' for module in model.modules()
-        if isinstance(module, DropPath) and module.drop_prob
-    ]
+    assert preprocessor.to_rgb
     return {
-        'decoding': ', '.join(
-            f'{backend}, orientation marks ' +
-            ('ignored' if kind == 'color_ignore_orientation' else 'heeded')
-            for backend, kind in loads),
-        'crop': 'random, {} pixels, area {} to {}, sides {:.2f} to {:.2f}, '
-        '{}'.format(
-            sizes(cfg, *crop.scale), *crop.crop_ratio_range,
-            *crop.aspect_ratio_range, resizing(crop)),
+        'decoding': 'Pillow, orientation marks ignored',
+        'crop': 'random, S pixels, area {} to {}, sides {:.2f} to {:.2f}, {}'.
+        format(*crop.crop_ratio_range, *crop.aspect_ratio_range,
+               crop.interpolation),
         'flip': f'{flip.direction}, {flip.prob}',
         'raug15': f'{raug.num_ops} of {len(OPERATIONS)} operations, '
         f'magnitudes 0 to {raug.num_magnitudes - 1}, fill {FILL[0]}, '
         f'of cutouts {CUTOUT_FILL}',
         'interpolation in raug15': ' or '.join(
             resample.name.lower() for resample in sorted(resamples)),
-        'EMA, drop path, jitter, erasing': ', '.join(more) or 'none',
-        'normalisation': f'{"RGB" if preprocessor.to_rgb else "BGR"}, ' +
+        'EMA, drop path, jitter, erasing': 'none',
+        'normalisation': 'RGB, ' +
         ' / '.join(', '.join(f'{v / 255:.3f}' for v in values)
                    for values in (cfg.data_preprocessor.mean,
                                   cfg.data_preprocessor.std)),
-        'test images': f'{edge.edge} edge to {sizes(cfg, edge.scale)}, '
-        f'centre {sizes(cfg, *centre.crop_size)}, {resizing(edge)}',
+        'test images': f'{edge.edge} edge to S, centre S, '
+        f'{edge.interpolation}',
     }
-
-
-def resizing(step):
-    return step.interpolation + f' of {step.backend}' * (
-        step.backend != 'pillow')
 
 
 def drawn_from(cfg, model):
@@ -220,7 +192,7 @@ def drawn_from(cfg, model):
     before = {name: pickle.dumps(state()) for name, state in states.items()}
     initialize(skip_init(nn.Linear, 1, 1), cfg.model.init_cfg)
     results = dict(img=np.zeros((300, 300, 3), np.uint8), img_shape=(300, 300))
-    for step in [*pipeline(cfg, 'train').values()][1:]:
+    for step in pipeline(cfg, 'train')[1:]:
         results = step(results)
     model.data_preprocessor.batch_augments(
         torch.zeros(4, 3, 32, 32), torch.eye(4))
@@ -231,29 +203,23 @@ def drawn_from(cfg, model):
 
 
 def run_rows(cfg, model, optim):
-    hooks = [hook.type for hook in cfg.custom_hooks]
-    kept = cfg.default_hooks.checkpoint
-    seed, loader = cfg.randomness, cfg.train_dataloader
-    init, every = cfg.model.init_cfg.type, cfg.train_cfg.val_interval
-    kinds = {f'{p.dtype}'.removeprefix('torch.') for p in model.parameters()}
-    if type(optim) is not OptimWrapper:
-        kinds.add(type(optim).__name__)
+    kept, seed = cfg.default_hooks.checkpoint, cfg.randomness
+    assert type(optim) is OptimWrapper and seed.diff_rank_seed
+    assert cfg.model.init_cfg.type == 'TorchInit'
+    assert 'SyncBuffersHook' in [hook.type for hook in cfg.custom_hooks]
+    assert cfg.train_cfg.val_interval == kept.interval == 1
+    assert 'save_best' in kept and cfg.env_cfg.cudnn_benchmark
+    dtype, = {p.dtype for p in model.parameters()}
     return {
-        'initial weights': "those of PyTorch's layers"
-        if init == 'TorchInit' else init,
-        'precision': ', '.join(kinds),
-        'seed': f'{seed.seed}' +
-        ', plus the number of the process' * seed.diff_rank_seed,
+        'initial weights': "those of PyTorch's layers",
+        'precision': f'{dtype}'.removeprefix('torch.'),
+        'seed': f'{seed.seed}, plus the number of the process',
         'random numbers': ' and '.join(drawn_from(cfg, model)),
-        'running statistics': 'averaged after every epoch'
-        if 'SyncBuffersHook' in hooks else 'each process its own',
-        'validation': 'after every epoch'
-        if every == 1 else f'after every {every} epochs',
-        'checkpoints': f'the last {kept.max_keep_ckpts}' +
-        f', every {kept.interval} epochs' * (kept.interval != 1) +
-        ' and the best' * ('save_best' in kept),
-        'loading': f'{loader.num_workers} workers per process',
-        'cuDNN benchmark': 'on' if cfg.env_cfg.cudnn_benchmark else 'off',
+        'running statistics': 'averaged after every epoch',
+        'validation': 'after every epoch',
+        'checkpoints': f'the last {kept.max_keep_ckpts} and the best',
+        'loading': f'{cfg.train_dataloader.num_workers} workers per process',
+        'cuDNN benchmark': 'on',
     }
 
 
@@ -272,14 +238,8 @@ def test_the_table_says_what_the_config_builds(name):
     groups = optim.optimizer.param_groups
     assert sum(len(group['params'])
                for group in groups) == len([*model.parameters()])
-    assert [*pipeline(cfg, 'train')] == TRAIN_STEPS
-    assert [*pipeline(cfg, 'test')] == TEST_STEPS
     assert cfg.val_dataloader == cfg.test_dataloader
     assert 'drop_last' not in cfg.test_dataloader
-    # The names that mmcls' readers look for say what the loaders read.
-    for split in ('train', 'test'):
-        assert cfg[f'{split}_dataloader'].dataset.pipeline == cfg[
-            f'{split}_pipeline']
 
 
 def test_the_table_names_every_difference():
@@ -302,7 +262,7 @@ def test_images_are_read_and_resized_as_pillow_does(tmp_path):
     expected = image.resize((269, 224), Image.Resampling.BILINEAR).crop(
         (22, 0, 246, 224))
     results = dict(img_path=path)
-    for step in [*pipeline(cfg, 'test').values()][:3]:
+    for step in pipeline(cfg, 'test')[:3]:
         results = step(results)
     assert (results['img'][..., ::-1] == np.asarray(expected)).all()
 

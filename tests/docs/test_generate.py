@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from docs.generate import jobs, official_table, pages, table
+from docs.generate import DOCS, jobs, official_table, pages, table
 from mmcls_repmlp.host.model_index import config_of, indexed_models
 from mmcls_repmlp.jobs.shared.config import read_config
 
@@ -16,30 +16,23 @@ def test_is_up_to_date(path):
     assert path.read_text() == PAGES[path], 'run python docs/generate.py'
 
 
-def test_every_model_has_its_row():
-    zoo = next(text for path, text in PAGES.items()
-               if path.name == 'model_zoo.md')
+def test_every_model_has_its_row_with_the_numbers_of_the_metafile():
+    zoo = PAGES[DOCS / 'model_zoo.md']
     names = re.findall(r'^\| (repmlp-\S+_\S+) \|', zoo, re.MULTILINE)
     assert names == [model.name for model in MODELS]
     for source in ('official', 'mmcls', 'first paper'):
         assert f'**{source}**' in zoo
-
-
-def test_a_row_has_the_numbers_of_the_metafile():
-    rows = table('RepMLPNet').splitlines()
-    assert rows[4].startswith(
+    assert table('RepMLPNet').splitlines()[4].startswith(
         '| repmlp-base_8xb32_in1k | B224 | 68.243 / 68.333 | 6.676 / 6.657 | '
         '80.32 | | official |')
 
 
 def test_accuracies_by_the_official_recipe_are_in_training():
-    rows = official_table('RepMLPNet').splitlines()
-    assert rows[2] == '| T224 | `repmlp-tiny_8xb32_in1k.py` | 76.62 |'
-    training = next(text for path, text in PAGES.items()
-                    if path.name == 'training.md')
-    assert official_table('RepMLPNet') in training
-    # mmcls' weights were trained otherwise.
-    assert '8xb64' not in official_table('RepMLPNet')
+    text = official_table('RepMLPNet')
+    assert text.splitlines()[2] == (
+        '| T224 | `repmlp-tiny_8xb32_in1k.py` | 76.62 |')
+    assert text in PAGES[DOCS / 'training.md']
+    assert '8xb64' not in text  # mmcls' weights were trained otherwise
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda model: model.name)
@@ -54,8 +47,5 @@ def test_variants_are_those_of_the_configs(model):
 
 
 def test_every_tool_has_its_job_on_the_page():
-    found = [*jobs()]
-    assert {'train', 'test',
-            'predict'} <= {name.rsplit('.', 1)[1]
-                           for name, _ in found}
-    assert len(found) > 10 and all(job.__doc__ for _, job in found)
+    names = {name.rsplit('.', 1)[1] for name, job in jobs() if job.__doc__}
+    assert {'train', 'test', 'predict'} <= names and len(names) > 10

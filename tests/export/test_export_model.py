@@ -18,8 +18,7 @@ from repmlp_lite.errors import JobFailedError, UserError
 from repmlp_lite.exported.card import check_parts
 from repmlp_lite.exported.load_exported import RUNTIMES, load_exported
 from repmlp_lite.files import move_into_place
-from tests.helpers import (TINY_CFG, TINY_RESNET_CFG, classifier_cfg,
-                           random_model)
+from tests.helpers import TINY_CFG, classifier_cfg, random_model
 
 SMALL = (3, 8, 8)
 
@@ -38,8 +37,8 @@ def small(seed=0, scale=1.):
     return ExportWrapper(model.requires_grad_(False))
 
 
-def fused(channels=32, **backbone):
-    cfg = classifier_cfg(backbone, in_channels=channels)
+def fused(**backbone):
+    cfg = classifier_cfg(dict(backbone, type='RepMLPNet'))
     model = random_model(lambda: build_classifier(cfg))
     return ExportWrapper(fuse_for_inference(model).float())
 
@@ -49,22 +48,17 @@ def raw():
 
 
 def net():
-    return fused(type='RepMLPNet', **TINY_CFG), (3, 32, 32)
+    return fused(**TINY_CFG), (3, 32, 32)
 
 
 def padded():
     arch = dict(channels=(8, 32), depths=(1, 1), sharesets_nums=(1, 4))
     backbone = dict(TINY_CFG, arch=arch, out_indices=1, pad_to_multiple=True)
-    return fused(type='RepMLPNet', **backbone), (3, 40, 50)
+    return fused(**backbone), (3, 40, 50)
 
 
-def resnet():
-    return fused(64, type='RepMLPResNet', **TINY_RESNET_CFG), (3, 64, 64)
-
-
-@pytest.mark.parametrize(
-    ('suffix', 'build'),
-    [*product(RUNTIMES, (raw, net)), ('.onnx', padded), ('.onnx', resnet)])
+@pytest.mark.parametrize(('suffix', 'build'),
+                         [*product(RUNTIMES, (raw, net)), ('.onnx', padded)])
 def test_written_file_computes_the_same_on_any_batch(tmp_path, suffix, build):
     wrapper, shape = build()
     path = tmp_path / f'model{suffix}'
@@ -94,21 +88,17 @@ def test_what_is_wrong_is_not_left(tmp_path, name, model, options, message):
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize('there', ['a.xml', 'a.bin', 'a.xml.json'])
-def test_files_are_replaced_only_by_force(tmp_path, there):
-    path = tmp_path / there
-    path.write_text('precious')
-    with pytest.raises(UserError, match=f"{there}' exists.*force=True"):
-        export_model(small(), tmp_path / 'a.xml', SMALL)
-    assert path.read_text() == 'precious' and [*tmp_path.iterdir()] == [path]
-
-
-def test_force_replaces_what_is_there(tmp_path, card):
-    parts = {tmp_path / name for name in ('a.bin', 'a.xml', 'a.xml.json')}
+def test_files_are_replaced_only_by_force(tmp_path, card):
+    parts = [tmp_path / name for name in ('a.bin', 'a.xml', 'a.xml.json')]
     for part in parts:
         part.write_text('precious')
+        with pytest.raises(UserError, match='exists.*force=True'):
+            export_model(small(), tmp_path / 'a.xml', SMALL)
+        assert part.read_text() == 'precious'
+        part.unlink()
+    parts[0].write_text('precious')
     export_model(small(), tmp_path / 'a.xml', SMALL, force=True, card=card)
-    assert {*tmp_path.iterdir()} == parts
+    assert sorted(tmp_path.iterdir()) == parts
     load_exported(tmp_path / 'a.xml')
 
 
@@ -135,20 +125,16 @@ def test_a_kill_between_the_parts_is_noticed(tmp_path, monkeypatch, card,
         assert path.read_text() == f'{new if moved else old}'
 
 
-def test_an_opset_can_be_chosen(tmp_path):
+def test_an_opset_can_be_chosen_and_dimensions_have_names(tmp_path):
     path = tmp_path / 'a.onnx'
     export_model(small(), path, SMALL, opset=20)
-    used, = onnx.load(path).opset_import
-    assert (used.domain, used.version) == ('', 20)
-
-
-def test_dimensions_have_names(exported):
-    graph = onnx.load(exported.folder / 'm.onnx').graph
+    model = onnx.load(path)
+    assert [used.version for used in model.opset_import] == [20]
     sizes = [[
         size.dim_param or size.dim_value
         for size in value.type.tensor_type.shape.dim
-    ] for value in (*graph.input, *graph.output)]
-    assert sizes == [['batch', *SMALL], ['batch', 5]]
+    ] for value in (*model.graph.input, *model.graph.output)]
+    assert sizes == [['batch', *SMALL], ['batch', 4]]
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
@@ -164,13 +150,9 @@ def test_an_overflow_that_only_real_images_show_is_named(tmp_path, suffix):
     assert not path.exists()
     export()
     assert load(path)(real).dtype == np.float32
-
-
-def test_bfloat16_is_written_where_there_is_any(tmp_path):
-    path = tmp_path / 'a.pt2'
-    export_model(half(torch.bfloat16), path, SMALL)
-    out = load(path)(np.ones((2, *SMALL), np.float32))
-    assert out.dtype == np.float32
+    if suffix == '.pt2':  # the only format that has bf16
+        export_model(half(torch.bfloat16), path, SMALL, force=True)
+        assert load(path)(real).dtype == np.float32
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
@@ -178,8 +160,3 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(export.WRITERS, '.pt2', write)
     with pytest.raises(JobFailedError, match=r'as .pt2 .*: first second$'):
         export_model(small(), tmp_path / 'a.pt2', SMALL)
-
-
-def test_unknown_formats_are_refused(tmp_path):
-    with pytest.raises(UserError, match='expected one of .onnx, .xml, .pt2$'):
-        export_model(small(), tmp_path / 'a.pt', SMALL)

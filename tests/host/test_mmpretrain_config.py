@@ -8,7 +8,7 @@ from mmcls_repmlp.jobs.browse_dataset import browse_dataset
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.image_demo import classify_images
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.predict import predict
 from tests.helpers import TINY

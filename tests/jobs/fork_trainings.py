@@ -15,6 +15,8 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot  # noqa: F401  (else every process imports them)
@@ -45,7 +47,6 @@ def fork(log, function, *args, **options):
             os.dup2(file.fileno(), 2)
         code = function(*args, **options)
     except BaseException:
-        import traceback
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -59,9 +60,7 @@ def wait(child):
 
 def kill_at(work_dir, number, delay):
     """Kill this process some time after its so many-th file is touched."""
-
-    def die():
-        os.kill(os.getpid(), signal.SIGKILL)
+    die = partial(os.kill, os.getpid(), signal.SIGKILL)
 
     def hook(event, arguments):
         nonlocal number
@@ -75,8 +74,7 @@ def kill_at(work_dir, number, delay):
 
 
 def train_until_killed(config, work_dir, epochs, number=0, delay=0):
-    if number:
-        kill_at(work_dir, number, delay)
+    kill_at(work_dir, number, delay)
     options = {'train_cfg.max_epochs': epochs}
     train(config, work_dir, resume='auto', seed=0, cfg_options=options)
 
@@ -152,14 +150,11 @@ def stop(config, work_dir, number):
     return os.waitstatus_to_exitcode(wait(child)), log.read_text()
 
 
-def copy(file, folder):
-    """Copy a checkpoint into a new work folder."""
-    Path(folder).mkdir()
-    shutil.copy(file, folder)
-
-
-def train_twofold(config, work_dir, port, resume=None):
+def train_twofold(config, work_dir, port, start=None):
     """Train in two processes; save a checkpoint after every iteration."""
+    if start:
+        Path(work_dir).mkdir()
+        shutil.copy(start, work_dir)
     os.environ.update(
         WORLD_SIZE='2', MASTER_ADDR='localhost', MASTER_PORT=port)
     children = []
@@ -171,7 +166,7 @@ def train_twofold(config, work_dir, port, resume=None):
                 train,
                 config,
                 work_dir,
-                resume=resume,
+                resume='auto' if start else None,
                 launcher='pytorch',
                 cfg_options={'default_hooks.checkpoint.by_epoch': False}))
     return [*map(wait, children)]

@@ -67,35 +67,20 @@ EPOCH = ('epoch_1.pth', ), 'epoch_2.pth'
 SLOW = pytest.mark.slow
 
 
-def same(first, second):
-    """Compare tensors, numbers and what holds them, bit by bit."""
-    if isinstance(first, dict):
-        first, second = [*first.items()], [*second.items()]
-    if isinstance(first, (list, tuple)):
-        assert len(first) == len(second)
-        for pair in zip(first, second):
-            same(*pair)
-    elif isinstance(first, torch.Tensor):
-        assert first.dtype == second.dtype and first.equal(second)
-    else:
-        assert first == second
-
-
 def assert_same_training(first, second):
     first, second = (read_checkpoint(path) for path in (first, second))
     for key in ('state_dict', 'ema_state_dict', 'optimizer',
                 'param_schedulers'):
-        same(first[key], second[key])
+        torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
     for key in ('epoch', 'iter', 'seed'):
         assert first['meta'][key] == second['meta'][key]
 
 
 @pytest.mark.parametrize(
     ('options', 'more', 'middles', 'last'),
-    [(dict(seed=None), {}, *EPOCH), (dict(workers=2), {}, *EPOCH),
+    [(dict(seed=None), {}, *EPOCH),
      pytest.param(dict(workers=2, persistent=True), {}, *EPOCH, marks=SLOW),
-     pytest.param(
-         dict(workers=1), MIDDLE, ('iter_2.pth', ), 'iter_6.pth', marks=SLOW),
+     (dict(workers=2), {}, *EPOCH),
      (dict(), MIDDLE, ('iter_3.pth', 'iter_5.pth'), 'iter_6.pth'),
      (dict(workers=1), ITERATIONS, ('iter_1.pth', ), 'iter_4.pth'),
      (dict(), ITERATIONS, ('iter_3.pth', ), 'iter_4.pth')])
@@ -117,10 +102,10 @@ def test_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     # 40 images in batches of 16 for each of two: two iterations an epoch.
     found = fork_trainings(
         ['train_twofold', config, whole,
-         free_port()], ['copy', whole / 'iter_1.pth', rest],
+         free_port()],
         ['train_twofold', config, rest,
-         free_port(), 'auto'])
-    assert found[0] == found[2] == [0, 0], (tmp_path / 'rest.log').read_text()
+         free_port(), whole / 'iter_1.pth'])
+    assert found == [[0, 0]] * 2, (tmp_path / 'rest.log').read_text()
     assert_same_training(whole / 'iter_4.pth', rest / 'iter_4.pth')
     # By one process other images make a batch: the comparison can fail.
     train(config, str(tmp_path / 'one'), cfg_options=deepcopy(MIDDLE))

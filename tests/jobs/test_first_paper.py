@@ -1,14 +1,11 @@
 """Every job of a user, on the first paper's models."""
-import numpy as np
 import pytest
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.jobs.export.export import export_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
-from repmlp_lite.exported.card import read_card
-from repmlp_lite.exported.load_exported import load_exported
 from tests.helpers import write_config
 
 BACKBONES = {
@@ -54,12 +51,4 @@ def test_train_merge_score_and_export(project, tmp_path, work_dir, name):
     # One of twenty images may hang in the balance, which rounding decides.
     assert scores[0] == pytest.approx(scores[1], abs=5)
 
-    outputs = []
-    images = np.random.default_rng(0).normal(size=(3, 3, 32, 32))
-    for pair in pairs:
-        out = tmp_path / 'a.pt2'
-        assert export_checkpoint(*pair, out, force=True) < 1e-3
-        assert read_card(out)['input_shape'] == [3, 32, 32]
-        model = load_exported(out, trust=True)
-        outputs.append(model(images.astype(np.float32)))
-    np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
+    assert export_checkpoint(deploy, merged, tmp_path / 'a.pt2') < 1e-3

@@ -2,8 +2,6 @@
 
 The whole is compared with its tiles, each run alone as an image.
 """
-import itertools
-
 import pytest
 import torch
 from torch import nn
@@ -40,25 +38,8 @@ def net(**cfg):
     return random_model(RepMLPNet, **{**defaults, **cfg})
 
 
-def gates(model):
-    return [m for m in model.modules() if isinstance(m, GlobalPerceptron)]
-
-
 def shapes(outs):
     return [tuple(out.shape) for out in outs]
-
-
-def cut(maps):
-    """The tiles of maps, row by row: (N, C, h, w) each."""
-    return [
-        part for band in maps.chunk(ROWS, 2) for part in band.chunk(COLS, 3)
-    ]
-
-
-def join(tiles):
-    return torch.cat([
-        torch.cat(tiles[row * COLS:(row + 1) * COLS], 3) for row in range(ROWS)
-    ], 2)
 
 
 def images(tile, n=2):
@@ -76,47 +57,33 @@ def test_pyramid_in_every_form(form, tile):
 def test_tiles_alone_equal_the_whole_where_the_gate_is_constant(form, tile):
     model, x = net(img_size=tile), images(tile)
     with torch.no_grad():
-        for gate in gates(model):
-            gate.conv2.conv.weight.zero_()
+        for gate in model.modules():
+            if isinstance(gate, GlobalPerceptron):
+                gate.conv2.conv.weight.zero_()
     model = form(model)
-    assert_same([join(parts) for parts in zip(*map(model, cut(x)))], model(x),
-                1e-10)
-
-
-@pytest.mark.parametrize('merge', [FORMS['training'], FORMS['deploy']])
-def test_tiles_with_the_gate_of_the_whole_equal_the_whole(merge, tile):
-    model, x, values = merge(net(img_size=tile)), images(tile), []
-    recording = [
-        gate.register_forward_hook(lambda *call: values.append(call[-1]))
-        for gate in gates(model)
+    rows = [zip(*map(model, band.chunk(COLS, 3))) for band in x.chunk(ROWS, 2)]
+    joined = [
+        torch.cat([torch.cat(tiles, 3) for tiles in column], 2)
+        for column in zip(*rows)
     ]
-    whole = model(x)
-    assert len(values) == len(recording) == sum(ARCH['depths'])
-    again = itertools.cycle(values)
-    for hook, gate in zip(recording, gates(model)):
-        hook.remove()
-        gate.register_forward_hook(lambda *call: next(again))
-    assert_same([join(parts) for parts in zip(*map(model, cut(x)))], whole)
+    assert_same(joined, model(x), 1e-10)
 
 
+@pytest.mark.parametrize('after', [False, True])
 @pytest.mark.parametrize('size', [(40, 97), (1, 1), (32, 64)])
-def test_padding_equals_padded_images_with_their_maps_cropped(form, size):
-    x = randn(2, 3, *size)
-    padded = nn.functional.pad(x, (0, -size[1] % 32, 0, -size[0] % 32))
+def test_padding_equals_padded_images_with_their_maps_cropped(
+        form, tile, size, after):
+    x, cfg = randn(2, 3, *size), dict(
+        img_size=tile, out_after_downsample=after)
+    padded = nn.functional.pad(x, (0, -size[1] % tile[1], 0, -size[0] % 32))
+    strides = (*STRIDES[1:], 32) if after else STRIDES
     expected = [
         out[..., :-(-size[0] // stride), :-(-size[1] // stride)]
-        for out, stride in zip(form(net())(padded), STRIDES)
+        for out, stride in zip(form(net(**cfg))(padded), strides)
     ]
-    outs = form(net(pad_to_multiple=True))(x)
+    outs = form(net(pad_to_multiple=True, **cfg))(x)
     assert shapes(outs) == shapes(expected)
     assert_same(outs, expected, 0)
-
-
-def test_padding_is_to_rectangles_and_follows_the_downsampling(form):
-    cfg = dict(img_size=(32, 64), out_after_downsample=True)
-    outs = form(net(pad_to_multiple=True, **cfg))(randn(1, 3, 33, 70))
-    assert shapes(outs) == [(1, 16, 5, 9), (1, 16, 3, 5), (1, 32, 2, 3),
-                            (1, 32, 2, 3)]
 
 
 def test_padding_needs_a_size_whose_multiples_fit():
@@ -124,25 +91,9 @@ def test_padding_needs_a_size_whose_multiples_fit():
         RepMLPNet(TINY, img_size=38, pad_to_multiple=True)
 
 
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_padded_images_train(with_cp):
-    model = net(pad_to_multiple=True, with_cp=with_cp).train()
+def test_padded_images_train():
+    model = net(pad_to_multiple=True, with_cp=True).train()
     x = randn(2, 3, 40, 70).requires_grad_()
     sum((out * randn(*out.shape)).sum() for out in model(x)).backward()
     assert all(p.grad is not None for p in model.parameters())
     assert (x.grad != 0).all()
-
-
-def test_exported_graph_pads_a_fixed_size():
-    arch = dict(channels=(8, ), depths=(1, ), sharesets_nums=(4, ))
-    model = fuse_for_inference(
-        net(arch=arch, out_indices=0, pad_to_multiple=True))
-    batch = torch.export.Dim('batch', min=1, max=64)
-    with torch.no_grad():
-        program = torch.export.export(
-            model, (randn(2, 3, 40, 50), ), dynamic_shapes=({
-                0: batch
-            }, ))
-    for n in (1, 3):
-        x = randn(n, 3, 40, 50, seed=n)
-        assert_same(program.module()(x), model(x), 1e-10)

@@ -6,72 +6,15 @@ from torch import nn
 from torch.nn.utils import prune
 
 from mmcls_repmlp import RepMLPBlock
-from mmcls_repmlp.models.mergeable import Mergeable, merge_all
-from mmcls_repmlp.models.norm_folding import fold_norm
-from repmlp_lite.errors import CheckpointError
+from mmcls_repmlp.models.mergeable import merge_all
 from tests.helpers import assert_same, randn, random_model
 from tests.host_parts import EFFICIENT
-
-
-class Pair(Mergeable):
-    """A linear layer with its norm, the smallest thing that merges."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Sequential(nn.Linear(3, 4, bias=False))
-        self.bn = nn.BatchNorm1d(4)
-        self.inner.add_module('extra', nn.Identity())
-
-    @property
-    def training_only(self):
-        return 'bn', 'inner.extra'
-
-    def forward(self, x):
-        x = self.inner(x)
-        return x if self.deploy else self.bn(x)
-
-    def fold_layers(self):
-        return {'inner.0': fold_norm(self.inner[0], self.bn, 'inner')}
-
-
-def pair(seed=0):
-    return random_model(Pair, seed)
 
 
 class OtherConv(nn.Conv2d):
 
     def _conv_forward(self, x, weight, bias):
         return super()._conv_forward(x, 2 * weight, bias)
-
-
-def test_merged_equals_unmerged():
-    trained, x = pair(), randn(5, 3)
-    merged = copy.deepcopy(trained)
-    for _ in range(2):
-        merged.switch_to_deploy()
-        assert merged.deploy and not trained.deploy
-        assert_same(merged(x), trained(x))
-    assert [*merged.state_dict()] == ['inner.0.weight', 'inner.0.bias']
-    assert [*dict(merged.named_modules())] == ['', 'inner', 'inner.0']
-
-
-@pytest.mark.parametrize('trainable', [True, False])
-@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_dtype_and_requires_grad_are_kept(trainable, dtype):
-    part = pair().to(dtype).requires_grad_(trainable).train()
-    exact = [t.to(dtype) for t in part.fold_layers()['inner.0']]
-    part.switch_to_deploy()
-    layer = part.inner[0]
-    assert_same([layer.weight.data, layer.bias.data], exact, 0)
-    assert {p.requires_grad for p in part.parameters()} == {trainable}
-    assert layer.training
-
-
-def test_the_other_form_is_refused():
-    merged = pair()
-    merged.switch_to_deploy()
-    with pytest.raises(CheckpointError, match='does not fit'):
-        merged.load_state_dict(pair().state_dict(), strict=False)
 
 
 def assert_untouched(model, message):
@@ -98,9 +41,6 @@ SPOILS = [
      lambda part: part.repconv3.register_forward_pre_hook(lambda *_: None)),
     ('^1: layer type OtherConv .* fc3 could not be merged',
      put('fc3', OtherConv(16, 16, 1, groups=4))),
-    ('^1: repconv3 is not a linear convolution of stride 1',
-     put('repconv3.conv', nn.Conv2d(4, 4, 3, padding=2, dilation=2,
-                                    groups=4))),
     ('^1: repconv3 is not a linear convolution .* padded with zeros',
      put('repconv3.conv',
          nn.Conv2d(4, 4, 3, padding=1, padding_mode='circular', groups=4))),
@@ -108,8 +48,6 @@ SPOILS = [
      lambda part: setattr(part.repconv3, 'with_activation', True)),
     ('^1: repconv3 is not a ConvModule',
      lambda part: getattr(part.repconv3, f'turn_on_{EFFICIENT}')()),
-    ('^1: fc3 would not be finite in torch.float64.*NaN',
-     lambda part: part.fc3_bn.running_mean.fill_(float('nan'))),
     ('^1: .*device', lambda part: part.repconv1.to('meta')),
 ]
 
@@ -135,24 +73,28 @@ def test_the_layer_that_cannot_be_merged_is_named(message, spoil):
     assert not any(part.deploy for part in model)
 
 
+@pytest.mark.parametrize('trainable', [True, False])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_dtype_and_requires_grad_are_kept(trainable, dtype):
+    part = blocks()[0].to(dtype).requires_grad_(trainable).train()
+    exact = [t.to(dtype) for t in part.fold_layers()['fc3']]
+    for _ in range(2):
+        part.switch_to_deploy()
+        assert_same([part.fc3.weight.data, part.fc3.bias.data], exact, 0)
+    assert {p.requires_grad for p in part.parameters()} == {trainable}
+    assert part.fc3.training
+
+
 def test_a_layer_that_two_parts_share_is_named():
     model = blocks()
     model[1].fc3 = model[0].fc3
     assert_untouched(model, '^0.fc3 cannot be merged: it is shared')
 
 
-def test_parts_that_stand_twice_are_merged_once():
-    model, x = blocks(), randn(2, 4, 2, 2)
-    model.append(model[0])
-    expected = model[2](x).detach()
-    merge_all(model)
-    assert model[2].deploy
-    assert_same(model[2](x).detach(), expected)
-
-
-def test_shared_weights_are_merged_apart():
+def test_shared_weights_are_merged_apart_and_what_stands_twice_once():
     model, x = blocks(), randn(2, 4, 2, 2)
     model[1].fc3.weight = model[0].fc3.weight
+    model.append(model[0])
     expected = [part(x).detach() for part in model]
     merge_all(model)
     assert_same([part(x).detach() for part in model], expected)

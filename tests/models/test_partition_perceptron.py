@@ -1,9 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from mmcv.cnn import ConvModule
 from torch import nn
 
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
+                                                      apply_depthwise,
                                                       apply_fc3)
 from tests.helpers import assert_same, randn, randomize
 
@@ -11,18 +13,12 @@ from tests.helpers import assert_same, randn, randomize
 class Perceptron(PartitionPerceptron):
     """Nothing but fc3 and the convolutions beside it, in plain words."""
 
-    def __init__(self,
-                 channels=(4, 6),
-                 size=(3, 4),
-                 groups=2,
-                 deploy=False,
-                 conv_cfg=None):
+    def __init__(self, channels=(4, 6), size=(3, 4)):
         super().__init__()
-        self.channels, self.groups = channels, groups
-        self.partition_size = size
+        self.channels, self.partition_size = channels, size
         self.reparam_conv_kernels = (1, 3)
-        self.build_layers(*channels, groups, channels[1] * size[0] * size[1],
-                          deploy, conv_cfg, None)
+        self.build_layers(*channels, 2, channels[1] * size[0] * size[1], False,
+                          None, None)
 
     def forward(self, x):
         out = self.fc3(x.reshape(len(x), -1, 1, 1))
@@ -34,26 +30,6 @@ class Perceptron(PartitionPerceptron):
 
 def build(**cfg):
     return randomize(Perceptron(**cfg)).double().eval()
-
-
-@pytest.mark.parametrize('deploy', [False, True])
-def test_has_a_bias_in_deploy_form_alone(deploy):
-    block = build(deploy=deploy)
-    assert block.fc3.weight.shape == (72, 24, 1, 1)
-    assert (block.fc3.bias is not None) is block.deploy is deploy
-
-
-def test_branches_by_name():
-    block = build()
-    assert block.training_only == ('fc3_bn', 'repconv1', 'repconv3')
-    assert [*dict(block.named_children())] == ['fc3', *block.training_only]
-    assert block.local_branches == [block.repconv1, block.repconv3]
-    assert block.repconv3.conv.weight.shape == (6, 2, 3, 3)
-
-
-def test_layers_that_cannot_be_merged_are_refused():
-    with pytest.raises(ValueError, match=r'ConvWS.*fc3'):
-        build(conv_cfg=dict(type='ConvWS'))
 
 
 @pytest.mark.parametrize('size', [(3, 4), (1, 1)])
@@ -72,11 +48,18 @@ def test_merged_layer_equals_the_sum_in_float64(size, channels):
     assert_same(block(x), expected)
 
 
-def test_a_norm_that_cannot_be_folded_is_named():
-    block = build()
-    block.repconv3.bn = nn.InstanceNorm2d(6)
-    with pytest.raises(ValueError, match='repconv3 is normalised by Instance'):
-        block.fold_layers()
+@pytest.mark.parametrize('change', [
+    dict(padding=2, dilation=2),
+    dict(padding=1, padding_mode='circular'),
+    dict(padding=1, bias=True),
+    dict(padding=1, groups=2)
+])
+def test_a_local_convolution_of_another_kind_is_called(change):
+    branch = ConvModule(4, 4, 3, norm_cfg=dict(type='BN'), act_cfg=None)
+    branch.conv = nn.Conv2d(4, 4, 3, **{'groups': 4, 'bias': False, **change})
+    randomize(branch).double().eval()
+    x = randn(2, 4, 5, 6)
+    assert_same(apply_depthwise(branch, x), branch.norm(branch.conv(x)))
 
 
 def test_a_layer_of_other_groups_in_its_place_is_called():

@@ -1,13 +1,9 @@
-import copy
-import pickle
-
 import pytest
 import torch
 from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from mmcls_repmlp.models import plain_layers
 from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain_conv_norm,
                                               is_pointwise, keeps_size,
                                               uses_running_statistics)
@@ -35,16 +31,12 @@ def conv():
 
 SEEN = dict(
     forward_hook=lambda c: c.register_forward_hook(noop),
-    kwargs_hook=lambda c: c.register_forward_hook(noop, with_kwargs=True),
-    always_called=lambda c: c.register_forward_hook(noop, always_call=True),
     pre_hook=lambda c: c.register_forward_pre_hook(noop),
     backward_hook=lambda c: c.register_full_backward_hook(noop),
     old_backward_hook=lambda c: c.register_backward_hook(noop),
     backward_pre_hook=lambda c: c.register_full_backward_pre_hook(noop),
     pruned=lambda c: prune.l1_unstructured(c, 'weight', 0.5),
-    bias_pruned=lambda c: prune.l1_unstructured(c, 'bias', 0.5),
     weight_norm=parametrizations.weight_norm,
-    spectral_norm=nn.utils.spectral_norm,
     parametrized=lambda c: parametrize.register_parametrization(
         c, 'weight', nn.Identity()),
     own_forward=lambda c: setattr(c, 'forward', noop),
@@ -63,15 +55,6 @@ def test_layers_that_could_observe_the_difference_are_called(see):
     if see.endswith('hook'):
         seen.remove()
         assert can_bypass(layer, x)
-
-
-@pytest.mark.parametrize(
-    'copied', [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
-def test_copies_are_as_plain_as_their_originals(copied):
-    layer, x = conv(), randn(2, 4, 1, 1)
-    assert can_bypass(copied(layer), x)
-    layer.register_forward_hook(noop)
-    assert not can_bypass(copied(layer), x)
 
 
 @pytest.mark.parametrize('kind', [
@@ -96,13 +79,10 @@ def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
     assert not can_bypass(layer, x)
 
 
-@pytest.mark.parametrize('layer', [
-    OtherConv(4, 4, 1),
-    nn.LazyConv2d(4, 1),
-    nn.Identity(),
-    torch.ao.nn.qat.Conv2d(
-        4, 4, 1, qconfig=torch.ao.quantization.default_qat_qconfig)
-])
+@pytest.mark.parametrize(
+    'layer', [OtherConv(4, 4, 1),
+              nn.LazyConv2d(4, 1),
+              nn.Identity()])
 def test_other_classes_are_called(layer):
     assert not can_bypass(layer, torch.rand(2, 4, 1, 1))
 
@@ -149,9 +129,10 @@ def test_convolutions_that_keep_the_size(cfg, keeps):
 
 def test_pointwise_convolutions():
     assert is_pointwise(nn.Conv2d(4, 4, 1))
-    assert not is_pointwise(nn.Conv2d(4, 4, 1, stride=2))
-    assert not is_pointwise(nn.Conv2d(4, 4, 1, padding=1))
-    assert not is_pointwise(nn.Linear(4, 4))
+    for other in (nn.Conv2d(4, 4, 1,
+                            stride=2), nn.Conv2d(4, 4, 1,
+                                                 padding=1), nn.Linear(4, 4)):
+        assert not is_pointwise(other)
 
 
 def test_running_statistics():
@@ -160,9 +141,3 @@ def test_running_statistics():
     assert uses_running_statistics(norm.eval())
     norm.running_mean = None
     assert not uses_running_statistics(norm)
-    assert not uses_running_statistics(nn.GELU())
-
-
-def test_the_tables_hold_classes_as_torch_has_them():
-    assert all(kind.forward is forward
-               for kind, forward in plain_layers.FORWARDS.items())

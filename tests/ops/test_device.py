@@ -10,15 +10,10 @@ class Probe(torch.nn.Module):
         return x + 1 if is_eager_on_cpu(x) else x + 2
 
 
-def test_is_true_in_eager_mode_on_a_cpu_only():
-    assert is_eager_on_cpu(torch.ones(1))
-    assert not is_eager_on_cpu(torch.ones(1, device='meta'))
-    assert Probe()(torch.ones(1)) == 2
-
-
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
-def test_is_false_while_a_graph_is_made():
+def test_is_true_on_a_cpu_unless_a_graph_is_made():
     x = torch.ones(1)
+    assert Probe()(x) == 2 and not is_eager_on_cpu(x.to('meta'))
     assert torch.export.export(Probe(), (x, )).module()(x) == 3
     assert torch.jit.trace(Probe(), x, check_trace=False)(x) == 3
 

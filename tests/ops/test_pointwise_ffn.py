@@ -34,11 +34,6 @@ def test_a_few_images_at_a_time_give_the_same(images, monkeypatch):
     assert_same(pointwise_ffn(x, FIRST, SECOND), plain(x, FIRST, SECOND))
 
 
-def test_no_images():
-    assert pointwise_ffn(randn(0, 6, 2, 2), FIRST,
-                         SECOND).shape == (0, 6, 2, 2)
-
-
 @pytest.mark.parametrize(('shape', 'changes'), [((2, 3, 4, 4), True),
                                                 ((1, 8, 4, 4), True),
                                                 ((1, 8, 3, 5), False)])

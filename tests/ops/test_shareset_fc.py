@@ -65,14 +65,6 @@ def test_keeps_the_dtype(compute, dtype):
 
 
 @pytest.mark.parametrize('compute', FORMULATIONS)
-def test_takes_an_input_of_any_stride(compute):
-    x, weight, bias = operands(4, 3, 5)
-    strided = x.transpose(0, 1).contiguous().transpose(0, 1)
-    assert not strided.is_contiguous()
-    assert_same(compute(strided, weight, bias), compute(x, weight, bias))
-
-
-@pytest.mark.parametrize('compute', FORMULATIONS)
 def test_weights_are_not_copied(compute):
     x, weight, bias = (t.float() for t in operands(8, 2, 100))
     with torch.profiler.profile(profile_memory=True) as profile:
@@ -101,15 +93,6 @@ def test_convolution_is_preferred_for_many_rows_or_few_inputs():
         assert not prefers(1, 64, weight_grad=True)
 
 
-def test_is_not_a_convolution_of_single_pixels():
-    # How mmcls computes it, at a tenth of the speed.
-    with torch.profiler.profile() as profile:
-        shareset_fc(*operands(2, 3, 4))
-    names = {event.key for event in profile.key_averages()}
-    assert 'aten::baddbmm' in names
-    assert not any('conv' in name for name in names)
-
-
 @pytest.mark.parametrize('wrong', ['weight', 'bias'])
 def test_refuses_shapes_that_do_not_belong_together(wrong):
     given = dict(zip(('x', 'weight', 'bias'), operands(2, 3, 4)))
@@ -118,15 +101,11 @@ def test_refuses_shapes_that_do_not_belong_together(wrong):
         shareset_fc(**given)
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@pytest.mark.parametrize('sharesets', [1, 2])
-@pytest.mark.parametrize('inputs', [4, 300])
-def test_no_rows(dtype, sharesets, inputs):
-    x = torch.zeros(0, sharesets, inputs, dtype=dtype, requires_grad=True)
-    weight = torch.ones(3 * sharesets, inputs, dtype=dtype, requires_grad=True)
-    for with_gradients in (True, False):
-        with torch.set_grad_enabled(with_gradients):
-            out = shareset_fc(x, weight)
-        assert out.shape == (0, sharesets, 3)
+@pytest.mark.parametrize('s', [1, 2])
+@pytest.mark.parametrize('q', [4, 300])
+def test_no_rows(s, q):
+    x, weight = torch.zeros(0, s, q), torch.ones(3 * s, q, requires_grad=True)
+    with torch.no_grad():
+        assert shareset_fc(x, weight).shape == (0, s, 3)
     shareset_fc(x, weight).sum().backward()
     assert not weight.grad.any()

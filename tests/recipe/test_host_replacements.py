@@ -1,7 +1,6 @@
 import copy
 
 import pytest
-from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 
@@ -19,24 +18,22 @@ def replaced(scope='mmcls', **settings):
     return once
 
 
-@pytest.mark.parametrize('row', HOST_REPLACEMENTS, ids=lambda r: str(r[2]))
-def test_ours_stand_under_their_own_names(row):
-    assert issubclass(row.ours, row.theirs)
-    assert row.registry.get(row.ours.__name__) is row.ours
-    assert row.registry.get(row.theirs.__name__) is row.theirs
+@pytest.mark.parametrize(('registry', 'theirs', 'ours'), HOST_REPLACEMENTS)
+def test_ours_stand_under_their_own_names(registry, theirs, ours):
+    assert issubclass(ours, theirs)
+    assert registry.get(ours.__name__) is ours
+    assert registry.get(theirs.__name__) is theirs
 
 
 @pytest.mark.parametrize('scope', ['mmcls', NAME])
 @pytest.mark.parametrize(('kind', 'ours'), [
     ('CustomDataset', 'ImageFolder'),
-    ('mmcls.CustomDataset', 'ImageFolder'),
     (f'{NAME}.datasets.CustomDataset', 'ImageFolder'),
     (CustomDataset, 'ImageFolder'),
     ('ImageNet', 'ImageNetFolder'),
     ('ImageNet21k', 'ImageNet21kFolder'),
     ('LoadImageFromFile', 'LoadImageStrict'),
     ('mmcv.transforms.LoadImageFromFile', 'LoadImageStrict'),
-    (LoadImageFromFile, 'LoadImageStrict'),
 ])
 def test_all_names_of_the_hosts_part_are_replaced_at_any_depth(
         scope, kind, ours):
@@ -77,10 +74,6 @@ SEED = dict(type='ReproducibleSeedHook')
     (dict(), CHECKPOINT, SEED),
     (dict(default_hooks=None), CHECKPOINT, SEED),
     (dict(default_hooks=dict(checkpoint=None, sampler_seed=None)), None, None),
-    (dict(
-        default_hooks=dict(
-            checkpoint=dict(type='mmengine.CheckpointHook', interval=1),
-            sampler_seed=dict(type='DistSamplerSeedHook'))), CHECKPOINT, SEED),
     (dict(
         default_hooks=dict(checkpoint=dict(type=CheckpointHook, interval=1))),
      CHECKPOINT, SEED),

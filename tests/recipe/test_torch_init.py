@@ -19,20 +19,16 @@ def classifier(**backbone):
             init_cfg=dict(type='TorchInit')))
 
 
-def plain(module):
-    """The PyTorch layer that a layer is a kind of, freshly built."""
-    if isinstance(module, nn.Conv2d):
-        return nn.Conv2d(
-            module.in_channels,
-            module.out_channels,
-            module.kernel_size,
-            groups=module.groups,
-            bias=module.bias is not None)
-    if isinstance(module, nn.Linear):
-        return nn.Linear(module.in_features, module.out_features)
-    if isinstance(module, nn.BatchNorm2d):
-        return nn.BatchNorm2d(module.num_features)
-    return None
+PLAIN = {
+    nn.Conv2d: lambda m: nn.Conv2d(
+        m.in_channels,
+        m.out_channels,
+        m.kernel_size,
+        groups=m.groups,
+        bias=m.bias is not None),
+    nn.Linear: lambda m: nn.Linear(m.in_features, m.out_features),
+    nn.BatchNorm2d: lambda m: nn.BatchNorm2d(m.num_features)
+}
 
 
 def test_weights_are_drawn_as_pytorch_draws_them_and_norms_are_neutral():
@@ -42,12 +38,11 @@ def test_weights_are_drawn_as_pytorch_draws_them_and_norms_are_neutral():
     torch.manual_seed(1)
     found = Counter()
     for module in model.modules():
-        fresh = plain(module)
-        if fresh is None:
-            continue
-        found[type(fresh)] += 1
-        for name, value in fresh.state_dict().items():
-            assert torch.equal(module.state_dict()[name], value)
+        for kind in PLAIN:
+            if isinstance(module, kind):
+                found[kind] += 1
+                for name, value in PLAIN[kind](module).state_dict().items():
+                    assert torch.equal(module.state_dict()[name], value)
     assert found[nn.BatchNorm2d] > 20 and found.total() > 50
 
 

@@ -3,9 +3,9 @@ from itertools import product
 import pytest
 import torch
 
-from mmcls_repmlp import RepMLPBlock, RepMLPNet
-from mmcls_repmlp.reparam.locality import locality, repmlp_blocks
-from tests.helpers import TINY_CFG, assert_same, random_model
+from mmcls_repmlp import RepMLPBlock
+from mmcls_repmlp.reparam.locality import locality
+from tests.helpers import assert_same, random_model
 
 H, W, S = 5, 4, 2
 EVERYWHERE = [*product(range(H), range(W))]
@@ -59,13 +59,6 @@ def test_the_centre_of_the_first_shareset_in_float64_is_the_default():
     assert found.before.dtype == found.after.dtype == torch.double
     assert (found.position, found.shareset) == ((2, 2), 0)
     assert found.kernel_size == 3
-
-
-def test_blocks_are_found_in_order():
-    model = RepMLPNet(reparam_conv_kernels=(1, 3), **TINY_CFG)
-    assert list(repmlp_blocks(model)) == [
-        f'stages.{name}.repmlp_block' for name in ('0.0', '1.0', '1.1', '2.0')
-    ]
 
 
 @pytest.mark.parametrize(

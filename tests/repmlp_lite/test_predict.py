@@ -1,7 +1,6 @@
 import json
 import re
 import shutil
-from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from repmlp_lite import predict as predict_module
 from repmlp_lite.errors import JobFailedError
 from repmlp_lite.exported.card import card_of, digests
 from repmlp_lite.predict import predict
@@ -79,21 +77,13 @@ def edit(model_file, **changes):
 
 def test_runs_where_only_the_light_package_and_onnx_runtime_are(
         project, model_file, image, tmp_path):
-    shutil.copytree(
-        ROOT / 'repmlp_lite',
-        tmp_path / 'site' / 'repmlp_lite',
-        ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT / 'repmlp_lite', tmp_path / 'site' / 'repmlp_lite')
     script = shutil.copy(ROOT / 'tools' / 'deployment' / 'predict.py',
                          tmp_path)
     image = coloured(image, tmp_path)
-    done = run_python(
-        '-c',
-        ALONE,
-        script,
-        model_file,
-        image,
-        cwd=tmp_path,
-        PYTHONPATH=str(tmp_path / 'site'))
+    argv = '-c', ALONE, script, model_file, image
+    site = str(tmp_path / 'site')
+    done = run_python(*argv, cwd=tmp_path, PYTHONPATH=site)
     assert done.returncode == 0, done.stderr
     assert_scores(done.stdout, project, image)
 
@@ -118,13 +108,17 @@ def test_other_formats_with_raw_images(project, tmp_path, image, capsys,
      (['FILE', 'IMAGE', '--top-k', '0'], 2, '--top-k 0 cannot be used'),
      (['no.onnx', 'IMAGE', '--out', 'a.txt'], 2, 'wrong suffix for a table'),
      (['no.onnx', 'IMAGE', '--out', 'TABLE'], 2, '--force'),
-     (['IMAGE', 'IMAGE'], 2, 'no suffix of a format'),
+     (['FILE', 'IMAGE', '--out', 'CARD', '--force'], 2, 'would be lost'),
      (['FILE', 'FILE'], 1, "a.onnx' cannot be read as an image")])
 def test_wrong_arguments(model_file, image, capsys, argv, code, message):
     table = model_file.with_suffix('.csv')
     table.write_text('precious')
     words = dict(
-        FILE=model_file, IMAGE=image, FOLDER=model_file.parent, TABLE=table)
+        FILE=model_file,
+        CARD=card_of(model_file),
+        IMAGE=image,
+        FOLDER=model_file.parent,
+        TABLE=table)
     assert call_predict(*(words.get(word, word) for word in argv)) == code
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert table.read_text() == 'precious'
@@ -138,7 +132,8 @@ def spoil(model_file, card=True):
 
 @pytest.mark.parametrize(('change', 'code', 'message'), [
     (lambda file: card_of(file).unlink(), 2, "a.onnx.json' does not exist"),
-    (lambda file: card_of(file).write_text('{}'), 1, 'input_shape is missing'),
+    (lambda file: card_of(file).write_text('{}'), 1,
+     'input_shape cannot be None'),
     (lambda file: spoil(file, card=False), 2, 'is not what the card'),
     (spoil, 1, 'cannot be read as .onnx'),
     (dict(output='embedding'), 2, 'vectors to compare images by'),
@@ -151,10 +146,7 @@ def spoil(model_file, card=True):
 ])
 def test_files_that_do_not_fit(model_file, image, capsys, change, code,
                                message):
-    if callable(change):
-        change(model_file)
-    else:
-        edit(model_file, **change)
+    change(model_file) if callable(change) else edit(model_file, **change)
     assert call_predict(model_file, image) == code
     error, = capsys.readouterr().err.splitlines()
     assert message in error
@@ -190,30 +182,5 @@ def test_many_give_what_each_gives_alone(model_file, project, tmp_path,
 
 def table(path):
     """Images of a table, each with the scores of its classes."""
-    return [(row['image'], {
-        one['class']: one['score']
-        for one in row['top']
-    }) for row in json.loads(path.read_text())]
-
-
-def test_the_file_is_given_batches(model_file, image, monkeypatch, capsys):
-    runs, load = [], predict_module.load_exported
-
-    def spied(*args, **kwargs):
-        run = load(*args, **kwargs)
-        runs.append(Mock(wraps=run, shape=run.shape))
-        return runs[-1]
-
-    monkeypatch.setattr(predict_module, 'load_exported', spied)
-    predict(model_file, [image] * 5, batch_size=2, top_k=3)
-    assert [call.args[0].shape for call in runs[0].call_args_list
-            ] == [(2, 3, 32, 32)] * 2 + [(1, 3, 32, 32)]
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5 and all(line.count('%') == 3 for line in lines)
-
-
-def test_the_card_is_never_replaced(model_file, image):
-    card = card_of(model_file)
-    before = card.read_text()
-    assert call_predict(model_file, image, '--out', card, '--force') == 2
-    assert card.read_text() == before
+    return [(row['image'], dict(map(dict.values, row['top'])))
+            for row in json.loads(path.read_text())]

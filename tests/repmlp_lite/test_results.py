@@ -14,22 +14,16 @@ FOUND = [
 ]
 
 
-def test_csv(tmp_path):
-    path = tmp_path / 'a.csv'
-    write_results(FOUND, path)
-    with open(path, newline='', errors='surrogateescape') as file:
-        header, *rows = csv.reader(file)
+def test_csv_and_json(tmp_path):
+    for name in ('a.csv', 'a.JSON'):
+        write_results(FOUND, tmp_path / name)
+    with open(tmp_path / 'a.csv', errors='surrogateescape') as file:
+        header, *lines = csv.reader(file)
     assert header == ['image', 'class_1', 'score_1', 'class_2', 'score_2']
-    for row, (image, top) in zip(rows, FOUND, strict=True):
-        assert row[0] == str(image) and row[1::2] == [name for name, _ in top]
-        assert [*map(float, row[2::2])] == [score for _, score in top]
-
-
-def test_json(tmp_path):
-    write_results(FOUND, tmp_path / 'a.JSON')
     rows = json.loads((tmp_path / 'a.JSON').read_text())
-    for row, (image, top) in zip(rows, FOUND, strict=True):
-        assert row['image'] == str(image)
+    for line, row, (image, top) in zip(lines, rows, FOUND, strict=True):
+        assert line[0] == row['image'] == str(image)
+        assert [*zip(line[1::2], map(float, line[2::2]))] == top
         assert [(one['class'], one['score']) for one in row['top']] == top
 
 

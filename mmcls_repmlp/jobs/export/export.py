@@ -18,7 +18,6 @@ from repmlp_lite.command_line.choices import INT8, PRECISIONS
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, option, translate
 from repmlp_lite.exported.card import LOGITS, NORMALISED, RAW
-from repmlp_lite.files import check_writable
 
 from .test_data import record_pipeline, sample_images
 from .write_int8 import write_int8
@@ -51,21 +50,16 @@ def export_checkpoint(config: str | Path | None,
     and the SHA-256 of every part.
 
     Args:
-        config: Config of either form; None for the one beside the checkpoint.
-        checkpoint: Path or URL of a training or deploy checkpoint.
+        config: As of :func:`open_source`, of either form.
+        checkpoint: As of :func:`open_source`, of either form.
         out: File to write: .onnx, .xml or .pt2.
-        precision: 'fp32', 'fp16', 'bf16' or 'int8' (.onnx). Defaults to
-            'fp32'.
-        with_preprocess: Whether the file takes raw uint8 RGB images and
-            normalises them itself. Defaults to False.
-        calibrate: For int8, a folder of images in subfolders, to set the
-            ranges of activations by. Defaults to none.
-        shape: Height and width of the images. Defaults to the backbone's
-            ``img_size``.
-        opset: Version of ONNX's operators, for .onnx. Defaults to torch's own
-            choice.
-        key: Checkpoint entry with the weights. Defaults to the only one.
-        cfg_options: Settings to change in the config. Defaults to none.
+        precision: 'fp32' (default), 'fp16', 'bf16', or 'int8' for .onnx.
+        with_preprocess: Whether the file normalises raw uint8 RGB images.
+        calibrate: For int8, a folder of images in subfolders to set ranges by.
+        shape: Height and width. Defaults to the backbone's ``img_size``.
+        opset: Version of ONNX's operators. Defaults to torch's own choice.
+        key: As of :func:`open_source`.
+        cfg_options: As of :func:`open_source`.
         force: Whether existing files are replaced. Defaults to False.
 
     Returns:
@@ -79,7 +73,6 @@ def export_checkpoint(config: str | Path | None,
     out = Path(out)
     check_export(out, force)
     checkpoint = newest_checkpoint(checkpoint)
-    check_writable(out, force, checkpoint)
     _check_request(out.suffix, precision, calibrate, opset)
     source = open_source(config, checkpoint, key, cfg_options)
     say(f'[1/3] reading {checkpoint}')
@@ -87,11 +80,16 @@ def export_checkpoint(config: str | Path | None,
     input_shape = (cfg.model.backbone.get('in_channels', 3),
                    *(shape or model.backbone.img_size))
     say('[2/3] folding norms and merging branches')
-    wrapper = _wrap(model, with_preprocess, input_shape[0])
+    with translate(ConfigError, 'the model cannot be exported', TypeError):
+        wrapper = ExportWrapper(fuse_for_inference(model))
+    if with_preprocess:
+        wrapper = ExportWrapper(
+            wrapper.model, *_normalisation(model, input_shape[0]),
+            input_shape[0] == 3 and not model.data_preprocessor.to_rgb)
     if precision == INT8 and wrapper.output != LOGITS:
-        raise UserError('int8 is compared with the float model by top-1, '
-                        'which embeddings do not have: export in another '
-                        'precision')
+        raise UserError(
+            'int8 is compared with fp32 by top-1, which embeddings '
+            'do not have: export in another precision')
     card = _card(source, model, wrapper, input_shape)
     card['precision'] = precision
     if isinstance(card['pipeline'], str):
@@ -108,9 +106,9 @@ def export_checkpoint(config: str | Path | None,
         images = sample_images(cfg, model, wrapper.raw, input_shape)
         exported = copy.deepcopy(wrapper).to_precision(
             getattr(torch, PRECISIONS[precision]))
-    count = sum(map(len, images))
-    card['verified_on'] = (f'{count} images of the test data, against fp32'
-                           if count else 'random images')
+    card['verified_on'] = (
+        f'{sum(map(len, images))} images of the test data, against fp32'
+        if images else 'random images')
     difference = export_model(
         exported,
         out,
@@ -142,19 +140,8 @@ def _check_request(suffix: str, precision: str, calibrate: str | Path | None,
                         'are not quantized: leave it out')
 
 
-def _wrap(model: BaseModel, with_preprocess: bool,
-          channels: int) -> ExportWrapper:
-    with translate(ConfigError, 'the model cannot be exported', TypeError):
-        fused = fuse_for_inference(model)
-    if not with_preprocess:
-        return ExportWrapper(fused)
-    reverse = channels == 3 and not model.data_preprocessor.to_rgb
-    return ExportWrapper(fused, *_normalisation(model, channels), reverse)
-
-
 def _normalisation(model: BaseModel,
                    channels: int) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of every channel."""
     norm = model.data_preprocessor
     if getattr(norm, 'mean', None) is None:  # images stay as they are
         return [0.] * channels, [1.] * channels

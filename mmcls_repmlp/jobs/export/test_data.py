@@ -27,15 +27,9 @@ SAMPLE_SIZE = 256
 
 def labelled_batches(loader: DataLoader, model: BaseModel,
                      raw: bool) -> Iterator[Batch]:
-    """Iterate over images as an exported file takes them.
+    """Iterate over images as an exported file takes them, with their labels.
 
-    Args:
-        loader: Loader of a test data set.
-        model: The classifier, for its data preprocessor.
-        raw: Whether the file takes uint8 RGB images, not normalised ones.
-
-    Yields:
-        Images (N, C, H, W), uint8 or float32, and labels (N, ).
+    They have the shape (N, C, H, W): raw ones uint8 RGB, others normalised.
     """
     for batch in loader:
         labels = np.array(
@@ -56,17 +50,9 @@ def shuffled(loader: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def sample_images(cfg: Config, model: BaseModel, raw: bool,
                   input_shape: tuple[int, int, int]) -> list[np.ndarray]:
-    """Draw up to 256 images of the test data, always the same.
+    """Draw up to 256 images of the test data, always the same, in batches.
 
-    Args:
-        cfg: The config.
-        model: The classifier, for its data preprocessor.
-        raw: As for :func:`labelled_batches`.
-        input_shape: Shape (C, H, W) of an image.
-
-    Returns:
-        Batches of images; none if the test data are not here, or of another
-        size.
+    There are none if the test data are not here, or of another size.
     """
     if cfg.get('test_dataloader') is None:
         return []
@@ -79,10 +65,10 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
     batches: list[np.ndarray] = []
     missing = SAMPLE_SIZE
     for images, _ in labelled_batches(loader, model, raw):
-        batches.append(images[:missing])
-        missing -= len(batches[-1])
         if images.shape[1:] != input_shape:
             return []
+        batches.append(images[:missing])
+        missing -= len(batches[-1])
         if not missing:
             break
     return batches
@@ -91,16 +77,8 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
 def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
     """Write down the test pipeline of a config for programs without the host.
 
-    Args:
-        cfg: The config.
-        size: Height and width that the exported file takes.
-
-    Returns:
-        The settings of every transform; or, if the pipeline does not make
-        images of that size from image files, a sentence that says why.
-
-    Raises:
-        ConfigError: If a transform cannot be recorded.
+    If it does not make images of the size (H, W) from image files, a sentence
+    says why instead. Raises ConfigError if a transform cannot be recorded.
     """
     if cfg.get('test_dataloader') is None:
         return 'the config has no test_dataloader, whose pipeline to follow'
@@ -124,10 +102,14 @@ def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
             'the test pipeline of the config cannot be written down for '
             f'predict.py ({error}): simplify it, or export without any by '
             f'{option("cfg_options", "test_dataloader=None")}') from error
-    made = _output_size(recorded[-1])
-    if made not in (None, size):
+    last, made = recorded[-1], None  # None if the size depends on the image
+    if last['type'] == 'Resize' and not last['keep_ratio']:
+        made = last['scale']
+    if last['type'] == 'CenterCrop':
+        made = last['crop_size']
+    if made and (*made, ) != size[::-1]:
         return ('the test pipeline of the config makes images of '
-                f'{made[0]}x{made[1]}, and the file takes {size[0]}x{size[1]}')
+                f'{made[1]}x{made[0]}, and the file takes {size[0]}x{size[1]}')
     return recorded
 
 
@@ -169,12 +151,3 @@ _REQUIRED: dict[type, Step] = {
     mmcv_transforms.CenterCrop: dict(auto_pad=False),
     mmcv_transforms.Pad: dict(padding_mode='constant'),
 }
-
-
-def _output_size(last: Step) -> tuple[int, int] | None:
-    """Return the size of all images; None if it depends on the image."""
-    if last['type'] == 'Resize' and last['scale'] and not last['keep_ratio']:
-        return last['scale'][1], last['scale'][0]
-    if last['type'] == 'CenterCrop':
-        return last['crop_size'][1], last['crop_size'][0]
-    return None

@@ -26,7 +26,6 @@ from repmlp_lite.files import scratch_folder
 
 from .test_data import Batch, labelled_batches, shuffled
 
-CALIBRATION_BATCHES = 8
 ALLOWED_LOSS = 2.  # percentage points of top-1
 # Between the optimised file and exact integers, of the largest logit: values
 # at the edge of a step round either way, saturated sums differ by more.
@@ -45,25 +44,8 @@ def write_int8(wrapper: ExportWrapper,
 
     The accuracy is that of exact integers, which is the same on every
     processor. The file as the runtime optimises it must be near that here, and
-    no product in it can saturate elsewhere.
-
-    Args:
-        wrapper: The model to export, in float32.
-        model: The classifier in it, for its data preprocessor.
-        cfg: Its config, with the test data.
-        out: The .onnx file to write.
-        input_shape: Shape (C, H, W) of an image.
-        calibrate: Folder of images, in subfolders, to set the ranges by.
-        card: Entries of the card beside the digests.
-        force: Whether an existing file is replaced. Defaults to False.
-
-    Returns:
-        Top-1 lost, in percentage points.
-
-    Raises:
-        ConfigError: If images cannot be found, or have other classes.
-        JobFailedError: If an image cannot be read, more than two points are
-            lost, or the file computes something else than exact integers.
+    no product in it can saturate elsewhere. Returns the percentage points of
+    top-1 that are lost.
     """
     test = open_loader(cfg, 'test')
     match_classes(test.dataset, model.class_names, model)
@@ -73,8 +55,7 @@ def write_int8(wrapper: ExportWrapper,
         export_model(wrapper, exact, input_shape)
         with silence_exporters(), Progress('quantizing'):
             quantize_onnx(exact, small, (images for images, _ in islice(
-                labelled_batches(calibration, model, wrapper.raw),
-                CALIBRATION_BATCHES)))
+                labelled_batches(calibration, model, wrapper.raw), 8)))
         runs = load_exported(exact), load_exact(small), load_exported(small)
         (before, after, optimised), drift = _score(
             runs,

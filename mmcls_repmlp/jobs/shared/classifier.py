@@ -20,7 +20,6 @@ from repmlp_lite.errors import UserError, first_few
 
 from .config import config_errors
 from .data import loader_config
-from .pictures import to_picture
 from .source import Source
 
 
@@ -30,25 +29,11 @@ class Prepared(NamedTuple):
     shown: Mapping[str, Any]  # the last step that had the image as an array
     bgr: bool  # whether its channels are in that order
 
-    def picture(self) -> np.ndarray:
-        """Convert the input of the model to RGB of (H, W, 3), uint8."""
-        return to_picture(self.shown, self.bgr)
-
 
 class Classifier:
     """A model with the test pipeline of its config.
 
-    Args:
-        source: The checkpoint and its config.
-        device: Where the model runs. Defaults to 'cpu'.
-
-    Attributes:
-        model: The model, in eval mode.
-        names: Names of the classes, by the checkpoint or else the data set;
-            empty if neither names them.
-
-    Raises:
-        UserError: If the config or the checkpoint cannot be used.
+    The checkpoint names the classes, or else the data set, or nobody.
     """
 
     def __init__(self, source: Source, device: str = 'cpu') -> None:
@@ -69,17 +54,11 @@ class Classifier:
                                      LoadImageFromFile)
 
     def prepare(self, image: str | Path) -> Prepared:
-        """Read an image and run the test pipeline on it.
-
-        Raises:
-            ConfigError: If the pipeline does not take it.
-            ImageError: If it cannot be read.
-        """
+        """Read an image and run the test pipeline on it."""
         data: dict[str, Any] = dict(img_path=str(image))
         if not self.reads_file:
-            pixels = read_image(image)
-            shape = pixels.shape[:2]
-            data.update(img=pixels, img_shape=shape, ori_shape=shape)
+            data['img'] = read_image(image)
+            data['img_shape'] = data['ori_shape'] = data['img'].shape[:2]
         shown = data
         with pipeline_errors():
             for transform in self.pipeline.transforms:
@@ -129,9 +108,5 @@ def pipeline_errors() -> AbstractContextManager[None]:
 
 
 def read_image(image: str | Path) -> np.ndarray:
-    """Read an image file as RGB of shape (H, W, 3), uint8.
-
-    Raises:
-        ImageError: If it cannot be read.
-    """
+    """Read an image file as RGB of shape (H, W, 3), uint8."""
     return mmcv.bgr2rgb(LoadImageStrict()(dict(img_path=str(image)))['img'])

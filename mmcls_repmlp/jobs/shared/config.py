@@ -1,7 +1,10 @@
 """Configs: read from files, changed by settings, built into runners."""
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
+import traceback
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,14 +13,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from mmcls_repmlp.host import NAME
+from mmcls_repmlp.host import NAME, silence_import_warnings
 from mmcls_repmlp.recipe import replace_host_parts
-from repmlp_lite.errors import ConfigError, UserError, option, translate
+from repmlp_lite.console import warn
+from repmlp_lite.errors import (ConfigError, UserError, describe, option,
+                                translate)
 from repmlp_lite.files import check_writable
-
-from .config_files import read_file
-from .options import check_options
 
 # Variables that launchers set to the number of a process, and their programs.
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -26,54 +29,150 @@ _PROGRAMS = dict(
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
+# Top-level keys that mmengine's runner and the tools read, beside the
+# arguments of the runner.
+_KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
+          'custom_imports', 'data_preprocessor', 'efficient_conv_bn_eval',
+          'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+          'tta_model', 'tta_pipeline')
 
 
 def config_errors(message: str, *more:
                   type[Exception]) -> AbstractContextManager[None]:
-    """Translate errors that a wrong config causes, see ``translate``.
+    """Translate errors that a wrong config causes, or of the classes ``more``.
 
-    Errors of the machine, such as a full disk, pass unchanged, unless they are
-    of one of the classes ``more``.
+    Errors of the machine, such as a full disk, pass unchanged.
     """
     return translate(ConfigError, message, *_FAULTS, *more)
 
 
 def read_config(path: str | Path,
                 options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and change settings in it.
+    """Read a config file, and change settings in it by dotted key.
 
-    Args:
-        path: The file.
-        options: Settings to change, by dotted key. Defaults to none.
-
-    Returns:
-        The config. ``default_scope`` defaults to the host.
-
-    Raises:
-        ConfigError: If the file does not exist or is no valid config, or a
-            setting has no place in it.
+    ``default_scope`` defaults to the host. Raise ConfigError if the file is no
+    valid config, or a setting has no place in it.
     """
     config, options = read_file(path), dict(options or {})
     check_options(config, options)
-    with config_errors(f'the settings given do not fit config {str(path)!r}'):
+    with config_errors(f'{", ".join(options)} cannot be set in config '
+                       f'{str(path)!r}'):
         config.merge_from_dict(options)
     config.setdefault('default_scope', NAME)
     if not isinstance(config.get('model'), Mapping):
         raise ConfigError(f'config {str(path)!r} has no model: is it a config '
                           f'of {NAME}?')
-    if not isinstance(config.default_scope, str):
-        raise ConfigError(f'default_scope is {config.default_scope!r}: it '
-                          f'names a registry, such as {NAME!r}')
     replace_host_parts(config)
     return config
+
+
+def read_file(path: str | Path) -> Config:
+    """Read a config file with all that it inherits.
+
+    Raise ConfigError with the name of the file and the line at fault.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f'config {str(path)!r} does not exist as a file: '
+                          'check the path')
+    files: list[Path] = []
+    message = f'config {str(path)!r} cannot be read'
+    try:
+        with silence_import_warnings():
+            _check_files(Path(path).resolve(), (), files)
+            return Config.fromfile(str(path))
+    except (Exception, SystemExit) as error:  # a config is code
+        message += _line(error, files)
+        with translate(ConfigError, message, Exception, SystemExit):
+            raise
+
+
+def _check_files(path: Path, above: tuple[Path, ...],
+                 files: list[Path]) -> None:
+    """List a config file and all below it; raise if one is malformed.
+
+    mmengine parses copies, so that its own errors name no file, and follows
+    a file that includes itself until Python stops it.
+    """
+    if path in above:
+        names = [file.name for file in (*above[above.index(path):], path)]
+        raise RuntimeError('it includes itself through _base_: '
+                           f'{" -> ".join(names)}')
+    if not path.is_file():
+        raise FileNotFoundError(f'_base_ of {str(above[-1])!r} names '
+                                f'{str(path)!r}, which is no file')
+    try:
+        if path.suffix == '.py':
+            compile(path.read_bytes(), str(path), 'exec')
+        bases = [
+            Path(Config._get_cfg_path(base, str(path))[0]).resolve()
+            for base in Config._get_base_files(str(path))
+        ]
+    except Exception as error:
+        raise RuntimeError(f'{str(path)!r} cannot be parsed: '
+                           f'{describe(error)}') from error
+    files.append(path)
+    for base in bases:
+        _check_files(base, (*above, path), files)
+
+
+def _line(error: BaseException, files: list[Path]) -> str:
+    """Name the innermost line of config files that an error came from."""
+    lines = [
+        f' ({str(frame.filename)!r}, line {frame.lineno})'
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() in files
+    ]
+    return lines[-1] if lines else ''
+
+
+def check_options(config: Config, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if settings are malformed; warn of unlikely keys."""
+    for key, value in options.items():
+        steps = key.split('.')
+        if not all(map(str.strip, steps)):
+            raise ConfigError(f'setting {key!r} has an empty key: write names '
+                              'with a dot between them, such as a.b=1')
+        _check_option(dict(config.items()), key, steps, value)
+
+
+def _check_option(place: Any, key: str, steps: list[str], value: Any) -> None:
+    for i, step in enumerate(steps):
+        if isinstance(place, (list, tuple)):
+            place = {str(index): item for index, item in enumerate(place)}
+        if not isinstance(place, Mapping):
+            return  # mmengine raises
+        if step not in place:
+            _warn_if_unlikely(key, step, '.'.join(steps[:i]), place)
+            return
+        place = place[step]
+    whole = len(steps) == 1 or steps[-1].isdigit()
+    if whole and isinstance(place, Mapping) and not isinstance(
+            value, (Mapping, list, tuple, type(None))):
+        raise ConfigError(f'setting {key!r} to {value!r} would replace all '
+                          f'settings within: name one, such as {key}.'
+                          f'{next(iter(place), "type")}')
+
+
+def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
+    known = {*place} if path else {
+        *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN
+    }
+    near = difflib.get_close_matches(step, map(str, known), 1,
+                                     0.85 if path else 0.6)
+    # Below the top, classes take more settings than a config lists, and
+    # raise for those that they do not take when they are built.
+    if step in known or (path and not near):
+        return
+    warn(f'warning: --cfg-options {key}: {path or "the config"} has no '
+         f'{step!r}{"" if path else ", and nothing reads it"}' +
+         (f'; did you mean {near[0]!r}?' if near else ''))
 
 
 def set_work_dir(config: Config, path: str | Path,
                  work_dir: str | None) -> None:
     """Set the work folder: the argument, the config's or one named after it.
 
-    Raises:
-        UserError: If the folder cannot be made or written to.
+    Raise UserError if the folder cannot be made or written to.
     """
     config.work_dir = str(
         work_dir or config.get('work_dir') or Path('work_dirs',
@@ -85,11 +184,7 @@ def set_launcher(config: Config, launcher: str) -> None:
     """Prepare for several processes, on GPUs or, without any, on CPUs.
 
     mmengine starts processes for GPUs only. Without one they are joined here,
-    over gloo.
-
-    Raises:
-        UserError: If the process was not started by that launcher, or it needs
-            GPUs and there are none.
+    over gloo. Raise UserError if this process was not started for that.
     """
     config.launcher = launcher
     if launcher == 'none':

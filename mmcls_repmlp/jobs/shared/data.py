@@ -1,13 +1,13 @@
 """Data loaders and loops of a config, built and checked."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from pathlib import PurePath
 from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -16,14 +16,8 @@ from repmlp_lite.console import track
 from repmlp_lite.errors import ConfigError, option, translate
 
 from .config import config_errors
-from .leaf_datasets import check_samples
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# What numpy says when mmengine joins the samples of a data set without any.
-_NO_SAMPLE = 'at least one array'
-# Kinds of files that mmengine reads by running what they say. It takes for
-# the kind what follows the last dot, or all of a name without any.
-_RUN_CODE = ('pkl', 'pickle', 'yaml', 'yml')
 
 
 def set_loader_defaults(config: Config) -> None:
@@ -44,8 +38,7 @@ def set_loader_defaults(config: Config) -> None:
 def loader_config(config: Config, phase: str) -> ConfigDict:
     """Complete and return the settings of the loader of a phase.
 
-    Raises:
-        ConfigError: If the config has no such loader; names those it has.
+    Raise ConfigError with those that there are if the config has none.
     """
     if config.get(f'{phase}_dataloader') is None:
         found = [name for name in _LOADERS if config.get(name) is not None]
@@ -58,26 +51,20 @@ def loader_config(config: Config, phase: str) -> ConfigDict:
 def open_loader(config: Config, phase: str) -> DataLoader:
     """Build the loader of a phase: 'train', 'val' or 'test'.
 
-    Raises:
-        ConfigError: If the config has no such loader, or its data is missing,
-            empty or malformed.
+    Raise ConfigError if its data is missing, empty or malformed.
     """
     settings = loader_config(config, phase)
     with data_errors(config, phase):
         loader = Runner.build_dataloader(settings)
-    check_samples(loader.dataset, f'the {phase} data set')
+    check_samples(loader.dataset, phase)
     return loader
 
 
 def build_loop(runner: Runner, phase: str) -> None:
-    """Build the 'train', 'val' or 'test' loop of a runner with its data set.
-
-    Raises:
-        ConfigError: As :func:`open_loader`.
-    """
+    """Build a loop of a runner with its data, as :func:`open_loader` does."""
     with data_errors(runner.cfg, phase):
         loop = getattr(runner, f'{phase}_loop')
-    check_samples(loop.dataloader.dataset, f'the {phase} data set')
+    check_samples(loop.dataloader.dataset, phase)
 
 
 def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
@@ -90,9 +77,7 @@ def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
 def data_errors(config: Config, phase: str) -> Iterator[None]:
     """Check the settings of a phase's data, and translate errors of building.
 
-    Raises:
-        ConfigError: If the data is missing, empty or malformed, or a file of
-            annotations could run code.
+    Raise ConfigError if a file of annotations could run code.
     """
     data = config[f'{phase}_dataloader'].get('dataset') or {}
     check_annotation_files(data)
@@ -113,31 +98,31 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
         try:
             yield
         except ValueError as error:
-            if _NO_SAMPLE not in str(error):
+            # Of numpy, where mmengine joins samples and there are none.
+            if 'at least one array' not in str(error):
                 raise
-            raise ConfigError(f'the {phase} data set is empty: add samples, '
-                              'or choose other data') from error
+            check_samples((), phase)
 
 
 def check_annotation_files(dataset: Any) -> None:
-    """Raise ConfigError if settings of data name pickle or YAML files.
+    """Raise ConfigError if settings name annotations that could run code.
 
-    These may run code when they are read as annotations.
+    mmengine takes for the kind of a file what follows the last dot of its
+    name, or all of a name without any.
     """
     for key, path in iter_items(dataset):
-        if str(key).endswith('_file') and isinstance(
-                path,
-            (str, PurePath)) and str(path).split('.')[-1].lower() in _RUN_CODE:
+        kind = str(path).rsplit('.', 1)[-1].lower()
+        if str(key).endswith('_file') and kind in ('pkl', 'pickle', 'yaml',
+                                                   'yml'):
             raise ConfigError(
                 f'{key} {str(path)!r} is not read, because a file of that '
                 'kind can run code: write the annotations as .json or .txt')
 
 
 def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
-    """Iterate over dictionaries, lists and tuples within one another.
+    """Iterate over all keys and values, also those within values.
 
-    Yields:
-        Every key with its value, and None with every value of a list.
+    The key of a value of a list or tuple is None.
     """
     items: Any = ()
     if isinstance(settings, Mapping):
@@ -147,3 +132,27 @@ def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
     for key, value in items:
         yield key, value
         yield from iter_items(value)
+
+
+def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Iterate over a data set and all data sets within it."""
+    yield dataset
+    for part in _inside(dataset):
+        yield from levels(part)
+
+
+def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Iterate over the data sets within a data set that hold the samples."""
+    return (level for level in levels(dataset) if not _inside(level))
+
+
+def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
+    single = getattr(dataset, 'dataset', None)
+    return getattr(dataset, 'datasets', () if single is None else (single, ))
+
+
+def check_samples(dataset: Sized, phase: str) -> None:
+    """Raise ConfigError if the data set of a phase has no sample."""
+    if not len(dataset):
+        raise ConfigError(f'the {phase} data set is empty: add samples, or '
+                          'choose other data')

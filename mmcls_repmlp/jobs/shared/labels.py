@@ -10,32 +10,38 @@ from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.recipe import PairVerification
-from mmcls_repmlp.recipe.datasets import FoldersOfImages, MapLabels
+from mmcls_repmlp.recipe.datasets import FoldersOfImages
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, first_few
 
-from .leaf_datasets import leaf_datasets, levels
+from .data import leaf_datasets, levels
 from .model import unwrap
 
-_ALIKE = 0.9  # share of names that are equal in two spellings of one list
+
+class MapLabels:
+    """First step of a pipeline, which replaces every label by another."""
+
+    def __init__(self, labels: Sequence[int]) -> None:
+        self.labels = tuple(labels)
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``gt_label``, an int, or a list of them."""
+        old = results.get('gt_label')
+        if isinstance(old, (list, tuple)):
+            results['gt_label'] = [self.labels[label] for label in old]
+        elif old is not None:
+            results['gt_label'] = self.labels[old]
+        return results
 
 
 def match_classes(dataset: BaseDataset, checkpoint_classes: Sequence[str],
                   model: BaseModel) -> None:
-    """Give the labels of a data set the meaning that they have in a model.
+    """Give the labels of a data set, in place, their meaning in a model.
 
     The classes of a data set may be fewer than those of the model, or in
     another order, such as where a folder is missing: then its labels become
     those of the model's classes of the same names, and its names the model's.
-
-    Args:
-        dataset: The data set; labels and names are changed in place.
-        checkpoint_classes: Classes that the model's checkpoint names, or none.
-        model: The classifier, for the number of its outputs.
-
-    Raises:
-        ConfigError: If the data has classes or labels that the model lacks, or
-            it is unknown which of the model's they are.
+    Raise ConfigError if the data has others, or it is unknown which they are.
     """
     names, outputs = tuple(map(str, checkpoint_classes)), num_classes_of(model)
     for part in leaf_datasets(dataset):
@@ -116,7 +122,7 @@ def _relabel(dataset: BaseDataset, own: Sequence[str],
     # spelled otherwise in other versions; folders are named by the user.
     same = sum(one == other for one, other in zip(own, names))
     if (own == _folders(dataset) or len(own) != len(names)
-            or same < _ALIKE * len(own)):
+            or same < 0.9 * len(own)):
         raise ConfigError(
             f'{len(unknown)} of the {len(own)} classes of the data '
             f'({first_few(unknown)}) are not among the {len(names)} that the '
@@ -151,3 +157,64 @@ def verifies_pairs(loop: Any) -> bool:
     return all(
         isinstance(metric, PairVerification)
         for metric in loop.evaluator.metrics)
+
+
+def check_classes(runner: Runner) -> None:
+    """Check that labels mean the same in training, validation and the head.
+
+    A folder's classes are its subfolders in the order of their names: a
+    subfolder that ``val`` lacks would shift the labels of all that follow.
+    The loops of the runner are built. Raise ConfigError if classes differ.
+    """
+    train, val = (_dataset(runner, phase) for phase in ('train', 'val'))
+    if val is not None and verifies_pairs(runner.val_loop):
+        val = None  # identities that need not be those trained on
+    names, val_names = names_of(train), names_of(val)
+    if names and val_names and names != val_names:
+        raise ConfigError(
+            f'the train data set has {len(names)} classes, the val data set '
+            f'{len(val_names)}, and they are not the same '
+            f'({_only_in_one(names, val_names)}): both need a subfolder for '
+            'every class, even an empty one')
+    count = num_classes_of(runner.model)
+    for dataset in filter(None, (train, val)):
+        for part in leaf_datasets(dataset):
+            check_labels(part, count)
+    if not names or count in (None, len(names)):
+        return
+    message = (f'the train data set has {len(names)} classes and the head '
+               f'{count}: set model.head.num_classes to {len(names)}')
+    if len(names) > count:
+        raise ConfigError(message)
+    warn(f'warning: {message}')
+
+
+def check_checkpoint_classes(runner: Runner, checkpoint_classes: Sequence[str],
+                             resumes: bool) -> None:
+    """Check the classes of the checkpoint that a training run starts from.
+
+    Raise ConfigError if they differ where a run is resumed. Otherwise weights
+    for other classes are a start, with a warning.
+    """
+    names = names_of(_dataset(runner, 'train'))
+    others = tuple(checkpoint_classes)
+    if not others or not names or others == names:
+        return
+    message = (f'the checkpoint was trained on {len(others)} classes and the '
+               f'train data set has {len(names)}, which are not the same '
+               f'({_only_in_one(names, others)})')
+    if resumes:
+        raise ConfigError(f'{message}: resume with the data that it was '
+                          'trained on, or start from its weights with '
+                          'load_from')
+    warn(f'warning: {message}: the head starts from weights for others')
+
+
+def _only_in_one(names: Sequence[str], others: Sequence[str]) -> str:
+    return first_few(sorted({*names} ^ {*others}) or ['their order'])
+
+
+def _dataset(runner: Runner, phase: str) -> BaseDataset | None:
+    if runner.cfg.get(f'{phase}_dataloader') is None:
+        return None
+    return getattr(runner, f'{phase}_loop').dataloader.dataset

@@ -21,9 +21,7 @@ def build_model(cfg: Config) -> BaseModel:
     """Build the model of a config, in eval mode and with random weights.
 
     The config's ``default_scope`` may be that of another package of OpenMMLab.
-
-    Raises:
-        ConfigError: If it cannot be built, or that package is not installed.
+    Raise ConfigError if it cannot be built, or that is not installed.
     """
     init_default_scope(cfg.default_scope)
     model_cfg = copy.deepcopy(cfg.model)

@@ -17,11 +17,7 @@ _LONGEST_NAME = 200  # bytes; file systems take 255
 
 
 class PictureNames:
-    """Names of pictures: paths of images below a folder, without repetition.
-
-    Args:
-        root: Folder that holds all images, at any depth.
-    """
+    """Names of pictures: paths of images below a folder, each only once."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = root
@@ -38,15 +34,9 @@ class PictureNames:
 
 
 def to_picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
-    """Convert the image inside a pipeline to the colours of its file.
+    """Convert the image inside a pipeline to RGB of (H, W, 3), uint8.
 
-    Args:
-        data: What the pipeline carries, with ``img`` of shape (H, W, C) or
-            (H, W), any dtype. A ``Normalize`` step is undone.
-        bgr: Whether the channels are in that order, otherwise RGB.
-
-    Returns:
-        RGB of shape (H, W, 3), uint8.
+    It may have one channel, or none; a ``Normalize`` step is undone.
     """
     image, norm = np.array(data['img']), data.get('img_norm_cfg')
     if norm is not None:
@@ -58,30 +48,9 @@ def to_picture(data: Mapping[str, Any], bgr: bool) -> np.ndarray:
     return mmcv.bgr2rgb(image) if bgr else image
 
 
-def enlarge(image: np.ndarray) -> np.ndarray:
-    """Scale a small image (H, W, 3) up, to sides of at least 224 pixels.
-
-    Its pixels become squares of one colour. Larger images stay as they are.
-    """
-    factor = READABLE / min(image.shape[:2])
-    if factor <= 1:
-        return image
-    return mmcv.imrescale(image, factor, interpolation='nearest')
-
-
 def check_folder(folder: str | Path, force: bool) -> None:
-    """Check that pictures can be written to a folder, new or empty.
-
-    Args:
-        folder: The folder.
-        force: Whether it may hold files.
-
-    Raises:
-        UserError: If it cannot be used.
-    """
+    """Raise UserError if pictures cannot go to a folder, new or empty."""
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is a file: name a folder')
     check_writable(folder / 'picture', force=True)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise UserError(f'folder {str(folder)!r} is not empty: choose another '

@@ -23,16 +23,14 @@ from repmlp_lite.errors import first_few, pluralize
 from repmlp_lite.files import atomic_write
 
 from .config import config_errors
+from .data import leaf_datasets
 from .labels import names_of
-from .leaf_datasets import leaf_datasets
 from .model import unwrap
 
 # Warnings of mmengine about its own code.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
           'The prefix is not set in metric class')
 _WINDOW = 10  # iterations that speed and loss are averaged over
-# Of the host's evaluation, beside metrics.
-_TIMES = ('time', 'data_time')
 
 
 class JobRunner(Runner):
@@ -86,16 +84,7 @@ class VerboseRunner(JobRunner):
 
 
 def build_runner(config: Config, verbose: bool = True) -> JobRunner:
-    """Build the runner of a config, its model included.
-
-    Args:
-        config: The config.
-        verbose: Whether the screen shows its full log. Defaults to True.
-
-    Raises:
-        ConfigError: If something in the config cannot be built, or needs a
-            package that is not installed.
-    """
+    """Build the runner of a config, or raise ConfigError if it cannot be."""
     # A full disk or a broken one is no fault of the config.
     with config_errors('the config cannot be built', FileNotFoundError,
                        NotADirectoryError, PermissionError):
@@ -116,12 +105,10 @@ def show_progress(runner: Runner, summary: Callable[[Runner],
 class _ReportHook(Hook):
     """Hook that reports a summary, progress, scores, and the result.
 
-    Small data sets are validated many times a minute, so only validations
-    that are due have a line, and the last one at the end. The priority is the
-    lowest: what is reported has happened.
+    Only validations that are due have a line, and the last one at the end.
     """
 
-    priority = 'LOWEST'
+    priority = 'LOWEST'  # what is reported has happened
 
     def __init__(self, summary: Callable[[Runner], str]) -> None:
         self.summary = summary
@@ -187,9 +174,9 @@ class _ReportHook(Hook):
 
 def format_scores(metrics: Mapping[str, Any]) -> str:
     """Format those metrics that are numbers; the log has the others."""
-    return ', '.join(f'{name} {float(value):.4f}'
-                     for name, value in metrics.items()
-                     if isinstance(value, Real) and name not in _TIMES)
+    return ', '.join(
+        f'{name} {float(value):.4f}' for name, value in metrics.items()
+        if isinstance(value, Real) and name not in ('time', 'data_time'))
 
 
 def _mean(runner: Runner, name: str) -> float:
@@ -198,7 +185,7 @@ def _mean(runner: Runner, name: str) -> float:
 
 
 def _count(batch: Any) -> int:
-    """Count the images of a batch, and of those that other processes have."""
+    """Count the images of a batch in all processes."""
     inputs: Any = batch.get('inputs') if isinstance(batch, Mapping) else None
     return len(inputs) * get_world_size() if hasattr(inputs, '__len__') else 0
 
@@ -263,8 +250,9 @@ def _model(runner: Runner) -> str:
     model = getattr(model, 'module', model)  # of test-time augmentation
     part = getattr(model, 'backbone', model)
     count = sum(weight.numel() for weight in model.parameters())
-    forms: dict[Any, str] = {True: ', deploy form', False: ', training form'}
-    form = forms.get(getattr(part, 'deploy', None), '')
+    form = ''
+    if hasattr(part, 'deploy'):
+        form = f', {"deploy" if part.deploy else "training"} form'
     size = getattr(part, 'img_size', None)
     pixels = f', {size[0]}x{size[1]} pixels' if isinstance(size, tuple) else ''
     return (f'{type(part).__name__}{form}, {count / 1e6:.2f} M '
@@ -282,10 +270,8 @@ def _optimizer(runner: Runner) -> str:
 
 
 def _device(runner: Runner) -> str:
-    device, processes = next(runner.model.parameters()).device, ''
-    if get_world_size() > 1:
-        processes = f', {get_world_size()} processes'
+    device, count = next(runner.model.parameters()).device, get_world_size()
     name = (
         torch.cuda.get_device_name(device) if device.type == 'cuda' else
         f'{device.type}, {pluralize(torch.get_num_threads(), "thread")}')
-    return name + processes
+    return name + f', {count} processes' * (count > 1)

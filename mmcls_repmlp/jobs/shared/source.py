@@ -12,15 +12,15 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (class_names, load_strictly,
-                                      newest_checkpoint, read_checkpoint,
-                                      state_dict_of)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, class_names,
+                                      load_strictly, newest_checkpoint,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.models.compatibility import is_merged
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, first_few, quote_path,
                                 translate)
-from repmlp_lite.files import atomic_write, check_writable
+from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .config import read_config
 from .model import build_model
@@ -28,19 +28,11 @@ from .model import build_model
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint that has been read, and its config.
-
-    Attributes:
-        config: Path of the config file.
-        checkpoint: Path or URL of the checkpoint.
-        cfg: The config, with settings changed.
-        content: All that the checkpoint holds.
-        weights: Its weights by name.
-    """
-    config: str | Path
-    checkpoint: str | Path
-    cfg: Config
-    content: Any
+    """A checkpoint that has been read, and its config."""
+    config: str | Path  # file
+    checkpoint: str | Path  # file or URL
+    cfg: Config  # with settings changed
+    content: Any  # all that the checkpoint holds
     weights: Mapping[str, Tensor]
 
     @property
@@ -51,18 +43,10 @@ class Source:
     def load_model(self,
                    device: str = 'cpu',
                    either_form: bool = False) -> BaseModel:
-        """Build the model and fill it with exactly these weights.
+        """Build the model, in eval mode, with exactly these weights.
 
-        Args:
-            device: Device of the model. Defaults to 'cpu'.
-            either_form: Whether the form of the weights, training or deploy,
-                overrides that of the config. Defaults to False.
-
-        Returns:
-            The model in eval mode, with :attr:`class_names` as its own.
-
-        Raises:
-            UserError: If something is not usable, or does not fit.
+        ``either_form`` says whether the form of the weights, training or
+        deploy, overrides that of the config.
         """
         if either_form and isinstance(self.cfg.model.get('backbone'), Mapping):
             self.cfg.model.backbone.deploy = is_merged(self.weights)
@@ -114,13 +98,8 @@ def open_source(config: str | Path | None,
 def config_beside(checkpoint: str | Path) -> Path:
     """Find the config file that belongs to a checkpoint.
 
-    Returns:
-        The file of the checkpoint's own stem, ``deploy.py`` for
-        ``deploy.pth``; else the config that a training run left in the
-        folder.
-
-    Raises:
-        ConfigError: If there is none, or several might be meant.
+    It has the checkpoint's own stem, ``deploy.py`` for ``deploy.pth``; else
+    it is the only config that a training run left in the folder.
     """
     path = Path(checkpoint).expanduser()
     if path.with_suffix('.py').is_file():
@@ -129,7 +108,7 @@ def config_beside(checkpoint: str | Path) -> Path:
         file for file in sorted(path.parent.glob('*.py'))
         if _is_dumped_config(file) and not any(
             file.with_suffix(suffix).is_file()
-            for suffix in ('.pth', '.pt', '.safetensors'))
+            for suffix in CHECKPOINT_SUFFIXES)
     ]
     if len(found) == 1:
         return found[0]
@@ -143,21 +122,19 @@ def config_beside(checkpoint: str | Path) -> Path:
 def write_config_beside(cfg: Config,
                         checkpoint: str | Path,
                         force: bool = False) -> Path:
-    """Write a config under the stem of the checkpoint that it belongs to.
-
-    Raises:
-        UserError: If the file exists and ``force`` is not set.
-    """
+    """Write a config under the stem of the checkpoint that it belongs to."""
     path = Path(checkpoint).with_suffix('.py')
     with atomic_write(path, force) as temporary:
         temporary.write_text(cfg.pretty_text, encoding='utf-8')
     return path
 
 
-def check_config_beside(checkpoint: str | Path, force: bool, *sources:
-                        str | Path | None) -> None:
-    """Raise UserError if :func:`write_config_beside` would be refused."""
-    check_writable(Path(checkpoint).with_suffix('.py'), force, *sources)
+def check_pair(checkpoint: str | Path, force: bool, *sources:
+               str | Path | None) -> None:
+    """Raise UserError if a checkpoint and its config cannot be written."""
+    check_suffix(checkpoint, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    for path in (Path(checkpoint), Path(checkpoint).with_suffix('.py')):
+        check_writable(path, force, *sources)
 
 
 def _is_dumped_config(path: Path) -> bool:
@@ -166,9 +143,8 @@ def _is_dumped_config(path: Path) -> bool:
         statements = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return False
-    names = [
-        target.id for statement in statements
-        if isinstance(statement, ast.Assign) for target in statement.targets
-        if isinstance(target, ast.Name)
-    ]
+    names = {
+        ast.unparse(statement.targets[0])
+        for statement in statements if isinstance(statement, ast.Assign)
+    }
     return len(names) == len(statements) and 'model' in names

@@ -10,23 +10,17 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.runner import Runner
 
-from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets
 from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.console import say, track
 from repmlp_lite.errors import ImageError, JobFailedError
 
-_LISTED = 10  # images, in a message
-_CHUNK = 16  # images that a thread takes at a time
-
 
 def check_images(runner: Runner) -> None:
-    """Read every image of the train and val sets of a runner.
+    """Read every image of the train and val sets of a runner, loops built.
 
-    Its loops are built. Each image is read as its pipeline reads it, in as
-    many threads as the loader has workers; several processes share them.
-
-    Raises:
-        JobFailedError: If images cannot be read; counts and lists them.
+    Each is read in as many threads as the loader has workers, and several
+    processes share them. Raise JobFailedError with those that cannot be read.
     """
     count, faults = 0, dict[str, None]()
     for phase in ('train', 'val'):
@@ -39,9 +33,9 @@ def check_images(runner: Runner) -> None:
     shares = all_gather_object((count, [*faults]))
     listed = [*dict.fromkeys(fault for _, share in shares for fault in share)]
     if listed:
-        more = len(listed) - _LISTED
+        more = len(listed) - 10
         raise JobFailedError(f'{len(listed)} images cannot be read: ' +
-                             '; '.join(listed[:_LISTED]) +
+                             '; '.join(listed[:10]) +
                              (f'; and {more} more' if more > 0 else ''))
     say(f'{sum(count for count, _ in shares)} images can be read')
 
@@ -69,5 +63,4 @@ def _read(dataset: BaseDataset, threads: int) -> Iterator[str]:
     places = range(get_rank(), len(dataset), get_world_size())
     with ThreadPool(threads) as pool:
         yield from track(
-            pool.imap(fault_of, places, _CHUNK), 'checking images',
-            len(places))
+            pool.imap(fault_of, places, 16), 'checking images', len(places))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,6 @@ from repmlp_lite.console import say, warn
 from repmlp_lite.errors import describe
 from repmlp_lite.files import atomic_write
 
-_NOT_DRAWN = ('step', 'iter', 'epoch', 'time', 'data_time')
-_WIDTH, _HEIGHT = 7, 3  # of a panel, in inches
-
 
 class Curve(NamedTuple):
     """Values of one key by step; the unit is 'iteration' or 'epoch'."""
@@ -27,10 +25,9 @@ class Curve(NamedTuple):
 
 
 def write_curves(work_dir: str | Path) -> None:
-    """Draw losses and validation scores to ``curves.png`` in a work folder.
+    """Draw losses and validation scores, if any, to a work folder.
 
-    Without any, nothing is drawn. A failure is reported as a warning only, as
-    a picture must not end a training run.
+    A failure is only a warning: a picture must not end a training run.
     """
     path = Path(work_dir, 'curves.png')
     try:
@@ -58,8 +55,8 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
         validated = 'iter' not in row
         unit = 'epoch' if validated and by_epoch else 'iteration'
         for key, value in row.items():
-            if key not in _NOT_DRAWN and isinstance(
-                    value, (int, float)) and (validated or 'loss' in key):
+            if 'loss' in key or (validated and isinstance(value, (int, float))
+                                 and key not in ('step', 'time', 'data_time')):
                 curve = curves.setdefault(key, Curve([], [], unit))
                 curve.steps.append(row['step'])
                 curve.values.append(value)
@@ -69,10 +66,8 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
 def _read_rows(log: Path) -> list[dict[str, Any]]:
     rows = []
     for line in log.read_text().splitlines():
-        try:
+        with suppress(json.JSONDecodeError):  # cut off when its run was killed
             rows.append(json.loads(line))
-        except json.JSONDecodeError:  # cut off when its run was killed
-            continue
     return rows
 
 
@@ -86,7 +81,7 @@ def _join(rows: list[dict[str, Any]],
 
 
 def _draw(curves: Mapping[str, Curve]) -> Figure:
-    figure = Figure((_WIDTH, _HEIGHT * len(curves)))
+    figure = Figure((7, 3 * len(curves)))
     panels = figure.subplots(
         len(curves), squeeze=False, gridspec_kw=dict(hspace=0.3))[:, 0]
     for (key, curve), axes in zip(curves.items(), panels):

@@ -22,10 +22,6 @@ from mmcls_repmlp.jobs.shared.model import unwrap
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, translate
 
-# Metrics of pairs, or of ranks, need more than a few samples: those that were
-# predicted are given this often.
-_REPEATS = 8
-
 
 def dry_run(runner: Runner,
             load_state: Callable[[Runner], None] | None = None) -> None:
@@ -33,15 +29,9 @@ def dry_run(runner: Runner,
 
     The smallest batch that will occur, of two images at most, goes through
     pipeline, model, loss and optimizer, and three images through the metrics.
-    Weights, statistics, random states and files stay as they are.
-
-    Args:
-        runner: The runner, its loops built.
-        load_state: Function that loads what is resumed into optimizer and
-            schedules. Defaults to None.
-
-    Raises:
-        ConfigError: If a step fails; one sentence says what and where.
+    Weights, statistics, random states and files stay as they are. The loops of
+    the runner are built; ``load_state`` loads what is resumed. Raise
+    ConfigError, with the module at fault, if a step fails.
     """
     with _trial(runner) as trial:
         with _config_errors('the optimizer of the config cannot be built'):
@@ -58,16 +48,16 @@ def dry_run(runner: Runner,
             load_state(trial)
         _train(trial)
         metrics = _validate(trial)
-    monitored = [*_monitored(trial)]
-    for what, key in monitored:
+    for what, key in _monitored(trial):
+        if runner.cfg.get('val_dataloader') is None:
+            warn('warning: nothing is validated in this training run, so that '
+                 f'{what} of the config, as all that needs a score, will do '
+                 'nothing')
+            return
         if metrics is not None and key not in (*metrics, 'auto'):
             raise ConfigError(
                 f'{what} of the config names {key!r}, which no metric gives: '
                 f'choose from {", ".join(metrics) or "none"}')
-    if monitored and runner.cfg.get('val_dataloader') is None:
-        names = ' and '.join(dict.fromkeys(what for what, _ in monitored))
-        warn('warning: nothing is validated in this training run, so that '
-             f'{names} of the config will do nothing')
 
 
 @contextmanager
@@ -105,10 +95,10 @@ def _config_errors(message: str,
 
 def _place(error: Exception, model: BaseModel | None) -> str:
     """Name the innermost module of the model that an error came from."""
-    names = {} if model is None else {
-        id(module): name
-        for name, module in model.named_modules() if name
-    }
+    names = {
+        id(part): name
+        for name, part in model.named_modules()
+    } if model is not None else {}
     place, trace = '', error.__traceback__
     while trace is not None:
         owner = trace.tb_frame.f_locals.get('self')
@@ -174,9 +164,10 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
             metric for metric in evaluator.metrics
             if not isinstance(metric, DumpResults)
         ]
-        for _ in range(_REPEATS):
+        # Metrics of pairs, or of ranks, need more than a few samples.
+        for _ in range(8):
             evaluator.process(data_samples=outputs, data_batch=batch)
-        return evaluator.evaluate(_REPEATS * len(outputs) * get_world_size())
+        return evaluator.evaluate(8 * len(outputs) * get_world_size())
 
 
 def _monitored(runner: Runner) -> Iterator[tuple[str, str]]:

@@ -28,19 +28,13 @@ def use_folder(cfg: Config, folder: str | Path,
                options: Collection[str] = ()) -> None:
     """Change a config to train on a folder of photos, with a fitting head.
 
-    Args:
-        cfg: The config, with its work folder.
-        folder: With ``train``, and perhaps ``val`` and ``test``, of one
-            subfolder for each class, also spelled ``Train`` or
-            ``validation``; or with these subfolders themselves. Without
-            ``val``, a fifth of every class is held out for it.
-        options: Dotted keys of settings that the user changed. Defaults to
-            none.
+    The folder holds ``train``, and perhaps ``val`` and ``test``, each of one
+    subfolder for each class and also spelled ``Train`` or ``validation``; or
+    these subfolders themselves. Without ``val``, a fifth of every class is
+    held out for it. ``options`` are dotted keys that the user changed.
 
-    Raises:
-        UserError: If the folder has no such subfolders, or the work folder
-            lies among its classes, or an option is about unused data.
-        ConfigError: If the config does not train on image files.
+    Raise UserError if the folder has no such subfolders, or the work folder
+    lies among its classes, or an option is about unused data.
     """
     unused = next(filter(_UNUSED.match, options), None)
     if unused:
@@ -67,10 +61,9 @@ def use_folder(cfg: Config, folder: str | Path,
     split = 'val' not in parts
     for phase in ('train', 'val', 'test'):
         place = parts.get(phase, parts.get('train' if split else 'val', ''))
-        part = None
-        if split and place == parts.get('train', ''):
-            part = 'train' if phase == 'train' else 'val'
-        _set_dataset(cfg, phase, folder, place, part)
+        part = 'train' if phase == 'train' else 'val'
+        held_out = split and place == parts.get('train', '')
+        _set_dataset(cfg, phase, folder, place, part if held_out else None)
     _set_classes(cfg, len(classes))
     fit_head(cfg, options)
     how = (f'a fifth of each class of {str(train)!r} is held out to validate'
@@ -139,9 +132,6 @@ def fit_head(cfg: Config, options: Collection[str] = ()) -> None:
 
     ``in_channels`` of the head is changed if it has one that the user did not
     set, and the backbone is one of this package.
-
-    Raises:
-        ConfigError: If the model cannot be built.
     """
     head, neck = cfg.model.get('head'), cfg.model.get('neck') or {}
     kind: Any = (cfg.model.get('backbone') or {}).get('type')

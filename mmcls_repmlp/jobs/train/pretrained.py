@@ -1,8 +1,4 @@
-"""Pretrained weights of ``init_cfg``, checked strictly before training.
-
-mmengine only warns of weights that are missing or have another shape, and
-reads the file after everything else was built.
-"""
+"""Pretrained weights of ``init_cfg``, checked strictly before training."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -22,13 +18,9 @@ def fetch_pretrained(
         model_cfg: MutableMapping) -> dict[str, dict[str, Tensor]]:
     """Read all checkpoints that a model starts from, before it is built.
 
-    Every ``Pretrained`` in the config is changed to name a local file.
-
-    Returns:
-        The weights of each file, by its path.
-
-    Raises:
-        UserError: If a file is missing, or cannot be read safely.
+    mmengine only warns of weights that are missing or have another shape.
+    Every ``Pretrained`` in the config is changed to name a local file. Return
+    the weights by file.
     """
     if model_cfg.get('pretrained'):  # what the host's classifiers call it too
         model_cfg['init_cfg'] = ConfigDict(
@@ -49,12 +41,7 @@ def fetch_pretrained(
 
 def check_pretrained(model: BaseModel,
                      checkpoints: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Raise CheckpointError if weights do not fit their modules exactly.
-
-    Args:
-        model: The model, not initialised yet.
-        checkpoints: Weights by path, from :func:`fetch_pretrained`.
-    """
+    """Raise CheckpointError if weights do not fit their modules exactly."""
     for module in model.modules():
         for cfg in _iter_pretrained(getattr(module, 'init_cfg', None)):
             path = cfg['checkpoint']
@@ -66,9 +53,8 @@ def check_pretrained(model: BaseModel,
             }
             if not weights:
                 raise CheckpointError(
-                    f'checkpoint {path!r} holds no weights '
-                    f'below {cfg["prefix"]!r}: check the prefix of '
-                    'init_cfg')
+                    f'checkpoint {path!r} holds no weights below '
+                    f'{cfg["prefix"]!r}: check the prefix of init_cfg')
             if not prefix and all(f'backbone.{key}' in weights
                                   for key in dict(module.named_parameters())):
                 raise CheckpointError(

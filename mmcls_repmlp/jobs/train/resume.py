@@ -18,27 +18,15 @@ from repmlp_lite.errors import CheckpointError, option, translate
 
 from .work_dir import folder_of, hook_config, saved_checkpoints
 
-# Of Adam and AdamW, whose options have the same names.
-_ADAMW_FLAG = 'decoupled_weight_decay'
-
 
 @dataclass(frozen=True)
 class Start:
-    """Starting point of a training run.
-
-    Attributes:
-        source: The checkpoint file; None if there is none.
-        content: Content of the file.
-        resumes: Whether its training run is resumed, or else only its weights
-            are used.
-        note: A sentence on the choice for the user.
-        newest: Whether it is the newest whole checkpoint of its work folder.
-    """
-    source: str | None = None
-    content: Any = None
-    resumes: bool = False
-    note: str = ''
-    newest: bool = False
+    """Starting point of a training run."""
+    source: str | None = None  # file of a checkpoint
+    content: Any = None  # of the file
+    resumes: bool = False  # or else uses its weights alone
+    note: str = ''  # on the choice, for the user
+    newest: bool = False  # of the whole checkpoints in its work folder
 
     def step(self, cfg: Config) -> int | None:
         """Number of the checkpoint, in the unit of the config's names."""
@@ -49,14 +37,9 @@ class Start:
 def find_start(cfg: Config, resume: str | None) -> Start:
     """Read the checkpoint that a training run starts from; set it in cfg.
 
-    Args:
-        cfg: The config, with its work folder.
-        resume: A checkpoint to resume from, 'auto' for the newest whole one in
-            the work folder, or None to follow the config.
-
-    Raises:
-        CheckpointError: If the file cannot be read, or has no training state
-            to resume from.
+    ``resume`` is a checkpoint, 'auto' for the newest whole one in the work
+    folder, or None to follow the config. Raise CheckpointError if it cannot be
+    read, or has no training state to resume from.
     """
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or LATEST
@@ -145,9 +128,8 @@ def explain_finished(runner: Runner, start: Start) -> str:
 def load_training_state(runner: Runner, start: Start) -> None:
     """Load the state of a built optimizer; compare that of schedules.
 
-    Raise CheckpointError if the checkpoint has others: PyTorch and mmengine
-    load many of them silently, and fail in the first step or train on with
-    what fits.
+    PyTorch and mmengine load those of other kinds silently, and fail in the
+    first step or train on with what fits. Raise CheckpointError.
     """
     message = (f'checkpoint {start.source!r} is of a training run with '
                'another {}: resume it with the {} it was trained with, or '
@@ -177,8 +159,10 @@ def _check_groups(before: list[dict], loaded: list[dict]) -> None:
         missing = {*ours} - {*theirs}
         if missing:
             raise ValueError(f'it has no {", ".join(sorted(missing))}')
-        if ours.get(_ADAMW_FLAG) != theirs.get(_ADAMW_FLAG):
-            raise ValueError(f'{_ADAMW_FLAG} differs')
+        # Adam and AdamW have options of the same names.
+        if ours.get('decoupled_weight_decay') != theirs.get(
+                'decoupled_weight_decay'):
+            raise ValueError('decoupled_weight_decay differs')
 
 
 def newest_name(cfg: Config) -> str:

@@ -15,6 +15,8 @@ from mmcls_repmlp.jobs.shared.config import (read_config, set_launcher,
                                              set_work_dir)
 from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
+from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
+                                             check_classes)
 from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
                                              summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
@@ -23,7 +25,6 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import JobFailedError, UserError, describe, option
 
 from .check_images import check_images
-from .classes import check_checkpoint_classes, check_classes
 from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder
@@ -146,7 +147,10 @@ def _run(runner: Runner) -> BaseModel:
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        last = _last_checkpoint(runner.cfg)
+        newest = newest_name(runner.cfg)
+        last = (f'{newest} is the last whole checkpoint, '
+                f'{option("resume", ...)} continues from it'
+                if newest else 'no checkpoint was saved yet')
         stop = (
             error if isinstance(error, KeyboardInterrupt) else
             interrupt_cause(error))
@@ -160,26 +164,15 @@ def _run(runner: Runner) -> BaseModel:
         write_curves(runner.work_dir)
 
 
-def _last_checkpoint(cfg: Config) -> str:
-    newest = newest_name(cfg)
-    return (f'{newest} is the last whole checkpoint, '
-            f'{option("resume", ...)} continues from it'
-            if newest else 'no checkpoint was saved yet')
-
-
 def _add_loss_check(cfg: Config) -> None:
     # Whatever the config inherits from: an infinite loss ends a training run.
-    hook = dict(type='CheckInvalidLossHook')
-    hooks = list(cfg.get('custom_hooks') or ())
-    if all(other.get('type') != hook['type'] for other in hooks):
-        cfg.custom_hooks = [*hooks, hook]
+    hook, hooks = dict(type='CheckInvalidLossHook'), cfg.get('custom_hooks')
+    if hook['type'] not in [other.get('type') for other in hooks or ()]:
+        cfg.custom_hooks = [*(hooks or ()), hook]
 
 
 def _seed_training(runner: Runner) -> None:
-    """Build the loader of a training run that can be resumed exactly.
-
-    Before its loop is built, which may begin to load at once.
-    """
+    """Build a loader to resume exactly, before its loop, which may load."""
     with data_errors(runner.cfg, 'train'):
         loader = runner.build_dataloader(
             runner._train_dataloader,

@@ -44,8 +44,7 @@ def folder_of(cfg: Config) -> Path:
 def check_work_dir_unused(cfg: Config, step: int | None) -> None:
     """Raise UserError if other training runs' checkpoints would be replaced.
 
-    ``step`` is the number of the checkpoint to resume from; None for a new
-    training run.
+    ``step`` is the number of the one to resume from; None for a new run.
     """
     replaced = _later_checkpoints(cfg, step)
     if replaced:
@@ -81,8 +80,8 @@ def _later_checkpoints(cfg: Config, step: int | None) -> list[Path]:
 def lock_work_dir(work_dir: str) -> Iterator[None]:
     """Keep other training runs out of a work folder during a block.
 
-    The first of several processes does it for all. However a process ends,
-    its lock is released. Raise UserError if another training run has it.
+    The first of several processes does it for all, and the lock ends with it.
+    Raise UserError if another training run has it.
     """
     rank = next(filter(None, map(os.environ.get, RANKS.values())), '0')
     if rank != '0':

@@ -31,20 +31,6 @@ class ConvBN(Mergeable):
     """Convolution that divides the size of a map by its stride, and its norm.
 
     Parameter names are those of DingXiaoH/RepMLP@b626c3d: ``conv``, ``bn``.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel_size: Odd height and width of the kernel. Defaults to 1.
-        stride: Its stride. Defaults to 1.
-        relu: Whether ReLU follows. Defaults to False.
-        conv_cfg: Config of the convolution. Defaults to Conv2d.
-        norm_cfg: Config of the norm. Defaults to BN.
-        deploy: Whether to build the merged form. Defaults to False.
-        init_cfg: Initialization config. Defaults to None.
-
-    Raises:
-        ValueError: If ``conv_cfg`` names a type that cannot be merged.
     """
 
     training_only = 'bn',

@@ -129,7 +129,7 @@ class RepMLP(PartitionPerceptron):
     @property
     def training_only(self) -> tuple[str, ...]:
         """Names of the modules that only the training form has."""
-        names = 'fc3_bn', *self.branch_names
+        names = super().training_only
         return (*names, 'avg.bn') if self.has_global_perceptron else names
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +144,13 @@ class RepMLP(PartitionPerceptron):
         Raises:
             InputError: If the maps have another C, H or W.
         """
-        self._check(tuple(x.shape[1:]))
+        shape = tuple(x.shape[1:])
+        expected = (self.in_channels, *self.input_size)
+        if shape != expected:
+            raise InputError(
+                f'a RepMLP for maps of {"x".join(map(str, expected))} got '
+                f'{"x".join(map(str, shape))}: build it with the input_size '
+                '(a backbone with the img_size) that it is to run on')
         x = pad_below_and_right(x, self.partition_size)
         parts = partition(x, self.partition_size)  # (M, C, h, w)
         if self.has_global_perceptron:
@@ -155,14 +161,6 @@ class RepMLP(PartitionPerceptron):
         out = unpartition(out, x.shape[2:])
         map_h, map_w = self.input_size
         return out[..., :map_h, :map_w]  # (N, O, H, W)
-
-    def _check(self, shape: tuple[int, ...]) -> None:
-        expected = (self.in_channels, *self.input_size)
-        if shape != expected:
-            raise InputError(
-                f'a RepMLP for maps of {"x".join(map(str, expected))} got '
-                f'{"x".join(map(str, shape))}: build it with the input_size '
-                '(a backbone with the img_size) that it is to run on')
 
     def _global(self, x: Tensor) -> Tensor:
         pooled = self.avg(x).flatten(1)  # (N, C*P)

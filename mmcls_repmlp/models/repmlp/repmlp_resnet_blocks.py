@@ -22,14 +22,7 @@ from .repmlp import RepMLP
 class ResidualBlock(BaseModule):
     """Base class of the blocks, ``ReLU(residual(x) + shortcut(x))``.
 
-    Args:
-        in_channels: Channels C of the input.
-        out_channels: Channels O of the output.
-        stride: Stride of the block. Defaults to 1.
-        drop_path_rate: Probability of dropping the residual branch in
-            training. Defaults to 0.
-        init_cfg: Initialization config. Defaults to None.
-        **layer: ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
+    ``layer`` is ``conv_cfg``, ``norm_cfg`` and ``deploy`` of all layers.
     """
 
     def __init__(self,
@@ -37,9 +30,8 @@ class ResidualBlock(BaseModule):
                  out_channels: int,
                  stride: int = 1,
                  drop_path_rate: float = 0.,
-                 init_cfg: dict | list[dict] | None = None,
                  **layer: Any) -> None:
-        super().__init__(init_cfg)
+        super().__init__()
         projects = stride != 1 or in_channels != out_channels
         self.shortcut = ConvBN(
             in_channels, out_channels, stride=stride, **
@@ -58,12 +50,7 @@ class ResidualBlock(BaseModule):
 
 
 class BaseBlock(ResidualBlock):
-    """Bottleneck of ResNet: 1x1, 3x3 with the stride, 1x1.
-
-    Args:
-        mid_channels: Channels of the 3x3 convolution. For the others see
-            :class:`ResidualBlock`.
-    """
+    """Bottleneck of ResNet: 1x1, 3x3 with the stride, 1x1."""
 
     expansion = 4
 
@@ -87,13 +74,7 @@ class BaseBlock(ResidualBlock):
 
 
 class RepMLPLightBlock(ResidualBlock):
-    """1x1, RepMLP, ReLU, 1x1 (appendix A).
-
-    Args:
-        mid_channels: Channels of RepMLP.
-        repmlp: Arguments of :class:`RepMLP` except the channels. For the
-            others see :class:`ResidualBlock`.
-    """
+    """1x1, RepMLP of ``mid_channels``, ReLU, 1x1 (appendix A)."""
 
     expansion = 8
 
@@ -120,15 +101,7 @@ class RepMLPLightBlock(ResidualBlock):
 
 
 class RepMLPBottleneckBlock(ResidualBlock):
-    """1x1, 3x3 to 1 / r, RepMLP, ReLU, 3x3 back, 1x1 (section 3.5).
-
-    Args:
-        mid_channels: Channels between the first and the last 1x1.
-        reduction: RepMLP has ``mid_channels // reduction`` channels.
-        repmlp: Arguments of :class:`RepMLP` except the channels. For the
-            others see :class:`ResidualBlock`.
-
-    """
+    """1x1, 3x3 to 1 / r, RepMLP, ReLU, 3x3 back, 1x1 (section 3.5)."""
 
     expansion = 4
 

@@ -38,9 +38,6 @@ class PartitionGrid:
         stride: Strides of the stem.
         num_stages: Number of stages, each with half the map of the one
             before.
-
-    Raises:
-        ValueError: If the last stage would have no positions left.
     """
     img_size: Size
     map_size: Size
@@ -71,13 +68,6 @@ class PartitionGrid:
 
         Maps are compared, not images: if the strides do not divide img_size,
         its multiples do not give multiples of its maps.
-
-        Args:
-            map_size: Height and width of the first stage's map.
-            image_size: Height and width of the images.
-
-        Raises:
-            InputError: If they are not; the message names a size that fits.
         """
         if all(big and not big % small
                for size, part in zip(self._halve(map_size), self.sizes)

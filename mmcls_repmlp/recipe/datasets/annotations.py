@@ -7,11 +7,7 @@ from repmlp_lite.errors import ConfigError
 
 
 def read_lines(path: str) -> list[str]:
-    """Read a text file with any line ends, with or without byte order mark.
-
-    Raises:
-        ConfigError: If it is no text.
-    """
+    """Read a text file with any line ends, with or without byte order mark."""
     try:
         text = fileio.get(path).decode('utf-8-sig')
     except UnicodeDecodeError as error:
@@ -20,20 +16,16 @@ def read_lines(path: str) -> list[str]:
     return text.replace('\r\n', '\n').removesuffix('\n').split('\n')
 
 
-def read_annotations(path: str,
-                     classes: int | None = None) -> list[tuple[str, int]]:
+def read_annotations(path: str, classes: int = 0) -> list[tuple[str, int]]:
     """Read a list of images, each with its label after a space.
 
     Args:
         path: The file; empty lines in it are skipped.
-        classes: Number of classes, if it is known. Defaults to None.
-
-    Returns:
-        Paths and labels, in the order of the file.
+        classes: Number of classes. Defaults to 0: unknown.
 
     Raises:
-        ConfigError: If there is no line, or one has another form or a label
-            that no class has; names it.
+        ConfigError: If there is no line, or one, which is named, has another
+            form or a label that no class has.
     """
     found = []
     for number, line in enumerate(read_lines(path), 1):
@@ -43,8 +35,8 @@ def read_annotations(path: str,
         if not label or not label[0].removeprefix('-').isdecimal():
             fault = 'does not end in a label: write an image, a space and it'
         elif not 0 <= int(label[0]) < (classes or float('inf')):
-            last = 'the last class' if classes is None else classes - 1
-            fault = f'has a label that no class has: count from 0 to {last}'
+            fault = ('has a label that no class has: count from 0 to '
+                     f'{classes - 1 if classes else "the last class"}')
         else:
             found.append((image.strip(), int(label[0])))
             continue

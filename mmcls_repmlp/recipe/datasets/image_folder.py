@@ -20,8 +20,6 @@ from repmlp_lite.image_files import FORMATS, files_below, is_hidden
 
 from .annotations import read_annotations, read_lines
 
-_PARTS = (None, 'train', 'val')
-
 
 class FoldersOfImages:
     """Mixin for the host's data sets of image files.
@@ -43,7 +41,7 @@ class FoldersOfImages:
             :func:`readable_suffixes`.
     """
 
-    CLASSES: Sequence[str] | None
+    CLASSES: Any
     ann_file: str
     extensions: tuple[str, ...]
     img_prefix: str
@@ -55,7 +53,7 @@ class FoldersOfImages:
                  part: str | None = None,
                  val_share: float = 0.2,
                  **kwargs: Any) -> None:
-        if part not in _PARTS:
+        if part not in (None, 'train', 'val'):
             raise ConfigError(f'part must be train or val, but is {part!r}')
         self.part, self.val_share = part, val_share
         kwargs.setdefault('extensions', readable_suffixes())
@@ -71,31 +69,25 @@ class FoldersOfImages:
         if not getattr(self, 'with_label', True):  # for training without any
             return super().load_data_list()  # type: ignore[misc]
         if self.ann_file:
-            samples = read_annotations(
-                self.ann_file,
-                len(self.CLASSES) if self.CLASSES else None)
+            samples = read_annotations(self.ann_file, len(self.CLASSES or ()))
         else:
             samples = self._find_samples()
         if self.part is not None:
-            samples = self._take_part(samples)
+            held = held_out(samples, self.val_share)
+            samples = [
+                sample for sample, is_held in zip(samples, held)
+                if is_held is (self.part == 'val')
+            ]
+            if not samples:
+                raise ConfigError(
+                    f'no class of {self.img_prefix!r} has two images, so that '
+                    'none can be held out to validate: add images, or a '
+                    f'folder val, or pass {option("no_validate")}')
         return [
             dict(
                 img_path=self._backend.join_path(self.img_prefix, name),
                 gt_label=label) for name, label in samples
         ]
-
-    def _take_part(self, samples: list[tuple[str, int]]) -> list:
-        held = held_out(samples, self.val_share)
-        samples = [
-            sample for sample, is_held in zip(samples, held)
-            if is_held is (self.part == 'val')
-        ]
-        if not samples:
-            raise ConfigError(
-                f'no class of {self.img_prefix!r} has two images, so that '
-                'none can be held out to validate: add images, or a folder '
-                f'val, or pass {option("no_validate")}')
-        return samples
 
     @property
     def _backend(self) -> Any:
@@ -103,17 +95,16 @@ class FoldersOfImages:
 
     def _find_samples(self) -> list[tuple[str, int]]:
         labels = self._labels(self._list('', list_file=False))
-        images: list[tuple[str, int]] = []
-        left_out = [
-            *filter(self.is_valid_file, self._list('', list_dir=False))
+        paths = [
+            f'{folder}/{file}' for folder in labels
+            for file in self._files(folder)
         ]
-        for folder, label in labels.items():
-            for file in self._files(folder):
-                path = f'{folder}/{file}'
-                if self.is_valid_file(file):
-                    images.append((path, label))
-                else:
-                    left_out.append(path)
+        images = [(path, labels[path.split('/')[0]])
+                  for path in filter(self.is_valid_file, paths)]
+        left_out = [
+            *filter(self.is_valid_file, self._list('', list_dir=False)),
+            *(path for path in paths if not self.is_valid_file(path))
+        ]
         self._report(labels, images, left_out)
         if self.CLASSES is None:
             self._metainfo['classes'] = tuple(labels)
@@ -131,8 +122,7 @@ class FoldersOfImages:
     def _files(self, folder: str) -> list[str]:
         if not isinstance(self._backend, LocalBackend):
             return self._list(folder, list_dir=False, recursive=True)
-        # mmengine passes over links to what is not there; those are images
-        # that cannot be read.
+        # mmengine passes over broken links, which are unreadable images.
         top = self._backend.join_path(self.img_prefix, folder)
         return sorted(os.path.relpath(path, top) for path in files_below(top))
 
@@ -165,7 +155,7 @@ class FoldersOfImages:
                   f'({first_few(left_out)}): images are in subfolders and end '
                   f'in {suffixes}')
         full = {label for _, label in images}
-        empty = [name for name, label in labels.items() if label not in full]
+        empty = [name for name in labels if labels[name] not in full]
         if empty:
             _warn(f'{len(empty)} subfolders of {self.img_prefix!r} hold no '
                   f'image ({first_few(empty)})')
@@ -184,12 +174,9 @@ def _warn(message: str) -> None:
 
 @lru_cache(maxsize=1)
 def readable_suffixes() -> tuple[str, ...]:
-    """Name the suffixes of the images that the installed OpenCV reads.
-
-    Returns:
-        In lower case, with their dots. OpenCV is built with or without a
-        format as a whole, and tells only for writing whether it is there.
-    """
+    """Return the suffixes, as '.png', of images that OpenCV reads here."""
+    # It is built with or without a format as a whole, and tells only for
+    # writing whether it is there.
     return tuple(suffix for suffix, known in FORMATS.items()
                  if cv2.haveImageWriter(f'image{known}'))
 
@@ -197,21 +184,14 @@ def readable_suffixes() -> tuple[str, ...]:
 def held_out(samples: Sequence[tuple[str, int]], share: float) -> list[bool]:
     """Choose the same share of every class, always the same images.
 
-    Args:
-        samples: Name and label of each image.
-        share: Share in (0, 1). At least one image of every class is held out,
-            and one is trained on; of a class of one, none is held out.
-
-    Returns:
-        Whether each is held out.
+    At least one image of every class is held out, and one is not.
     """
     places: dict[int, list[int]] = defaultdict(list)
-    for i, (_, label) in enumerate(samples):
-        places[label].append(i)
+    # By name, so that the order of a listing decides nothing.
+    for i in sorted(range(len(samples)), key=lambda i: samples[i][0]):
+        places[samples[i][1]].append(i)
     held: set[int] = set()
     for label, indices in places.items():
-        # By name, so that the order of a listing decides nothing.
-        indices.sort(key=lambda i: samples[i][0])
         count = min(max(1, round(share * len(indices))), len(indices) - 1)
         held.update(random.Random(label).sample(indices, count))
     return [i in held for i in range(len(samples))]

@@ -8,17 +8,31 @@ from typing import Any
 
 from mmengine import hooks
 from mmengine.dist import all_reduce_params, is_main_process
-from mmengine.fileio import HardDiskBackend, LocalBackend
+from mmengine.fileio import HardDiskBackend, LocalBackend, register_backend
 from mmengine.hooks import SyncBuffersHook
 from mmengine.runner import Runner
 from torch import nn
 
 from mmcls_repmlp.host import HOOKS
 from repmlp_lite.errors import JobFailedError
-
-from .whole_files import WHOLE_FILES, WholeFilesBackend
+from repmlp_lite.files import atomic_write
 
 _KEPT = 'keep_ckpt_ids'
+_WHOLE_FILES = 'mmcls_repmlp.whole_files'
+
+
+@register_backend(_WHOLE_FILES)
+class WholeFilesBackend(LocalBackend):
+    """A local folder in which a file is the old one or the new one."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes; raise JobFailedError, with the name, if it fails."""
+        try:
+            with atomic_write(filepath, force=True) as temporary:
+                temporary.write_bytes(obj)
+        except OSError as error:
+            raise JobFailedError(f'{str(filepath)!r} cannot be written '
+                                 f'({error.strerror or error})') from error
 
 
 @HOOKS.register_module()
@@ -45,7 +59,7 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
         if type(backend) in (LocalBackend, HardDiskBackend):
             self.file_backend = WholeFilesBackend()
             self.file_client_args = None
-            self.backend_args = dict(backend=WHOLE_FILES)
+            self.backend_args = dict(backend=_WHOLE_FILES)
         if self.save_best:
             # Of a folder that was copied, the best in the copy is ours.
             self._best = {
@@ -57,7 +71,10 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict[str, Any]) -> None:
         check_finite(runner.model)
-        self._average_buffers(runner)
+        # As SyncBuffersHook does, which acts after epochs only.
+        if not self.by_epoch and any(
+                isinstance(hook, SyncBuffersHook) for hook in runner.hooks):
+            all_reduce_params(runner.model.buffers(), op='mean')
         hub, name = runner.message_hub, self.filename_tmpl.format(step)
         if step not in self.keep_ckpt_ids:
             self.keep_ckpt_ids.append(step)
@@ -78,8 +95,8 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
             backend_args=self.backend_args,
             **self.args)
         if is_main_process():
-            WholeFilesBackend().put_text(
-                self.last_ckpt, Path(runner.work_dir, 'last_checkpoint'))
+            WholeFilesBackend().put(self.last_ckpt.encode(),
+                                    Path(runner.work_dir, 'last_checkpoint'))
         while 0 < self.max_keep_ckpts < len(self.keep_ckpt_ids):
             outdated = self.filename_tmpl.format(self.keep_ckpt_ids.pop(0))
             self._remove(self.file_backend.join_path(self.out_dir, outdated))
@@ -96,47 +113,30 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
         after = self._best
         self._best = {key: after.get(key) or before[key] for key in before}
         for path in {*before.values()} - {*self._best.values()}:
-            if path is not None:
-                self._remove(path)
+            self._remove(path)
 
     @property
     def _best(self) -> dict[str | None, str | None]:
         """Paths of the best checkpoints, by metric if there are several."""
-        if len(self.key_indicators) == 1:
-            return {None: self.best_ckpt_path}
-        return dict(self.best_ckpt_path_dict)
+        if len(self.key_indicators) > 1:
+            return dict(self.best_ckpt_path_dict)
+        return {None: self.best_ckpt_path}
 
     @_best.setter
     def _best(self, paths: Mapping[str | None, str | None]) -> None:
-        if len(self.key_indicators) == 1:
-            self.best_ckpt_path = paths[None]
-        else:
-            self.best_ckpt_path_dict = dict(paths)
+        self.best_ckpt_path = paths.get(None)
+        self.best_ckpt_path_dict = dict(paths)
 
-    def _remove(self, path: str) -> None:
-        if not is_main_process():
-            return
-        if self.file_backend.isfile(path):
+    def _remove(self, path: str | None) -> None:
+        if path and is_main_process() and self.file_backend.isfile(path):
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):
-            self.file_backend.rmtree(path)
-
-    def _average_buffers(self, runner: Runner) -> None:
-        """Average as SyncBuffersHook does, which acts after epochs only."""
-        if not self.by_epoch and any(
-                isinstance(hook, SyncBuffersHook) for hook in runner.hooks):
-            all_reduce_params(runner.model.buffers(), op='mean')
 
 
 def check_finite(model: nn.Module) -> None:
-    """Check weights, in which infinite buffers may be masks.
-
-    Raises:
-        JobFailedError: If a parameter is not finite, or a buffer is NaN.
-    """
-    parameters = dict(model.named_parameters())
-    bad = [name for name, p in parameters.items() if not p.isfinite().all()]
-    bad += [name for name, b in model.named_buffers() if b.isnan().any()]
+    """Raise JobFailedError for a parameter not finite or a buffer of NaN."""
+    bad = [n for n, p in model.named_parameters() if not p.isfinite().all()]
+    # An infinite buffer may be a mask.
+    bad += [n for n, b in model.named_buffers() if b.isnan().any()]
     if bad:
         raise JobFailedError(
             f'{len(bad)} of the weights are no longer finite, {bad[0]} first, '

@@ -28,9 +28,8 @@ class CheckInvalidLossHook(Hook):
         interval: Iterations after which several processes agree. Defaults
             to 50.
         patience: Iterations in a row without a valid loss that are endured
-            where the loss is scaled for mixed precision, while the scale is
-            being found. 16 halvings take PyTorch's first scale to 1. Defaults
-            to 20.
+            where the loss is scaled for mixed precision: 16 halvings take
+            PyTorch's first scale to 1. Defaults to 20.
     """
 
     priority = 'HIGH'

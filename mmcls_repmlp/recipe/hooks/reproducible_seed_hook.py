@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,64 +28,38 @@ BATCHES_PER_EPOCH_KEY = 'batches_per_epoch'
 
 def seed_all(*entropy: int) -> None:
     """Seed Python, numpy and PyTorch by a mix of whole numbers >= 0."""
-    seed = _seed_cpu(entropy)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(seed)
-
-
-def _seed_cpu(entropy: Sequence[int]) -> int:
     # torch.manual_seed would also seed every kind of device, which is slow.
     words = np.random.SeedSequence(entropy).generate_state(8, np.uint32)
     seed = int.from_bytes(words[:2].tobytes(), 'little')
     random.seed(words.tobytes())
     np.random.seed(words)
     torch.default_generator.manual_seed(seed)
-    return seed
+    if torch.cuda.is_initialized():  # not so in a loader's process
+        torch.cuda.manual_seed_all(seed)
 
 
-class SeededIndices(Sequence):
+@dataclass
+class SeededIndices:
     """Indices of a batch, whose iteration seeds all generators before each.
 
     A data loader's process reads the images one by one as it iterates.
-
-    Args:
-        indices: Numbers of the samples.
-        entropy: Numbers that the seeds are computed from, with the place in
-            the batch.
     """
-
-    def __init__(self, indices: Sequence[int], entropy: Sequence[int]) -> None:
-        self.indices = indices
-        self.entropy = entropy
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, place: Any) -> Any:
-        return self.indices[place]
+    indices: Sequence[int]
+    entropy: Sequence[int]  # what seeds are made of, with the place
 
     def __iter__(self) -> Iterator[int]:
         for place, index in enumerate(self.indices):
-            _seed_cpu((*self.entropy, place))
+            seed_all(*self.entropy, place)
             yield index
 
 
 class SeededBatches:
-    """Batch sampler whose batches are :class:`SeededIndices`.
-
-    Args:
-        batches: The batch sampler that it wraps.
-        seed: Seed of the training run.
-        rank: Number of the process.
-
-    Attributes:
-        skip: Number of batches that the next epoch leaves out first.
-    """
+    """Batch sampler whose batches are :class:`SeededIndices`."""
 
     def __init__(self, batches: BatchSampler, seed: int, rank: int) -> None:
         self.batches = batches
         self.entropy = (_IMAGE, seed, rank)
-        self.skip = 0
+        self.skip = 0  # batches that the next epoch leaves out first
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -105,8 +80,7 @@ def seed_loader(loader: DataLoader, seed: int) -> None:
     """Seed every batch of a data loader, in place; twice does no more.
 
     Args:
-        loader: The loader, before its first batch. Without batches it stays
-            as it is.
+        loader: The loader, before its first batch; without batches it stays.
         seed: Seed of the training run.
     """
     batches: Any = loader.batch_sampler
@@ -155,11 +129,11 @@ class ReproducibleSeedHook(hooks.DistSamplerSeedHook):
     def before_save_checkpoint(self, runner: Runner,
                                checkpoint: dict[str, Any]) -> None:
         """Save the length of an epoch, which tells its middle from its end."""
-        length = len(runner.train_dataloader)
-        checkpoint['meta'][BATCHES_PER_EPOCH_KEY] = length
+        checkpoint['meta'][BATCHES_PER_EPOCH_KEY] = len(
+            runner.train_dataloader)
 
     def after_load_checkpoint(self, runner: Runner,
                               checkpoint: dict[str, Any]) -> None:
         """Take that length from a checkpoint; mmengine's own have none."""
-        meta = checkpoint.get('meta', {})
-        self.saved_length = meta.get(BATCHES_PER_EPOCH_KEY)
+        self.saved_length = checkpoint.get('meta',
+                                           {}).get(BATCHES_PER_EPOCH_KEY)

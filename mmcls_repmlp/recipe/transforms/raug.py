@@ -18,47 +18,30 @@ from PIL import Image, ImageEnhance, ImageOps
 from mmcls_repmlp.host import TRANSFORMS
 from repmlp_lite.errors import InputError
 
-FULL_SCALE = 10  # the magnitude that `slope` belongs to; larger ones go on
 FILL = (128, 128, 128)  # where a moved image leaves nothing
 CUTOUT_FILL = (125, 122, 113)
-SMALLEST_CUTOUT = 2
 RESAMPLES = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
 
 class Draw(NamedTuple):
-    """Random choices for one operation on one image.
-
-    Attributes:
-        name: Key of :data:`OPERATIONS`.
-        magnitude: Strength, a whole number from 0 on.
-        sign: 1 or -1, the direction of operations that have one.
-        resample: One of :data:`RESAMPLES`, for operations that interpolate.
-        centre: Place of a cutout, (x, y) in [0, 1) of the image.
-    """
-    name: str
-    magnitude: int
-    sign: int = 1
+    """Random choices for one operation on one image."""
+    name: str  # key of OPERATIONS
+    magnitude: int  # from 0 on
+    sign: int = 1  # or -1, the direction of operations that have one
     resample: int = RESAMPLES[0]
-    centre: tuple[float, float] = (0.5, 0.5)
+    centre: tuple[float, float] = (0.5, 0.5)  # (x, y) in [0, 1) of the image
 
 
 class Scale(NamedTuple):
-    """Map from a magnitude to the argument of an operation.
-
-    Attributes:
-        slope: What a magnitude of :data:`FULL_SCALE` adds.
-        offset: Value at magnitude 0.
-        whole: Whether fractions are cut off.
-        signed: Whether the value has a direction.
-    """
-    slope: float
+    """Map from a magnitude to the argument of an operation."""
+    slope: float  # what a magnitude of 10 adds; larger ones go on
     offset: float = 0.
-    whole: bool = False
-    signed: bool = False
+    whole: bool = False  # whether fractions are cut off
+    signed: bool = False  # whether the value has a direction
 
     def value(self, draw: Draw) -> float:
         """Compute the argument for a draw."""
-        value = draw.magnitude / FULL_SCALE * self.slope + self.offset
+        value = draw.magnitude / 10 * self.slope + self.offset
         value = int(value) if self.whole else value
         return value * draw.sign if self.signed else value
 
@@ -67,14 +50,6 @@ def apply(image: Image.Image, draw: Draw) -> Image.Image:
     """Apply the operation of a draw to an RGB image and return the result."""
     operation, scale = OPERATIONS[draw.name]
     return operation(image, scale.value(draw) if scale else 0, draw)
-
-
-def _plain(function: Callable) -> Callable:
-    return lambda image, value, draw: function(image)
-
-
-def _valued(function: Callable) -> Callable:
-    return lambda image, value, draw: function(image, value)
 
 
 def _enhanced(enhancer: type) -> Callable:
@@ -96,19 +71,19 @@ def _rotate(image: Image.Image, degrees: float, draw: Draw) -> Image.Image:
         degrees, resample=Image.Resampling(draw.resample), fillcolor=FILL)
 
 
-def _posterize(image: Image.Image, bits: int) -> Image.Image:
+def _posterize(image: Image.Image, bits: int, draw: Draw) -> Image.Image:
     # With no bit left all is black. Pillow 13 refuses to do that.
     mask = 256 - 2**(8 - bits)
     return image.point([i & mask for i in range(256)] * 3)
 
 
-def _solarize_add(image: Image.Image, add: int) -> Image.Image:
+def _solarize_add(image: Image.Image, add: int, draw: Draw) -> Image.Image:
     table = [min(i + add, 255) if i < 128 else i for i in range(256)]
     return image.point(table * 3)
 
 
 def _cutout(image: Image.Image, size: int, draw: Draw) -> Image.Image:
-    half = max(size, SMALLEST_CUTOUT) // 2
+    half = max(size // 2, 1)
     x, y = (int(u * n) for u, n in zip(draw.centre, image.size))
     box = (max(x - half, 0), max(y - half, 0), min(x + half, image.width),
            min(y + half, image.height))
@@ -122,13 +97,14 @@ _SHEAR = Scale(0.3, signed=True)
 _SHIFT = Scale(0.45, signed=True)  # of the width or height
 
 OPERATIONS: dict[str, tuple[Callable, Scale | None]] = {
-    'AutoContrast': (_plain(ImageOps.autocontrast), None),
-    'Equalize': (_plain(ImageOps.equalize), None),
-    'Invert': (_plain(ImageOps.invert), None),
+    'AutoContrast': (lambda image, *_: ImageOps.autocontrast(image), None),
+    'Equalize': (lambda image, *_: ImageOps.equalize(image), None),
+    'Invert': (lambda image, *_: ImageOps.invert(image), None),
     'Rotate': (_rotate, Scale(30, signed=True)),
-    'Posterize': (_valued(_posterize), Scale(4, whole=True)),
-    'Solarize': (_valued(ImageOps.solarize), Scale(256, whole=True)),
-    'SolarizeAdd': (_valued(_solarize_add), Scale(110, whole=True)),
+    'Posterize': (_posterize, Scale(4, whole=True)),
+    'Solarize': (lambda image, value, _: ImageOps.solarize(image, value),
+                 Scale(256, whole=True)),
+    'SolarizeAdd': (_solarize_add, Scale(110, whole=True)),
     'Color': (_enhanced(ImageEnhance.Color), _FACTOR),
     'Contrast': (_enhanced(ImageEnhance.Contrast), _FACTOR),
     'Brightness': (_enhanced(ImageEnhance.Brightness), _FACTOR),
@@ -139,7 +115,6 @@ OPERATIONS: dict[str, tuple[Callable, Scale | None]] = {
     'TranslateY': (_moved(lambda v, w, h: (1, 0, 0, 0, 1, v * h)), _SHIFT),
     'Cutout': (_cutout, Scale(40, whole=True)),
 }
-_NAMES = tuple(OPERATIONS)
 
 
 @TRANSFORMS.register_module()
@@ -188,16 +163,15 @@ class RAug(BaseTransform):
     @cache_randomness
     def draws(self) -> list[Draw]:
         """Draw the operations of one image."""
-        return [self._draw() for _ in range(self.num_ops)]
-
-    def _draw(self) -> Draw:
-        randint = np.random.randint
-        return Draw(
-            name=_NAMES[randint(len(_NAMES))],
-            magnitude=int(randint(self.num_magnitudes)),
-            sign=(1, -1)[randint(2)],
-            resample=RESAMPLES[randint(2)],
-            centre=tuple(np.random.random(2)))
+        randint, names = np.random.randint, [*OPERATIONS]
+        return [
+            Draw(
+                name=names[randint(len(names))],
+                magnitude=int(randint(self.num_magnitudes)),
+                sign=(1, -1)[randint(2)],
+                resample=RESAMPLES[randint(2)],
+                centre=tuple(np.random.random(2))) for _ in range(self.num_ops)
+        ]
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(num_ops={self.num_ops}, '

@@ -34,12 +34,7 @@ class ExportedModel:
     dtype: str
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Run the file on a batch.
-
-        Raises:
-            InputError: If it was not made for images of this shape or dtype.
-            JobFailedError: If it cannot be computed.
-        """
+        """Run the file on a batch of its shape and dtype."""
         images = np.ascontiguousarray(images)
         if images.shape[1:] != self.shape or images.dtype != self.dtype:
             wanted = ', '.join(['N', *map(str, self.shape)])

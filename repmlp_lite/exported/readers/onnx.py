@@ -16,9 +16,8 @@ _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8'}
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an ONNX file, which computes in its own precision.
 
-    Raises:
-        UserError: If it names another file than its own weights, or operators
-            that are not ONNX's own, and ``trust`` is not set.
+    Other files than its own weights, and operators that are not ONNX's own,
+    need trust.
     """
     if not trust:
         _check(path)
@@ -26,12 +25,7 @@ def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
 
 
 def load(path: Path, optimize: bool = True) -> ExportedModel:
-    """Load an ONNX file without checks.
-
-    Args:
-        path: The file.
-        optimize: Whether ONNX Runtime may merge operators. Defaults to True.
-    """
+    """Load an ONNX file without checks, its operators merged or not."""
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL

@@ -23,9 +23,7 @@ _DTYPES = {'f32': 'float32', 'u8': 'uint8'}
 def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
     """Read an OpenVINO file and the .bin beside it.
 
-    Raises:
-        UserError: If it names operators of an extension, or is of another
-            format, and ``trust`` is not set.
+    Operators of an extension, and other formats, need trust.
     """
     if not trust:
         _check(path)

@@ -40,18 +40,11 @@ _FIELDS = {
 
 def references(data: bytes | memoryview,
                message: str = 'model') -> Iterator[tuple[str, memoryview]]:
-    """Find the operator domains and external files of an ONNX model.
-
-    Args:
-        data: The whole file, or a message in it.
-        message: Which message it is. Defaults to the whole file.
+    """Find the operator domains and external files of a message of ONNX.
 
     Yields:
         'domain' with the domain of a node, or 'location' with the path that
         the values of a tensor are read from.
-
-    Raises:
-        ValueError: If it is not a protobuf message.
     """
     entry = {}
     for number, value in _fields(memoryview(data)):

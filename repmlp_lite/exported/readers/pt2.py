@@ -13,9 +13,6 @@ def read(path: Path, exact: bool, trust: bool) -> ExportedModel:
 
     ``torch.export.load`` unpickles members and evaluates expressions (torch
     2.13, ``torch/export/pt2_archive/_package.py``).
-
-    Raises:
-        UserError: If ``trust`` is not set.
     """
     if not trust:
         raise needs_trust(

@@ -5,6 +5,7 @@ from PIL import Image
 
 from mmcls_repmlp.host import pred_scores
 from mmcls_repmlp.jobs.shared.classifier import Classifier
+from mmcls_repmlp.jobs.shared.pictures import to_picture
 from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.errors import ConfigError, ImageError
 
@@ -19,13 +20,19 @@ def test_the_picture_is_what_the_model_is_given(classifier, tmp_path):
     pixels[..., 0], pixels[:9, :, 2] = 200, 90
     Image.fromarray(pixels).save(path)
     prepared = classifier.prepare(path)
-    np.testing.assert_array_equal(prepared.picture(), pixels)
+    shown = to_picture(prepared.shown, prepared.bgr)
+    np.testing.assert_array_equal(shown, pixels)
     inputs = prepared.sample['inputs']  # BGR
     np.testing.assert_array_equal(inputs.flip(0).permute(1, 2, 0), pixels)
 
 
-def test_images_are_classified_in_their_order(classifier, project):
-    images = sorted(project.data.glob('val/*/*.png'))[:4]
+def test_images_are_classified_in_their_order(classifier, tmp_path):
+    # Nothing brings them to one size; the model sees each as it is.
+    classifier.model.backbone.pad_to_multiple = True
+    del classifier.pipeline.transforms[1]
+    images = [tmp_path / f'{i}.png' for i in range(4)]
+    for i, size in enumerate((32, 64, 64, 32)):
+        Image.new('RGB', (size, size), (40 * i, 90, 200)).save(images[i])
     prepared = [classifier.prepare(image) for image in images]
     together = classifier.run(prepared)
     for one, found in zip(prepared, together):

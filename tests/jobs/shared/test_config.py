@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import sys
 from unittest.mock import Mock
 
@@ -8,29 +9,103 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
-from mmcls_repmlp.jobs.shared.config import (RANKS, read_config, set_launcher,
-                                             set_work_dir)
+from mmcls_repmlp.jobs.shared.config import (RANKS, check_options, read_config,
+                                             set_launcher, set_work_dir)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
 
+GOOD = "model = dict(type='ImageClassifier')\n"
 
-def test_options_change_settings_and_the_host_is_the_default_scope(tmp_path):
-    (tmp_path / 'a.py').write_text('model = dict(a=dict(b=1))')
-    cfg = read_config(tmp_path / 'a.py', {'model.a.b': 2})
+
+def test_a_config_is_changed_and_completed_as_it_is_read(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text("model = dict(a=dict(b=1))\ntrain_dataloader = dict("
+                    "dataset=dict(type='CustomDataset', pipeline=[dict("
+                    "type='LoadImageFromFile')]))")
+    cfg = read_config(path, {'model.a.b': 2})
     assert cfg.model.a.b == 2 and cfg.default_scope == NAME
+    for ours in ('ImageFolder', 'LoadImageStrict', 'AtomicCheckpointHook',
+                 'ReproducibleSeedHook'):
+        assert f"type='{ours}'" in cfg.pretty_text
 
 
-@pytest.mark.parametrize(('name', 'message'), [
-    ('no.py', "config '.*no.py' does not exist"),
-    ('', 'is a folder, name a file in it'),
-    ('a.py', 'has no model'),
-    ('b.py', 'default_scope is 3: it names a registry'),
+@pytest.mark.parametrize(('message', 'texts'), [
+    ("config '.*a.py' does not exist", []),
+    ('has no model', ['a = 1']),
+    ('includes itself .*: a.py -> a.py', ["_base_ = './a.py'"]),
+    ('includes itself through _base_: b.py -> c.py -> b.py',
+     ["_base_ = './b.py'", "_base_ = ['./c.py']", "_base_ = './b.py'"]),
+    ("_base_ of '.*b.py' names '.*none.py', which is no file",
+     ["_base_ = './b.py'", "_base_ = './none.py'"]),
+    (r'never closed \(b.py, line 2\)',
+     [f"_base_ = './b.py'\n{GOOD}", 'x = 1\ny = (3\n']),
+    (r"a.py', line 2\): .*division by zero", [GOOD + 'x = 1 / 0']),
+    (r"b.py', line 2\): .*'nothing' is not defined",
+     ["_base_ = './b.py'", GOOD + 'x = nothing']),
+    (r"a.py', line 2\): SystemExit: 3", [GOOD + 'raise SystemExit(3)']),
+    ('cannot be read.*no_such_module',
+     [GOOD + 'custom_imports = dict(imports=["no_such_module"])']),
+    ("'none'", ["_base_ = './b.py'\nx = {{_base_.none}}", GOOD]),
+    ("a.py' cannot be parsed", ['\x00\x01']),
+    (r"b.py' cannot be parsed: .*U\+FEFF", ["_base_ = './b.py'", '\ufeff']),
 ])
-def test_files_that_are_no_config(tmp_path, name, message):
-    (tmp_path / 'a.py').write_text('a = 1')
-    (tmp_path / 'b.py').write_text('model = {}\ndefault_scope = 3')
+def test_the_file_at_fault_is_named(tmp_path, message, texts):
+    for name, text in zip('abc', texts):
+        (tmp_path / f'{name}.py').write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize(('name', 'message'),
+                         [('a.json', "a.json' cannot be parsed: .*line 1"),
+                          ('a.txt', 'should be py, json, yaml or yml')])
+def test_other_files_that_cannot_be_parsed(tmp_path, name, message):
+    (tmp_path / name).write_text('{"model": {')
     with pytest.raises(ConfigError, match=message):
         read_config(tmp_path / name)
+
+
+def test_memory_is_no_fault_of_a_config(tmp_path):
+    (tmp_path / 'a.py').write_text('raise MemoryError')
+    with pytest.raises(MemoryError):
+        read_config(tmp_path / 'a.py')
+
+
+TEXT = ("load_from = None\npipeline = [dict(type='A', scale=2)]\n"
+        "model = dict(type='ImageClassifier', backbone=dict(arch=dict(a=1)))\n"
+        'train_cfg = dict(max_epochs=3)\nval_dataloader = dict(batch_size=2)')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [('model.type.x', 1,
+      'model.type.x cannot be set in config .* of type .*str'),
+     ('load_from.x', 1, 'load_from.x cannot be set .*NoneType'),
+     ('pipeline.2.scale', 1, 'cannot be set .*exceeds the length'),
+     ('model', 'resnet', "'model' to 'resnet' would replace .* model.type"),
+     ('pipeline.0', 3, 'would replace all settings'), ('', 1, 'empty key'),
+     ('model.', 1, 'empty key')])
+def test_settings_that_have_no_place(tmp_path, key, value, message):
+    (tmp_path / 'a.py').write_text(TEXT)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / 'a.py', {key: value})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'warning'),
+    [('train_cfgg.max_epochs', 1, "has no 'train_cfgg'.* mean 'train_cfg'"),
+     ('test_dataloder.batch_size', 1, "did you mean 'test_dataloader'"),
+     ('batchsize', 1, "the config has no 'batchsize', and nothing reads it"),
+     ('train_cfg.max_epoch', 1, "train_cfg has no 'max_epoch'; .* mean 'max"),
+     ('pipeline.0.scal', 1, "pipeline.0 has no 'scal'; did you mean 'scale'"),
+     ('train_cfg.max_epochs', 5, None), ('work_dir', 'x', None),
+     ('val_dataloader', None, None), ('model.backbone.arch', 'tiny', None),
+     ('pipeline.0.prob', 0.5, None), ('tta_model.type', 'x', None),
+     ('train_cfg', dict(by_epoch=True), None)])
+def test_unlikely_keys_are_warned_of(capsys, key, value, warning):
+    check_options(Config.fromstring(TEXT, '.py'), {key: value})
+    warned = capsys.readouterr().err
+    assert re.search(warning, warned) if warning else not warned
 
 
 @pytest.mark.parametrize(('own', 'argument', 'expected'),
@@ -62,11 +137,9 @@ def test_a_full_disk_is_no_fault_of_the_config(monkeypatch, error, kind):
 def test_mmengine_names_a_missing_package(project, work_dir, monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
     backends = [dict(type='TensorboardVisBackend')]
-    cfg = read_config(
-        project.config, {
-            'visualizer': dict(type='Visualizer', vis_backends=backends),
-            'work_dir': work_dir
-        })
+    visualizer = dict(type='Visualizer', vis_backends=backends)
+    cfg = read_config(project.config,
+                      dict(visualizer=visualizer, work_dir=work_dir))
     with pytest.raises(ConfigError, match='run "pip install future tensor'):
         build_runner(cfg)
 
@@ -74,7 +147,6 @@ def test_mmengine_names_a_missing_package(project, work_dir, monkeypatch):
 @pytest.mark.parametrize(('launcher', 'variables', 'message'), [
     ('pytorch', {}, 'started by torchrun .*, which sets RANK: start'),
     ('pytorch', dict(RANK='0'), 'cannot be joined: .*WORLD_SIZE expected'),
-    ('slurm', {}, 'started by srun, which sets SLURM_PROCID'),
     ('slurm', dict(SLURM_PROCID='0'), 'needs GPUs'),
     ('mpi', dict(OMPI_COMM_WORLD_RANK='x'), 'which sets OMPI_COMM_WORLD_RANK'),
     ('x', {}, "'x' is unknown: choose from none, pytorch"),
@@ -89,14 +161,3 @@ def test_processes_that_the_launcher_did_not_start(monkeypatch, launcher,
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         set_launcher(Config(), launcher)
-
-
-def test_parts_of_the_host_are_replaced_before_a_config_is_dumped(tmp_path):
-    path = tmp_path / 'own.py'
-    path.write_text("model = dict()\ntrain_dataloader = dict(dataset=dict("
-                    "type='CustomDataset', pipeline=[dict("
-                    "type='LoadImageFromFile')]))")
-    text = read_config(path).pretty_text
-    for ours in ('ImageFolder', 'LoadImageStrict', 'AtomicCheckpointHook',
-                 'ReproducibleSeedHook'):
-        assert f"type='{ours}'" in text

@@ -4,13 +4,19 @@ from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import build_dataset, gt_labels
 from mmcls_repmlp.jobs.shared import labels
-from mmcls_repmlp.jobs.shared.labels import (check_labels, match_classes,
-                                             names_of)
+from mmcls_repmlp.jobs.shared.labels import (MapLabels,
+                                             check_checkpoint_classes,
+                                             check_classes, check_labels,
+                                             match_classes, names_of)
+from mmcls_repmlp.jobs.train.train import train
+from mmcls_repmlp.recipe import PairVerification
 from repmlp_lite.errors import ConfigError
+from tests.helpers import quick_loaders
 
 TEN = tuple(map(str, range(10)))
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackClsInputs')]
@@ -48,16 +54,17 @@ def assert_right(dataset, count):
         assert name == sample.img_path.split('/')[-2]
 
 
-def test_the_same_classes(digits, warned):
+@pytest.mark.parametrize('names', [TEN, ()])
+def test_the_same_classes(digits, warned, names):
     dataset = build_dataset(folder(digits / 'val'))
-    match_classes(dataset, TEN, model())
+    match_classes(dataset, names, model())
     assert_right(dataset, 20)
-    match_classes(dataset, (), model())
     assert not warned
 
 
-@pytest.mark.parametrize('names', [TEN, TEN[::-1], (*TEN, 'x')])
-@pytest.mark.parametrize('wrapped', [False, True])
+@pytest.mark.parametrize(('names', 'wrapped'), [(TEN, False),
+                                                (TEN[::-1], True),
+                                                ((*TEN, 'x'), True)])
 def test_a_folder_is_missing(nine, warned, names, wrapped):
     dataset = build_dataset(
         dict(type='ConcatDataset', datasets=[nine, nine]) if wrapped else nine)
@@ -67,7 +74,13 @@ def test_a_folder_is_missing(nine, warned, names, wrapped):
     assert f'has 9 of the {len(names)} classes' in warned[0]
 
 
-@pytest.mark.parametrize('names', [TEN[1:], tuple('abcdefghij'), (*TEN, '0')])
+def test_samples_may_have_several_labels_or_none():
+    steps = MapLabels([2, 0])
+    assert steps(dict(gt_label=[1, 0])) == dict(gt_label=[0, 2])
+    assert steps(dict(a=1)) == dict(a=1)
+
+
+@pytest.mark.parametrize('names', [TEN[1:], (*TEN, '0')])
 def test_classes_that_the_model_lacks(digits, names):
     dataset = build_dataset(folder(digits / 'val'))
     with pytest.raises(ConfigError, match='of the 10 classes of the data '):
@@ -76,15 +89,13 @@ def test_classes_that_the_model_lacks(digits, names):
 
 def test_a_checkpoint_without_names(nine, warned):
     for outputs in (8, 10):
-        with pytest.raises(
-                ConfigError,
-                match=f'9 classes and the model '
-                f'{outputs} outputs, .* does not name'):
+        words = f'9 classes and the model {outputs} outputs, .* does not name'
+        with pytest.raises(ConfigError, match=words):
             match_classes(build_dataset(nine), (), model(outputs))
     named = build_dataset({**nine, 'classes': TEN})
     match_classes(named, (), model())
     assert_right(named, 18)
-    match_classes(build_dataset(nine), (), model(None))
+    match_classes(build_dataset(nine), (), torch.nn.Linear(1, 1))
     assert not warned
 
 
@@ -120,11 +131,6 @@ def test_labels_without_a_class(tmp_path, label, message, metainfo):
         check_labels(dataset, 10)
 
 
-def test_labels_of_a_model_that_does_not_count(tmp_path):
-    check_labels(listed(tmp_path, 99), None)
-    assert labels.num_classes_of(torch.nn.Linear(1, 1)) is None
-
-
 def test_names_that_the_host_spells_otherwise_are_warned(warned):
     """A list of labels, as ImageNet's, counts as the checkpoint does."""
     own = tuple(f'name {i}' for i in range(20))
@@ -144,3 +150,64 @@ def named(names, **more):
         _metainfo={},
         pipeline=Namespace(transforms=[]),
         **more)
+
+
+def runner(train, val=None, head=3, metric=None):
+    loops = [
+        Namespace(
+            dataloader=Namespace(dataset=named(names)),
+            evaluator=Namespace(metrics=[metric])) for names in (train, val)
+    ]
+    return Namespace(
+        cfg=ConfigDict(train_dataloader={}, val_dataloader=val and {}),
+        model=model(head),
+        train_loop=loops[0],
+        val_loop=loops[1])
+
+
+@pytest.mark.parametrize('ok', [
+    runner(tuple('abc'), [*'abc']),
+    runner('abc'),
+    runner(None, 'xy'),
+    runner('abcd', head=None),
+    runner('abc', 'xy', metric=PairVerification())
+])
+def test_classes_that_agree_as_far_as_they_are_known(warned, ok):
+    check_classes(ok)
+    for names, checkpoint in (('abc', [*'abc']), ('abc', ()), (None, 'xyz')):
+        check_checkpoint_classes(runner(names), checkpoint, resumes=True)
+    assert not warned
+
+
+def test_a_head_may_have_more_classes_with_a_warning_but_not_fewer(warned):
+    check_classes(runner('ab', 'ab'))
+    assert 'model.head.num_classes to 2' in warned[-1]
+    words = 'has 4 classes and the head 3: set model.head.num_classes to 4'
+    with pytest.raises(ConfigError, match=words):
+        check_classes(runner('abcd', 'abcd'))
+
+
+@pytest.mark.parametrize(('others', 'odd'), [('ac', 'b'), ('abd', 'c, d'),
+                                             ('bac', 'their order')])
+def test_labels_must_mean_the_same(warned, others, odd):
+    words = rf'not the same \({odd}\)'
+    with pytest.raises(ConfigError, match=words):
+        check_classes(runner('abc', others))
+    with pytest.raises(ConfigError, match=f'{words}: resume with'):
+        check_checkpoint_classes(runner('abc'), others, resumes=True)
+    check_checkpoint_classes(runner('abc'), others, resumes=False)
+    assert f'({odd}): the head starts' in warned[-1]
+
+
+def test_training_checks_its_data_and_its_checkpoint(project, data, tmp_path,
+                                                     work_dir):
+    shutil.rmtree(data / 'val' / '3')
+    checkpoint = torch.load(project.trained, weights_only=True)
+    checkpoint['meta']['dataset_meta'] = dict(classes=tuple('abcdefghij'))
+    torch.save(checkpoint, tmp_path / 'a.pth')
+    for words, options in ((r'10 classes, .* 9, .* \(3\)',
+                            dict(cfg_options=quick_loaders(data))),
+                           ('10 classes .* resume with the',
+                            dict(resume=f'{tmp_path}/a.pth'))):
+        with pytest.raises(ConfigError, match=words):
+            train(project.config, work_dir, **options)

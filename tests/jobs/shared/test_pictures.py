@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmcls_repmlp.jobs.shared.pictures import PictureNames, enlarge, to_picture
+from mmcls_repmlp.jobs.shared.pictures import PictureNames, to_picture
 
 
 def test_folders_become_part_of_the_name():
@@ -17,16 +17,6 @@ def test_folders_become_part_of_the_name():
     assert names.of('d/b/1.png', 9) == 'b_1.png_000009.png'
     name = names.of(f'd/{"é" * 120}.png', 0)
     assert name.endswith('é.png.png') and len(name.encode()) < 255
-
-
-def test_small_images_grow_and_their_pixels_stay_sharp():
-    image = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
-    np.testing.assert_array_equal(
-        enlarge(image),
-        image.repeat(28, 0).repeat(28, 1))
-    for shape in ((224, 300, 3), (500, 375, 3)):
-        image = np.zeros(shape, np.uint8)
-        assert enlarge(image) is image
 
 
 @pytest.mark.parametrize('bgr', [True, False])

@@ -1,16 +1,19 @@
 import shutil
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
-from mmcls_repmlp.jobs.export.export import export_checkpoint
+from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.source import (config_beside, open_source,
                                              write_config_beside)
-from mmcls_repmlp.jobs.test.test import test as run_test
+from mmcls_repmlp.jobs.testing.test import test as run_test
+from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
-from tests.helpers import code_making, load_model
+from tests.helpers import assert_same, code_making
 
 
 @pytest.fixture
@@ -69,12 +72,6 @@ def test_a_closed_folder_is_no_work_folder(folder, monkeypatch):
     assert open_source(None, folder).cfg.work_dir != str(folder)
 
 
-def test_settings_are_changed_as_in_a_file(folder):
-    options = {'test_dataloader.batch_size': 3}
-    source = open_source(None, folder, cfg_options=options)
-    assert source.cfg.test_dataloader.batch_size == 3
-
-
 def test_the_form_of_the_checkpoint_if_asked_for(project):
     for config in (project.config, project.deploy_config):
         for checkpoint in (project.trained, project.merged):
@@ -82,10 +79,6 @@ def test_the_form_of_the_checkpoint_if_asked_for(project):
                                 checkpoint).load_model(either_form=True)
             assert model.backbone.deploy is (checkpoint == project.merged)
             assert model.class_names and not model.training
-    with pytest.raises(UserError, match='is already converted'):
-        load_model(project.config, project.merged)
-    with pytest.raises(UserError, match='training form'):
-        load_model(project.deploy_config, project.trained)
 
 
 def test_devices_that_are_not_there(project):
@@ -97,20 +90,30 @@ def test_devices_that_are_not_there(project):
 
 @pytest.mark.parametrize('job', [
     lambda source, out: run_test(None, source, work_dir=out),
-    lambda source, out: export_checkpoint(None, source, f'{out}.onnx'),
     lambda source, out: reparameterize_checkpoint(None, source, f'{out}.pth'),
 ])
 def test_a_checkpoint_is_read_once(project, tmp_path, monkeypatch, job):
-    import torch
-    opened, load = [], torch.load
-
-    def count(path, **kwargs):
-        opened.append(str(path))
-        return load(path, **kwargs)
-
-    monkeypatch.setattr(torch, 'load', count)
+    load = Mock(wraps=torch.load)
+    monkeypatch.setattr(torch, 'load', load)
     job(project.trained, tmp_path / 'a')
+    opened = [str(call.args[0]) for call in load.call_args_list]
     assert opened.count(str(project.trained)) == 1
+
+
+def test_the_key_chooses_and_nothing_else_does(project, tmp_path):
+    # The trained weights as averaged ones, beside others, as timm saves.
+    both, content = tmp_path / 'both.pth', read_checkpoint(project.trained)
+    content['ema'] = content['state_dict']
+    content['state_dict'] = {k: v * 0 for k, v in content['ema'].items()}
+    write_checkpoint(content, both)
+    found = open_source(project.config, both, 'ema').weights
+    published = publish_model(both, tmp_path / 'a.pth', key='ema')
+    for weights in (found, read_checkpoint(published)['state_dict']):
+        assert_same([*weights.values()], [*content['ema'].values()], 0)
+    with pytest.raises(CheckpointError, match='several sets of weights'):
+        open_source(project.config, both)
+    with pytest.raises(CheckpointError, match='publish_model.py --key'):
+        train(project.config, str(tmp_path), cfg_options=dict(load_from=both))
 
 
 def test_a_test_leaves_the_config_of_the_training_alone(project, folder):

@@ -7,43 +7,30 @@ from tests.helpers import quick_loaders
 IGNORE = 'val_dataloader.dataset.pipeline.0.ignore_empty'
 
 
-@pytest.fixture
-def check(project, data, work_dir):
-
-    def check(workers=0, **options):
-        options |= quick_loaders(data) | {
-            f'{phase}_dataloader.num_workers': workers
-            for phase in ('train', 'val')
-        }
-        train(project.config, work_dir, check_data=True, cfg_options=options)
-
-    return check
-
-
 @pytest.mark.parametrize('workers', [0, 2])
-def test_all_are_named_before_the_first_step(check, data, workers, tmp_path):
-    for name in ('train/3/a.png', 'val/9/b.png'):
-        (data / name).write_text('no image')
-    (data / 'train' / '4' / 'c.jpg').touch()
+def test_all_are_named_before_the_first_step(project, data, work_dir, tmp_path,
+                                             workers):
+    options = quick_loaders(data) | {
+        IGNORE: True
+    } | {
+        f'{phase}_dataloader.num_workers': workers
+        for phase in ('train', 'val')
+    }
+    bad = [data / 'train' / '3' / 'a.png', data / 'val' / '9' / 'b.png']
+    bad += [data / 'val' / str(label) / 'c.png' for label in range(10)]
+    for path in bad:
+        path.touch()
+    bad[0].write_text('no image')
     with pytest.raises(JobFailedError) as caught:
-        check(workers)
+        train(project.config, work_dir, check_data=True, cfg_options=options)
     message = str(caught.value)
-    assert message.startswith('3 images cannot be read: image ')
-    assert all(
-        name in message
-        for name in ('/3/a.png', '/9/b.png', '/4/c.jpg', 'the file is empty'))
+    assert message.startswith('12 images cannot be read: image ')
+    assert message.endswith('the file is empty; and 2 more')
+    assert '/3/a.png' in message
     assert not list(tmp_path.rglob('*.pth'))
 
 
-def test_the_first_ten_are_named_also_if_a_pipeline_passes_them_over(
-        check, data):
-    for label in range(10):
-        for name in 'ab':
-            (data / 'val' / str(label) / f'{name}.png').touch()
-    with pytest.raises(JobFailedError, match='^20 images .*; and 10 more$'):
-        check(**{IGNORE: True})
-
-
-def test_whole_data_is_trained_on(check, capsys):
-    check()
+def test_whole_data_is_trained_on(project, work_dir, capsys):
+    options = {'train_cfg.max_epochs': 1}
+    train(project.config, work_dir, check_data=True, cfg_options=options)
     assert '\n60 images can be read\n' in capsys.readouterr().out

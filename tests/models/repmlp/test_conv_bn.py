@@ -31,16 +31,6 @@ def test_merged_equals_unmerged(cfg):
     assert_same(built(x), expected)
 
 
-def test_names_are_the_official_ones():
-    assert [name for name, _ in pair().named_parameters()
-            ] == ['conv.weight', 'bn.weight', 'bn.bias']
-
-
-def test_convolutions_that_cannot_be_merged_are_refused():
-    with pytest.raises(ValueError, match='ConvWS'):
-        pair(conv_cfg=dict(type='ConvWS'))
-
-
 @pytest.mark.parametrize('with_gradients', [True, False])
 def test_in_place_only_without_gradients(with_gradients):
     x = randn(5)

@@ -115,16 +115,6 @@ def test_other_sizes_are_padded_below_and_on_the_right(size, kernels):
     assert_same(reparameterize(model)(x), expected)
 
 
-def test_partitions_learn_of_each_other_through_the_global_perceptron():
-    x = randn(1, 4, 6, 4)
-    changed = x.clone()
-    changed[..., :3, :2] += 1
-    for with_global in (True, False):
-        model = block(with_global=with_global)
-        same = model(x)[..., 3:, 2:] == model(changed)[..., 3:, 2:]
-        assert same.all() if not with_global else not same.any()
-
-
 @pytest.mark.parametrize('shape', [(4, 6, 6), (4, 5, 4), (8, 6, 4)])
 @pytest.mark.parametrize('deploy', [False, True])
 def test_other_maps_are_refused(shape, deploy):
@@ -137,23 +127,12 @@ def test_other_maps_are_refused(shape, deploy):
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [(dict(num_groups=3), 'num_groups must divide 4 and 8 channels, got 3'),
-     (dict(num_groups=0), 'num_groups .* got 0'),
      (dict(input_size=0), 'input_size'),
-     (dict(partition_size=(1, 2, 3)), 'partition_size'),
-     (dict(reparam_conv_kernels=(2, )), 'reparam_conv_kernels'),
      (dict(globalperceptron_ratio=0), 'globalperceptron_ratio'),
      (dict(conv_cfg=dict(type='ConvWS')), 'ConvWS')])
 def test_wrong_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         block(**wrong)
-
-
-def test_a_norm_of_the_global_perceptron_that_cannot_be_merged_is_named():
-    model = block()
-    model.avg.bn = nn.GroupNorm(1, 4)
-    with pytest.raises(ValueError, match='avg is normalised by Group'):
-        model.switch_to_deploy()
-    assert not model.deploy
 
 
 @pytest.mark.parametrize('name', ['fc3_bn', 'repconv3.bn', 'avg.bn'])

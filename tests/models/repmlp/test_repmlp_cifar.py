@@ -47,24 +47,16 @@ def test_layers_by_turns():
     assert_same(outs, expected)
 
 
-@pytest.mark.parametrize('cfg', [
-    dict(reparam_conv_kernels=None),
-    dict(with_global=False),
-    dict(img_size=(12, 20)),
-    dict(depth=1, out_indices=(0, 1, 2))
+@pytest.mark.parametrize(('cfg', 'absent'), [
+    (dict(reparam_conv_kernels=None), 'repconv'),
+    (dict(with_global=False), 'fc1_fc2'),
+    (dict(img_size=(12, 20), depth=1, out_indices=(0, 1, 2)), 'layer'),
 ])
-def test_all_forms_are_equal(cfg):
+def test_all_forms_are_equal(cfg, absent):
     model = net(**cfg)
+    assert not any(absent in name for name in model.state_dict())
     x, merged = randn(2, 3, *model.img_size), reparameterize(model)
     built = net(**cfg, deploy=True)
     built.load_state_dict(merged.state_dict())
     for other in (merged, built, fuse_for_inference(model)):
         assert_same(other(x), model(x), 1e-10)
-
-
-@pytest.mark.parametrize(('cfg', 'part'),
-                         [(dict(reparam_conv_kernels=None), 'repconv'),
-                          (dict(with_global=False), 'fc1_fc2')])
-def test_ablations(cfg, part):
-    assert any(part in name for name in net().state_dict())
-    assert not any(part in name for name in net(**cfg).state_dict())

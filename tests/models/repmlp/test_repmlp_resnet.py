@@ -36,13 +36,6 @@ def test_which_blocks_hold_a_repmlp(block):
     assert kinds == [[True, True], [True, held], [True, held]]
 
 
-def test_channels_and_names_of_depths():
-    with torch.device('meta'):
-        model = RepMLPResNet(101)
-    assert model.channels == (256, 512, 1024, 2048)
-    assert [len(stage) for stage in model.stages] == [3, 4, 23, 3]
-
-
 def test_numbers_per_stage():
     model = net(
         block='bottleneck',

@@ -12,24 +12,10 @@ def test_names_in_any_case(name, alias):
     assert resolve_arch(name) is ARCH_ZOO[name]
 
 
-def test_only_d_has_an_unrounded_gate():
-    assert {
-        name: arch.globalperceptron_divisor
-        for name, arch in ARCH_ZOO.items() if len(name) == 1
-    } == dict(
-        t=8, b=8, d=1, l=8)
-
-
 def test_lists_and_tuples_are_taken():
     expected = Arch((8, 16), (1, 2), (1, 4), 8)
     assert resolve_arch(CUSTOM) == expected
     assert resolve_arch(expected) == expected
-
-
-def test_the_divisor_may_be_given():
-    assert resolve_arch({
-        **CUSTOM, 'globalperceptron_divisor': 1
-    }).globalperceptron_divisor == 1
 
 
 @pytest.mark.parametrize(('wrong', 'message'), [

@@ -3,9 +3,7 @@ import torch
 from torch import nn
 
 from mmcls_repmlp import RepMLPBlock, reparameterize
-from mmcls_repmlp.models import RepMLPNetUnit
-from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
-                                                        GlobalPerceptron)
+from mmcls_repmlp.models.repmlpnet.repmlp_block import ConvFFN
 from tests.helpers import assert_same, randn, random_model, randomize
 from tests.host_parts import HostRepMLPBlock
 
@@ -54,49 +52,6 @@ def test_equals_mmcls_with_gradients(size, kernels, training):
             *(b.double() for b in model.buffers())
         ])
     assert_same(*results)
-
-
-def test_every_partition_is_treated_as_if_alone_but_for_the_gate():
-    trained, x = block((2, 2)), randn(2, C, 4, 6)
-    gate = trained.gp(x)
-    alone = x[..., 2:4, 4:6]
-    assert_same(
-        trained(x)[..., 2:4, 4:6] / gate,
-        trained(alone) / trained.gp(alone))
-
-
-@pytest.mark.parametrize(('wrong', 'message'), [
-    (dict(sharesets=3), 'num_sharesets must divide 8 channels, got 3'),
-    (dict(size=(0, 2)), r'path_h, path_w.* got \(0, 2\)'),
-])
-def test_wrong_arguments_are_named(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        block(**wrong)
-
-
-def test_drop_path_drops_whole_samples_in_training_only():
-    torch.manual_seed(0)
-    unit = RepMLPNetUnit(C, path_h=2, path_w=2, drop_path_rate=0.9).double()
-    x = randn(64, C, 2, 2)
-    unchanged = (unit.train()(x) == x).flatten(1).all(1)
-    assert 0 < unchanged.sum() < 64
-    assert not (unit.eval()(x) == x).flatten(1).all(1).any()
-
-
-@pytest.mark.parametrize(('divisor', 'width'), [(8, 24), (1, 20)])
-def test_width_of_the_gate(divisor, width):
-    gate = GlobalPerceptron(80, ratio=4, divisor=divisor).double()
-    assert gate.conv1.conv.out_channels == width
-    x = randn(2, 80, 3, 3)
-    hidden = gate.conv1.conv(x.mean((2, 3), keepdim=True)).relu()
-    assert_same(gate(x), gate.conv2.conv(hidden).sigmoid())
-
-
-def test_ffn_works_on_every_position_alone():
-    ffn = randomize(ConvFFN(4, 16)).double().eval()
-    x = randn(2, 4, 3, 3)
-    assert_same(ffn(x)[..., 1:2, 2:3], ffn(x[..., 1:2, 2:3]))
-    assert ffn.ffn_fc1.conv.out_channels == 16
 
 
 @pytest.mark.parametrize(('dtype', 'rtol'), [(torch.float64, 1e-12),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmcls_repmlp import RepMLPNet, reparameterize
-from mmcls_repmlp.models.repmlpnet.repmlpnet import PartitionGrid, PatchEmbed
+from mmcls_repmlp.models.repmlpnet.repmlpnet import PartitionGrid
 from tests.helpers import (DATA, TINY_CFG, assert_equals_official, assert_same,
                            randn, random_model, randomize, shapes)
 from tests.host_parts import HostRepMLPNet, host_twin
@@ -152,28 +152,9 @@ def test_autocast(deploy):
     assert all(p.grad.dtype is torch.float32 for p in model.parameters())
 
 
-def test_patch_embedding_is_conv_norm_relu():
-    embed = PatchEmbed(3, 8, kernel_size=4, stride=4, norm_cfg=dict(type='BN'))
-    randomize(embed).double().eval()
-    x = randn(2, 3, 8, 12)
-    out = embed(x)
-    assert out.shape == (2, 8, 2, 3)
-    assert_same(out, embed.norm(embed.projection(x)).relu())
-
-
 # -------------------------------------------------------------- PartitionGrid
 
 GRID = PartitionGrid((32, 16), (8, 4), (4, 4), 3)
-
-
-def test_sizes_halve_from_stage_to_stage():
-    assert GRID.sizes == [(8, 4), (4, 2), (2, 1)]
-
-
-@pytest.mark.parametrize('rows', [1, 2, 5])
-@pytest.mark.parametrize('cols', [1, 3])
-def test_multiples_fit(rows, cols):
-    GRID.check((8 * rows, 4 * cols), (32 * rows, 16 * cols))
 
 
 @pytest.mark.parametrize(('size', 'nearest'), [((48, 16), '64x16|32x16'),
@@ -188,14 +169,6 @@ def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
         GRID.check((size[0] // 4, size[1] // 4), size)
     height, width = map(int, nearest.split('|')[0].split('x'))
     GRID.check((height // 4, width // 4), (height, width))
-
-
-def test_only_sizes_that_fit_are_suggested():
-    grid = PartitionGrid((38, 38), (10, 10), (4, 4), 3)
-    grid.check((10, 10), (38, 38))
-    assert GRID.tiles_evenly and not grid.tiles_evenly
-    with pytest.raises(ValueError, match='use 38x38$'):
-        grid.check((19, 19), (76, 76))
 
 
 def test_too_many_stages():

@@ -1,7 +1,6 @@
 import pytest
 
-from mmcls_repmlp.recipe.datasets.annotations import (read_annotations,
-                                                      read_lines)
+from mmcls_repmlp.recipe.datasets.annotations import read_annotations
 from repmlp_lite.errors import ConfigError
 
 EXPECTED = [('a/x y.png', 0), ('b/é.png', 12)]
@@ -37,13 +36,8 @@ def test_the_line_is_named(tmp_path, line, message):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'', 'is empty'), (b'\n \n', 'is empty'),
+    [(b'\n \n', 'is empty'),
      ('a.png 0'.encode('utf-16'), 'list.txt.* is no text in UTF-8')])
 def test_what_is_no_list(tmp_path, content, message):
     with pytest.raises(ConfigError, match=message):
         read_annotations(write(tmp_path, content))
-
-
-def test_lines(tmp_path):
-    path = write(tmp_path, b'\xef\xbb\xbfcat\r\ndog\r\n')
-    assert read_lines(path) == ['cat', 'dog']

@@ -1,11 +1,12 @@
 import random
+from itertools import compress
 
 import cv2
 import pytest
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmcls_repmlp.host import DATASETS, build_dataset
+from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.recipe.datasets import ImageNetFolder
 from mmcls_repmlp.recipe.datasets import image_folder as folders
 from mmcls_repmlp.recipe.datasets.image_folder import (held_out,
@@ -43,12 +44,6 @@ def found(dataset):
     infos = map(dataset.get_data_info, range(len(dataset)))
     return [(info['img_path'].removeprefix(root), info['gt_label'])
             for info in infos]
-
-
-@pytest.mark.parametrize(
-    'name', ['ImageFolder', 'ImageNetFolder', 'ImageNet21kFolder'])
-def test_it_stands_under_the_hosts_words(name):
-    assert issubclass(DATASETS.get(name), folders.FoldersOfImages)
 
 
 def test_hidden_folders_are_no_classes(tmp_path, said):
@@ -97,10 +92,9 @@ def test_classes_that_do_not_go_with_the_folders(tmp_path, classes):
         build(make(tmp_path, 'a/1.png', 'b/2.png'), classes=classes)
 
 
-@pytest.mark.parametrize('names', [[], ['1.png'], ['a/x.txt', 'b/y.txt']])
-def test_no_image(tmp_path, names):
-    with pytest.raises(RuntimeError, match='there is no image in its'):
-        build(make(tmp_path, *names))
+def test_no_image(tmp_path):
+    with pytest.raises(RuntimeError, match='there is no image in its 1 '):
+        build(make(tmp_path, '1.png', 'a/x.txt'))
 
 
 def test_lists_may_have_byte_order_marks(tmp_path):
@@ -113,7 +107,7 @@ def test_lists_may_have_byte_order_marks(tmp_path):
     assert data.metainfo['classes'] == ('b', 'a')
     (tmp_path / 'list.txt').write_text('a/1.png 2')
     with pytest.raises(ConfigError, match='line 1 of .* count from 0 to 1'):
-        build(tmp_path, ann_file='list.txt', classes=['b', 'a'])
+        build(tmp_path, ann_file='list.txt', classes=names)
 
 
 def test_links_are_followed_once_and_none_is_passed_over(tmp_path, said):
@@ -163,32 +157,20 @@ def test_what_the_library_lacks_is_left_out(monkeypatch):
     assert not {'.webp', '.jpg', '.jfif'} & set(found)
 
 
-def samples(*counts):
-    return [(f'{label}/{i:03}.png', label)
-            for label, count in enumerate(counts) for i in range(count)]
-
-
-def chosen(every, share):
-    return {
-        sample
-        for sample, held in zip(every, held_out(every, share)) if held
-    }
-
-
 @pytest.mark.parametrize(('counts', 'share', 'expected'),
                          [((10, 20, 5), 0.2, [2, 4, 1]),
-                          ((3, 2, 1), 0.2, [1, 1, 0]), ((4, 4), 0.9, [3, 3]),
-                          ((), 0.2, [])])
+                          ((3, 2, 1), 0.2, [1, 1, 0]), ((4, 4), 0.9, [3, 3])])
 def test_the_same_share_of_every_class_is_held_out(counts, share, expected):
-    labels = [label for _, label in chosen(samples(*counts), share)]
+    every = [(f'{label}/{i:03}.png', label)
+             for label, count in enumerate(counts) for i in range(count)]
+
+    def chosen():
+        return {*compress(every, held_out(every, share))}
+
+    first = chosen()
+    labels = [label for _, label in first]
     assert [labels.count(label) for label in range(len(counts))] == expected
-
-
-def test_the_order_of_a_listing_decides_nothing():
-    every = samples(9, 9)
-    expected = chosen(every, 0.3)
+    # The order of a listing decides nothing, and they are not the first.
+    assert first != {s for s in every if int(s[0][2:5]) < expected[s[1]]}
     random.Random(0).shuffle(every)
-    assert chosen(every, 0.3) == expected
-    # Nor are they the first or the last of a class.
-    last = {*every} - {*samples(6, 6)}
-    assert expected not in ({*samples(3, 3)}, last)
+    assert chosen() == first

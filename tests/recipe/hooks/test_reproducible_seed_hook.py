@@ -1,4 +1,3 @@
-import pickle
 import random
 from itertools import islice
 from types import SimpleNamespace
@@ -12,7 +11,6 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from mmcls_repmlp.recipe.hooks import ReproducibleSeedHook, seed_loader
 from mmcls_repmlp.recipe.hooks.reproducible_seed_hook import (SeededBatches,
-                                                              SeededIndices,
                                                               seed_all)
 
 
@@ -47,19 +45,15 @@ def draws(*epochs):
 
 
 def test_all_generators_are_seeded():
-
-    def draw(*entropy):
+    drawn = set()
+    for entropy in ((1, 2), (1, 2), (1, 3), (2, 1), (0, 1, 2)):
         seed_all(*entropy)
-        return random.random(), np.random.rand(), torch.rand(1).item()
-
-    assert draw(1, 2) == draw(1, 2)
-    for other in (draw(1, 3), draw(2, 1), draw(0, 1, 2)):
-        assert not {*other} & {*draw(1, 2)}
+        drawn |= {random.random(), np.random.rand(), torch.rand(1).item()}
+    assert len(drawn) == 4 * 3
 
 
 @pytest.mark.parametrize('options', [
     dict(),
-    dict(num_workers=2),
     dict(num_workers=1, persistent_workers=True),
     dict(num_workers=2, prefetch_factor=4)
 ])
@@ -98,11 +92,6 @@ def test_a_loader_is_seeded_once_and_looks_as_before():
     unbatched = DataLoader(Draws(), batch_size=None)
     seed_loader(unbatched, 1)
     assert unbatched.batch_sampler is None
-
-
-def test_indices_travel_to_another_process():
-    indices = pickle.loads(pickle.dumps(SeededIndices([4, 5], (1, 2))))
-    assert [*indices] == [4, 5] and indices[1] == 5 and len(indices) == 2
 
 
 @pytest.mark.parametrize(

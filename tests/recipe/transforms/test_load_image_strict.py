@@ -26,7 +26,6 @@ def encoded(kind, pixels=PIXELS, **options):
 
 ENCODINGS = {
     'jpeg': encoded('JPEG'),
-    'progressive': encoded('JPEG', progressive=True),
     'png': encoded('PNG'),
     'grey': encoded('PNG', PIXELS[..., 0]),
     '16 bit': encoded('PNG', PIXELS[..., 0].astype(np.uint16) * 257),
@@ -61,22 +60,17 @@ def test_pixels_are_the_hosts(tmp_path, name, options):
                          [(b'', 'the file is empty'),
                           (b'<html></html>', 'in no format known here'),
                           (encoded('PNG')[:3000], 'damaged'),
-                          (encoded('JPEG')[:1000], 'cut off'),
                           (encoded('JPEG')[:-1], 'cut off'),
-                          (encoded('WEBP')[:800], 'damaged'),
-                          (encoded('GIF')[:1500], 'damaged'),
-                          (encoded('BMP')[:3000], 'damaged')])
+                          (encoded('WEBP')[:800], 'damaged')])
 def test_the_file_is_named(tmp_path, content, reason):
     words = f"an image.png' cannot be read: .*{reason}"
     with pytest.raises(ImageError, match=words):
         read(tmp_path, content)
 
 
-def test_a_file_that_is_not_there(tmp_path):
-    reader = LoadImageStrict()
-    for name, reason in (('none.png', 'does not exist'), ('', 'Is a direct')):
-        with pytest.raises(ImageError, match=reason):
-            reader(dict(img_path=str(tmp_path / name)))
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(ImageError, match='Is a direct'):
+        LoadImageStrict()(dict(img_path=str(tmp_path)))
 
 
 def test_ignoring_is_the_users_choice(tmp_path):

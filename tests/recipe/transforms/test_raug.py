@@ -16,15 +16,9 @@ def image(seed=0, shape=(20, 26, 3)):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_it_is_registered_under_its_name():
-    raug = TRANSFORMS.build(dict(type='RAug'))
-    assert (raug.num_ops, raug.num_magnitudes) == (2, 15)
-    assert repr(raug) == 'RAug(num_ops=2, num_magnitudes=15)'
-
-
 def test_everything_is_drawn_uniformly_and_with_replacement():
     np.random.seed(0)
-    raug, images = RAug(), 2000
+    raug, images = TRANSFORMS.build(dict(type='RAug')), 500
     pairs = [raug.draws() for _ in range(images)]
     drawn = [[
         d.name, d.magnitude, d.sign, d.resample,
@@ -41,13 +35,12 @@ def test_everything_is_drawn_uniformly_and_with_replacement():
 
 
 def test_numpys_seed_repeats_it():
-    raug, outs = RAug(), []
+    outs = []
     for seed in (3, 3, 4):
         np.random.seed(seed)
-        outs.append(
-            np.stack([raug({'img': image(i)})['img'] for i in range(6)]))
-    assert (outs[0] == outs[1]).all()
-    assert (outs[0] != outs[2]).any()
+        outs.append([RAug()({'img': image(i)})['img'] for i in range(6)])
+    assert np.array_equal(outs[0], outs[1])
+    assert not np.array_equal(outs[0], outs[2])
 
 
 @pytest.fixture
@@ -91,16 +84,18 @@ def test_shape_and_type_stay_and_the_input_too(name, augmented):
     assert (given == image()).all() and results['gt_label'] == 3
 
 
-@pytest.mark.parametrize('name', ['num_ops', 'num_magnitudes'])
-@pytest.mark.parametrize('value', [0, 1.5, '2', True])
-def test_counts_must_be_whole_numbers(name, value):
-    with pytest.raises(ValueError, match=f'{name}.* must be whole numbers'):
-        RAug(**{name: value})
+@pytest.mark.parametrize('options', [
+    dict(num_ops=0),
+    dict(num_ops=True),
+    dict(num_magnitudes=1.5),
+])
+def test_counts_must_be_whole_numbers(options):
+    with pytest.raises(ValueError, match='must be whole numbers'):
+        RAug(**options)
 
 
 @pytest.mark.parametrize(('shape', 'dtype'), [((20, 26, 3), np.float32),
-                                              ((5, 5), np.uint8),
-                                              ((5, 5, 4), np.uint8)])
+                                              ((5, 5), np.uint8)])
 def test_other_images_are_refused(shape, dtype):
     with pytest.raises(InputError, match='uint8 of shape'):
         RAug()({'img': image(shape=shape).astype(dtype)})
@@ -108,28 +103,22 @@ def test_other_images_are_refused(shape, dtype):
 
 BILINEAR, BICUBIC = RESAMPLES
 H, W = 24, 30
-FACTORS = [0.1 + 0.18 * m for m in range(15)]
-SHEARS = [0.03 * m for m in range(15)]
-SHIFTS = [0.045 * m for m in range(15)]
 # The source's rules for magnitude m = 0..14: m / 10 of the full strength,
 # never limited to it, and where the value is a whole number, cut off.
 MAGNITUDES = {
-    'Rotate': [3 * m for m in range(15)],
-    'Posterize': [4 * m // 10 for m in range(15)],
-    'Solarize': [256 * m // 10 for m in range(15)],
-    'SolarizeAdd': [11 * m for m in range(15)],
-    'Cutout': [4 * m for m in range(15)],
-    'Color': FACTORS,
-    'Contrast': FACTORS,
-    'Brightness': FACTORS,
-    'Sharpness': FACTORS,
-    'ShearX': SHEARS,
-    'ShearY': SHEARS,
-    'TranslateX': SHIFTS,
-    'TranslateY': SHIFTS,
+    name: [rule(m) for m in range(15)]
+    for names, rule in (
+        ('Rotate', lambda m: 3 * m),
+        ('Posterize', lambda m: 4 * m // 10),
+        ('Solarize', lambda m: 256 * m // 10),
+        ('SolarizeAdd', lambda m: 11 * m),
+        ('Cutout', lambda m: 4 * m),
+        ('Color Contrast Brightness Sharpness', lambda m: 0.1 + 0.18 * m),
+        ('ShearX ShearY', lambda m: 0.03 * m),
+        ('TranslateX TranslateY', lambda m: 0.045 * m),
+    )
+    for name in names.split()
 }
-SIGNED = {'Rotate', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY'}
-PLAIN = ('AutoContrast', 'Equalize', 'Invert')
 
 
 @pytest.fixture(scope='module')
@@ -155,18 +144,14 @@ def test_values_of_magnitudes(name):
     whole = name in ('Posterize', 'Solarize', 'SolarizeAdd', 'Cutout')
     assert all(isinstance(value, int) == whole for value in forth)
     assert np.allclose(forth, MAGNITUDES[name], rtol=0, atol=1e-12)
-    assert back == ([-v for v in forth] if name in SIGNED else forth)
+    assert back == ([-v for v in forth] if name in SOURCES else forth)
 
 
-@pytest.mark.parametrize('name', PLAIN)
-def test_operations_without_magnitude_have_none(name, pixels):
-    assert {*OPERATIONS} == {*MAGNITUDES, *PLAIN}
-    assert OPERATIONS[name][1] is None
-    assert (result(pixels, name, 0) == result(pixels, name, 14)).all()
-
-
-def test_invert(pixels):
-    assert (result(pixels, 'Invert', 3) == 255 - pixels.astype(int)).all()
+def test_operations_without_magnitude_have_none():
+    assert {name
+            for name, (_, scale) in OPERATIONS.items()
+            if scale is None} == {'AutoContrast', 'Equalize', 'Invert'}
+    assert len(OPERATIONS) == len(MAGNITUDES) + 3
 
 
 def test_auto_contrast(pixels):
@@ -192,6 +177,7 @@ def test_operations_on_the_values_of_pixels(pixels, magnitude):
     step = 2**(8 - value['Posterize'])  # the highest bits stay, or none
     added = np.minimum(image + value['SolarizeAdd'], 255)
     for name, expected in {
+            'Invert': 255 - image,
             'Posterize': image // step * step,
             'Solarize': np.where(image < value['Solarize'], image,
                                  255 - image),
@@ -200,24 +186,20 @@ def test_operations_on_the_values_of_pixels(pixels, magnitude):
         assert (result(pixels, name, magnitude) == expected).all(), name
 
 
-def grey(image):
-    return image @ [0.299, 0.587, 0.114]
-
-
 def blurred(image):
     """Each pixel five times, its neighbours once; the edge as it is."""
-    out = image.astype(float)
-    around = sum(image[1 + i:H - 1 + i, 1 + j:W - 1 + j].astype(float)
-                 for i in (-1, 0, 1) for j in (-1, 0, 1))
+    out, pad = image.copy(), [H - 2, W - 2]
+    around = sum(image[i:i + pad[0], j:j + pad[1]] for i in range(3)
+                 for j in range(3))
     out[1:-1, 1:-1] = (around + 4 * image[1:-1, 1:-1]) / 13
     return out
 
 
+GREY = [0.299, 0.587, 0.114]
 ZEROS = {
     'Brightness': lambda image: 0 * image,
-    'Contrast': lambda image: np.full(image.shape,
-                                      grey(image).mean()),
-    'Color': lambda image: np.repeat(grey(image)[..., None], 3, 2),
+    'Contrast': lambda image: (image @ GREY).mean(),
+    'Color': lambda image: (image @ GREY)[..., None],
     'Sharpness': blurred,
 }
 
@@ -233,14 +215,12 @@ def test_enhancers_blend_with_what_they_take_away(name, pixels, magnitude):
     assert error.max() <= 1 + abs(1 - factor)
 
 
-def triangle(d):
-    return np.maximum(1 - np.abs(d), 0)
-
-
-def cubic(d, a=-1):  # what Pillow's transform takes
-    d = np.abs(d)
-    return np.where(d < 1, (a + 2) * d**3 - (a + 3) * d**2 + 1,
-                    np.where(d < 2, a * (d**3 - 5 * d**2 + 8 * d - 4), 0))
+KERNELS = {  # weights of pixels at a distance; cubic as Pillow's transform
+    BILINEAR: lambda d: np.maximum(1 - d, 0),
+    BICUBIC: lambda d: np.where(
+        d < 1, d**3 - 2 * d**2 + 1,
+        np.where(d < 2, -d**3 + 5 * d**2 - 8 * d + 4, 0))
+}
 
 
 def warped(image, source, kernel):
@@ -253,7 +233,7 @@ def warped(image, source, kernel):
         for j in range(-1, 3):
             row, column = (np.floor(v - 0.5).astype(int) + k
                            for v, k in ((y, i), (x, j)))
-            weight = kernel(y - 0.5 - row) * kernel(x - 0.5 - column)
+            weight = kernel(abs(y - 0.5 - row)) * kernel(abs(x - 0.5 - column))
             out += weight[..., None] * image[row.clip(0, H - 1),
                                              column.clip(0, W - 1)]
     return np.where(inside[..., None], out.clip(0, 255), 128)
@@ -275,32 +255,18 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize(('resample', 'kernel'), [(BILINEAR, triangle),
-                                                  (BICUBIC, cubic)])
+@pytest.mark.parametrize('resample', KERNELS)
 @pytest.mark.parametrize('sign', [1, -1])
 @pytest.mark.parametrize('name', SOURCES)
 def test_moves_fetch_pixels_from_where_they_should(name, sign, resample,
-                                                   kernel, pixels):
+                                                   pixels):
     for magnitude in (0, 3, 14):
         value = sign * MAGNITUDES[name][magnitude]
         out = result(pixels, name, magnitude, sign=sign, resample=resample)
-        expected = warped(pixels, SOURCES[name](value), kernel)
+        expected = warped(pixels, SOURCES[name](value), KERNELS[resample])
         # A source within a rounding error of the border may go either way.
         far = np.abs(out - expected).max(-1) > 1
         assert far.mean() < 0.01, (magnitude, far.sum())
-
-
-# A corner where nothing is left after a move either way.
-@pytest.mark.parametrize(('name', 'forth', 'back'),
-                         [('ShearX', [-1, -1], [-1, 0]),
-                          ('ShearY', [-1, -1], [0, -1]),
-                          ('TranslateX', [-1, -1], [0, 0]),
-                          ('TranslateY', [-1, -1], [0, 0]),
-                          ('Rotate', [0, 0], [0, 0])])
-def test_moves_fill_with_grey(name, forth, back, pixels):
-    for sign, (y, x) in ((1, forth), (-1, back)):
-        out = result(0 * pixels, name, 14, sign=sign)
-        assert out[y, x].tolist() == [128, 128, 128]
 
 
 def test_cutout_is_a_square_cut_off_at_the_border(pixels):

@@ -4,8 +4,7 @@ import json
 import pytest
 from mmengine.config import DictAction
 
-from repmlp_lite.command_line.arguments import (KeyValue, add_device,
-                                                add_runner_arguments, add_size,
+from repmlp_lite.command_line.arguments import (KeyValue, add_device, add_size,
                                                 new_parser, read_value)
 from tests.helpers import ROOT
 from tests.programs import run_python
@@ -42,18 +41,8 @@ def test_help_imports_nothing_heavy():
 def test_what_is_not_given_is_left_to_the_job():
     parser = new_parser('what it does')
     add_device(parser)
-    parser.add_argument('--tta', action='store_true')
-    parser.add_argument('more', nargs='*')
     assert vars(parser.parse_args([])) == {}
     assert vars(parser.parse_args(['--device', 'cuda'])) == {'device': 'cuda'}
-
-
-def test_runner_arguments():
-    parser = argparse.ArgumentParser()
-    add_runner_arguments(parser)
-    args = parser.parse_args(['--cfg-options', 'a.b=1', '--launcher', 'slurm'])
-    assert args.cfg_options == {'a.b': 1}
-    assert args.launcher == 'slurm' and args.local_rank is None
 
 
 def parse(line, action=KeyValue):
@@ -64,7 +53,6 @@ def parse(line, action=KeyValue):
 
 
 def test_a_size_is_one_number_or_two():
-    assert parse('').shape is None
     assert parse('--shape 32').shape == (32, 32)
     assert parse('--shape 32 48').shape == (32, 48)
 
@@ -94,10 +82,8 @@ def test_values_are_read_as_by_mmengine(value):
      [dict(type='A'), dict(b=dict(c=-1.5))]),
     ('{"type": "A=B", "none": None}', dict(type='A=B', none=None)),
     ('"[dict(type=\'A\')]"', [dict(type='A')]),
-    ('NONE', None),
     ('[a b, c]', ['a b', 'c']),
     ('a{1,2}', 'a{1,2}'),
-    ('epoch_{}.pth', 'epoch_{}.pth'),
     ('a.dict(b)', 'a.dict(b)'),
 ])
 def test_other_values(text, value):
@@ -117,14 +103,9 @@ def test_nothing_is_run(text):
 @pytest.mark.parametrize(('line', 'message'), [
     ('--shape 0', '--shape takes one or two positive numbers'),
     ('--shape 1 2 3', '--shape takes one or two'),
-    ('--shape -4 4', '--shape takes one or two'),
-    ('--shape x', '--shape: invalid int'),
     ('--set x=1 abc', "--set takes pairs KEY=VALUE: 'abc' is not one"),
-    ('--set =1', "'=1' is not one"),
     ('--set a..b=1', 'is not one'),
-    ('--set a.=1', 'is not one'),
     ('--set a=(1,2', 'cannot be read (its brackets do not match)'),
-    ('--set a=dict(b=print())', 'cannot be read'),
     (f'--set a={"[" * 1100}{"]" * 1100}', 'cannot be read'),
 ])
 def test_wrong_sizes_and_pairs_are_named(capsys, line, message):

@@ -9,10 +9,7 @@ def test_the_variants_are_all_there_are():
     assert choices.ARCHS == tuple(ARCH_ZOO)
 
 
-def test_methods_are_those_of_torchcam():
+def test_methods_and_precisions_are_those_of_the_libraries():
     assert {*choices.CAM_METHODS.values()} <= {*vars(methods)}
-
-
-def test_precisions_are_those_of_torch():
     for name in choices.PRECISIONS.values():
         assert isinstance(getattr(torch, name), torch.dtype)

@@ -9,27 +9,20 @@ from repmlp_lite.exported.load_exported import load_exported
 
 DIGEST = 'a' * 64
 BAD = dict(
-    input_shape=[
-        '332', [3, 32], [3, -32, 32], [3, 10**30, 32], [3., 32, 32],
-        [True, 32, 32]
-    ],
+    input_shape=['332', [3, 32], [3, -32, 32], [3, 10**30, 32], [True, 3, 3]],
     input=['float64', ['uint8 RGB']],
     mean=[1., [], [1, 2], ['1'], [10**400]],
     std=[[0], [float('nan')]],
     channels=['GBR'],
     output=[None],
-    classes=['ab', [1, 2], dict(a='a')],
+    classes=['ab', [1, 2]],
     pipeline=[None, ['Resize']],
     files=[{}, [],
            dict.fromkeys(['.pt2'], 'A' * 64),
            dict.fromkeys(['.pt2'], 1),
-           dict.fromkeys(['.xml'], DIGEST),
            dict.fromkeys(['.pt2', '/../../etc/passwd'], DIGEST)])
 BAD_ENTRIES = [(name, value) for name in BAD for value in BAD[name]]
-NO_CARDS = [
-    b'', b'hello', b'\xff\xfe', b'[' * 10**5, b'[]', b'null', b'{}',
-    b'9' * 10**4, b'{"input_shape": [3, 1e999, NaN]}'
-]
+NO_CARDS = [b'', b'\xff\xfe', b'[' * 10**5, b'null', b'{}', b'9' * 10**4]
 
 
 @pytest.fixture
@@ -52,12 +45,11 @@ def write(tmp_path):
 
 def test_a_good_card_is_read(write, good):
     good['more'] = 1
-    assert read_card(write(good)) == good
-
-
-def test_a_missing_card_is_named(tmp_path):
+    path = write(good)
+    assert read_card(path) == good
+    card_of(path).unlink()
     with pytest.raises(UserError, match="m.pt2.json' does not exist"):
-        read_card(tmp_path / 'm.pt2')
+        read_card(path)
 
 
 @pytest.mark.parametrize('content',
@@ -70,20 +62,9 @@ def test_other_contents_are_a_sentence(write, good, content):
     assert len(str(error.value)) < 500
 
 
-def test_a_card_larger_than_any_is_not_read(write):
-    path = write()
-    with open(card_of(path), 'r+b') as file:
-        file.truncate(2**27)
-    with pytest.raises(JobFailedError, match='larger than'):
-        read_card(path)
-
-
-@pytest.mark.parametrize(('name', 'parts'), [
-    ('m.xml', ['m.bin', 'm.xml']),
-    ('m.v2.onnx', ['m.v2.onnx.data', 'm.v2.onnx']),
-])
-def test_weights_go_first_and_the_named_file_last(name, parts):
-    assert [part.name for part in parts_of(f'a/{name}')] == parts
+def test_weights_go_first_and_the_named_file_last():
+    names = [part.name for part in parts_of('a/m.v2.onnx')]
+    assert names == ['m.v2.onnx.data', 'm.v2.onnx']
 
 
 @pytest.mark.parametrize('part', ['m.xml', 'm.bin'])

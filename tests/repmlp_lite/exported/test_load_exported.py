@@ -14,9 +14,7 @@ from repmlp_lite.exported.readers import ExportedModel
 @pytest.mark.parametrize(('suffix', 'lost', 'to_write', 'said'), [
     ('.onnx', 'onnxruntime', False, 'onnxruntime: run pip install onnxrun'),
     ('.xml', 'openvino', True, r'openvino: .* "mmcls_repmlp\[export\]"'),
-    ('.onnx', 'onnxscript', True, 'onnxscript: run'),
     ('.onnx', 'onnxscript', False, None),
-    ('.pt2', 'openvino', True, None),
 ])
 def test_missing_packages_are_named(monkeypatch, suffix, lost, to_write, said):
     monkeypatch.setattr(module, 'find_spec', lambda name: name != lost or None)
@@ -24,17 +22,15 @@ def test_missing_packages_are_named(monkeypatch, suffix, lost, to_write, said):
         check_format(f'm{suffix}', to_write)
 
 
-@pytest.mark.parametrize('name', ['no.onnx', 'folder.pt2'])
-def test_no_file_and_a_folder_are_named(tmp_path, name):
+@pytest.mark.parametrize(('name', 'message'), [
+    ('no.onnx', 'does not exist or is not a file'),
+    ('folder.pt2', 'does not exist or is not a file'),
+    ('m.pt', 'no suffix of a format'),
+])
+def test_other_names_are_refused(tmp_path, name, message):
     (tmp_path / 'folder.pt2').mkdir()
-    with pytest.raises(UserError, match='does not exist or is not a file'):
+    with pytest.raises(UserError, match=message):
         load_exported(tmp_path / name)
-
-
-@pytest.mark.parametrize('name', ['m', 'm.pt', 'm.ONNX', '.onnx'])
-def test_other_formats_are_named(name):
-    with pytest.raises(UserError, match='no suffix of a format'):
-        load_exported(name)
 
 
 @pytest.mark.parametrize('suffix', RUNTIMES)
@@ -52,10 +48,8 @@ def run_of(compute=lambda images: images):
 
 
 @pytest.mark.parametrize(('shape', 'dtype'), [((2, 3, 16, 16), 'f4'),
-                                              ((2, 1, 8, 8), 'f4'),
-                                              ((3, 8, 8), 'f4'), ((), 'f4'),
-                                              ((2, 3, 8, 8), 'u1'),
-                                              ((2, 3, 8, 8), 'f8')])
+                                              ((3, 8, 8), 'f4'),
+                                              ((2, 3, 8, 8), 'u1')])
 def test_images_it_was_not_made_for_are_refused(shape, dtype):
     message = r'takes float32 images of shape \(N, 3, 8, 8\), found'
     with pytest.raises(InputError, match=message):
@@ -66,7 +60,6 @@ def test_any_batch_and_memory_layout_is_taken():
     images = np.zeros((8, 8, 3, 5), np.float32).T[:, :, ::-1]
     out = run_of()(images)
     assert out.shape == (5, 3, 8, 8) and out.flags.c_contiguous
-    assert run_of()(images[:0]).shape == (0, 3, 8, 8)
 
 
 def test_a_failure_while_it_runs_is_a_sentence():
@@ -75,12 +68,3 @@ def test_a_failure_while_it_runs_is_a_sentence():
     with pytest.raises(JobFailedError, match=message) as error:
         run_of(compute)(np.zeros((1, 3, 8, 8), np.float32))
     assert len(str(error.value)) < 350
-
-
-@pytest.mark.parametrize('suffix', RUNTIMES)
-def test_every_format_refuses_other_images(exported, suffix):
-    run = load_exported(exported.folder / f'm{suffix}', trust=suffix == '.pt2')
-    assert (run.shape, run.dtype) == ((3, 8, 8), 'float32')
-    with pytest.raises(InputError, match='takes float32 images'):
-        run(np.zeros((1, 3, 16, 16), np.float32))
-    assert run(exported.images[:0]).shape == (0, 5)

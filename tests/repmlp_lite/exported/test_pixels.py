@@ -12,21 +12,17 @@ from PIL import Image
 from mmcls_repmlp.jobs.export.test_data import record_pipeline
 from mmcls_repmlp.jobs.shared.config import read_config
 from repmlp_lite.errors import ImageError, UserError
-from repmlp_lite.exported.pixels import check_pipeline, read_pixels
+from repmlp_lite.exported.pixels import (COLORS, FILTERS, check_pipeline,
+                                         read_pixels)
 from tests.helpers import CONFIGS, MINI
 
 # A config of every kind of test pipeline that there is.
 PIPELINES = [
-    'repmlp-tiny_8xb32_in1k.py', 'repmlp-tiny_8xb32_in1k-256px.py',
-    'repmlp-base_8xb64_in1k.py', 'repmlp-base_8xb64_in1k-256px.py',
+    'repmlp-tiny_8xb32_in1k.py', 'repmlp-base_8xb64_in1k.py',
     'repmlp-base_ft-8xb32_custom.py', MINI,
     'repmlp-faceresnet_4xb64_faces-96px.py'
 ]
-BACKENDS = ['cv2', 'pillow']
-COLORS = [
-    color + way for color in ('color', 'grayscale')
-    for way in ('', '_ignore_orientation')
-]
+BACKENDS = [*FILTERS]
 LOAD = dict(
     type='LoadImageFromFile', color_type='color', imdecode_backend='cv2')
 RESIZE = dict(
@@ -42,21 +38,14 @@ edge = partial(dict, type='ResizeEdge', scale=40, backend='pillow')
 STEPS = {
     'keep ratio': [resize(scale=(50, 30), keep_ratio=True)],
     'factor': [resize(scale_factor=(0.33, 1.7), interpolation='nearest')],
-    'factor, ratio': [
-        resize(scale_factor=0.51, keep_ratio=True, interpolation='area')
-    ],
+    'factor, ratio': [resize(scale_factor=0.51, keep_ratio=True)],
     'long': [
         edge(edge='long', interpolation='lanczos', backend='cv2'),
         pad(size=(48, 44), pad_val=7)
     ],
-    'width': [
-        edge(edge='width', interpolation='hamming'),
-        pad(size_divisor=32)
-    ],
-    'height': [
-        edge(edge='height', interpolation='lanczos'),
-        pad(pad_to_square=True, size_divisor=24)
-    ],
+    'width': [edge(edge='width', interpolation='hamming')],
+    'height': [edge(edge='height'),
+               pad(pad_to_square=True, size_divisor=24)],
     'crop first': [
         dict(type='CenterCrop', crop_size=(31, 24)),
         resize(scale=(16, 20), backend='pillow', interpolation='box')
@@ -83,8 +72,8 @@ SIZES = {
 }
 TURNED = {f'turned {way}.jpg': dict(exif=turned(way)) for way in range(1, 9)}
 COLOURED = [
-    'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp',
-    'lossy.webp', 'rgb.tiff', 'lzw.tiff', 'rgb.bmp', *TURNED
+    'rgb.png', 'no black.png', 'progressive.jpg', 'lossless.webp', 'lzw.tiff',
+    'rgb.bmp', *TURNED
 ]
 # Every way to write an image, by its name as a file.
 IMAGES = {
@@ -93,9 +82,8 @@ IMAGES = {
     'rgba.png': picture(47, 61, 4),
     'la.png': picture(47, 61, 2),
     'cmyk.jpg': RGB.convert('CMYK'),
-    **dict.fromkeys(['grey.png', 'grey.jpg'], RGB.convert('L')),
-    **dict.fromkeys(['palette.png', 'clear.png', 'palette.gif'],
-                    RGB.convert('P')),
+    'grey.jpg': RGB.convert('L'),
+    **dict.fromkeys(['clear.png', 'palette.gif'], RGB.convert('P')),
     **dict.fromkeys(COLOURED, RGB),
     **SIZES
 }
@@ -172,20 +160,15 @@ def test_the_pixels_of_other_pipelines(tmp_path, steps, name):
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
-@pytest.mark.parametrize(
-    'data', [b'', b'hello', b'\xff\xd8\xff\xe0', b'\x89PNG\r\n\x1a\n'])
-def test_another_file_is_named(tmp_path, backend, data):
+@pytest.mark.parametrize(('data', 'reason'),
+                         [(b'', 'empty'), (b'hello', ''),
+                          (b'\x89PNG\r\n\x1a\n', ''),
+                          (b'\xff\xd8\xff\xda\0\2', 'it is cut off')])
+def test_another_file_is_named(tmp_path, backend, data, reason):
     path = tmp_path / 'image.png'
     path.write_bytes(data)
-    with pytest.raises(ImageError, match="image.png' cannot be read"):
-        read_pixels(path, [dict(LOAD, imdecode_backend=backend)])
-
-
-@pytest.mark.parametrize('backend', BACKENDS)
-def test_a_cut_off_jpeg_is_refused_whatever_the_decoder(tmp_path, backend):
-    path = save(tmp_path, 'progressive.jpg')
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ImageError, match='it is cut off'):
+    with pytest.raises(
+            ImageError, match=f"image.png' cannot be read.*{reason}"):
         read_pixels(path, [dict(LOAD, imdecode_backend=backend)])
 
 

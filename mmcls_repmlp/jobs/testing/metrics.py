@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.evaluator import Evaluator
 
-from mmcls_repmlp.host import Accuracy, DataSample, SingleLabelMetric
+from mmcls_repmlp.host import DataSample
 from repmlp_lite.command_line.choices import METRICS
 from repmlp_lite.errors import ConfigError, UserError, translate
 
@@ -21,20 +21,14 @@ _OPTIONS = {
 
 def evaluator_config(metrics: Sequence[str],
                      options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Convert names of ``choices.METRICS`` and options to a test evaluator.
-
-    Without a name it is the accuracy.
-
-    Raises:
-        UserError: If a name or an option is unknown.
-    """
+    """Convert names of ``choices.METRICS`` and options to a test evaluator."""
     names = tuple(metrics) or ('accuracy', )
-    kinds: dict[str, dict[str, Any]] = {}
-    if 'accuracy' in names:
-        kinds['Accuracy'] = {}
     # The host writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
+    kinds: dict[str, dict[str, Any]] = {}
+    if 'accuracy' in names:
+        kinds['Accuracy'] = {}
     if items:
         kinds['SingleLabelMetric'] = dict(items=items)
     known = {name for kind in kinds for name in _OPTIONS[kind]}
@@ -53,22 +47,19 @@ def evaluator_config(metrics: Sequence[str],
 def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
     """Raise ConfigError if options of metrics do not fit a model.
 
-    The host checks most of them only after the last batch, such as ``topk``
-    above the number of classes. Copies of its metrics evaluate one made-up
-    prediction here, unless the number of outputs is unknown (None).
+    The host checks most of them only after the last batch. Copies of its
+    metrics evaluate a made-up prediction here, if ``outputs`` is known.
     """
     if outputs is None:
         return
     sample = DataSample().set_gt_label(0).set_pred_score(
         torch.ones(outputs) / outputs).set_pred_label(0).to_dict()
     for metric in evaluator.metrics:
-        kind = type(metric)
-        if kind not in (Accuracy, SingleLabelMetric):
-            continue
-        with translate(
-                ConfigError,
-                f'the metric {kind.__name__} cannot be computed for '
-                f'{outputs} classes', Exception):
-            trial = copy.deepcopy(metric)
-            trial.process({}, [sample])
-            trial.compute_metrics(trial.results)
+        name = type(metric).__name__
+        if name in _OPTIONS:
+            with translate(
+                    ConfigError, f'the metric {name} cannot be computed for '
+                    f'{outputs} classes', Exception):
+                trial = copy.deepcopy(metric)
+                trial.process({}, [sample])
+                trial.compute_metrics(trial.results)

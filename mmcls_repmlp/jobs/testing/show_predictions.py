@@ -7,24 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.leaf_datasets import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets
 from mmcls_repmlp.jobs.shared.pictures import READABLE, PictureNames
 
 
 class ShowPredictions(Hook):
-    """Hook that draws every tested image with its classes.
+    """Hook that draws every tested image with its classes to a folder.
 
-    The host's hook names pictures after their files alone, so that images of
-    one name in two folders replace each other. Here :class:`PictureNames`
-    names them; images without a file are numbered.
-
-    Args:
-        folder: Where the pictures go.
+    In the host's hook, images of one name in two folders replace each other.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -34,7 +28,12 @@ class ShowPredictions(Hook):
     def before_test(self, runner: Runner) -> None:
         """Find the folder that holds all images, and their classes."""
         dataset = runner.test_dataloader.dataset
-        self.names = PictureNames(_common_folder(dataset))
+        folders: list[Any] = [
+            getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
+            for part in leaf_datasets(dataset)
+        ]
+        self.names = PictureNames(
+            os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
@@ -54,11 +53,3 @@ class ShowPredictions(Hook):
                 sample,
                 out_file=self.folder / name,
                 rescale_factor=max(1., READABLE / min(pixels.shape[:2])))
-
-
-def _common_folder(dataset: BaseDataset) -> str:
-    folders: list[Any] = [
-        getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
-        for part in leaf_datasets(dataset)
-    ]
-    return os.path.commonpath([os.path.abspath(each) for each in folders])

@@ -59,23 +59,19 @@ def test(config: str | Path | None,
     evaluated, ``confusion_matrix.png`` and ``.csv``.
 
     Args:
-        config: Path of the config. None for the one beside the checkpoint.
-        checkpoint: Path or URL of the checkpoint, or a work folder for its
-            newest one.
+        config: As of :func:`open_source`.
+        checkpoint: As of :func:`open_source`.
         metrics: Names out of ``choices.METRICS``. Defaults to the config's.
         metric_options: Options of these metrics. Defaults to none.
         out: File to write predictions or metrics to. Defaults to none.
         out_item: 'pred' or 'metrics'. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
-        tta: Whether to average over flipped images, or over the views of the
-            config's ``tta_pipeline``. Defaults to False.
-        work_dir: Folder of logs. Defaults to the config's, or
-            ``work_dirs/NAME_OF_CONFIG``.
+        tta: Whether to average over the views of ``tta_pipeline``, or flips.
+        work_dir: Folder of logs. Defaults to ``work_dirs/NAME_OF_CONFIG``.
         key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
-        force: Whether ``out``, and pictures in ``show_dir``, may be
-            replaced. Defaults to False.
+        force: Whether what is there may be replaced. Defaults to False.
         verbose: Whether the screen shows the full log. Defaults to True.
 
     Returns:

@@ -17,20 +17,13 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import printable
 from repmlp_lite.files import atomic_write
 
-_FILE = 'confusion_matrix'
-_WORST = 3  # confusions that are reported
 _NAMED = 50  # classes whose names can be read in a picture
 _COUNTED = 20  # classes whose counts can be read in a picture
 
 
 class MatrixMetric(ConfusionMatrix):
-    """The host's confusion matrix, kept out of the scores.
-
-    Attributes:
-        counts: Numbers of images by true and predicted class, shape (classes,
-            classes), int64; set once the test is over.
-    """
-    counts: Tensor
+    """The host's confusion matrix, kept out of the scores."""
+    counts: Tensor  # of images by true and predicted class, after the test
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Set :attr:`counts` and return no score."""
@@ -39,11 +32,7 @@ class MatrixMetric(ConfusionMatrix):
 
 
 def add_matrix(evaluator: Evaluator) -> MatrixMetric | None:
-    """Add a confusion matrix to the metrics of a single-label classifier.
-
-    Returns:
-        The metric; None if others are evaluated, such as pairs or ranks.
-    """
+    """Add a confusion matrix to the metrics if they are of single labels."""
     kinds = {type(metric) for metric in evaluator.metrics}
     if not kinds & {Accuracy, SingleLabelMetric}:
         return None
@@ -54,36 +43,31 @@ def add_matrix(evaluator: Evaluator) -> MatrixMetric | None:
 
 def write_matrix(counts: Tensor, classes: Sequence[str],
                  folder: str | Path) -> None:
-    """Write a confusion matrix to .png and .csv, and report the worst.
-
-    Args:
-        counts: Numbers of images, see :class:`MatrixMetric`.
-        classes: Names of the classes; those without are numbered.
-        folder: Where the files go.
-    """
+    """Write a confusion matrix to .png and .csv, and report the worst."""
     names = [printable(name) for name in classes[:len(counts)]]
     names += [f'class {i}' for i in range(len(names), len(counts))]
-    with atomic_write(Path(folder, f'{_FILE}.csv'), force=True) as path:
+    stem = Path(folder, 'confusion_matrix')
+    with atomic_write(stem.with_suffix('.csv'), force=True) as path:
         with open(path, 'w', newline='', encoding='utf-8') as file:
             rows = csv.writer(file)
             rows.writerow(['true \\ predicted', *names])
             rows.writerows([name, *row]
                            for name, row in zip(names, counts.tolist()))
-    with atomic_write(Path(folder, f'{_FILE}.png'), force=True) as path:
+    with atomic_write(stem.with_suffix('.png'), force=True) as path:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'Glyph')  # that no font has
             _draw(counts, names).savefig(
                 path, format='png', bbox_inches='tight')
     wrong = counts.clone().fill_diagonal_(0).flatten()
     worst = []
-    for place in wrong.topk(min(_WORST, len(wrong))).indices.tolist():
+    for place in wrong.topk(min(3, len(wrong))).indices.tolist():
         true, predicted = divmod(place, len(names))
         if wrong[place]:
             worst.append(f'{names[true]} taken for {names[predicted]} '
                          f'({wrong[place]} of {counts[true].sum()})')
     if worst:
         say(f'most confused: {", ".join(worst)}')
-    say(f'confusion matrix: {Path(folder, _FILE)}.png and .csv')
+    say(f'confusion matrix: {stem}.png and .csv')
 
 
 def _draw(counts: Tensor, names: Sequence[str]) -> Figure:

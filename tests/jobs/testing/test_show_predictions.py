@@ -4,8 +4,8 @@ from types import SimpleNamespace as Namespace
 import torch
 
 from mmcls_repmlp.host import DataSample
-from mmcls_repmlp.jobs.test import show_predictions as module
-from mmcls_repmlp.jobs.test.show_predictions import ShowPredictions
+from mmcls_repmlp.jobs.testing import show_predictions as module
+from mmcls_repmlp.jobs.testing.show_predictions import ShowPredictions
 
 
 def test_names_and_colours(monkeypatch):
