@@ -35,8 +35,7 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
     """Write down the classes in both ways that readers of the host know.
 
     Returns:
-        'classes', and 'dataset_meta' with all that it held, as JSON has it;
-        empty if the checkpoint does not name its classes.
+        'classes', and 'dataset_meta' as JSON has it; empty if there are none.
 
     Raises:
         CheckpointError: If 'dataset_meta' is too large or nested too deep.

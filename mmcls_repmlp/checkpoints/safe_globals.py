@@ -30,7 +30,6 @@ class NumberType:
         self.dtype = np.dtype(kind)
 
     def __setstate__(self, state: tuple) -> None:
-        """Take the byte order of the state, and nothing else."""
         if state[1] not in ('<', '>', '|', '='):
             raise UnpicklingError('Unsupported numpy byte order')
         self.dtype = self.dtype.newbyteorder(state[1])
@@ -44,14 +43,12 @@ class NumberArray(np.ndarray):
         return super().__new__(cls, (0, ), 'b')
 
     def __setstate__(self, state: tuple) -> None:
-        """Take shape and numbers; numpy checks that they go together."""
         version, shape, number, fortran, data = state
         if not isinstance(number, NumberType) or not isinstance(data, bytes):
             raise UnpicklingError('Unsupported numpy array, not of numbers')
         super().__setstate__((version, shape, number.dtype, fortran, data))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        """Write a plain array."""
         return self.view(np.ndarray).__reduce__()
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .choice import check_versions, choose_host, host_module
-from .warning_filters import silence_import_warnings
+from .choice import (check_versions, choose_host, host_module,
+                     silence_import_warnings)
 
 NAME = choose_host()
 # The scope of this package's own configs, which every host knows.

@@ -1,7 +1,11 @@
-"""Choice of the host, and supported versions of it and its packages."""
+"""Choice of the host, supported versions of it, and a quiet import."""
 from __future__ import annotations
 
-from contextlib import suppress
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -71,6 +75,26 @@ def check_versions(host: str) -> None:
 def host_module(host: str, name: str = '') -> Any:
     """Import the host, or the module of a dotted name below it."""
     return import_module(f'{host}.{name}' if name else host)
+
+
+@contextmanager
+def silence_import_warnings() -> Iterator[None]:
+    """Silence warnings and prints of a host's import within the block.
+
+    mmcv-lite lacks compiled operators, which no model here needs, mmengine
+    uses deprecated parts of torch, and onedl-mmpretrain prints that a product
+    of its maintainers is not installed.
+    """
+    printed = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(printed):
+            warnings.filterwarnings('ignore', 'Fail to import')
+            warnings.filterwarnings('ignore', category=DeprecationWarning)
+            warnings.filterwarnings('ignore', category=FutureWarning)
+            yield
+    finally:
+        sys.stdout.write(printed.getvalue().replace('Could not import OneDL\n',
+                                                    ''))
 
 
 def _installed(distributions: tuple[str, ...]) -> tuple[str, str]:

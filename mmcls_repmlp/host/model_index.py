@@ -8,7 +8,6 @@ from modelindex.models.Model import Model
 
 from . import ModelHub
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _INDEX = 'model-index.yml'
 
 
@@ -17,8 +16,9 @@ def mim_root() -> Path:
 
     It is ``.mim`` in the installed package, where mim looks, or the clone.
     """
-    installed = _PACKAGE / '.mim'
-    return installed if (installed / _INDEX).is_file() else _PACKAGE.parent
+    package = Path(__file__).resolve().parents[1]
+    installed = package / '.mim'
+    return installed if (installed / _INDEX).is_file() else package.parent
 
 
 def indexed_models() -> list[Model]:

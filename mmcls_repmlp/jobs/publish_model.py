@@ -24,8 +24,7 @@ from repmlp_lite.files import (check_suffix, check_writable, move_into_place,
 
 from .shared.config import read_config
 from .shared.model import build_on_meta
-from .shared.source import (check_config_beside, config_beside,
-                            write_config_beside)
+from .shared.source import config_beside, write_config_beside
 
 Weights = Mapping[str, Tensor]
 
@@ -91,10 +90,8 @@ def _config_of(src: str | Path, weights: Weights) -> Config | None:
         config = config_beside(src)
         warn(f'config {config}')
         cfg = read_config(config)
-        backbone = getattr(build_on_meta(cfg), 'backbone', None)
-        deploy = is_merged(weights)
-        if getattr(backbone, 'deploy', deploy) != deploy:
-            cfg.model.backbone.deploy = deploy
+        if hasattr(getattr(build_on_meta(cfg), 'backbone', None), 'deploy'):
+            cfg.model.backbone.deploy = is_merged(weights)
         fits = not find_mismatch(build_on_meta(cfg).state_dict(), weights)
     except ConfigError:
         return None

@@ -137,9 +137,6 @@ def test_others_read_the_texts_and_ours_reads_those_of_others(path):
 
 
 def test_weights_are_checked_as_elsewhere(path, forge):
-    write_checkpoint(dict(odd=torch.tensor([torch.nan])), path)
-    with pytest.raises(CheckpointError, match="its entry 'odd' has infinite"):
-        state_dict_of(read_checkpoint(path), path)
     forge(entry((8, ), 'F4') | entry((0, ), offsets=(4, 4), name='b'))
     with pytest.raises(CheckpointError, match="its entry 'a' is no plain"):
         state_dict_of(read_checkpoint(path), path)

@@ -10,18 +10,12 @@ from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.checkpoints.host_loaders import (load_safely,
                                                    make_loading_safe)
-from mmcls_repmlp.host import MODELS
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import TINY_CFG, assert_same, making, random_model
 
 
 def weights(seed=0):
     return random_model(RepMLPNet, seed, **TINY_CFG).state_dict()
-
-
-def pretrained(file):
-    cfg = dict(type='Pretrained', checkpoint=file)
-    return MODELS.build(dict(type='RepMLPNet', **TINY_CFG, init_cfg=cfg))
 
 
 @pytest.fixture(params=['disk', 'web'])
@@ -48,15 +42,13 @@ def test_a_model_is_loaded(put, prefix, envelope):
     assert_same([*model.state_dict().values()], [*weights().values()], 0)
 
 
-@pytest.mark.parametrize('how', [
-    lambda file: load_checkpoint(RepMLPNet(**TINY_CFG), file),
-    lambda file: _load_checkpoint(file, map_location='cpu'),
-    lambda file: pretrained(file).init_weights(),
-])
-def test_a_hostile_file_does_not_run(put, marker, how):
+def test_a_hostile_file_does_not_run(put, marker):
     file = put(dict(state_dict=making(marker)))
-    with pytest.raises(CheckpointError, match='could run code'):
-        how(file)
+    cfg = dict(type='Pretrained', checkpoint=file)
+    for load in (RepMLPNet(**TINY_CFG, init_cfg=cfg).init_weights,
+                 lambda: _load_checkpoint(file, map_location='cpu')):
+        with pytest.raises(CheckpointError, match='could run code'):
+            load()
 
 
 @pytest.mark.parametrize('put', ['web'], indirect=True)
@@ -126,9 +118,3 @@ def test_no_config_of_a_file_reaches_mmengine(put):
     assert read['message_hub'] == dict(runtime_info=dict(iter=4))
     # Our own tools keep it, as data.
     assert read_checkpoint(file)['meta']['cfg'] == '2'
-
-
-def test_no_model_starts_from_what_is_no_weight(put):
-    file = put(dict(weights(), odd=torch.tensor([torch.nan])))
-    with pytest.raises(CheckpointError, match="its entry 'odd'"):
-        _load_checkpoint(file)

@@ -7,10 +7,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mmcls_repmlp.checkpoints import read_checkpoint, state_dict_of
+from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp.checkpoints import (check_fit, keep_dtype, load_strictly,
+                                      read_checkpoint, state_dict_of)
 from mmcls_repmlp.checkpoints import weights as weights_module
 from repmlp_lite.errors import CheckpointError
-from tests.helpers import assert_same
+from tests.helpers import TINY_CFG, assert_refused, assert_same, random_model
 
 WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
 OTHERS = {key: value + 1 for key, value in WEIGHTS.items()}
@@ -156,3 +158,40 @@ def test_a_few_numbers_that_claim_to_be_many_are_refused():
     check_refused(dict(big=big), 'claim 1,090,519,040 bytes')
     tied = dict.fromkeys('abc', torch.ones(1000, 10))
     check(tied, tied)
+
+
+# ----------------------------------------------------------------- into models
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda w: w.pop('final_norm.weight'), '1 missing: final_norm.weight'),
+    (lambda w: w.update(new=torch.ones(1)), '1 unexpected: new'),
+    (lambda w: w.update({'final_norm.weight': torch.ones(3)}),
+     r'1 mis-shaped: final_norm.weight \(model \(32,\), checkpoint \(3,\)\)'),
+    (lambda w: w.update({'final_norm.weight': torch.ones(32).long()}),
+     r'integers where .*1 not floating-point: final_norm.weight'),
+])
+def test_strict_loading_is_all_or_nothing(change, message):
+    weights = dict(random_model(RepMLPNet, **TINY_CFG).state_dict())
+    change(weights)
+    assert_refused(
+        random_model(RepMLPNet, 1, **TINY_CFG), weights, message,
+        lambda *files: load_strictly(*files, 'a.pth'))
+
+
+def test_a_message_stays_short_whatever_the_names_are():
+    model = random_model(RepMLPNet, **TINY_CFG)
+    weights = {f'{i}' * 10_000: torch.ones(1) for i in range(9)}
+    with pytest.raises(CheckpointError, match='check arch') as error:
+        check_fit(model, weights, 'folder/' * 50 + 'a.pth')
+    assert len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize(('kinds', 'kept'),
+                         [((torch.float64, torch.int64), torch.float64),
+                          ((torch.float16, torch.float64), torch.float32),
+                          ((torch.int64, ), torch.float32)])
+def test_a_model_keeps_the_one_dtype_of_weights(kinds, kept):
+    model = torch.nn.Linear(2, 1)
+    keep_dtype(model, {str(kind): torch.ones(1, dtype=kind) for kind in kinds})
+    assert {weight.dtype for weight in model.parameters()} == {kept}

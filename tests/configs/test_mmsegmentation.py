@@ -22,7 +22,7 @@ from mmcls_repmlp import RepMLPNet, RepMLPResNet
 from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from repmlp_lite.errors import CheckpointError, UserError
-from tests.helpers import CONFIGS, MINI, assert_same, shapes
+from tests.helpers import CONFIGS, assert_same, shapes
 
 # mmsegmentation's, of its defaults.
 pytestmark = [
@@ -160,9 +160,7 @@ def test_parses_and_is_complete(cfg):
         assert cfg[f'{part}_cfg'].type.endswith('Loop')
     assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == 80000
     assert Config.fromstring(cfg.pretty_text, '.py').model == cfg.model
-
-
-def test_training_and_sliding_windows_have_one_size(cfg):
+    # Training and sliding windows have one size.
     crop, = (
         tuple(step.crop_size) for step in cfg.train_pipeline
         if step.type == 'RandomCrop')
@@ -213,10 +211,9 @@ def files(request, tmp_path_factory):
     content = read_checkpoint(files.checkpoint)
     # So that outputs differ by more than the rounding of merged weights only
     # if these are wrong.
-    content['state_dict'] = {
-        key: value.double() if value.is_floating_point() else value
-        for key, value in content['state_dict'].items()
-    }
+    for key, value in content['state_dict'].items():
+        if value.is_floating_point():
+            content['state_dict'][key] = value.double()
     write_checkpoint(content, files.double)
     reparameterize_checkpoint(config, *written[:2], deploy_cfg=written[2])
     return files
@@ -249,18 +246,11 @@ def test_mmsegmentation_does_not_mistake_the_forms(files, tmp_path):
         evaluate(files.deploy_config, files.double, tmp_path)
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (dict(config=CONFIGS / MINI), 'another architecture'),
-    (dict(cfg_options={
-        f'model.{head}_head.num_classes': 7
-        for head in ('decode', 'auxiliary')
-    }), 'another number of classes'),
-    (dict(cfg_options={'model.decode_head.type': 'NoHead'}),
-     'cannot be built.*NoHead'),
-])
-def test_what_the_tool_refuses(files, tmp_path, change, message):
-    job = dict(
-        config=files.config, src=files.checkpoint, dst=tmp_path / 'out.pth')
-    with pytest.raises(UserError, match=message):
-        reparameterize_checkpoint(**job | change)
+def test_another_number_of_classes_is_named(files, tmp_path):
+    heads = 'model.decode_head', 'model.auxiliary_head'
+    job = files.config, files.checkpoint, tmp_path / 'out.pth'
+    with pytest.raises(UserError, match='another number of classes'):
+        reparameterize_checkpoint(
+            *job, cfg_options={f'{head}.num_classes': 7
+                               for head in heads})
     assert not [*tmp_path.iterdir()]

@@ -74,8 +74,8 @@ def test_a_missing_scikit_learn_is_named(tmp_path, monkeypatch, capsys):
 def test_table(comparison):
     text = table(comparison)
     for part in ('100.00 %', '95.00 %', '1,234,567', '1,234,000', '99', '88',
-                 '5.00 ms', '2.00 ms', 'batch 16', '2.50 times as fast',
-                 'largest difference of a logit: 1.0e+00 (of 20 images)'):
+                 '5.00 ms', '2.00 ms', 'batch 16', '2.50 times',
+                 '1.0e+00 (of 20'):
         assert part in text
 
 

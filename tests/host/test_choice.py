@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 
 from mmcls_repmlp.host import choice
@@ -62,3 +64,15 @@ def test_what_cannot_be_used_is_said_in_one_sentence(installed, versions,
         choice.check_versions(choice.choose_host())
     assert isinstance(error.value, UserError)
     assert '\n' not in str(error.value)
+
+
+def test_noise_is_silenced_and_nothing_else(capsys):
+    with pytest.warns(UserWarning, match='worth reading') as seen, \
+            choice.silence_import_warnings():
+        warnings.warn('Fail to import ``Something``', stacklevel=1)
+        warnings.warn('old', DeprecationWarning, stacklevel=1)
+        warnings.warn('worth reading', stacklevel=1)
+        print('Could not import OneDL')
+        print('printed by a config')
+    assert len(seen) == 1
+    assert capsys.readouterr().out == 'printed by a config\n'

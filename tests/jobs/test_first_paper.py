@@ -11,13 +11,13 @@ from tests.helpers import write_config
 BACKBONES = {
     'light': dict(
         type='RepMLPResNet',
-        depth=(1, 2, 2),
+        depth=(1, 1, 1),
         block='light',
         base_channels=8,
         partition_size=2,
         num_groups=(1, 2),
         out_indices=(2, )),
-    'cifar': dict(type='RepMLPCifarNet', channels=(4, 8, 16)),
+    'cifar': dict(type='RepMLPCifarNet', channels=(4, 8, 16), depth=1),
 }
 CHANNELS = dict(light=128, cifar=16)
 

@@ -9,7 +9,6 @@ from mmcls_repmlp.jobs import repmlp_to_mmcls as module_under_test
 from mmcls_repmlp.jobs.repmlp_to_mmcls import (convert_from_official,
                                                convert_to_official_file,
                                                published_models)
-from mmcls_repmlp.models import ARCH_ZOO
 from repmlp_lite.errors import CheckpointError, UserError
 from tests.helpers import DATA, ROOT, assert_same, load_model
 
@@ -133,12 +132,6 @@ def test_all_published_models_are_recognized(convert, tmp_path, capsys, name,
     assert (ROOT / config).exists()
     _, back = convert(ours, convert_to_official_file)
     assert equal(back, theirs)
-
-
-def test_only_models_of_an_arch_are_built():
-    (name, _, weights), = published_models('RepMLPNet', True, ARCH_ZOO['l'])
-    assert name == 'repmlp-large_8xb32_in1k-256px'
-    assert all(value.is_meta for value in weights.values())
 
 
 def damaged(**changes):
