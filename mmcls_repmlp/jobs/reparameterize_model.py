@@ -1,29 +1,24 @@
 """Convert a training checkpoint into a verified deploy checkpoint."""
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
-                                      load_strictly, newest_checkpoint,
-                                      write_checkpoint)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
+                                      newest_checkpoint, write_checkpoint)
 from mmcls_repmlp.reparam import (Complexity, complexity, input_shape,
                                   largest_difference, reparameterize)
 from repmlp_lite.console import Progress, say
-from repmlp_lite.errors import ConfigError, JobFailedError
+from repmlp_lite.errors import JobFailedError
 from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.config import config_errors
-from .shared.model import build_model
-from .shared.source import (Source, check_pair, config_beside, open_source,
-                            write_config_beside)
+from .shared.source import open_source, write_config_beside
 
 
 class Conversion(NamedTuple):
@@ -63,18 +58,16 @@ def reparameterize_checkpoint(
         JobFailedError: If the outputs differ; nothing is written then.
     """
     src = newest_checkpoint(src)
-    config = config_beside(src) if config is None else config
-    check_pair(dst, force, src, config)
-    if deploy_cfg is not None:
-        check_suffix(deploy_cfg, ('.py', ), 'a config')
-        check_writable(deploy_cfg, force, config)
-    say(f'[1/5] reading {src}, config {config}')
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    check_suffix(deploy_cfg or 'a.py', ('.py', ), 'a config')
+    for path in (dst, Path(dst).with_suffix('.py'), deploy_cfg):
+        if path is not None:
+            check_writable(path, force, src, config)
     source = open_source(config, src, key, cfg_options)
-    deployed = _deploy_config(source)
+    deployed = source.deploy_config()
+    say(f'[1/5] {source.checkpoint} was read, and config {source.config}')
     say('[2/5] building the model and loading the checkpoint strictly')
-    model = build_model(source.cfg)
-    keep_dtype(model, source.weights)
-    load_strictly(model, source.weights, src)
+    model = source.load_model(own_dtype=True)
     say('[3/5] merging')
     with config_errors('the model cannot be merged'):
         merged = reparameterize(model)
@@ -87,8 +80,8 @@ def reparameterize_checkpoint(
     say(f'      outputs agree: largest relative difference {difference:.2e}')
     for name, of in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
-    say(f'[5/5] writing {dst}\n'
-        f'      and {write_config_beside(deployed, dst, force)}')
+    beside = write_config_beside(deployed, dst, force, source.config)
+    say(f'[5/5] writing {dst}\n      and {beside}')
     write_checkpoint(
         dict(
             meta=converted_meta(source.content),
@@ -96,19 +89,6 @@ def reparameterize_checkpoint(
     if deploy_cfg is not None:
         say(f'      and {write_config_beside(deployed, deploy_cfg, force)}')
     return conversion
-
-
-def _deploy_config(source: Source) -> Config:
-    backbone = source.cfg.model.get('backbone')
-    if not isinstance(backbone, Mapping):
-        raise ConfigError(f'config {str(source.config)!r} has no '
-                          'model.backbone to convert')
-    if backbone.get('deploy'):
-        raise ConfigError(f'config {str(source.config)!r} is a deploy config '
-                          '(backbone deploy=True): name the training config')
-    deployed = copy.deepcopy(source.cfg)
-    deployed.model.backbone.deploy = True
-    return deployed
 
 
 def _verify(model: BaseModel, merged: BaseModel,

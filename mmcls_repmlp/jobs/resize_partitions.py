@@ -11,16 +11,17 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmcls_repmlp.checkpoints import (converted_meta, keep_dtype,
-                                      load_strictly, newest_checkpoint,
-                                      write_checkpoint)
+from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
+                                      keep_dtype, load_strictly,
+                                      newest_checkpoint, write_checkpoint)
 from mmcls_repmlp.models import RepMLPBlock, RepMLPNet
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
+from repmlp_lite.files import check_suffix, check_writable
 
 from .shared.model import build_model
-from .shared.source import check_pair, open_source, write_config_beside
+from .shared.source import open_source, write_config_beside
 
 
 def resize_checkpoint(
@@ -53,7 +54,9 @@ def resize_checkpoint(
         JobFailedError: If the result does not run; nothing is written then.
     """
     src = newest_checkpoint(src)
-    check_pair(dst, force, src, config)
+    check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
+    for path in (dst, Path(dst).with_suffix('.py')):
+        check_writable(path, force, src, config)
     say(f'reading {src}')
     given = open_source(config, src, key, cfg_options)
     source = _repmlpnet(given.cfg, config)
@@ -78,7 +81,8 @@ def resize_checkpoint(
     content = dict(
         meta=converted_meta(given.content), state_dict=target.state_dict())
     write_checkpoint(content, dst, force)
-    say(f'{dst} and {write_config_beside(cfg, dst, force)} are written: use '
+    beside = write_config_beside(cfg, dst, force, config)
+    say(f'{dst} and {beside} are written: use '
         'them with a pipeline that gives such images, and fine-tune before '
         'you rely on them')
     return target

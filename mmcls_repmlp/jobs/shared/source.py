@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, class_names,
-                                      load_strictly, newest_checkpoint,
-                                      read_checkpoint, state_dict_of)
+                                      keep_dtype, load_strictly,
+                                      newest_checkpoint, read_checkpoint,
+                                      state_dict_of)
 from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.models.compatibility import is_merged
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, first_few, quote_path,
                                 translate)
-from repmlp_lite.files import atomic_write, check_suffix, check_writable
+from repmlp_lite.files import atomic_write, check_writable
 
 from .config import read_config
 from .model import build_model
@@ -42,15 +44,19 @@ class Source:
 
     def load_model(self,
                    device: str = 'cpu',
-                   either_form: bool = False) -> BaseModel:
+                   either_form: bool = False,
+                   own_dtype: bool = False) -> BaseModel:
         """Build the model, in eval mode, with exactly these weights.
 
         ``either_form`` says whether the form of the weights, training or
-        deploy, overrides that of the config.
+        deploy, overrides that of the config; ``own_dtype`` whether the model
+        gets their dtype, else float32.
         """
         if either_form and isinstance(self.cfg.model.get('backbone'), Mapping):
             self.cfg.model.backbone.deploy = is_merged(self.weights)
         model = build_model(self.cfg)
+        if own_dtype:
+            keep_dtype(model, self.weights)
         load_strictly(model, self.weights, self.checkpoint)
         # Labels of data are compared with these.
         model.class_names = self.class_names
@@ -59,6 +65,24 @@ class Source:
                 'cpu, or cuda:0 where there is a GPU', RuntimeError,
                 AssertionError):
             return model.to(device)
+
+    def deploy_config(self) -> Config:
+        """Copy the config of the training form into that of the deploy form.
+
+        Raises:
+            ConfigError: If it is not a config of the training form.
+        """
+        backbone = self.cfg.model.get('backbone')
+        if not isinstance(backbone, Mapping):
+            raise ConfigError(f'config {str(self.config)!r} has no '
+                              'model.backbone to convert')
+        if backbone.get('deploy'):
+            raise ConfigError(f'config {str(self.config)!r} is a deploy '
+                              'config (backbone deploy=True): name the '
+                              'training config')
+        deployed = copy.deepcopy(self.cfg)
+        deployed.model.backbone.deploy = True
+        return deployed
 
 
 def open_source(config: str | Path | None,
@@ -80,19 +104,17 @@ def open_source(config: str | Path | None,
         CheckpointError: If the checkpoint cannot be read.
     """
     checkpoint = newest_checkpoint(checkpoint)
+    found = config_beside(checkpoint) if config is None else config
     if config is None:
-        config = config_beside(checkpoint)
-        warn(f'config {config}')
-        cfg = read_config(config, cfg_options)
-        folder = Path(checkpoint).parent
-        # Shared models may lie in a folder that is closed.
-        if os.access(folder, os.W_OK):
-            cfg.work_dir = str(folder)
-    else:
-        cfg = read_config(config, cfg_options)
+        warn(f'config {found}')
+    cfg = read_config(found, cfg_options)
+    folder = Path(checkpoint).parent
+    # Shared models may lie in a folder that is closed.
+    if config is None and os.access(folder, os.W_OK):
+        cfg.work_dir = str(folder)
     content = read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint, key)
-    return Source(config, checkpoint, cfg, content, weights)
+    return Source(found, checkpoint, cfg, content, weights)
 
 
 def config_beside(checkpoint: str | Path) -> Path:
@@ -121,20 +143,17 @@ def config_beside(checkpoint: str | Path) -> Path:
 
 def write_config_beside(cfg: Config,
                         checkpoint: str | Path,
-                        force: bool = False) -> Path:
-    """Write a config under the stem of the checkpoint that it belongs to."""
+                        force: bool = False,
+                        *sources: str | Path) -> Path:
+    """Write a config under the stem of the checkpoint that it belongs to.
+
+    It never replaces one of the ``sources``, which were read.
+    """
     path = Path(checkpoint).with_suffix('.py')
+    check_writable(path, force, *sources)
     with atomic_write(path, force) as temporary:
         temporary.write_text(cfg.pretty_text, encoding='utf-8')
     return path
-
-
-def check_pair(checkpoint: str | Path, force: bool, *sources:
-               str | Path | None) -> None:
-    """Raise UserError if a checkpoint and its config cannot be written."""
-    check_suffix(checkpoint, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    for path in (Path(checkpoint), Path(checkpoint).with_suffix('.py')):
-        check_writable(path, force, *sources)
 
 
 def _is_dumped_config(path: Path) -> bool:
