@@ -51,11 +51,12 @@ def batch_predict(images: Sequence[Path],
     """
     done: list[tuple[Path, list[tuple[str, float]]]] = []
     skipped: list[Path] = []
+    outcomes = _classify(images, prepare, run, batch_size)
     # Lines of results on a terminal show the progress themselves.
     has_bar = out is not None or not sys.stdout.isatty()
     progress = Progress('classifying', len(images)) if has_bar else None
     with progress or nullcontext():
-        for image, outcome in _classify(images, prepare, run, batch_size):
+        for image, outcome in outcomes:
             if isinstance(outcome, JobFailedError):
                 if len(images) == 1:
                     raise outcome

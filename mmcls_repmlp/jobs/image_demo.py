@@ -71,15 +71,17 @@ def classify_images(images: Sequence[str | Path],
     source = open_source(config, checkpoint, key, cfg_options)
     classifier = Classifier(source, device)
     results: dict[Path, list[tuple[str, float]]] = {}
+    is_single = len(found) == 1 and (out is None or is_picture)
 
     def run(paths: list[Path], prepared: list[Prepared]) -> list[Outcome]:
         tops = [classifier.top(x, top_k) for x in classifier.run(prepared)]
         results.update(zip(paths, tops))
+        if is_single:
+            _show(paths[0], tops[0], out, force)
         return [*tops]
 
-    if len(found) == 1 and (out is None or is_picture):
+    if is_single:
         run(found, [classifier.prepare(found[0])])
-        _show(found[0], results[found[0]], out, force)
     else:
         batch_predict(
             found,
