@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -88,12 +88,12 @@ class Mergeable(BaseModule):
 
 
 @torch.inference_mode(False)
-def merge_all(model: nn.Module) -> None:
+def merge_all(model: nn.Module, others: Sequence[Any] = ()) -> None:
     """Switch all parts of a model to their deploy form in place, or none.
 
-    Parts of other packages, such as the host's RepVGG, switch themselves. A
-    second call does nothing. If a part cannot be merged, a ValueError names
-    the layer and the remedy.
+    So are ``others``, see :func:`find_other_parts`. A second call does
+    nothing. If a part cannot be merged, a ValueError names the layer and the
+    remedy.
     """
     check_mergeable(model)
     plan: list[tuple[Mergeable, dict[str, Affine]]] = []
@@ -103,7 +103,6 @@ def merge_all(model: nn.Module) -> None:
         except (ValueError, RuntimeError) as error:
             where = f'{name}: ' if name else ''
             raise ValueError(f'{where}{error}') from error
-    others = [*_find_others(model)]
     for module in others:
         # They may fail half way, so a copy goes first.
         copy.deepcopy(module).switch_to_deploy()
@@ -115,14 +114,16 @@ def merge_all(model: nn.Module) -> None:
     _leave_inference_mode(model)
 
 
-def _find_others(module: nn.Module) -> Iterator[Any]:
+def find_other_parts(module: nn.Module) -> list[Any]:
+    """List the parts whose ``switch_to_deploy`` is not of this package."""
     # Wrappers forward attribute access to the module inside: ask the type.
     switch = getattr(type(module), 'switch_to_deploy', None)
-    if not callable(switch):
-        for child in module.children():
-            yield from _find_others(child)
-    elif not switch.__module__.startswith('mmcls_repmlp.'):
-        yield module
+    if callable(switch):
+        ours = switch.__module__.startswith('mmcls_repmlp.')
+        return [] if ours else [module]
+    return [
+        part for child in module.children() for part in find_other_parts(child)
+    ]
 
 
 def _leave_inference_mode(model: nn.Module) -> None:

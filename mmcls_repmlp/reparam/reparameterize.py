@@ -11,7 +11,8 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from mmcls_repmlp.models.mergeable import check_mergeable, merge_all
+from mmcls_repmlp.models.mergeable import (check_mergeable, find_other_parts,
+                                           merge_all)
 
 
 def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
@@ -42,7 +43,7 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
     if not inplace:
         model = _copy_model(model)
     before = set(model.state_dict())
-    merge_all(model)
+    merge_all(model, find_other_parts(model))
     if set(model.state_dict()) == before:
         warnings.warn(
             'nothing to merge: the model has no part with '

@@ -46,7 +46,8 @@ def test_train_merge_score_and_export(project, tmp_path, work_dir, name):
     reparameterize_checkpoint(training, trained, merged)
     pairs = (training, trained), (deploy, merged)
     scores = [
-        run_test(*pair, ['accuracy'], work_dir=work_dir) for pair in pairs
+        run_test(*pair, metrics=['accuracy'], work_dir=work_dir)
+        for pair in pairs
     ]
     # One of twenty images may hang in the balance, which rounding decides.
     assert scores[0] == pytest.approx(scores[1], abs=5)
