@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and never over another unasked."""
+"""Atomic writing of files, which replaces others only if asked to."""
 from __future__ import annotations
 
 import hashlib
@@ -13,15 +13,15 @@ from filelock import FileLock, Timeout
 
 from .errors import UserError, option
 
-# Folders to prepare files in, beside their place, and the lock file in each.
+# Prefix of scratch folders, beside their targets, and lock file in each.
 _SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
 
 
 def check_suffix(path: str | Path, suffixes: Sequence[str],
                  content: str) -> None:
-    """Raise UserError if a file name has none of the suffixes of its content.
+    """Raise UserError if a file name ends in none of the suffixes.
 
-    The suffixes are in lower case, the content is a noun for the message.
+    Suffixes are in lower case; ``content`` is a noun for the message.
     """
     if Path(path).suffix.lower() not in suffixes:
         raise UserError(f'{str(path)!r} has the wrong suffix for {content}: '
@@ -31,17 +31,17 @@ def check_suffix(path: str | Path, suffixes: Sequence[str],
 def check_writable(path: str | Path,
                    force: bool = False,
                    *sources: str | Path | None) -> None:
-    """Raise UserError if a file cannot be written, or one would be lost by it.
+    """Raise UserError if a file cannot be written, or would replace another.
 
     With ``force`` it may replace an existing file, but never one of the
-    sources that it is made from; None and addresses among them are ignored.
+    sources that it is made from; sources that are None or URLs are ignored.
     """
     path = Path(path)
     if path.exists() and any(
             Path(source).exists() and path.samefile(source)
             for source in sources if source is not None):
-        raise UserError(f'{str(path)!r} is the very file that is read, and '
-                        'would be lost: name another one')
+        raise UserError(f'{str(path)!r} is also the file to read, and '
+                        'would be lost: choose another name')
     if path.is_dir():
         raise UserError(f'{str(path)!r} is a folder: name a file')
     nearest = next(folder for folder in path.absolute().parents
@@ -58,13 +58,13 @@ def check_writable(path: str | Path,
 def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
     """Write a file whole or not at all.
 
-    Whatever stops the process or fills the disk, ``path`` is the old file or
-    the new one. Missing folders are made, and errors are those of
-    :func:`check_writable`.
+    Even if the process is killed or the disk is full, ``path`` is either the
+    old file or the new one. Missing folders are made. Raise errors as
+    :func:`check_writable` does.
 
     Yields:
-        A path on the same disk, of the same name, to write to. It takes the
-        place of ``path`` when the block ends without error.
+        A temporary path to write to, on the same disk and of the same name.
+        It replaces ``path`` when the block ends without error.
     """
     check_writable(path, force)
     final = Path(path).resolve()
@@ -79,20 +79,20 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
     """Make a folder to prepare files in, and remove it when the block ends.
 
     Finished files can be renamed into its parent, which is made if missing.
-    Such folders of killed processes are removed too: each is locked as long
-    as its process lives.
+    Folders left by killed processes are removed too: each is locked as long as
+    its process lives.
     """
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob(f'{_SCRATCH}*'):
-        # Locked by a living process, or owned by somebody else: it stays.
+        # Locked by a living process, or owned by another user: it stays.
         with suppress(Timeout, OSError, NotImplementedError), FileLock(
                 leftover / _LOCK, timeout=0):
             shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
     lock = FileLock(folder / _LOCK)
     try:
-        # Some network file systems know no locks; nothing is removed there.
+        # Some network file systems have no locks; nothing is removed there.
         with suppress(NotImplementedError):
             lock.acquire()
         contents = folder / 'new'
@@ -104,7 +104,7 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Rename a file of a :func:`scratch_folder`, and survive a power cut."""
+    """Move a file out of a :func:`scratch_folder`, durably."""
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
     os.replace(source, target)

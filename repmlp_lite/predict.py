@@ -34,7 +34,7 @@ def predict(exported: str | Path,
             Defaults to False.
         out: Table to write, .csv or .json. Defaults to none.
         force: Whether ``out`` may be replaced. Defaults to False.
-        batch_size: Images that the file is given at a time. Defaults to 16.
+        batch_size: Number of images in a batch. Defaults to 16.
         top_k: Number of classes for each image. Defaults to 5.
 
     Raises:
@@ -44,7 +44,7 @@ def predict(exported: str | Path,
     """
     check_batch_options(batch_size, top_k)
     if out is not None:
-        # Its lock files need a package that is not everywhere.
+        # It imports filelock, which may not be installed.
         from .results import check_results
         check_results(out, force, exported, card_of(exported), *images)
     # In the precision that was verified, the same on every processor.
@@ -75,8 +75,8 @@ def predict(exported: str | Path,
 def _checked_pipeline(exported: str | Path,
                       card: Mapping[str, Any]) -> list[dict[str, Any]]:
     if card['output'] == EMBEDDING:
-        raise UserError(f'{str(exported)!r} gives vectors to compare images '
-                        'by, not classes: there is nothing to predict')
+        raise UserError(f'{str(exported)!r} gives embeddings, not classes: '
+                        'there is nothing to predict')
     pipeline = card['pipeline']
     if isinstance(pipeline, str):
         raise UserError(f'images cannot be prepared for {str(exported)!r}, '
@@ -91,7 +91,7 @@ def _checked_pipeline(exported: str | Path,
 
 def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
              path: str | Path) -> np.ndarray:
-    """Make the input of the file, (C, H, W), of BGR pixels (H, W, C)."""
+    """Convert BGR pixels (H, W, C) to the input of the file, (C, H, W)."""
     image = pixels.transpose(2, 0, 1)
     if list(image.shape) != card['input_shape']:
         raise JobFailedError(

@@ -1,7 +1,7 @@
-"""Checkpoint files: read without running code of theirs, written atomically.
+"""Checkpoint files: read without running their code, written atomically.
 
 A file is what ``torch.save`` writes or, by its suffix, a safetensors file,
-whose header holds texts beside the weights.
+whose header holds strings beside the weights.
 """
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from repmlp_lite.files import atomic_write
 from .download import WEB, forget
 from .local_file import local_file
 from .meta import meta_of
-from .safe_globals import only_what_mmengine_writes
+from .safe_globals import restrict_safe_globals
 
 SAFETENSORS = '.safetensors'
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', SAFETENSORS)
-# How torch names what it would have to call to restore a file.
+# How torch's errors name the function that a file asks it to call.
 _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
 
 
@@ -41,20 +41,20 @@ def read_checkpoint(source: str | Path) -> Any:
         source: A path or URL, see :func:`local_file`.
 
     Returns:
-        What the file holds; of a safetensors file 'state_dict' and 'meta'.
+        Content of the file; for safetensors, 'state_dict' and 'meta'.
 
     Raises:
         CheckpointError: If there is no such file, it is damaged, or it holds
             objects that only running code from it could restore. No other
-            error, whatever the file is.
+            error is raised, whatever the file holds.
     """
     path = local_file(source)
     try:
         if path.suffix.lower() == SAFETENSORS:
             return _read_safetensors(path)
         _verify_checksums(path)
-        with only_what_mmengine_writes(), warnings.catch_warnings():
-            # Of what a strange file holds; what follows is checked.
+        with restrict_safe_globals(), warnings.catch_warnings():
+            # About the contents of foreign files, which are checked later.
             warnings.simplefilter('ignore')
             return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises any kind for a damaged file
@@ -72,8 +72,8 @@ def write_checkpoint(checkpoint: Mapping[str, Any],
 
     Args:
         checkpoint: Tensors and plain containers. A safetensors file takes
-            'meta', whose values must be plain as JSON is, and 'state_dict', or
-            all if there is none.
+            'meta', whose values must be JSON, and 'state_dict', or weights
+            alone.
         path: The file to write.
         force: Whether an existing file is replaced. Defaults to False.
 
@@ -92,9 +92,9 @@ def write_checkpoint(checkpoint: Mapping[str, Any],
 def _verify_checksums(path: Path) -> None:
     """Verify the checksums of an archive that ``torch.save`` made.
 
-    torch itself reads a tensor with a flipped bit without complaint. And as
-    it never compresses, an archive that claims to hold more bytes than its
-    file has would only fill the memory. Older formats have no checksums.
+    torch itself reads a tensor with a flipped bit without complaint. It never
+    compresses, so an archive that claims to hold more bytes than its file has
+    could only exhaust the memory. Older formats have no checksums.
     """
     with open(path, 'rb') as file:
         if file.read(4) != b'PK\x03\x04':
@@ -105,7 +105,7 @@ def _verify_checksums(path: Path) -> None:
             raise CheckpointError(
                 f'checkpoint {quote_path(path)} was not loaded, because its '
                 f'{path.stat().st_size:,} bytes claim to hold {claimed:,}: '
-                'write it by torch.save, which does not compress')
+                'write it with torch.save, which does not compress')
         damaged = archive.testzip()
     if damaged is not None:
         raise CheckpointError(
@@ -119,7 +119,7 @@ def _read_safetensors(path: Path) -> dict[str, dict[str, Any]]:
         meta: dict[str, Any] = dict(file.metadata() or {})
         weights = {name: file.get_tensor(name) for name in file.keys()}
     for name, text in meta.items():
-        with suppress(ValueError):  # a plain text, of other writers
+        with suppress(ValueError):  # plain text, from other writers
             meta[name] = json.loads(text)
     return dict(meta=meta, state_dict=weights)
 
@@ -127,13 +127,13 @@ def _read_safetensors(path: Path) -> dict[str, dict[str, Any]]:
 def _write_safetensors(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
                        path: Path) -> None:
     texts = {name: json.dumps(value) for name, value in meta.items()}
-    # It takes no tensors that share memory, or are not contiguous.
+    # save_file rejects tensors that share memory or are not contiguous.
     copies = {
         name: weight.detach().clone(memory_format=torch.contiguous_format)
         for name, weight in weights.items()
     }
     save_file(copies, path, texts)
-    with open(path, 'r+b') as file:  # it writes texts in a random order
+    with open(path, 'r+b') as file:  # save_file shuffles the texts
         length = int.from_bytes(file.read(8), 'little')
         header = {**json.loads(file.read(length)), '__metadata__': texts}
         file.seek(8)
@@ -144,7 +144,7 @@ def _write_safetensors(weights: Mapping[str, Tensor], meta: Mapping[str, Any],
 def _explain(error: Exception, source: str | Path) -> str:
     name = f'checkpoint {quote_path(source)}'
     if isinstance(error, MemoryError):
-        return (f'{name} does not fit into the memory: close other programs, '
+        return (f'{name} does not fit into memory: close other programs, '
                 'or fetch it again if it is damaged')
     foreign = _FOREIGN.search(str(error))
     if foreign and isinstance(error, UnpicklingError):
@@ -153,7 +153,7 @@ def _explain(error: Exception, source: str | Path) -> str:
                 'weights_only=False and save its weights alone, such as its '
                 f"entry 'model' ({shorten(foreign[0], 40)})")
     if Path(source).suffix in ('.py', '.json', '.yaml', '.yml'):
-        return (f'{quote_path(source)} is a config and no checkpoint: name a '
+        return (f'{quote_path(source)} is a config, not a checkpoint: name a '
                 '.pth or .safetensors file')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])

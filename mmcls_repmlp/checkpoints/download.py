@@ -22,11 +22,11 @@ _HASHED = re.compile(r'-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]*$')
 
 
 def fetch(url: str) -> Path:
-    """Download a file, or find it among those that were downloaded before.
+    """Download a file, or find it in the cache of earlier downloads.
 
-    A file whose name holds its hash lies in torch hub's ``checkpoints``, as
-    other programs keep it, and is verified at every use; any other in a folder
-    there of its own. Nothing is kept that has another hash than its name says.
+    A file with its hash in its name lies in torch hub's ``checkpoints``, where
+    other programs find it, and is verified at every use; any other lies in its
+    own folder there. A file is not kept if it does not match its hash.
     """
     path = cached_path(url)
     digits = _hash_in(path.name)
@@ -39,7 +39,7 @@ def fetch(url: str) -> Path:
             if not path.is_file() or (digits and
                                       not sha256_of(path).startswith(digits)):
                 torch.hub.download_url_to_file(address, str(path), digits)
-    # torch raises RuntimeError for another hash.
+    # torch raises RuntimeError if the hash differs.
     except (URLError, HTTPException, ConnectionError, TimeoutError, ValueError,
             RuntimeError) as error:
         raise CheckpointError(
@@ -50,7 +50,7 @@ def fetch(url: str) -> Path:
 
 
 def cached_path(url: str) -> Path:
-    """Name the file in which an address is kept, downloaded or not."""
+    """Return the cache path of an address, downloaded or not."""
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     name = unquote(re.split('[?#]', url)[0]).rsplit('/', 1)[-1].lstrip('.')
     name = name[-100:] or 'checkpoint.pth'
@@ -60,7 +60,7 @@ def cached_path(url: str) -> Path:
 
 
 def forget(url: str) -> None:
-    """Remove a damaged file, unless its hash says that it is as it was."""
+    """Remove a damaged download, unless it was verified by its hash."""
     path = cached_path(url)
     if not _hash_in(path.name):
         path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from .checkpoint_file import read_checkpoint
 from .download import WEB
-from .safe_globals import only_what_mmengine_writes
+from .safe_globals import restrict_safe_globals
 from .weights import state_dict_of
 
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -48,7 +48,7 @@ def _weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(load)
     def safe(filename: str, *args: Any, **kwargs: Any) -> Any:
-        with _forced_weights_only(), only_what_mmengine_writes():
+        with _forced_weights_only(), restrict_safe_globals():
             return _checked(load(filename, *args, **kwargs), filename)
 
     return safe

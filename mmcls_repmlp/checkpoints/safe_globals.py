@@ -1,10 +1,10 @@
-"""Allow-list by which weights-only unpickling reads what mmengine writes.
+"""Allow-list for weights-only unpickling of mmengine's checkpoints.
 
 mmengine's checkpoints hold, beyond tensors and plain containers, the message
 hub's HistoryBuffers, which are numpy arrays of numbers, and numpy scalars,
 such as a best score. numpy does not guard against hostile pickles: with a
-forged dtype it takes numbers for the addresses of objects. So the stand-ins
-below restore numbers and nothing else.
+forged dtype it uses numbers as pointers to objects. So the stand-ins below
+restore numbers and nothing else.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NumberType:
 
 
 class NumberArray(np.ndarray):
-    """Array of numbers out of a pickle; it is pickled as a plain array."""
+    """Array of numbers from a pickle, pickled again as a plain array."""
 
     def __new__(cls, *args: Any) -> NumberArray:
         """Make an empty array, to be filled by :meth:`__setstate__`."""
@@ -60,14 +60,14 @@ def restore_scalar(kind: NumberType, data: bytes) -> np.generic:
 
 
 def empty_bytes() -> bytes:
-    """Stand in for ``bytes``, which pickles call for empty ones."""
+    """Stand in for ``bytes``, which pickles call for an empty string."""
     return b''
 
 
 def history_buffer_method(owner: type, name: str) -> Callable:
     """Stand in for ``getattr``, by which HistoryBuffers name their methods.
 
-    The real one would hand a hostile file any attribute of anything.
+    The real one would give a hostile file any attribute of any object.
     """
     if owner is not HistoryBuffer or name not in ('min', 'max', 'mean',
                                                   'current'):
@@ -86,15 +86,15 @@ ALLOWED = (HistoryBuffer, (history_buffer_method, 'builtins.getattr'),
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Let plain ``torch.load`` read mmengine's checkpoints; twice is once."""
+    """Let plain ``torch.load`` read mmengine's checkpoints; idempotent."""
     torch.serialization.add_safe_globals(list(ALLOWED))
 
 
 @contextmanager
-def only_what_mmengine_writes() -> Iterator[None]:
-    """Allow these and nothing that others added, while the block runs.
+def restrict_safe_globals() -> Iterator[None]:
+    """Allow only :data:`ALLOWED`, and no entries of others, within the block.
 
-    onedl-mmengine, for one, allows the real ``getattr``.
+    For example, onedl-mmengine allows the real ``getattr``.
     """
     others = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()

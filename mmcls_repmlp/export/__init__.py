@@ -1,1 +1,1 @@
-"""Models for other runtimes: written, compared and quantized."""
+"""Export of models to other runtimes, with comparison and int8."""

@@ -1,4 +1,4 @@
-"""Writing of a model for other runtimes, and comparison of the file."""
+"""Export of a model to other runtimes, compared with the original."""
 from __future__ import annotations
 
 import json
@@ -22,7 +22,7 @@ from .export_wrapper import ExportWrapper
 
 Compute = Callable[[np.ndarray], np.ndarray]
 InputShape = tuple[int, int, int]
-# Precision of each dtype, and the difference allowed, of the largest logit.
+# Name of each dtype, and difference allowed relative to the largest logit.
 # Every runtime rounds half precision in its own way.
 _PRECISIONS = {
     torch.float32: ('fp32', 1e-3),
@@ -44,8 +44,8 @@ def export_model(model: ExportWrapper,
 
     The format follows from the suffix: .onnx (ONNX, weights beyond 2 GB in a
     .onnx.data), .xml (OpenVINO, weights in a .bin beside it) or .pt2
-    (torch.export). The file is run on batches of several sizes before it takes
-    its place.
+    (torch.export). The file is run on batches of several sizes before it is
+    moved into place.
 
     Args:
         model: The model to export.
@@ -106,7 +106,7 @@ def put_in_place(written: Path,
             move_into_place(part, path.with_name(part.name))
 
 
-def _traced(model: ExportWrapper, input_shape: InputShape) -> dict[str, Any]:
+def _inputs(model: ExportWrapper, input_shape: InputShape) -> dict[str, Any]:
     images = _random_images((2, *input_shape), model.raw)
     batch = {0: torch.export.Dim('batch')}
     return dict(args=(images, ), dynamic_shapes=(batch, ))
@@ -115,22 +115,22 @@ def _traced(model: ExportWrapper, input_shape: InputShape) -> dict[str, Any]:
 @torch.no_grad()
 def _program(model: ExportWrapper,
              input_shape: InputShape) -> torch.export.ExportedProgram:
-    return torch.export.export(model, **_traced(model, input_shape))
+    return torch.export.export(model, **_inputs(model, input_shape))
 
 
 @torch.no_grad()
 def _write_onnx(model: ExportWrapper, path: Path, input_shape: InputShape,
                 opset: int | None) -> None:
-    # From the model, not its program: dimensions keep their names.
+    # Export the model, not its program, to keep the names of dimensions.
     program: Any = torch.onnx.export(
         model,
-        **_traced(model, input_shape),
+        **_inputs(model, input_shape),
         dynamo=True,
         input_names=['images'],
         output_names=[model.output],
         opset_version=opset,
         verbose=False)
-    # Where it cannot convert, torch logs so and writes its own version.
+    # If it cannot convert, torch only logs that and writes its own version.
     written = program.model.opset_imports['']
     if opset not in (None, written):
         raise JobFailedError(
@@ -143,7 +143,7 @@ def _write_openvino(model: ExportWrapper, path: Path, input_shape: InputShape,
                     opset: None) -> None:
     import openvino
     converted = openvino.convert_model(_program(model, input_shape))
-    # By itself it would take images of any size, and compute nonsense.
+    # Otherwise it would accept images of any size and compute nonsense.
     converted.reshape({0: openvino.PartialShape([-1, *input_shape])})
     openvino.save_model(converted, path, compress_to_fp16=False)
 
@@ -168,8 +168,8 @@ def _verify(written: Path, model: ExportWrapper,
         load_exported(written, exact=True, trust=written.suffix == '.pt2')
     ]
     if reference is not None and written.suffix == '.onnx':
-        # On CPUs ONNX Runtime computes half precision in float32, where
-        # nothing overflows; elsewhere it does not.
+        # On CPUs, ONNX Runtime computes half precision in float32, which hides
+        # overflows that occur elsewhere.
         runs.append(lambda images: model(torch.from_numpy(images)).numpy())
     precision, allowed = _PRECISIONS[model.dtype]
     difference = max(
@@ -200,7 +200,7 @@ def _largest_difference(run: Compute, model: ExportWrapper,
         scale = max(np.abs(expected).max(), np.finfo(np.float32).tiny)
         largest = max(largest, float(np.abs(actual - expected).max() / scale))
     if lost:
-        remedy = 'the runtime computes otherwise, so choose another format'
+        remedy = 'the runtime computes differently, so choose another format'
         if precision == 'fp16':
             remedy = ('activations overflow, as fp16 ends at 65504, so export '
                       f'with {option("precision", "bf16")} or fp32')

@@ -10,15 +10,15 @@ from repmlp_lite.exported.card import EMBEDDING, LOGITS
 
 
 class ExportWrapper(nn.Module):
-    """A model with float32 output, and perhaps raw images as its input.
+    """Model for export: float32 output and, optionally, raw input images.
 
     Args:
-        model: From normalised images (N, 3, H, W) to logits (N, classes) or
-            unit vectors (N, D).
-        mean: Mean of every channel of the model; None (default) for images
-            that are normalised float32 already, otherwise they are uint8 RGB.
+        model: Model that maps normalised images (N, 3, H, W) to logits
+            (N, classes) or unit vectors (N, D).
+        mean: Mean of every channel, for input images that are uint8 RGB. None
+            (default) for normalised float32 images.
         std: Standard deviation of every channel. Defaults to None.
-        reverse_channels: Whether raw images are turned to BGR.
+        reverse_channels: Whether raw images are converted to BGR.
     """
 
     scale: Tensor
@@ -32,7 +32,7 @@ class ExportWrapper(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = next(model.parameters()).dtype
-        # FusedModel has the attribute.
+        # An attribute of FusedModel.
         is_embedding = getattr(model, 'normalizes', False)
         self.output = EMBEDDING if is_embedding else LOGITS
         self.reverse_channels = reverse_channels

@@ -22,8 +22,8 @@ def quantize_onnx(source: Path, target: Path,
                   batches: Iterable[np.ndarray]) -> None:
     """Quantize convolutions and matrix products of an ONNX file statically.
 
-    Weights are scaled by channel, activations by tensor, in ranges set by
-    batches of images as the file takes them.
+    Weights are scaled by channel, activations by tensor, in ranges measured on
+    batches of input images.
     """
     from onnxruntime.quantization import (CalibrationDataReader, QuantFormat,
                                           QuantType, quantize_static)
@@ -58,8 +58,8 @@ def check_cannot_saturate(path: Path) -> None:
             if 2 * np.abs(weights).max(initial=0) > LARGEST_PAIR:
                 raise JobFailedError(
                     f'the int8 weights {tensor.name!r} go up to '
-                    f'{np.abs(weights).max()}, and processors without VNNI '
-                    f'add up exactly only up to {LARGEST_PAIR // 2}: nothing '
+                    f'{np.abs(weights).max()}, but processors without VNNI '
+                    f'sum exactly only up to {LARGEST_PAIR // 2}: nothing '
                     'was written')
 
 
@@ -67,7 +67,7 @@ def load_exact(path: Path) -> ExportedModel:
     """Load an int8 file without graph optimisation.
 
     Operators then run one by one, in float32 between exact integers, and give
-    the same on every processor.
+    the same results on every processor.
     """
     from repmlp_lite.exported.readers.onnx import load
     return load(path, optimize=False)

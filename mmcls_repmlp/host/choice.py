@@ -1,4 +1,4 @@
-"""Choice of the host, supported versions of it, and a quiet import."""
+"""Choice of the host, its supported versions, and its quiet import."""
 from __future__ import annotations
 
 import io
@@ -16,7 +16,7 @@ from repmlp_lite.errors import HostError
 
 # Names under which a package is installed, and versions that work.
 Package = tuple[tuple[str, ...], str]
-# The first is the one to install where there is none.
+# The first is the one to install if none is.
 _MMCV = ('mmcv-lite', 'mmcv', 'onedl-mmcv')
 # Each host by the name of its module, and the bounds that it sets for mmcv.
 HOSTS = {
@@ -36,8 +36,8 @@ ALWAYS = {
 def choose_host() -> str:
     """Return the name of the host that is installed.
 
-    Both must not be: each registers a RepMLPNet of its own, and mmengine
-    imports mmcls wherever it finds it.
+    Raise HostError if both are: each registers its own RepMLPNet, and mmengine
+    imports mmcls wherever it is installed.
     """
     found = {
         host: _installed(distributions)[0]
@@ -53,12 +53,12 @@ def choose_host() -> str:
             '"mmcls_repmlp[mmpretrain]"')
     raise HostError(
         f'mmcls_repmlp plugs into one host, and {" and ".join(names)} are '
-        'both installed: choose one, and take the other away by '
+        'both installed: choose one, and remove the other with '
         f'{" or ".join(f"pip uninstall {name}" for name in names)}')
 
 
 def check_versions(host: str) -> None:
-    """Raise HostError if a host or a package of its is absent or unfit."""
+    """Raise HostError if a package is missing or its version unsupported."""
     own, mmcv = HOSTS[host]
     for name, (distributions, supported) in {
             **ALWAYS, 'mmcv': mmcv,
@@ -98,7 +98,7 @@ def silence_import_warnings() -> Iterator[None]:
 
 
 def _installed(distributions: tuple[str, ...]) -> tuple[str, str]:
-    """Find one of these names and its version; both empty if none is there."""
+    """Return the first installed name and its version, or empty strings."""
     for name in distributions:
         with suppress(PackageNotFoundError):
             return name, version(name)

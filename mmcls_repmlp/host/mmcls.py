@@ -1,4 +1,4 @@
-"""What mmcls, the last of whose versions is 1.0.0rc6, does in its own way."""
+"""Adapter for mmcls, whose last version is 1.0.0rc6."""
 from __future__ import annotations
 
 from functools import partial

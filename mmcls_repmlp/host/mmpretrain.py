@@ -1,4 +1,4 @@
-"""What mmpretrain, and its fork onedl-mmpretrain, do in their own way.
+"""Adapter for mmpretrain and its fork onedl-mmpretrain.
 
 mmcls' names for the same things are added to mmpretrain's registries, so that
 configs written for mmcls work as they are.

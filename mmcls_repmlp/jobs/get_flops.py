@@ -20,7 +20,7 @@ def get_flops(
         shape: Sequence[int] | None = None,
         both_forms: bool = False,
         cfg_options: Mapping[str, Any] | None = None) -> dict[str, Complexity]:
-    """Count a classifier of a config, without memory for its weights.
+    """Count parameters and MACs of a config's model on the meta device.
 
     Args:
         config: Path of the config.

@@ -36,7 +36,7 @@ def classify_images(images: Sequence[str | Path],
                     top_k: int = TOP) -> dict[Path, list[tuple[str, float]]]:
     """Classify images as the config's test pipeline prepares them.
 
-    A line is printed for each image; for each class, if it is a single image.
+    Print a line for each image, or for each class of a single image.
 
     Args:
         images: Image files, folders and patterns, as of :func:`find_images`.
@@ -95,7 +95,7 @@ def classify_images(images: Sequence[str | Path],
 
 def _show(image: Path, top: Sequence[tuple[str, float]],
           out: str | Path | None, force: bool) -> None:
-    """Print a table of classes, and write it beside the image."""
+    """Print a table of classes, or also draw it beside the image."""
     column = max(len(name) for name, _ in (('class', 1), *top))
     table = '\n'.join([
         f'{"class":{column}}   score',

@@ -34,12 +34,12 @@ def publish_model(src: str | Path,
                   *,
                   key: str | None = None,
                   force: bool = False) -> Path:
-    """Keep of a checkpoint what running it needs; name it by its hash.
+    """Write a checkpoint with only what running needs, named by its hash.
 
     What stays is the state dict, which holds the averaged weights if the
     training run averaged them (mmengine's EMAHook puts them there), the
     classes and the versions. The same source always gives the same bytes.
-    ``torch.hub`` and mmengine can check the name against the file. The config
+    ``torch.hub`` and mmengine can verify the file by its name. The config
     beside the source is written beside it, for the form of the weights.
 
     Args:
@@ -78,7 +78,7 @@ def publish_model(src: str | Path,
         path.stat().st_size / 2**20 for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')
     if cfg is None:
-        say(f'no config is written: none beside {src} belongs to it')
+        say(f'no config is written: none beside {src} fits its weights')
     else:
         say(f'{write_config_beside(cfg, final, force)} is its config')
     return final
@@ -105,8 +105,8 @@ def _meta(content: Any) -> dict[str, Any]:
         for key in ('mmcls_repmlp_version', 'mmengine_version')
         if isinstance(meta.get(key), str)
     }
-    # A pickle refers back to objects that it has met already: texts that are
-    # made anew give the same bytes wherever they come from.
+    # A pickle refers back to objects that it already holds: fresh copies of
+    # strings give the same bytes, whatever shared them before.
     return json.loads(json.dumps({**kept, **classes_meta(content)}))
 
 

@@ -78,8 +78,8 @@ def reparameterize_checkpoint(
     conversion = Conversion(difference, complexity(model, shape),
                             complexity(merged, shape))
     say(f'      outputs agree: largest relative difference {difference:.2e}')
-    for name, of in zip(('training form', 'deploy form'), conversion[1:]):
-        say(f'      {name:13} {of.params:13,} params {of.macs:16,} MACs')
+    for name, count in zip(('training form', 'deploy form'), conversion[1:]):
+        say(f'      {name:13} {count.params:13,} params {count.macs:16,} MACs')
     beside = write_config_beside(deployed, dst, force, source.config)
     say(f'[5/5] writing {dst}\n      and {beside}')
     write_checkpoint(
@@ -95,7 +95,7 @@ def _verify(model: BaseModel, merged: BaseModel,
             shape: Sequence[int]) -> float:
     batch = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     difference = largest_difference(model, merged, batch)
-    # Both run in float64: all that may differ is the rounding of weights.
+    # Both run in float64, so only the rounding of weights may differ.
     allowed = math.sqrt(torch.finfo(next(model.parameters()).dtype).eps)
     if not difference <= allowed:  # NaN is not
         raise JobFailedError(

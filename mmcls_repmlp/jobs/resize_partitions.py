@@ -1,4 +1,4 @@
-"""Make a checkpoint for images of another size out of a trained one."""
+"""Resize a trained checkpoint for images of another size."""
 from __future__ import annotations
 
 import copy
@@ -38,7 +38,7 @@ def resize_checkpoint(
     Its config, for the new size, is written beside it.
 
     Args:
-        config: Config that ``src`` belongs to, of either form.
+        config: Config of ``src``, in either form.
         src: Path or URL of the checkpoint.
         dst: File to write, ending in .pth, .pt or .safetensors.
         to: New height and width of the images, or one number for both.
@@ -50,7 +50,7 @@ def resize_checkpoint(
         The model for the new size, with its weights, in eval mode.
 
     Raises:
-        UserError: If the size or a file is not usable, or it exists.
+        UserError: If the size or a file cannot be used, or ``dst`` exists.
         JobFailedError: If the result does not run; nothing is written then.
     """
     src = newest_checkpoint(src)
@@ -83,17 +83,17 @@ def resize_checkpoint(
     write_checkpoint(content, dst, force)
     beside = write_config_beside(cfg, dst, force, config)
     say(f'{dst} and {beside} are written: use '
-        'them with a pipeline that gives such images, and fine-tune before '
-        'you rely on them')
+        'them with a pipeline that makes images of this size, and fine-tune '
+        'before you rely on them')
     return target
 
 
 def resized_state_dict(source: nn.Module,
                        target: nn.Module) -> dict[str, Tensor]:
-    """Resize a model's weights to those of its twin for another image size.
+    """Resize a model's weights to fit its copy for another image size.
 
-    Of every RepMLP block fc3, with its bias if it has one (deploy form): the
-    only weights whose shapes an image size decides.
+    Only fc3 of every RepMLP block depends on the image size, with its bias if
+    it has one (deploy form).
     """
     weights, blocks = dict(source.state_dict()), dict(target.named_modules())
     for name, block in source.named_modules():
@@ -120,16 +120,16 @@ def _report_sizes(source: BaseModel, target: BaseModel) -> None:
         model.backbone.partition_grid.sizes for model in (source, target))
     if before == after:
         raise UserError(
-            f'images of {_by(target.backbone.img_size)} have the partitions '
-            'that the checkpoint has: there is nothing to resize')
+            f'images of {_format(target.backbone.img_size)} have the same '
+            'partitions as the checkpoint: there is nothing to resize')
     say('resizing fc3, stage by stage: ' +
-        ', '.join(f'{_by(old)} to {_by(new)}'
+        ', '.join(f'{_format(old)} to {_format(new)}'
                   for old, new in zip(before, after)))
     if source.backbone.deploy:
-        say('deploy form: the local convolutions that were merged into fc3 '
-            'are resized, and so blurred, with it; they keep their size in a '
-            'training checkpoint, which is the better thing to resize')
+        say('deploy form: the local convolutions merged into fc3 are resized, '
+            'and so blurred, with it; if you can, resize the training '
+            'checkpoint instead, where they keep their size')
 
 
-def _by(size: Sequence[int]) -> str:
+def _format(size: Sequence[int]) -> str:
     return f'{size[0]}x{size[1]}'

@@ -30,15 +30,15 @@ def verify_pairs(config: str | Path | None,
                  key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None,
                  force: bool = False) -> Verification:
-    """Compare the features of pairs of images, same and different identities.
+    """Compare features of pairs of images of the same or other identities.
 
     Args:
         config: As of :func:`open_source`.
         checkpoint: As of :func:`open_source`.
-        folder: Folder of images, a subfolder for each identity, which may be
-            others than those trained on. Defaults to the config's test data.
+        folder: Folder of images with a subfolder for each identity, trained
+            on or not. Defaults to the config's test data.
         out: Picture of the ROC curve, .png. Defaults to none.
-        max_pairs: Most pairs to compare. Defaults to 6000.
+        max_pairs: Largest number of pairs to compare. Defaults to 6000.
         device: Where the model runs. Defaults to 'cpu'.
         key: As of :func:`open_source`.
         cfg_options: As of :func:`open_source`.
@@ -65,11 +65,11 @@ def verify_pairs(config: str | Path | None,
     roc = result.roc
     rates = ', '.join(f'{roc.true_rate_at(rate):.1%} at {rate:g}'
                       for rate in (1e-3, 1e-2, 1e-1))
-    say(f'{result.pairs} pairs, half of them of one identity\n'
+    say(f'{result.pairs} pairs, half of them of the same identity\n'
         f'accuracy {result.accuracy:.2%} +- {result.deviation:.2%}, ten '
         f'folds, cosine from {result.threshold:.3f}\n'
-        f'area below the ROC curve {roc.area:.4f}\n'
-        f'true rate at a false rate: {rates}')
+        f'area under the ROC curve {roc.area:.4f}\n'
+        f'true accept rate at a false accept rate: {rates}')
     if out is not None:
         with atomic_write(out, force) as temporary:
             _draw(result).savefig(temporary, format='png', dpi=120)
@@ -99,9 +99,9 @@ def _draw(result: Verification) -> Figure:
     chance = torch.logspace(-5, 0, 50)
     axes.plot(chance, chance, ':', color='grey', label='by chance')
     axes.set(
-        xlabel='different identities taken for one',
+        xlabel='false accept rate',
         xscale='log',
-        ylabel='one identity recognised',
+        ylabel='true accept rate',
         xlim=(2 / result.pairs, 1),  # one false alarm among all pairs
         ylim=(0, 1.01),
         title=f'{result.pairs} pairs, accuracy {result.accuracy:.2%}')

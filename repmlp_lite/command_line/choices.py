@@ -9,7 +9,7 @@ CAM_METHODS = {
     'layercam': 'LayerCAM',
     'scorecam': 'ScoreCAM'
 }
-LATEST = 'auto'  # the newest whole checkpoint of a work folder
+LATEST = 'auto'  # the newest intact checkpoint of a work folder
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 METRICS = ('accuracy', 'precision', 'recall', 'f1_score', 'support')
 # Which of the pictures along a pipeline are shown.

@@ -15,13 +15,13 @@ from repmlp_lite.errors import CheckpointError
 
 def test_a_config_is_no_checkpoint(tmp_path):
     (tmp_path / 'a.py').write_text('_base_ = []')
-    with pytest.raises(CheckpointError, match=r"a\.py' is a config and no ch"):
+    with pytest.raises(CheckpointError, match=r"a\.py' is a config, not a ch"):
         read_checkpoint(tmp_path / 'a.py')
 
 
 @pytest.mark.parametrize(
     ('error', 'message'),
-    [(MemoryError, 'does not fit into the memory'),
+    [(MemoryError, 'does not fit into memory'),
      *((error, 'cannot be read, it is damaged or incomplete, or not')
        for error in (IndexError, TypeError('a\nb'), RecursionError, OSError)),
      (pickle.UnpicklingError('a\nUnsupported 7'), r'\(Unsupported 7\)')])

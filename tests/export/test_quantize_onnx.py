@@ -56,6 +56,6 @@ def test_weights_of_eight_bits_are_refused(tmp_path, largest):
     if largest == 64:
         check_cannot_saturate(path)
         return
-    message = f"'w' go up to {abs(largest)}, and processors without VNNI"
+    message = f"'w' go up to {abs(largest)}, but processors without VNNI"
     with pytest.raises(JobFailedError, match=message):
         check_cannot_saturate(path)

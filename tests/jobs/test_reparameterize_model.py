@@ -60,7 +60,7 @@ def test_files_are_replaced_only_by_force(convert, tmp_path, name):
               dict(deploy_cfg='config')])
 def test_what_is_read_is_never_replaced(convert, project, names):
     given = {key: getattr(project, name) for key, name in names.items()}
-    with pytest.raises(UserError, match='is the very file that is read'):
+    with pytest.raises(UserError, match='is also the file to read'):
         convert(**given, force=True)
 
 

@@ -177,7 +177,7 @@ def test_nothing_is_overwritten_and_the_source_never(paths):
     for convert in (convert_from_official, convert_to_official_file):
         with pytest.raises(UserError, match='exists'):
             convert(*paths)
-        with pytest.raises(UserError, match='the very file that is read'):
+        with pytest.raises(UserError, match='is also the file to read'):
             convert(paths[0], paths[0], force=True)
     assert paths[0].read_bytes() == before
     assert paths[1].read_text() == 'mine'

@@ -85,7 +85,7 @@ def test_the_dtype_is_kept(resize, project, tmp_path):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(to=[32]), 'images of 32x32 have the partitions .* nothing to res'),
+    (dict(to=[32]), 'images of 32x32 have the same partitions .* nothing'),
     (dict(to=[0]), 'got .0.'),
     (dict(to=[1, 2, 3]), 'one number for both'),
     (dict(dst='out.onnx'), 'wrong suffix.*.pth or .pt'),
@@ -110,7 +110,7 @@ def test_files_are_replaced_only_by_force_and_the_source_never(
         resize.dst.unlink(missing_ok=True)
     resize(force=True)
     before = project.trained.read_bytes()
-    with pytest.raises(UserError, match='is the very file that is read'):
+    with pytest.raises(UserError, match='is also the file to read'):
         resize(dst=project.trained, force=True)
     assert project.trained.read_bytes() == before
 

@@ -77,7 +77,7 @@ def test_what_is_read_and_folders_are_never_replaced(precious):
     other = precious.with_name('other')
     other.touch()
     check_writable(precious, True, None, 'https://a/b.pth', 'no.pth', other)
-    with pytest.raises(UserError, match='the very file that is read'):
+    with pytest.raises(UserError, match='is also the file to read'):
         check_writable(precious, True, None, 'no.pth', precious)
     with pytest.raises(UserError, match='is a folder: name a file'):
         check_writable(precious.parent, True)

@@ -136,7 +136,7 @@ def spoil(model_file, card=True):
      'input_shape cannot be None'),
     (lambda file: spoil(file, card=False), 2, 'is not what the card'),
     (spoil, 1, 'cannot be read as .onnx'),
-    (dict(output='embedding'), 2, 'vectors to compare images by'),
+    (dict(output='embedding'), 2, 'gives embeddings, not classes'),
     (dict(pipeline='it is \x1b[31mred'), 2, 'it is ?[31mred'),
     (dict(pipeline=[]), 1, 'cannot be followed'),
     (dict(input_shape=[3, 64, 64]), 2, 'its card says'),

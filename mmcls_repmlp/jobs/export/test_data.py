@@ -21,15 +21,15 @@ from repmlp_lite.exported.pixels import check_pipeline
 
 Batch = tuple[np.ndarray, np.ndarray]
 Step = dict[str, Any]
-# A fault that one image in twenty shows is missed in 2 of a million draws.
+# A fault in one image of twenty is missed in 2 of a million draws.
 SAMPLE_SIZE = 256
 
 
 def labelled_batches(loader: DataLoader, model: BaseModel,
                      raw: bool) -> Iterator[Batch]:
-    """Iterate over images as an exported file takes them, with their labels.
+    """Yield batches of an exported file's input images, with their labels.
 
-    They have the shape (N, C, H, W): raw ones uint8 RGB, others normalised.
+    Images are (N, C, H, W): uint8 RGB if ``raw``, otherwise normalised.
     """
     for batch in loader:
         labels = np.array(
@@ -42,22 +42,22 @@ def labelled_batches(loader: DataLoader, model: BaseModel,
         yield images.to(torch.uint8 if raw else torch.float32).numpy(), labels
 
 
-def shuffled(loader: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Change settings of a loader, and its order to a fixed random one."""
+def shuffle_loader(loader: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return settings of a loader with changes, shuffled by a fixed seed."""
     sampler = dict(type='DefaultSampler', shuffle=True, seed=0)
     return {**loader, 'sampler': sampler, **changes}
 
 
 def sample_images(cfg: Config, model: BaseModel, raw: bool,
                   input_shape: tuple[int, int, int]) -> list[np.ndarray]:
-    """Draw up to 256 images of the test data, always the same, in batches.
+    """Draw a fixed sample of up to 256 test images, in batches.
 
-    There are none if the test data are not here, or of another size.
+    Return an empty list if the test data are missing or of another size.
     """
     if cfg.get('test_dataloader') is None:
         return []
     cfg = copy.deepcopy(cfg)
-    cfg.test_dataloader = shuffled(cfg.test_dataloader)
+    cfg.test_dataloader = shuffle_loader(cfg.test_dataloader)
     try:
         loader = open_loader(cfg, 'test')
     except ConfigError:
@@ -75,13 +75,13 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
 
 
 def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
-    """Write down the test pipeline of a config for programs without the host.
+    """Record the test pipeline of a config for programs without the host.
 
-    If it does not make images of the size (H, W) from image files, a sentence
-    says why instead. Raises ConfigError if a transform cannot be recorded.
+    Return a sentence that says why if it does not make images of the size
+    (H, W) from image files. Raise ConfigError if a transform is unsupported.
     """
     if cfg.get('test_dataloader') is None:
-        return 'the config has no test_dataloader, whose pipeline to follow'
+        return 'the config has no test_dataloader, and so no test pipeline'
     settings = copy.deepcopy(cfg.test_dataloader.dataset.get('pipeline', []))
     init_default_scope(cfg.default_scope)
     with translate(ConfigError,
@@ -99,8 +99,8 @@ def record_pipeline(cfg: Config, size: tuple[int, int]) -> list[Step] | str:
         check_pipeline(recorded)
     except ValueError as error:
         raise ConfigError(
-            'the test pipeline of the config cannot be written down for '
-            f'predict.py ({error}): simplify it, or export without any by '
+            'the test pipeline of the config cannot be recorded for '
+            f'predict.py ({error}): simplify it, or export without one by '
             f'{option("cfg_options", "test_dataloader=None")}') from error
     last, made = recorded[-1], None  # None if the size depends on the image
     if last['type'] == 'Resize' and not last['keep_ratio']:
@@ -118,12 +118,12 @@ def _record(transform: Any) -> Step:
     if kind is LoadImageStrict:  # which reads the same pixels
         kind = mmcv_transforms.LoadImageFromFile
     if kind not in _ATTRIBUTES:
-        raise ValueError(f'{kind.__name__} is not known to it')
+        raise ValueError(f'{kind.__name__} is not supported')
     for name, value in _REQUIRED.get(kind, {}).items():
         found = getattr(transform, name)
         if (found or None) != (value or None):
             raise ValueError(f'{kind.__name__} with {name}={found!r:.40} is '
-                             'not known to it')
+                             'not supported')
     step = {name: getattr(transform, name) for name in _ATTRIBUTES[kind]}
     if kind is mmcv_transforms.Pad:
         step['pad_val'] = transform.pad_val.get('img', 0)
@@ -136,7 +136,7 @@ def _record(transform: Any) -> Step:
 
 
 _RESIZING = ('backend', 'interpolation')
-# Attributes of transforms to write down, and values that others must have.
+# Attributes of transforms to record, and required values of others.
 _ATTRIBUTES: dict[type, tuple[str, ...]] = {
     mmcv_transforms.LoadImageFromFile: ('color_type', 'imdecode_backend'),
     mmcv_transforms.Resize: ('scale', 'scale_factor', 'keep_ratio',

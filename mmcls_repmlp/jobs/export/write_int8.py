@@ -24,11 +24,11 @@ from repmlp_lite.exported.load_exported import load_exported
 from repmlp_lite.exported.readers import ExportedModel
 from repmlp_lite.files import scratch_folder
 
-from .test_data import Batch, labelled_batches, shuffled
+from .test_data import Batch, labelled_batches, shuffle_loader
 
 ALLOWED_LOSS = 2.  # percentage points of top-1
-# Between the optimised file and exact integers, of the largest logit: values
-# at the edge of a step round either way, saturated sums differ by more.
+# Difference between the optimised file and exact integers, relative to the
+# largest logit: more than rounding causes, less than saturation.
 _ALLOWED_DRIFT = 0.05
 
 
@@ -42,10 +42,10 @@ def write_int8(wrapper: ExportWrapper,
                force: bool = False) -> float:
     """Write an int8 ONNX file if it is nearly as accurate as the float one.
 
-    The accuracy is that of exact integers, which is the same on every
-    processor. The file as the runtime optimises it must be near that here, and
-    no product in it can saturate elsewhere. Returns the percentage points of
-    top-1 that are lost.
+    Accuracy is measured with exact integers, which give the same result on
+    every processor. The file as the runtime optimises it must agree closely
+    here, and no product in it can saturate elsewhere. Return the loss of top-1
+    in percentage points.
     """
     test = open_loader(cfg, 'test')
     match_classes(test.dataset, model.class_names, model)
@@ -73,8 +73,8 @@ def write_int8(wrapper: ExportWrapper,
 def _check(lost: float, drift: float) -> None:
     if not lost <= ALLOWED_LOSS:
         raise JobFailedError(
-            f'int8 loses {lost:.2f} points of top-1, allowed are '
-            f'{ALLOWED_LOSS}: nothing was written')
+            f'int8 loses {lost:.2f} points of top-1, more than the '
+            f'{ALLOWED_LOSS} allowed: nothing was written')
     if not drift <= _ALLOWED_DRIFT:
         raise JobFailedError(
             f'the int8 file gives outputs that are {drift:.2e} of the largest '
@@ -89,13 +89,13 @@ def _calibration_data(cfg: Config, folder: str | Path) -> DataLoader:
         data_root=str(folder),
         pipeline=cfg.test_dataloader.dataset.pipeline)
     # Shuffled, so that the first batches hold images of every class.
-    cfg.test_dataloader = shuffled(cfg.test_dataloader, dataset=dataset)
+    cfg.test_dataloader = shuffle_loader(cfg.test_dataloader, dataset=dataset)
     return open_loader(cfg, 'test')
 
 
 def _score(runs: Sequence[ExportedModel],
            batches: Iterable[Batch]) -> tuple[list[float], float]:
-    """Return top-1 in percent of each, and how far the last two differ."""
+    """Return top-1 of each in percent, and the drift of the last two."""
     hits: list[list[np.ndarray]] = []
     drift = 0.
     for images, labels in batches:

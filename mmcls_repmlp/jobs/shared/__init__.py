@@ -1,1 +1,1 @@
-"""What jobs share: configs, data, models, classes, pictures."""
+"""Helpers shared by jobs: configs, data, models, classes, pictures."""

@@ -26,14 +26,14 @@ from .source import Source
 class Prepared(NamedTuple):
     """An image after the test pipeline."""
     sample: dict[str, Any]  # the result
-    shown: Mapping[str, Any]  # the last step that had the image as an array
+    shown: Mapping[str, Any]  # result of the last step with the image array
     bgr: bool  # whether its channels are in that order
 
 
 class Classifier:
     """A model with the test pipeline of its config.
 
-    The checkpoint names the classes, or else the data set, or nobody.
+    Class names come from the checkpoint, or else the data set, if it has any.
     """
 
     def __init__(self, source: Source, device: str = 'cpu') -> None:
@@ -43,7 +43,7 @@ class Classifier:
         if not self.names:
             with config_errors('the test data set of the config cannot be '
                                'built'):
-                # Lazy: its files need not be there.
+                # Lazy, as its files may be missing.
                 built = build_dataset(dict(dataset, lazy_init=True))
             self.names = built.metainfo.get('classes') or ()
         with pipeline_errors():
@@ -85,7 +85,7 @@ class Classifier:
                 for label, score in zip(labels.tolist(), values.tolist())]
 
     def name(self, label: int) -> str:
-        """Return the name of a class, 'class 3' if it has none."""
+        """Return the name of a class, or for example 'class 3'."""
         return (str(self.names[label])
                 if label < len(self.names) else f'class {label}')
 
@@ -103,7 +103,7 @@ class Classifier:
 
 def pipeline_errors() -> AbstractContextManager[None]:
     """Turn errors of a pipeline into a ConfigError."""
-    return config_errors('the test pipeline of the config does not take the '
+    return config_errors('the test pipeline of the config cannot process the '
                          'image')
 
 

@@ -1,4 +1,4 @@
-"""Data loaders and loops of a config, built and checked."""
+"""Building and checking of a config's data loaders and loops."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -26,10 +26,10 @@ def set_loader_defaults(config: Config) -> None:
         loader = config.get(name)
         if loader is not None:
             loader.setdefault('collate_fn', dict(type='default_collate'))
-            # Without an accelerator torch would warn of it.
+            # Without an accelerator, torch would warn.
             loader.pin_memory = torch.cuda.is_available() and loader.get(
                 'pin_memory', True)
-            # Without workers none can persist: torch refuses that.
+            # torch refuses persistent workers if there are none.
             workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = workers and loader.get(
                 'persistent_workers', True)
@@ -38,12 +38,12 @@ def set_loader_defaults(config: Config) -> None:
 def loader_config(config: Config, phase: str) -> ConfigDict:
     """Complete and return the settings of the loader of a phase.
 
-    Raise ConfigError with those that there are if the config has none.
+    Raise ConfigError, which names the others, if the config lacks it.
     """
     if config.get(f'{phase}_dataloader') is None:
         found = [name for name in _LOADERS if config.get(name) is not None]
-        raise ConfigError(f'the config has no {phase}_dataloader, only '
-                          f'{" and ".join(found) or "none at all"}')
+        raise ConfigError(f'the config has no {phase}_dataloader (it has '
+                          f'{" and ".join(found) or "none at all"})')
     set_loader_defaults(config)
     return config[f'{phase}_dataloader']
 
@@ -77,11 +77,11 @@ def batches(loader: DataLoader) -> Iterator[dict[str, Any]]:
 def data_errors(config: Config, phase: str) -> Iterator[None]:
     """Check the settings of a phase's data, and translate errors of building.
 
-    Raise ConfigError if a file of annotations could run code.
+    Raise ConfigError if an annotation file could run code.
     """
     data = config[f'{phase}_dataloader'].get('dataset') or {}
     check_annotation_files(data)
-    # Data sets that the host downloads have no root, but a prefix alone.
+    # Data sets that the host downloads have a prefix but no root.
     key = next((key for key in ('data_root', 'data_prefix')
                 if data.get(key) and isinstance(data[key], str)), 'data_root')
     url = getattr(DATASETS.get(str(data.get('type'))), 'url', None)
@@ -98,7 +98,7 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
         try:
             yield
         except ValueError as error:
-            # Of numpy, where mmengine joins samples and there are none.
+            # From numpy, when mmengine concatenates an empty list of samples.
             if 'at least one array' not in str(error):
                 raise
             check_samples((), phase)
@@ -107,8 +107,8 @@ def data_errors(config: Config, phase: str) -> Iterator[None]:
 def check_annotation_files(dataset: Any) -> None:
     """Raise ConfigError if settings name annotations that could run code.
 
-    mmengine takes for the kind of a file what follows the last dot of its
-    name, or all of a name without any.
+    mmengine takes the format of a file from the end of its name after the last
+    dot, or from the whole name if it has no dot.
     """
     for key, path in iter_items(dataset):
         kind = str(path).rsplit('.', 1)[-1].lower()
@@ -120,9 +120,9 @@ def check_annotation_files(dataset: Any) -> None:
 
 
 def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
-    """Iterate over all keys and values, also those within values.
+    """Iterate over all keys and values of nested settings.
 
-    The key of a value of a list or tuple is None.
+    The key of an item of a list or tuple is None.
     """
     items: Any = ()
     if isinstance(settings, Mapping):
@@ -135,14 +135,14 @@ def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:
-    """Iterate over a data set and all data sets within it."""
+    """Iterate over a data set and all data sets nested in it."""
     yield dataset
     for part in _inside(dataset):
         yield from levels(part)
 
 
 def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
-    """Iterate over the data sets within a data set that hold the samples."""
+    """Iterate over the innermost data sets, which hold the samples."""
     return (level for level in levels(dataset) if not _inside(level))
 
 

@@ -1,4 +1,4 @@
-"""The runner of training and tests, and what it reports."""
+"""Runner of training and testing, and its reports to the console."""
 from __future__ import annotations
 
 import time
@@ -34,10 +34,10 @@ _WINDOW = 10  # iterations that speed and loss are averaged over
 
 
 class JobRunner(Runner):
-    """Runner that reports through the console and shares nothing.
+    """Runner that reports through the console and shares no state.
 
-    mmengine identifies loggers, scores and visualizers by the second that a
-    run began in, so that two short runs in one process would share them.
+    mmengine identifies loggers, scores and visualizers by the second in which
+    a run began, so two short runs in one process would share them.
     """
 
     verbose: ClassVar[bool] = False
@@ -72,7 +72,7 @@ class JobRunner(Runner):
         self._taken.add(self._timestamp)
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
-        """Load a checkpoint without what mmengine prints beside its log."""
+        """Load a checkpoint without what mmengine prints outside its log."""
         with redirect_stdout(StringIO()):
             return super().load_checkpoint(*args, **kwargs)
 
@@ -85,30 +85,30 @@ class VerboseRunner(JobRunner):
 
 def build_runner(config: Config, verbose: bool = True) -> JobRunner:
     """Build the runner of a config, or raise ConfigError if it cannot be."""
-    # A full disk or a broken one is no fault of the config.
+    # A full disk or an I/O error is not a fault of the config.
     with config_errors('the config cannot be built', FileNotFoundError,
                        NotADirectoryError, PermissionError):
         return (VerboseRunner if verbose else JobRunner).from_cfg(config)
 
 
 @contextmanager
-def show_progress(runner: Runner, summary: Callable[[Runner],
-                                                    str]) -> Iterator[None]:
-    """Report what a runner does within the block, first its summary."""
-    runner.register_hook(_ReportHook(summary))
+def report_to_console(runner: Runner,
+                      summary: Callable[[Runner], str]) -> Iterator[None]:
+    """Report the summary, progress and results of a runner in the block."""
+    runner.register_hook(_ConsoleReportHook(summary))
     try:
         yield
     finally:
         console.close_all()
 
 
-class _ReportHook(Hook):
-    """Hook that reports a summary, progress, scores, and the result.
+class _ConsoleReportHook(Hook):
+    """Hook that decides which lines training and testing print.
 
-    Only validations that are due have a line, and the last one at the end.
+    Validations have a line only if one is due; the last one always has.
     """
 
-    priority = 'LOWEST'  # what is reported has happened
+    priority = 'LOWEST'  # after the hooks that it reports on
 
     def __init__(self, summary: Callable[[Runner], str]) -> None:
         self.summary = summary
@@ -173,7 +173,7 @@ class _ReportHook(Hook):
 
 
 def format_scores(metrics: Mapping[str, Any]) -> str:
-    """Format those metrics that are numbers; the log has the others."""
+    """Format the metrics that are numbers; the log has the others."""
     return ', '.join(
         f'{name} {float(value):.4f}' for name, value in metrics.items()
         if isinstance(value, Real) and name not in ('time', 'data_time'))
@@ -197,7 +197,7 @@ def _position(runner: Runner) -> str:
 
 
 def summarize_training(runner: Runner) -> str:
-    """Describe what is to be trained, on what, and where the log is."""
+    """Describe the model, data, schedule, device and log of a training run."""
     train, loader = runner.train_dataloader.dataset, runner.train_dataloader
     images = f'{pluralize(len(train), "image")} to train on'
     if runner.val_loop is not None:
@@ -219,7 +219,7 @@ def summarize_training(runner: Runner) -> str:
 
 
 def summarize_test(runner: Runner, checkpoint: object) -> str:
-    """Describe what is to be tested, on what, and where the log is."""
+    """Describe the model, data, device and log of a test."""
     test = runner.test_dataloader.dataset
     images = f'{pluralize(len(test), "image")} to test on'
     return _table(runner, weights=checkpoint, **_data(test, images))

@@ -21,7 +21,7 @@ from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.jobs.shared.pictures import check_folder
-from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_test)
 from mmcls_repmlp.jobs.shared.source import open_source
 from repmlp_lite.console import say
@@ -111,7 +111,7 @@ def test(config: str | Path | None,
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir))
     summary = partial(summarize_test, checkpoint=source.checkpoint)
-    with show_progress(runner, summary):
+    with report_to_console(runner, summary):
         return _run(runner, out, out_item, force)
 
 

@@ -30,7 +30,7 @@ def dry_run(runner: Runner,
     The smallest batch that will occur, of two images at most, goes through
     pipeline, model, loss and optimizer, and three images through the metrics.
     Weights, statistics, random states and files stay as they are. The loops of
-    the runner are built; ``load_state`` loads what is resumed. Raise
+    the runner must exist; ``load_state`` loads the state to resume from. Raise
     ConfigError, with the module at fault, if a step fails.
     """
     with _trial(runner) as trial:
@@ -50,25 +50,25 @@ def dry_run(runner: Runner,
         metrics = _validate(trial)
     for what, key in _monitored(trial):
         if runner.cfg.get('val_dataloader') is None:
-            warn('warning: nothing is validated in this training run, so that '
-                 f'{what} of the config, as all that needs a score, will do '
-                 'nothing')
+            warn('warning: this training run has no validation, so '
+                 f'{what} of the config, like everything that needs a score, '
+                 'will have no effect')
             return
         if metrics is not None and key not in (*metrics, 'auto'):
             raise ConfigError(
-                f'{what} of the config names {key!r}, which no metric gives: '
-                f'choose from {", ".join(metrics) or "none"}')
+                f'{what} of the config names {key!r}, which no metric '
+                f'computes: choose from {", ".join(metrics) or "none"}')
 
 
 @contextmanager
 def _trial(runner: Runner) -> Iterator[Runner]:
-    """Copy a runner with its model; restore random states in the end."""
+    """Copy a runner with its model; restore random states at the end."""
     states = random.getstate(), np.random.get_state()
     devices = ([torch.cuda.current_device()]
                if torch.cuda.is_available() else [])
     trial = copy.copy(runner)
     trial.model = copy.deepcopy(unwrap(runner.model))
-    # The training run itself will warn of what is worth a warning.
+    # The training run itself will issue the same warnings.
     runner.logger.disabled = True
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices):
@@ -83,7 +83,7 @@ def _trial(runner: Runner) -> Iterator[Runner]:
 @contextmanager
 def _config_errors(message: str,
                    model: BaseModel | None = None) -> Iterator[None]:
-    """Translate all errors but those of the machine, such as a full disk."""
+    """Translate all errors except the system's, such as a full disk."""
     try:
         yield
     except OSError:
@@ -108,7 +108,7 @@ def _place(error: Exception, model: BaseModel | None) -> str:
 
 
 def _check_optimizer(cfg: Any) -> None:
-    # mmengine would look into the arguments of None.
+    # mmengine would inspect the signature of None.
     name = (cfg.get('optimizer') or {}).get('type')
     if isinstance(name, str) and OPTIMIZERS.get(name) is None:
         raise ConfigError(f'the optimizer type {name!r} of the config is '
@@ -119,18 +119,18 @@ def _train(runner: Runner) -> None:
     loader = runner.train_dataloader
     with _config_errors('the train data of the config cannot be prepared'):
         batch = _batch(loader, range(_smallest(loader)))
-    # As mmengine's RuntimeInfoHook does; models may ask for them.
+    # As mmengine's RuntimeInfoHook does; models may read them.
     for name in ('epoch', 'iter', 'max_epochs', 'max_iters'):
         runner.message_hub.update_info(name, getattr(runner, name))
     with _config_errors('a training step of the config fails', runner.model):
         runner.model.train()
-        # Also where gradients are added up over several batches.
+        # Step the optimizer even if gradients are accumulated.
         runner.optim_wrapper.initialize_count_status(runner.model, 0, 1)
         runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
 
 
 def _smallest(loader: DataLoader) -> int:
-    """Take one image where the last batch of an epoch has only one."""
+    """Return the size of an epoch's smallest batch, two at most."""
     batches, dataset = loader.batch_sampler, cast(Any, loader.dataset)
     full = getattr(batches, 'batch_size', None)
     rest = len(getattr(batches, 'sampler', ())) % (full or 1)
@@ -147,7 +147,7 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
     if runner.cfg.get('val_dataloader') is None:
         return None
     loop, model = runner.val_loop, runner.model
-    # A retriever's hook prepares what it predicts with from all images.
+    # A retriever predicts with prototypes, which its hook makes of all images.
     if not isinstance(loop, ValLoop) or isinstance(model, BaseRetriever):
         return None
     last = len(loop.dataloader.dataset) - 1
@@ -171,7 +171,7 @@ def _validate(runner: Runner) -> dict[str, Any] | None:
 
 
 def _monitored(runner: Runner) -> Iterator[tuple[str, str]]:
-    """Yield the parts of a config that follow a metric, with its name."""
+    """Yield each setting that follows a metric, with the metric's name."""
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
             yield from (('save_best', key) for key in hook.save_best or ())

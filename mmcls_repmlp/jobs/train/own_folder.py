@@ -1,4 +1,4 @@
-"""A user's folder of photos in place of the data of a config."""
+"""Training on a user's folder of photos instead of a config's data."""
 from __future__ import annotations
 
 import re
@@ -20,39 +20,39 @@ _PHASES = {
     **dict.fromkeys(('val', 'valid', 'validation'), 'val'),
     **dict.fromkeys(('test', 'testing'), 'test')
 }
-# Settings of data sets, of which the pipeline alone is kept.
+# Dataset settings that the folder replaces: all except the pipeline.
 _UNUSED = re.compile(r'\w+_dataloader\.dataset\.(?!pipeline\b)')
 
 
 def use_folder(cfg: Config, folder: str | Path,
                options: Collection[str] = ()) -> None:
-    """Change a config to train on a folder of photos, with a fitting head.
+    """Change a config to train on a folder of photos, and fit its head.
 
-    The folder holds ``train``, and perhaps ``val`` and ``test``, each of one
-    subfolder for each class and also spelled ``Train`` or ``validation``; or
-    these subfolders themselves. Without ``val``, a fifth of every class is
-    held out for it. ``options`` are dotted keys that the user changed.
+    The folder holds one subfolder for each class, or ``train`` and optionally
+    ``val`` and ``test`` folders of such subfolders; names like ``Train`` and
+    ``validation`` work too. Without ``val``, a fifth of every class is held
+    out. ``options`` are dotted keys that the user changed.
 
-    Raise UserError if the folder has no such subfolders, or the work folder
-    lies among its classes, or an option is about unused data.
+    Raise UserError if the folder has no such subfolders, the work folder lies
+    among its classes, or an option sets data that is not used.
     """
     unused = next(filter(_UNUSED.match, options), None)
     if unused:
-        raise UserError(f'{option("data", ...)} takes the place of the data '
-                        f'sets of the config, so that {unused!r} would change '
-                        'nothing: leave one of them out')
+        raise UserError(f'{option("data", ...)} replaces the data sets of '
+                        f'the config, so {unused!r} would have no effect: '
+                        'drop one of the two')
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is no folder: give one with a '
+        raise UserError(f'{str(folder)!r} is not a folder: give one with a '
                         'subfolder of photos for each class')
     parts = _find_parts(folder)
     train = folder / parts.get('train', '')
     classes = _subfolders(train)
     if len(classes) < 2:
         raise UserError(
-            f'folder {str(train)!r} has less than two subfolders '
-            f'({first_few(classes) or "none"}): put the photos of each class, '
-            'of two or more, into a subfolder of its own')
+            f'folder {str(train)!r} has fewer than two subfolders '
+            f'({first_few(classes) or "none"}): put the photos of each of '
+            'two or more classes into a subfolder of its own')
     if Path(cfg.work_dir).resolve().is_relative_to(train.resolve()):
         raise UserError(
             f'the work folder {cfg.work_dir!r} would become a class of '
@@ -72,10 +72,10 @@ def use_folder(cfg: Config, folder: str | Path,
 
 
 def _find_parts(folder: Path) -> dict[str, str]:
-    """Find the subfolders for 'train', 'val' and 'test'.
+    """Find the subfolders for 'train', 'val' and 'test', if any.
 
-    Where there are others, and those of such names hold no subfolders, they
-    are classes like these: a train is a vehicle, too.
+    If there are others too, and those of these names have no subfolders, all
+    are classes: a train is also a vehicle.
     """
     names = _subfolders(folder)
     named = [name for name in names if name.casefold() in _PHASES]
@@ -86,7 +86,7 @@ def _find_parts(folder: Path) -> dict[str, str]:
     if named and ('train' not in parts or len(parts) < len(named)):
         raise UserError(
             f'folder {str(folder)!r} has the subfolders {first_few(named)}: '
-            'name them train, val and test, of which train is needed')
+            'name them train, val and test; train is required')
     return parts
 
 
@@ -103,7 +103,7 @@ def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
     pipeline = loader.dataset.get('pipeline') or []
     if not pipeline or pipeline[0].get('type') != 'LoadImageStrict':
         raise ConfigError(
-            f'the {phase} data of the config are no image files: choose a '
+            f'the {phase} data of the config are not image files: choose a '
             'config whose pipeline begins with LoadImageFromFile, such as '
             'configs/repmlp/repmlp-tiny_ft_custom.py')
     loader.dataset = dict(
@@ -128,10 +128,10 @@ def _set_classes(cfg: Config, count: int) -> None:
 
 
 def fit_head(cfg: Config, options: Collection[str] = ()) -> None:
-    """Fit the width of a head to another ``arch`` or stage of the backbone.
+    """Fit the width of the head to the ``arch`` and stages of the backbone.
 
-    ``in_channels`` of the head is changed if it has one that the user did not
-    set, and the backbone is one of this package.
+    Change the head's ``in_channels``, if it has any, unless the user set it or
+    the backbone is not one of this package.
     """
     head, neck = cfg.model.get('head'), cfg.model.get('neck') or {}
     kind: Any = (cfg.model.get('backbone') or {}).get('type')

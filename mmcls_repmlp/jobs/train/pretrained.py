@@ -18,11 +18,11 @@ def fetch_pretrained(
         model_cfg: MutableMapping) -> dict[str, dict[str, Tensor]]:
     """Read all checkpoints that a model starts from, before it is built.
 
-    mmengine only warns of weights that are missing or have another shape.
-    Every ``Pretrained`` in the config is changed to name a local file. Return
-    the weights by file.
+    mmengine only warns if weights are missing or have another shape. Every
+    ``Pretrained`` in the config is changed to name a local file. Return the
+    weights by file path.
     """
-    if model_cfg.get('pretrained'):  # what the host's classifiers call it too
+    if model_cfg.get('pretrained'):  # an alias in the host's classifiers
         model_cfg['init_cfg'] = ConfigDict(
             type='Pretrained', checkpoint=model_cfg.pop('pretrained'))
     checkpoints = {}

@@ -1,4 +1,4 @@
-"""Checkpoint that a training run starts or resumes from, checked."""
+"""Choice and checks of the checkpoint that a training run starts from."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from .work_dir import folder_of, hook_config, saved_checkpoints
 @dataclass(frozen=True)
 class Start:
     """Starting point of a training run."""
-    source: str | None = None  # file of a checkpoint
-    content: Any = None  # of the file
-    resumes: bool = False  # or else uses its weights alone
-    note: str = ''  # on the choice, for the user
-    newest: bool = False  # of the whole checkpoints in its work folder
+    source: str | None = None  # path or URL of a checkpoint
+    content: Any = None  # of the checkpoint
+    resumes: bool = False  # otherwise only its weights are used
+    note: str = ''  # for the user, on the choice
+    newest: bool = False  # whether it is the newest intact one of its folder
 
     def step(self, cfg: Config) -> int | None:
-        """Number of the checkpoint, in the unit of the config's names."""
+        """Return the epoch or iteration to resume from, or None."""
         unit = 'epoch' if hook_config(cfg).get('by_epoch', True) else 'iter'
         return meta_of(self.content)[unit] if self.resumes else None
 
@@ -37,7 +37,7 @@ class Start:
 def find_start(cfg: Config, resume: str | None) -> Start:
     """Read the checkpoint that a training run starts from; set it in cfg.
 
-    ``resume`` is a checkpoint, 'auto' for the newest whole one in the work
+    ``resume`` is a checkpoint, 'auto' for the newest intact one in the work
     folder, or None to follow the config. Raise CheckpointError if it cannot be
     read, or has no training state to resume from.
     """
@@ -63,33 +63,33 @@ def find_start(cfg: Config, resume: str | None) -> Start:
         return start
     return replace(
         start,
-        note=f'{start.note or start.source}: saved by another hook, so that '
-        'the training run is resumed, but with other random numbers')
+        note=f'{start.note or start.source}: not saved by '
+        'ReproducibleSeedHook, so the resumed run uses other random numbers')
 
 
 def _find_newest(cfg: Config) -> Start:
     damaged = []
     for _, path in saved_checkpoints(cfg):
         try:
-            # Only damage is passed over. A whole file of another model means
-            # that another training run uses this folder, see check_start.
+            # Only damaged files are skipped. An intact file of another model
+            # means that another run uses this folder, see check_start.
             content = read_checkpoint(path)
         except CheckpointError as error:
             damaged.append((path, error))
             continue
         names = ', '.join(path.name for path, _ in damaged)
-        note = (f'resuming from {path}, the newest whole checkpoint' +
-                f'; passed over as damaged: {names}' * bool(names))
+        note = (f'resuming from {path}, the newest intact checkpoint' +
+                f'; skipped as damaged: {names}' * bool(names))
         return Start(str(path), content, True, note, newest=True)
     if damaged:
         raise CheckpointError(
             f'none of the {len(damaged)} checkpoints in '
-            f'{str(folder_of(cfg))!r} can be read, so that there is nothing '
+            f'{str(folder_of(cfg))!r} can be read, so there is nothing '
             f'to resume from: name another with {option("resume", "FILE")}, '
-            f'or train anew with {option("force")} and without '
+            f'or start over with {option("force")} and without '
             f'{option("resume", ...)} (of the newest: {damaged[0][1]})')
     return Start(note=f'there is no checkpoint in {str(folder_of(cfg))!r} to '
-                 'resume from: training starts anew')
+                 'resume from: training starts over')
 
 
 def _training_meta(start: Start) -> Mapping[str, Any]:
@@ -121,17 +121,17 @@ def explain_finished(runner: Runner, start: Start) -> str:
                           if isinstance(loop, IterBasedTrainLoop) else
                           (meta['epoch'], loop.max_epochs, 'epochs'))
     return '' if done < wanted else (
-        f'{start.source} is of a finished training run, of {done} {unit} '
-        f'where train_cfg wants {wanted}: nothing is left to do')
+        f'{start.source} is from a finished training run: {done} {unit} '
+        f'of {wanted} in train_cfg are done, nothing is left to do')
 
 
 def load_training_state(runner: Runner, start: Start) -> None:
-    """Load the state of a built optimizer; compare that of schedules.
+    """Load the state of the optimizer, and check that of the schedules.
 
-    PyTorch and mmengine load those of other kinds silently, and fail in the
-    first step or train on with what fits. Raise CheckpointError.
+    PyTorch and mmengine silently load states of other kinds, and then fail in
+    the first step or use the entries that fit. Raise CheckpointError.
     """
-    message = (f'checkpoint {start.source!r} is of a training run with '
+    message = (f'checkpoint {start.source!r} is from a training run with '
                'another {}: resume it with the {} it was trained with, or '
                'start from its weights with '
                f'{option("cfg_options", "load_from=FILE")}')
@@ -154,7 +154,7 @@ def load_training_state(runner: Runner, start: Start) -> None:
 
 
 def _check_groups(before: list[dict], loaded: list[dict]) -> None:
-    # PyTorch completes options that are newer than the checkpoint.
+    # PyTorch fills in options that are newer than the checkpoint.
     for ours, theirs in zip(before, loaded):
         missing = {*ours} - {*theirs}
         if missing:

@@ -17,7 +17,7 @@ from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
 from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
                                              check_classes)
-from mmcls_repmlp.jobs.shared.runner import (build_runner, show_progress,
+from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.signals import interrupt_cause
@@ -54,8 +54,8 @@ def train(config: str | Path,
         config: Path of the config.
         work_dir: Folder of logs and checkpoints. Defaults to the config's, or
             ``work_dirs/NAME_OF_CONFIG``.
-        resume: Checkpoint to resume from, or 'auto' for the newest whole one
-            in the work folder. Defaults to None: start anew.
+        resume: Checkpoint to resume from, or 'auto' for the newest intact one
+            in the work folder. Defaults to None: start over.
         amp: Whether to train in mixed precision: float16 on a GPU,
             bfloat16 on a CPU. Defaults to False.
         auto_scale_lr: Whether to scale the learning rate with the batch size.
@@ -108,7 +108,7 @@ def train(config: str | Path,
         finished = _prepare(runner, start, check_data, force)
         del start  # mmengine reads the file again, to the right device
         runner.write_config(cfg.work_dir)
-        with show_progress(runner, summarize_training):
+        with report_to_console(runner, summarize_training):
             model = _run(runner)
             newest = newest_name(cfg)
             if finished or newest:

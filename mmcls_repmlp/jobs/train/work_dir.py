@@ -16,8 +16,8 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
 
 LOCK = '.training.lock'
-# Seconds to wait for a lock: data loaders' processes hold that of a killed
-# training run until they notice, which takes 5 s.
+# Seconds to wait for a lock: loader processes of a killed training run hold it
+# until they notice, which takes 5 s.
 PATIENCE = 8
 
 
@@ -80,8 +80,8 @@ def _later_checkpoints(cfg: Config, step: int | None) -> list[Path]:
 def lock_work_dir(work_dir: str) -> Iterator[None]:
     """Keep other training runs out of a work folder during a block.
 
-    The first of several processes does it for all, and the lock ends with it.
-    Raise UserError if another training run has it.
+    Of several processes only the first takes the lock, which ends with it.
+    Raise UserError if another training run holds it.
     """
     rank = next(filter(None, map(os.environ.get, RANKS.values())), '0')
     if rank != '0':
@@ -89,13 +89,13 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         return
     Path(work_dir).mkdir(parents=True, exist_ok=True)
     lock = FileLock(Path(work_dir, LOCK), timeout=PATIENCE)
-    # Some network file systems know no locks; there nobody is kept out.
+    # Some network file systems have no locks; there it protects nothing.
     with suppress(NotImplementedError):
         try:
             lock.acquire()
         except Timeout:
             raise UserError(
-                f'another training run uses {work_dir!r}: wait for its end, '
+                f'another training run uses {work_dir!r}: wait until it ends, '
                 'or choose another folder with '
                 f'{option("work_dir", ...)}') from None
     try:

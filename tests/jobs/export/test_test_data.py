@@ -91,10 +91,10 @@ def test_every_config_can_be_recorded(path):
 
 
 @pytest.mark.parametrize(('message', 'steps'), [
-    ('RandomFlip is not known', [LOAD, dict(type='RandomFlip', prob=0.5)]),
+    ('RandomFlip is not supp', [LOAD, dict(type='RandomFlip', prob=0.5)]),
     ('with to_float32', [dict(LOAD, to_float32=True)]),
     ("'unchanged'", [dict(LOAD, color_type='unchanged')]),
-    ('auto_pad=True is not known',
+    ('auto_pad=True is not supported',
      [LOAD, dict(CROP, crop_size=8, auto_pad=True)]),
     ("padding_mode='reflect'",
      [LOAD, dict(type='Pad', size=(8, 8), padding_mode='reflect')]),

@@ -60,9 +60,9 @@ def test_loaders_are_completed_but_not_overruled(monkeypatch, gpu, given,
 
 @pytest.mark.parametrize(
     ('loaders', 'message'),
-    [({}, 'no val_dataloader, only none at'),
+    [({}, 'no val_dataloader .it has none at'),
      (dict(train_dataloader=dict(),
-           val_dataloader=None), 'only train_dataloader')])
+           val_dataloader=None), 'it has train_dataloader')])
 def test_a_loader_that_is_missing(loaders, message):
     with pytest.raises(ConfigError, match=message):
         loader_config(Config(loaders), 'val')

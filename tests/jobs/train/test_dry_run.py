@@ -75,7 +75,7 @@ def test_nothing_changes(runner, project):
     ('val_evaluator', new('PairVerification'),
      'PairVerification needs embeddings'),
     (SAVE_BEST, ['accuracy/top1', 'loss'], "save_best of the config names "
-     "'loss', which no metric gives: choose from accuracy/top1"),
+     "'loss', which no metric computes: choose from accuracy/top1"),
     ('custom_hooks', STOPPING,
      "monitor of EarlyStoppingHook of the config names 'accuracy/top5'"),
     ('param_scheduler', PLATEAU,
@@ -102,7 +102,7 @@ def test_what_would_not_fail_does_not(runner):
     ('options', 'words'),
     [({
         SAVE_BEST: ['accuracy/top1', 'loss']
-    }, 'so that save_best of the config, as all that needs a score, will do'),
+    }, 'so save_best of the config, like everything that needs'),
      (dict(param_scheduler=PLATEAU), 'monitor of param_scheduler'), ({}, '')])
 def test_what_waits_for_a_validation_in_vain(runner, options, words, capsys):
     idle = dict.fromkeys(['val_evaluator', 'val_cfg', 'val_dataloader'])

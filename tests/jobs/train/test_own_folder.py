@@ -113,7 +113,7 @@ def test_the_work_folder_becomes_no_class(photos, phased, tmp_path, work_dir):
 
 def test_settings_of_data_that_are_not_used_are_refused(photos):
     key = 'val_dataloader.dataset.data_root'
-    with pytest.raises(UserError, match=f"'{key}' would change nothing"):
+    with pytest.raises(UserError, match=f"'{key}' would have no effect"):
         use(photos, [key])
     use(photos, [
         'val_dataloader.dataset.pipeline.1.scale', 'val_dataloader.batch_size'
@@ -130,9 +130,9 @@ def test_a_class_needs_an_image_to_hold_out(photos):
 
 
 @pytest.mark.parametrize(('name', 'words'), [
-    ('bird/0.png', 'is no folder: give one'),
-    ('bird', 'has less than two subfolders .none.: put the'),
-    ('.', 'has less than two subfolders .bird.: put the'),
+    ('bird/0.png', 'is not a folder: give one'),
+    ('bird', 'has fewer than two subfolders .none.: put the'),
+    ('.', 'has fewer than two subfolders .bird.: put the'),
 ])
 def test_folders_without_classes_are_refused(photos, name, words):
     (photos / 'cat').rename(photos / '.hidden')

@@ -39,7 +39,7 @@ def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_12.pth')
     start = find_start(cfg, 'auto')
     assert start.source == str(tmp_path / 'epoch_10.pth')
-    assert 'passed over as damaged: epoch_12.pth, epoch_11.pth' in start.note
+    assert 'skipped as damaged: epoch_12.pth, epoch_11.pth' in start.note
     assert start.resumes and start.newest
     assert cfg.resume and cfg.load_from == start.source
     assert cfg.randomness.seed == 4
@@ -48,7 +48,7 @@ def test_the_newest_whole_one_is_found_by_name(config, tmp_path):
 def test_without_a_checkpoint_training_starts_anew(config):
     cfg = config()
     start = find_start(cfg, 'auto')
-    assert 'starts anew' in start.note
+    assert 'starts over' in start.note
     assert start.source is None and start.step(cfg) is None
     assert not cfg.resume and cfg.load_from is None
 
@@ -93,12 +93,11 @@ def test_a_checkpoint_of_plain_mmengine_is_resumed_with_a_note(config):
     assert 'random' not in find_start(config((1, STATE)), 'auto').note
     plain = dict(STATE, meta=dict(epoch=1, iter=10, seed=4))
     start = find_start(config((1, plain)), 'auto')
-    assert start.resumes and 'with other random numbers' in start.note
-    assert 'epoch_1.pth, the newest whole checkpoint' in start.note
+    assert start.resumes and 'uses other random numbers' in start.note
+    assert 'epoch_1.pth, the newest intact checkpoint' in start.note
 
 
-@pytest.mark.parametrize(('done', 'words'), [(9, ''),
-                                             (10, 'of 10 epochs where')])
+@pytest.mark.parametrize(('done', 'words'), [(9, ''), (10, '10 epochs of 10')])
 def test_a_finished_training(done, words):
     runner = SimpleNamespace(train_loop=SimpleNamespace(max_epochs=10))
     content = dict(meta=dict(epoch=done, iter=done * 7))

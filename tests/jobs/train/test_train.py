@@ -47,13 +47,13 @@ def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
     newest.write_bytes(newest.read_bytes()[:-100])
     fit(resume='auto')
     logs = ''.join(path.read_text() for path in finished.glob('*/*.log'))
-    assert 'passed over as damaged: epoch_2.pth' in logs
+    assert 'skipped as damaged: epoch_2.pth' in logs
     before = newest.read_bytes()
     model = fit(resume='auto')
     log = sorted(finished.glob('*/*.log'))[-1].read_text()
     assert log.splitlines()[-1].endswith(
-        'is of a finished training run, of 2 epochs where train_cfg wants 2: '
-        'nothing is left to do')
+        'is from a finished training run: 2 epochs of 2 in train_cfg are done'
+        ', nothing is left to do')
     assert newest.read_bytes() == before
     weights = read_checkpoint(newest)['state_dict']
     assert_same([*model.state_dict().values()], [*weights.values()], 0)
