@@ -19,7 +19,7 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, option, translate
 from repmlp_lite.exported.card import LOGITS, NORMALISED, RAW
 
-from .test_data import record_pipeline, sample_images
+from .sample_data import record_pipeline, sample_images
 from .write_int8 import write_int8
 
 # Formats without a precision, and the reason, on a CPU.

@@ -24,7 +24,7 @@ from repmlp_lite.exported.load_exported import load_exported
 from repmlp_lite.exported.readers import ExportedModel
 from repmlp_lite.files import scratch_folder
 
-from .test_data import Batch, labelled_batches, shuffle_loader
+from .sample_data import Batch, labelled_batches, shuffle_loader
 
 ALLOWED_LOSS = 2.  # percentage points of top-1
 # Difference between the optimised file and exact integers, relative to the

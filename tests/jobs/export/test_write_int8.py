@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmcls_repmlp.jobs.export import write_int8 as quantize
 from mmcls_repmlp.jobs.export.export import export_checkpoint
-from mmcls_repmlp.jobs.export.test_data import labelled_batches
+from mmcls_repmlp.jobs.export.sample_data import labelled_batches
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import open_loader
 from repmlp_lite.errors import JobFailedError, UserError

@@ -9,7 +9,7 @@ import pytest
 from mmengine.dataset import Compose
 from PIL import Image
 
-from mmcls_repmlp.jobs.export.test_data import record_pipeline
+from mmcls_repmlp.jobs.export.sample_data import record_pipeline
 from mmcls_repmlp.jobs.shared.config import read_config
 from repmlp_lite.errors import ImageError, UserError
 from repmlp_lite.exported.pixels import (COLORS, FILTERS, check_pipeline,

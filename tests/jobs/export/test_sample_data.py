@@ -4,8 +4,9 @@ import torch
 from PIL import Image
 
 from mmcls_repmlp.jobs.export import test_data as export_data
-from mmcls_repmlp.jobs.export.test_data import (labelled_batches,
-                                                record_pipeline, sample_images)
+from mmcls_repmlp.jobs.export.sample_data import (labelled_batches,
+                                                  record_pipeline,
+                                                  sample_images)
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import open_loader
 from mmcls_repmlp.jobs.shared.model import build_model
