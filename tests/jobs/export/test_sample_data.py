@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcls_repmlp.jobs.export import test_data as export_data
+from mmcls_repmlp.jobs.export import sample_data as export_data
 from mmcls_repmlp.jobs.export.sample_data import (labelled_batches,
                                                   record_pipeline,
                                                   sample_images)
