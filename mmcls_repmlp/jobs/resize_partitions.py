@@ -16,6 +16,7 @@ from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, converted_meta,
                                       newest_checkpoint, write_checkpoint)
 from mmcls_repmlp.models import RepMLPBlock, RepMLPNet
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
+from mmcls_repmlp.reparam import input_shape
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
 from repmlp_lite.files import check_suffix, check_writable
@@ -71,9 +72,7 @@ def resize_checkpoint(
     _report_sizes(source, target)
     load_strictly(target, resized_state_dict(source, target), src)
     with torch.no_grad():
-        channels = cfg.model.backbone.get('in_channels', 3)
-        images = next(target.parameters()).new_ones(1, channels,
-                                                    *target.backbone.img_size)
+        images = next(target.parameters()).new_ones(1, *input_shape(target))
         outputs = target.backbone(images)
     if not all(out.isfinite().all() for out in outputs):
         raise JobFailedError('the resized model gives outputs that are not '

@@ -13,7 +13,7 @@ from mmcls_repmlp.checkpoints import newest_checkpoint
 from mmcls_repmlp.export.export_model import check_export, export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.jobs.shared.source import Source, open_source
-from mmcls_repmlp.reparam import fuse_for_inference
+from mmcls_repmlp.reparam import fuse_for_inference, input_shape
 from repmlp_lite.command_line.choices import INT8, PRECISIONS
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, option, translate
@@ -77,33 +77,32 @@ def export_checkpoint(config: str | Path | None,
     source = open_source(config, checkpoint, key, cfg_options)
     say(f'[1/3] reading {checkpoint}')
     cfg, model = source.cfg, source.load_model(either_form=True)
-    input_shape = (cfg.model.backbone.get('in_channels', 3),
-                   *(shape or model.backbone.img_size))
+    size = input_shape(model, shape)
     say('[2/3] folding norms and merging branches')
     with translate(ConfigError, 'the model cannot be exported', TypeError):
         wrapper = ExportWrapper(fuse_for_inference(model))
     if with_preprocess:
         wrapper = ExportWrapper(
-            wrapper.model, *_normalisation(model, input_shape[0]),
-            input_shape[0] == 3 and not model.data_preprocessor.to_rgb)
+            wrapper.model, *_normalisation(model, size[0]), size[0] == 3
+            and not model.data_preprocessor.to_rgb)
     if precision == INT8 and wrapper.output != LOGITS:
         raise UserError(
             'int8 is compared with fp32 by top-1, which embeddings '
             'do not have: export in another precision')
-    card = _card(source, model, wrapper, input_shape)
+    card = _card(source, model, wrapper, size)
     card['precision'] = precision
     if isinstance(card['pipeline'], str):
         say(f'      predict.py cannot read images for it: {card["pipeline"]}')
     say(f'[3/3] writing {out} and running it')
     if precision == INT8:
         card['verified_on'] = 'all images of the test data'
-        return write_int8(wrapper, model, cfg, out, input_shape,
-                          str(calibrate), card, force)
+        return write_int8(wrapper, model, cfg, out, size, str(calibrate), card,
+                          force)
     exported, images = wrapper, []
     if precision != 'fp32':
         # Real images have larger activations than noise has, and the model in
         # half precision can be wrong itself.
-        images = sample_images(cfg, model, wrapper.raw, input_shape)
+        images = sample_images(cfg, model, wrapper.raw, size)
         exported = copy.deepcopy(wrapper).to_precision(
             getattr(torch, PRECISIONS[precision]))
     card['verified_on'] = (
@@ -112,7 +111,7 @@ def export_checkpoint(config: str | Path | None,
     difference = export_model(
         exported,
         out,
-        input_shape,
+        size,
         force=force,
         reference=None if exported is wrapper else wrapper,
         images=images,
