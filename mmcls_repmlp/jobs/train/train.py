@@ -107,7 +107,8 @@ def train(config: str | Path,
         check_pretrained(runner.model, pretrained)
         finished = _prepare(runner, start, check_data, force)
         del start  # mmengine reads the file again, to the right device
-        runner.write_config(cfg.work_dir)
+        if not finished:  # else the config of what was trained stays
+            runner.write_config(cfg.work_dir)
         with report_to_console(runner, summarize_training):
             model = _run(runner)
             newest = newest_name(cfg)

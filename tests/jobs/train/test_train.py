@@ -48,13 +48,14 @@ def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
     fit(resume='auto')
     logs = ''.join(path.read_text() for path in finished.glob('*/*.log'))
     assert 'skipped as damaged: epoch_2.pth' in logs
-    before = newest.read_bytes()
-    model = fit(resume='auto')
+    config, = finished.glob('*.py')
+    before = newest.read_bytes(), config.read_bytes()
+    model = fit({'optim_wrapper.optimizer.lr': 7.}, resume='auto')
     log = sorted(finished.glob('*/*.log'))[-1].read_text()
     assert log.splitlines()[-1].endswith(
         'is from a finished training run: 2 epochs of 2 in train_cfg are done'
         ', nothing is left to do')
-    assert newest.read_bytes() == before
+    assert (newest.read_bytes(), config.read_bytes()) == before
     weights = read_checkpoint(newest)['state_dict']
     assert_same([*model.state_dict().values()], [*weights.values()], 0)
 
