@@ -107,8 +107,6 @@ def train(config: str | Path,
         check_pretrained(runner.model, pretrained)
         finished = _prepare(runner, start, check_data, force)
         del start  # mmengine reads the file again, to the right device
-        if not finished:  # else the config of what was trained stays
-            runner.write_config(cfg.work_dir)
         with report_to_console(runner, summarize_training):
             model = _run(runner)
             newest = newest_name(cfg)
@@ -119,7 +117,7 @@ def train(config: str | Path,
 
 def _prepare(runner: Runner, start: Start, check_data: bool,
              force: bool) -> str:
-    """Check what can be checked; return a sentence if nothing is left."""
+    """Check all, write the config; return a sentence if nothing is left."""
     if start.note:
         say(start.note)
     check_start(runner, start)
@@ -137,6 +135,8 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     if not finished:
         dry_run(runner, (lambda copied: load_training_state(copied, start))
                 if start.resumes else None)
+        # Only now: the config of a refused or finished run does not count.
+        runner.write_config(runner.work_dir)
     if force:
         remove_checkpoints(runner.cfg, start.step(runner.cfg))
     return finished
