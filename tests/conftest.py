@@ -106,6 +106,12 @@ def project(tmp_path_factory, digits):
 
 
 @pytest.fixture
+def folder(project, tmp_path):
+    """A copy of the work folder of a training run."""
+    return Path(shutil.copytree(project.work_dir, tmp_path / 'work'))
+
+
+@pytest.fixture
 def image(digits):
     """A handwritten 3."""
     return min(digits.glob('val/3/*.png'))

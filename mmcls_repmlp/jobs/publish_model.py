@@ -24,7 +24,8 @@ from repmlp_lite.files import (check_suffix, check_writable, move_into_place,
 
 from .shared.config import read_config
 from .shared.model import build_on_meta
-from .shared.source import config_beside, write_config_beside
+from .shared.work_dir import (check_pair_writable, config_beside,
+                              write_config_beside)
 
 Weights = Mapping[str, Tensor]
 
@@ -70,9 +71,7 @@ def publish_model(src: str | Path,
         _check(draft, weights)
         stem = re.sub('-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
         final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
-        check_writable(final, force, src)
-        if cfg is not None:
-            check_writable(final.with_suffix('.py'), force)
+        check_pair_writable(final, force, src)
         move_into_place(draft, final)
     before, after = (
         path.stat().st_size / 2**20 for path in (local_file(src), final))

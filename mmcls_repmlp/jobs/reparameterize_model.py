@@ -15,10 +15,12 @@ from mmcls_repmlp.reparam import (Complexity, complexity, input_shape,
                                   largest_difference, reparameterize)
 from repmlp_lite.console import Progress, say
 from repmlp_lite.errors import JobFailedError
-from repmlp_lite.files import check_suffix, check_writable
+from repmlp_lite.files import check_suffix
 
 from .shared.config import config_errors
-from .shared.source import open_source, write_config_beside
+from .shared.source import open_source
+from .shared.work_dir import (check_config_writable, check_pair_writable,
+                              write_config_beside)
 
 
 class Conversion(NamedTuple):
@@ -60,9 +62,9 @@ def reparameterize_checkpoint(
     src = newest_checkpoint(src)
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
     check_suffix(deploy_cfg or 'a.py', ('.py', ), 'a config')
-    for path in (dst, Path(dst).with_suffix('.py'), deploy_cfg):
-        if path is not None:
-            check_writable(path, force, src, config)
+    check_pair_writable(dst, force, src, config)
+    if deploy_cfg is not None:
+        check_config_writable(deploy_cfg, force, src, config)
     source = open_source(config, src, key, cfg_options)
     deployed = source.deploy_config()
     say(f'[1/5] {source.checkpoint} was read, and config {source.config}')
@@ -80,7 +82,7 @@ def reparameterize_checkpoint(
     say(f'      outputs agree: largest relative difference {difference:.2e}')
     for name, count in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {count.params:13,} params {count.macs:16,} MACs')
-    beside = write_config_beside(deployed, dst, force, source.config)
+    beside = write_config_beside(deployed, dst, force)
     say(f'[5/5] writing {dst}\n      and {beside}')
     write_checkpoint(
         dict(

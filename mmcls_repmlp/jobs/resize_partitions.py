@@ -19,10 +19,11 @@ from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from mmcls_repmlp.reparam import input_shape
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, JobFailedError, UserError
-from repmlp_lite.files import check_suffix, check_writable
+from repmlp_lite.files import check_suffix
 
 from .shared.model import build_model
-from .shared.source import open_source, write_config_beside
+from .shared.source import open_source
+from .shared.work_dir import check_pair_writable, write_config_beside
 
 
 def resize_checkpoint(
@@ -56,8 +57,7 @@ def resize_checkpoint(
     """
     src = newest_checkpoint(src)
     check_suffix(dst, CHECKPOINT_SUFFIXES, 'a checkpoint')
-    for path in (dst, Path(dst).with_suffix('.py')):
-        check_writable(path, force, src, config)
+    check_pair_writable(dst, force, src, config)
     say(f'reading {src}')
     given = open_source(config, src, key, cfg_options)
     source = _repmlpnet(given.cfg, config)
@@ -80,7 +80,7 @@ def resize_checkpoint(
     content = dict(
         meta=converted_meta(given.content), state_dict=target.state_dict())
     write_checkpoint(content, dst, force)
-    beside = write_config_beside(cfg, dst, force, config)
+    beside = write_config_beside(cfg, dst, force)
     say(f'{dst} and {beside} are written: use '
         'them with a pipeline that makes images of this size, and fine-tune '
         'before you rely on them')

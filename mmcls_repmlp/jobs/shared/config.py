@@ -20,7 +20,6 @@ from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, describe, option,
                                 translate)
-from repmlp_lite.files import check_writable
 
 # Variables that launchers set to the number of a process, and their programs.
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -166,18 +165,6 @@ def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
     warn(f'warning: --cfg-options {key}: {path or "the config"} has no '
          f'{step!r}{"" if path else ", and nothing reads it"}' +
          (f'; did you mean {near[0]!r}?' if near else ''))
-
-
-def set_work_dir(config: Config, path: str | Path,
-                 work_dir: str | None) -> None:
-    """Set the work folder: the argument, the config's or one named after it.
-
-    Raise UserError if the folder cannot be made or written to.
-    """
-    config.work_dir = str(
-        work_dir or config.get('work_dir') or Path('work_dirs',
-                                                   Path(path).stem))
-    check_writable(Path(config.work_dir, 'log'), force=True)
 
 
 def set_launcher(config: Config, launcher: str) -> None:

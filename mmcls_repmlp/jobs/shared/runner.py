@@ -1,9 +1,10 @@
 """Runner of training and testing, and its reports to the console."""
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from io import StringIO
 from numbers import Real
@@ -13,14 +14,14 @@ from typing import Any, ClassVar
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import (broadcast_object_list, get_world_size,
+                           is_main_process)
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from repmlp_lite import console
 from repmlp_lite.errors import first_few, pluralize
-from repmlp_lite.files import atomic_write
 
 from .config import config_errors
 from .data import leaf_datasets
@@ -53,22 +54,21 @@ class JobRunner(Runner):
         return logger
 
     def dump_config(self) -> None:
-        """Write nothing: jobs call :meth:`write_config` after their checks."""
-
-    def write_config(self, folder: str | Path) -> None:
-        """Write the config to a folder, under the name of its file."""
-        if is_main_process():
-            name = Path(self.cfg.filename or f'{self.timestamp}.py').name
-            with atomic_write(Path(folder, name), force=True) as temporary:
-                self.cfg.dump(temporary)
+        """Write nothing: jobs write the config after their checks."""
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Set up as mmengine does, and choose an unused timestamp."""
+        """Set up as mmengine does, and choose an unused log folder."""
         super().setup_env(env_cfg)
-        began, number = self._timestamp, 1
-        while self._timestamp in self._taken:
-            number += 1
-            self._timestamp = f'{began}_{number}'
+        chosen = [self._timestamp]
+        if is_main_process():
+            for number in itertools.count(2):
+                with suppress(FileExistsError):
+                    if chosen[0] not in self._taken:
+                        Path(self.work_dir, chosen[0]).mkdir()
+                        break
+                chosen = [f'{self._timestamp}_{number}']
+        broadcast_object_list(chosen)
+        self._timestamp = chosen[0]
         self._taken.add(self._timestamp)
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,6 @@
 """A checkpoint with the config that it belongs to, as one value."""
 from __future__ import annotations
 
-import ast
 import copy
 import os
 from collections.abc import Mapping
@@ -13,19 +12,16 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmcls_repmlp.checkpoints import (CHECKPOINT_SUFFIXES, class_names,
-                                      keep_dtype, load_strictly,
+from mmcls_repmlp.checkpoints import (class_names, keep_dtype, load_strictly,
                                       newest_checkpoint, read_checkpoint,
                                       state_dict_of)
-from mmcls_repmlp.checkpoints.download import WEB
 from mmcls_repmlp.models.compatibility import is_merged
 from repmlp_lite.console import warn
-from repmlp_lite.errors import (ConfigError, UserError, first_few, quote_path,
-                                translate)
-from repmlp_lite.files import atomic_write, check_writable
+from repmlp_lite.errors import ConfigError, UserError, translate
 
 from .config import read_config
 from .model import build_model
+from .work_dir import config_beside
 
 
 @dataclass(frozen=True)
@@ -115,55 +111,3 @@ def open_source(config: str | Path | None,
     content = read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint, key)
     return Source(found, checkpoint, cfg, content, weights)
-
-
-def config_beside(checkpoint: str | Path) -> Path:
-    """Find the config file that belongs to a checkpoint.
-
-    It has the checkpoint's own stem, ``deploy.py`` for ``deploy.pth``; else
-    it is the only config that a training run left in the folder.
-    """
-    path = Path(checkpoint).expanduser()
-    if path.with_suffix('.py').is_file():
-        return path.with_suffix('.py')
-    found = [] if str(checkpoint).startswith(WEB) else [
-        file for file in sorted(path.parent.glob('*.py'))
-        if _is_dumped_config(file) and not any(
-            file.with_suffix(suffix).is_file()
-            for suffix in CHECKPOINT_SUFFIXES)
-    ]
-    if len(found) == 1:
-        return found[0]
-    names = first_few([file.name for file in found])
-    raise ConfigError(
-        f'no config is named, and beside checkpoint {quote_path(checkpoint)} '
-        f'there {f"are several ({names})" if found else "is none"}: name the '
-        'config before the checkpoint')
-
-
-def write_config_beside(cfg: Config,
-                        checkpoint: str | Path,
-                        force: bool = False,
-                        *sources: str | Path) -> Path:
-    """Write a config under the stem of the checkpoint that it belongs to.
-
-    It never replaces one of the ``sources``, which were read.
-    """
-    path = Path(checkpoint).with_suffix('.py')
-    check_writable(path, force, *sources)
-    with atomic_write(path, force) as temporary:
-        temporary.write_text(cfg.pretty_text, encoding='utf-8')
-    return path
-
-
-def _is_dumped_config(path: Path) -> bool:
-    """Return whether a file is only assignments, as mmengine dumps them."""
-    try:
-        statements = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return False
-    names = {
-        ast.unparse(statement.targets[0])
-        for statement in statements if isinstance(statement, ast.Assign)
-    }
-    return len(names) == len(statements) and 'model' in names

@@ -15,7 +15,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
-from mmcls_repmlp.jobs.shared.config import set_launcher, set_work_dir
+from mmcls_repmlp.jobs.shared.config import set_launcher
 from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
@@ -24,6 +24,7 @@ from mmcls_repmlp.jobs.shared.pictures import check_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_test)
 from mmcls_repmlp.jobs.shared.source import open_source
+from mmcls_repmlp.jobs.shared.work_dir import set_work_dir, write_test_config
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
@@ -107,7 +108,7 @@ def test(config: str | Path | None,
     build_loop(runner, 'test')
     match_loop(runner, source.class_names)
     check_metrics(runner.test_evaluator, num_classes_of(model))
-    runner.write_config(runner.log_dir)
+    write_test_config(cfg, runner.log_dir)
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir))
     summary = partial(summarize_test, checkpoint=source.checkpoint)

@@ -12,11 +12,11 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
+from mmcls_repmlp.jobs.shared.work_dir import (folder_of, hook_config,
+                                               saved_checkpoints)
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.errors import CheckpointError, option, translate
-
-from .work_dir import folder_of, hook_config, saved_checkpoints
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Train the model of a config."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import class_names
-from mmcls_repmlp.jobs.shared.config import (read_config, set_launcher,
-                                             set_work_dir)
+from mmcls_repmlp.jobs.shared.config import read_config, set_launcher
 from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
 from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
                                              check_classes)
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
+from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
+                                               lock_work_dir,
+                                               remove_earlier_run,
+                                               set_work_dir,
+                                               write_training_config)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
@@ -31,7 +36,6 @@ from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
 from .resume import (Start, check_start, explain_finished, find_start,
                      load_training_state, newest_name)
-from .work_dir import check_work_dir_unused, lock_work_dir, remove_checkpoints
 
 
 def train(config: str | Path,
@@ -97,8 +101,9 @@ def train(config: str | Path,
         _enable_amp(cfg)
     _add_loss_check(cfg)
     start = find_start(cfg, resume)
-    if not (force or start.newest):
-        check_work_dir_unused(cfg, start.step(cfg))
+    # Checkpoints later than the newest intact one are damaged.
+    check_work_dir_unused(cfg, math.inf if start.newest else start.step(cfg),
+                          force)
     pretrained = fetch_pretrained(cfg.model)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
@@ -136,9 +141,9 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
         dry_run(runner, (lambda copied: load_training_state(copied, start))
                 if start.resumes else None)
         # Only now: the config of a refused or finished run does not count.
-        runner.write_config(runner.work_dir)
+        write_training_config(runner.cfg)
     if force:
-        remove_checkpoints(runner.cfg, start.step(runner.cfg))
+        remove_earlier_run(runner.cfg, start.step(runner.cfg))
     return finished
 
 

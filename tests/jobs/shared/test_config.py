@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.jobs.shared.config import (RANKS, check_options, read_config,
-                                             set_launcher, set_work_dir)
+                                             set_launcher)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
 
@@ -106,21 +106,6 @@ def test_unlikely_keys_are_warned_of(capsys, key, value, warning):
     check_options(Config.fromstring(TEXT, '.py'), {key: value})
     warned = capsys.readouterr().err
     assert re.search(warning, warned) if warning else not warned
-
-
-@pytest.mark.parametrize(('own', 'argument', 'expected'),
-                         [(None, None, 'work_dirs/name'), ('own', None, 'own'),
-                          ('own', 'given', 'given')])
-def test_work_dir(own, argument, expected):
-    cfg = Config(dict(work_dir=own))
-    set_work_dir(cfg, 'configs/name.py', argument)
-    assert cfg.work_dir == expected
-
-
-def test_a_work_dir_must_be_writable(tmp_path):
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='not a folder that you may write to'):
-        set_work_dir(Config(), 'a.py', str(tmp_path / 'file'))
 
 
 @pytest.mark.parametrize(('error', 'kind'), [

@@ -1,4 +1,3 @@
-import shutil
 from unittest.mock import Mock
 
 import pytest
@@ -8,19 +7,11 @@ from mmcls_repmlp.checkpoints import read_checkpoint, write_checkpoint
 from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.source import (config_beside, open_source,
-                                             write_config_beside)
+from mmcls_repmlp.jobs.shared.source import open_source
 from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
 from tests.helpers import assert_same, code_making
-
-
-@pytest.fixture
-def folder(project, tmp_path):
-    """A copy of the work folder of a training run."""
-    shutil.copytree(project.work_dir, tmp_path / 'work')
-    return tmp_path / 'work'
 
 
 def test_the_config_that_training_left_is_used(project, folder, capsys):
@@ -33,29 +24,6 @@ def test_the_config_that_training_left_is_used(project, folder, capsys):
     assert source.cfg.work_dir == str(folder)
     assert source.class_names == tuple('0123456789')
     assert open_source(project.config, folder).config == project.config
-
-
-def test_the_config_of_its_own_stem_goes_first(folder):
-    own = write_config_beside(
-        read_config(folder / 'quick.py'), folder / 'deploy.pth')
-    assert config_beside(folder / 'deploy.pth') == own
-    write_checkpoint(dict(a=1), folder / 'deploy.pth')
-    # Beside the others, it is not one that training left.
-    assert config_beside(folder / 'epoch_2.pth') == folder / 'quick.py'
-
-
-def test_without_a_config_one_is_asked_for(project, folder, tmp_path, marker):
-    (tmp_path / 'script.py').write_text(code_making(marker))
-    (tmp_path / 'other.py').write_text(f'model = 1\n{code_making(marker)}')
-    shutil.copy(project.trained, tmp_path / 'a.pth')
-    for checkpoint in (tmp_path / 'a.pth', 'https://example.com/a.pth'):
-        with pytest.raises(ConfigError, match='is none: name the config'):
-            config_beside(checkpoint)
-    shutil.copy(folder / 'quick.py', folder / 'more.py')
-    with pytest.raises(ConfigError, match=r'several \(more.py, quick.py\)'):
-        open_source(None, folder)
-    with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
-        open_source(None, tmp_path)
 
 
 def test_the_config_within_a_checkpoint_is_not_used(project, tmp_path, marker):
@@ -114,13 +82,3 @@ def test_the_key_chooses_and_nothing_else_does(project, tmp_path):
         open_source(project.config, both)
     with pytest.raises(CheckpointError, match='publish_model.py --key'):
         train(project.config, str(tmp_path), cfg_options=dict(load_from=both))
-
-
-def test_a_test_leaves_the_config_of_the_training_alone(project, folder):
-    before = (folder / 'quick.py').read_bytes()
-    run_test(folder / 'quick.py', folder / 'epoch_2.pth', tta=True)
-    run_test(None, folder, tta=True)
-    with pytest.raises(UserError):
-        run_test(None, folder, cfg_options={'model.head.num_classes': 3})
-    assert (folder / 'quick.py').read_bytes() == before
-    assert [path.name for path in folder.glob('*.py')] == ['quick.py']

@@ -7,9 +7,9 @@ from mmengine.hooks import Hook
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import HOOKS
-from mmcls_repmlp.jobs.train import work_dir as work_dir_module
+from mmcls_repmlp.jobs.shared import work_dir as work_dir_module
+from mmcls_repmlp.jobs.shared.work_dir import lock_work_dir
 from mmcls_repmlp.jobs.train.train import train
-from mmcls_repmlp.jobs.train.work_dir import lock_work_dir
 from repmlp_lite.errors import JobFailedError, UserError
 from tests.helpers import assert_same, load_model
 
@@ -63,7 +63,7 @@ def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
 def test_training_anew_over_another_is_refused(fit, finished):
     before = sorted(finished.iterdir())
     for resume in (None, f'{finished}/epoch_1.pth'):
-        with pytest.raises(UserError, match='epoch_2.pth the newest, which'):
+        with pytest.raises(UserError, match='epoch_2.pth of another training run'):
             fit(resume=resume)
     assert sorted(finished.iterdir()) == before
     fit({'train_cfg.max_epochs': 1}, force=True)

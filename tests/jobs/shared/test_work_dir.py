@@ -1,0 +1,204 @@
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from mmengine.config import Config
+
+from mmcls_repmlp.checkpoints import write_checkpoint
+from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
+from mmcls_repmlp.jobs.shared import work_dir as module
+from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.source import open_source
+from mmcls_repmlp.jobs.shared.work_dir import (_MARK, check_work_dir_unused,
+                                               config_beside, lock_work_dir,
+                                               remove_earlier_run,
+                                               saved_checkpoints, set_work_dir,
+                                               write_config_beside,
+                                               write_training_config)
+from mmcls_repmlp.jobs.testing.test import test as run_test
+from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.errors import CheckpointError, ConfigError, UserError
+from tests.helpers import code_making
+
+
+@pytest.fixture
+def config(tmp_path):
+
+    def make(*names, **hook):
+        work = tmp_path / 'work'
+        for path in [work / name for name in names]:
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_text(_MARK * (path.suffix == '.py'))
+        hooks = dict(checkpoint=hook)
+        return Config(dict(work_dir=str(work), default_hooks=hooks))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ('hook', 'names'),
+    [(dict(), ['epoch_2.pth', 'epoch_1.pth', 'iter_9.pth']),
+     (dict(by_epoch=False), ['iter_9.pth', 'epoch_2.pth', 'epoch_1.pth']),
+     (dict(filename_tmpl='my_{}.pth'),
+      ['my_3.pth', 'epoch_2.pth', 'epoch_1.pth', 'iter_9.pth'])])
+def test_checkpoints_of_this_config_come_first(config, hook, names):
+    cfg = config('epoch_1.pth', 'epoch_2.pth', 'iter_9.pth', 'my_3.pth',
+                 **hook)
+    assert [path.name for _, path in saved_checkpoints(cfg)] == names
+
+
+def test_checkpoints_elsewhere(config, tmp_path):
+    cfg = config('../other/work/epoch_1.pth', out_dir=str(tmp_path / 'other'))
+    path = tmp_path / 'other' / 'work' / 'epoch_1.pth'
+    assert saved_checkpoints(cfg) == [(1, path)]
+
+
+@pytest.mark.parametrize(('names', 'step', 'named'), [
+    (['epoch_1.pth', 'epoch_3.pth'], None, 'epoch_3.pth'),
+    (['epoch_1.pth', 'epoch_3.pth'], 1, 'epoch_3.pth'),
+    (['best_acc_epoch_3.pth'], None, 'best_acc_epoch_3.pth'),
+    (['a.py'], None, 'a.py'),
+    (['a.py', 'epoch_3.pth'], 3, 'a.py'),
+])
+def test_nothing_is_replaced_unasked(config, names, step, named):
+    cfg = config(*names)
+    words = f'{named} of another training run: .*resume=.*work_dir=.*force=Tr'
+    with pytest.raises(UserError, match=words):
+        check_work_dir_unused(cfg, step)
+    check_work_dir_unused(cfg, step, force=True)
+
+
+def test_what_is_not_replaced_is_no_hindrance(config):
+    cfg = config('epoch_1.pth', 'epoch_3.pth', 'best_acc_epoch_3.pth')
+    write_training_config(cfg)
+    Path(cfg.work_dir, 'script.py').write_text('print(1)')
+    check_work_dir_unused(cfg, 3)
+    check_work_dir_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
+
+
+def test_a_config_that_a_user_wrote_is_not_replaced(config):
+    cfg = config()
+    Path(cfg.work_dir).mkdir()
+    own = Path(cfg.work_dir, 'config.py')
+    own.write_text("_base_ = 'a.py'  # mine")
+    with pytest.raises(UserError, match="config.py' is no config of a train"):
+        check_work_dir_unused(cfg, None, force=True)
+
+
+@pytest.mark.parametrize(
+    ('step', 'left'),
+    [(None, ['log', 'merged.pth']),
+     (1, ['best_acc_epoch_3.pth', 'epoch_1.pth', 'log', 'merged.pth'])])
+def test_an_earlier_run_is_removed_and_nothing_else(config, step, left):
+    cfg = config('epoch_1.pth', 'epoch_3.pth', 'best_acc_epoch_3.pth', 'log',
+                 'merged.pth', 'last_checkpoint', 'a.py')
+    for _ in range(2):
+        remove_earlier_run(cfg, step)
+        assert sorted(os.listdir(cfg.work_dir)) == left
+
+
+def free(work_dir):
+    """Whether another training may run there."""
+    with suppress(UserError), lock_work_dir(str(work_dir)):
+        return True
+    return False
+
+
+def test_one_training_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'PATIENCE', 0.1)
+    work = str(tmp_path / 'work')
+    with lock_work_dir(work):
+        with pytest.raises(UserError, match='another training run uses'):
+            with lock_work_dir(work):
+                pass
+        assert free(work + '2')
+        # Other processes of the same training are let in.
+        monkeypatch.setenv('RANK', '1')
+        assert free(work)
+    monkeypatch.delenv('RANK')
+    assert free(work)
+
+
+def test_a_killed_training_keeps_nobody_out(tmp_path):
+    code = ('import os, sys; from filelock import FileLock; '
+            'lock = FileLock(sys.argv[1]); lock.acquire(); os.kill('
+            'os.getpid(), 9)')
+    lock = tmp_path / module.LOCK
+    assert subprocess.run([sys.executable, '-c', code, lock]).returncode == -9
+    assert free(tmp_path)
+
+
+def test_file_systems_without_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.FileLock, 'acquire',
+                        Mock(side_effect=NotImplementedError))
+    assert free(tmp_path)
+
+
+def test_the_config_of_its_own_stem_goes_first(folder):
+    own = write_config_beside(
+        read_config(folder / 'quick.py'), folder / 'deploy.pth')
+    assert config_beside(folder / 'deploy.pth') == own
+    assert config_beside(folder / 'epoch_2.pth') == folder / 'quick.py'
+
+
+def test_the_config_that_the_host_left(folder):
+    # Its tools leave no mark, and what was converted has a config, too.
+    quick = folder / 'quick.py'
+    quick.write_text(quick.read_text().removeprefix(_MARK))
+    write_config_beside(read_config(quick), folder / 'deploy.pth')
+    write_checkpoint(dict(a=1), folder / 'deploy.pth')
+    assert config_beside(folder / 'epoch_2.pth') == quick
+
+
+def test_without_a_config_one_is_asked_for(project, folder, tmp_path, marker):
+    (tmp_path / 'script.py').write_text(code_making(marker))
+    (tmp_path / 'other.py').write_text(f'model = 1\n{code_making(marker)}')
+    shutil.copy(project.trained, tmp_path / 'a.pth')
+    for checkpoint in (tmp_path / 'a.pth', 'https://example.com/a.pth'):
+        with pytest.raises(ConfigError, match='is none: name the config'):
+            config_beside(checkpoint)
+    shutil.copy(folder / 'quick.py', folder / 'more.py')
+    with pytest.raises(ConfigError, match=r'several \(more.py, quick.py\)'):
+        open_source(None, folder)
+    with pytest.raises(CheckpointError, match=r'holds no epoch_N\.pth'):
+        open_source(None, tmp_path)
+
+
+def test_later_commands_leave_the_config_of_the_training_alone(
+        project, folder):
+    quick = folder / 'quick.py'
+    before = quick.read_bytes()
+    run_test(quick, folder / 'epoch_2.pth', tta=True)
+    run_test(None, folder, tta=True)
+    with pytest.raises(UserError):
+        run_test(None, folder, cfg_options={'model.head.num_classes': 3})
+    with pytest.raises(UserError, match='of another training run'):
+        train(project.deploy_config, str(folder), resume='auto')
+    with pytest.raises(UserError, match='is the config of a training run'):
+        reparameterize_checkpoint(
+            project.config, folder, folder / 'quick.pth', force=True)
+    reparameterize_checkpoint(
+        None, folder, folder / 'a.pth', deploy_cfg=folder / 'b.py')
+    assert quick.read_bytes() == before
+    assert config_beside(folder / 'epoch_2.pth') == quick
+    run_test(None, folder / 'a.pth')
+
+
+@pytest.mark.parametrize(('own', 'argument', 'expected'),
+                         [(None, None, 'work_dirs/name'), ('own', None, 'own'),
+                          ('own', 'given', 'given')])
+def test_work_dir(own, argument, expected):
+    cfg = Config(dict(work_dir=own))
+    set_work_dir(cfg, 'configs/name.py', argument)
+    assert cfg.work_dir == expected
+
+
+def test_a_work_dir_must_be_writable(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='not a folder that you may write to'):
+        set_work_dir(Config(), 'a.py', str(tmp_path / 'file'))
