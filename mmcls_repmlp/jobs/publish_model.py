@@ -73,7 +73,7 @@ def publish_model(src: str | Path,
         check_writable(final, force, src)
         if cfg is not None:
             check_writable(final.with_suffix('.py'), force)
-        move_into_place(draft, final)
+        move_into_place(draft, final, force)
     before, after = (
         path.stat().st_size / 2**20 for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')

@@ -20,9 +20,9 @@ from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
-from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
 from repmlp_lite.errors import JobFailedError, UserError, describe, option
+from repmlp_lite.signals import interrupt_cause
 
 from .check_images import check_images
 from .curves import write_curves

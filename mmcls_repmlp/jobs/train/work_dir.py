@@ -3,10 +3,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
@@ -14,6 +13,7 @@ from mmcls_repmlp.checkpoints import checkpoint_folder, numbered_checkpoints
 from mmcls_repmlp.jobs.shared.config import RANKS
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
+from repmlp_lite.locks import lock
 
 LOCK = '.training.lock'
 # Seconds to wait for a lock: loader processes of a killed training run hold it
@@ -88,17 +88,12 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         yield
         return
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(Path(work_dir, LOCK), timeout=PATIENCE)
-    # Some network file systems have no locks; there it protects nothing.
-    with suppress(NotImplementedError):
+    with ExitStack() as held:
         try:
-            lock.acquire()
-        except Timeout:
+            held.enter_context(lock(Path(work_dir, LOCK), PATIENCE))
+        except TimeoutError:
             raise UserError(
                 f'another training run uses {work_dir!r}: wait until it ends, '
                 'or choose another folder with '
                 f'{option("work_dir", ...)}') from None
-    try:
         yield
-    finally:
-        lock.release()
