@@ -19,7 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def launch(argv: Sequence[str] | None = None) -> int:
     """Run a tool by torchrun's arguments and return its exit code."""
     args = parse_args(argv)
     logging.disable(logging.ERROR)  # of torchrun, about each process
@@ -50,4 +50,4 @@ def _run(args: Namespace) -> tuple[int, str]:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(launch())
