@@ -18,7 +18,7 @@ STOPS = int(os.environ.get('STOPS', 8))
 NUMBERS = signal.SIGINT, signal.SIGTERM
 LINES = [
     'train.py CONFIG --work-dir OUT/work --cfg-options LOADER.num_workers=2 '
-    'LOADER.persistent_workers=True',
+    'LOADER.persistent_workers=True train_cfg.max_epochs=40',
     'test.py CONFIG TRAINED --work-dir OUT/work --out OUT/out.pkl',
     'convert_models/reparameterize_model.py CONFIG TRAINED OUT/out.pth',
     'deployment/export.py CONFIG TRAINED OUT/out.onnx',
