@@ -8,6 +8,8 @@
 # make test-processors   run all tests as on older processors: see
 #                        tests/processors.py; ARGUMENTS='-n 1 tests/ops'
 # make fuzz    read thousands of damaged checkpoints
+# make stops   stop tools at hundreds of moments
+# make at-once write into one folder from several processes, thousands of times
 # make lint    check format, imports, style and types
 # make docs    regenerate tables of models and docs/api.md
 # make dist    build sdist and wheel in dist/, and test the wheel in an
@@ -29,8 +31,8 @@ HOST_TESTS := tests/host tests/checkpoints tests/test_guest.py \
     tests/test_package.py tests/jobs/train/test_train.py \
     tests/jobs/test_reparameterize_model.py tests/jobs/testing/test_test.py
 
-.PHONY: demo test quick test-hosts test-processors fuzz lint docs \
-    dist clean
+.PHONY: demo test quick test-hosts test-processors fuzz stops \
+    at-once lint docs dist clean
 
 demo: $(READY)
 	$(BIN)/python demo/demo.py
@@ -51,6 +53,15 @@ test-processors: $(READY)
 MUTANTS ?= 5000
 fuzz: $(READY)
 	MUTANTS=$(MUTANTS) $(BIN)/python -m pytest tests/checkpoints/test_fuzz.py
+
+STOPS ?= 200
+stops: $(READY)
+	STOPS=$(STOPS) $(BIN)/python -m pytest -s tests/tools/test_stops.py
+
+WRITES ?= 2000
+at-once: $(READY)
+	WRITES=$(WRITES) $(BIN)/python -m pytest -n 0 tests/jobs/test_kills.py \
+	    -k writers
 
 lint: $(READY)
 	$(BIN)/isort --check .

@@ -5,6 +5,11 @@ forms of the model: a table on the screen, a figure in a file.
 """
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import argparse
 import json
 import os

@@ -1,6 +1,11 @@
 """Classify images: print the likeliest classes, draw or tabulate them."""
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import sys
 from collections.abc import Sequence
 

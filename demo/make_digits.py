@@ -1,6 +1,11 @@
 """Write scikit-learn's handwritten digits as a folder of images."""
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import argparse
 import shutil
 import sys

@@ -6,6 +6,11 @@ forms for digits that they were not trained on.
 """
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import argparse
 import sys
 from collections.abc import Sequence

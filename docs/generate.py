@@ -22,7 +22,9 @@ from mmcls_repmlp.host.model_index import indexed_models
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 # Their jobs are in the modules of the same names.
-_TOOLS = (*sorted(ROOT.glob('tools/**/*.py')), ROOT / 'demo' / 'image_demo.py')
+_TOOLS = (
+    *sorted({*ROOT.glob('tools/**/*.py')} - {*ROOT.glob('tools/launchers/*')}),
+    ROOT / 'demo' / 'image_demo.py')
 _JOBS = ('mmcls_repmlp/jobs', 'repmlp_lite')
 _HEAD = ('| name | model | params (M) | MACs (G) | top-1 (%) | top-5 (%) '
          '| source | weights |\n|---|---|---|---|---|---|---|---|')

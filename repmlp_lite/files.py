@@ -6,15 +6,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .errors import UserError, option
+from .locks import lock
 
-# Prefix of scratch folders, beside their targets, and lock file in each.
-_SCRATCH, _LOCK = '.mmcls_repmlp-', 'lock'
+# Prefix of scratch folders, beside their targets; lock and contents of each.
+_SCRATCH, _LOCK, _CONTENTS = '.mmcls_repmlp-', 'lock', 'new'
+# Of them, one is removed by another process less than once in a thousand.
+_ATTEMPTS = 100
 
 
 def check_suffix(path: str | Path, suffixes: Sequence[str],
@@ -50,8 +51,12 @@ def check_writable(path: str | Path,
         raise UserError(f'{str(path)!r} cannot be written: {str(nearest)!r} '
                         'is not a folder that you may write to')
     if os.path.lexists(path) and not force:
-        raise UserError(f'{str(path)!r} exists: choose another name, or pass '
-                        f'{option("force")} to replace it')
+        raise _exists(path)
+
+
+def _exists(path: Path) -> UserError:
+    return UserError(f'{str(path)!r} exists: choose another name, or pass '
+                     f'{option("force")} to replace it')
 
 
 @contextmanager
@@ -71,7 +76,7 @@ def atomic_write(path: str | Path, force: bool = False) -> Iterator[Path]:
     with scratch_folder(final.parent) as folder:
         yield folder / final.name
         check_writable(path, force)
-        move_into_place(folder / final.name, final)
+        move_into_place(folder / final.name, final, force)
 
 
 @contextmanager
@@ -83,31 +88,65 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
     its process lives.
     """
     parent = Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob(f'{_SCRATCH}*'):
         # Locked by a living process, or owned by another user: it stays.
-        with suppress(Timeout, OSError, NotImplementedError), FileLock(
-                leftover / _LOCK, timeout=0):
-            shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
-    lock = FileLock(folder / _LOCK)
-    try:
-        # Some network file systems have no locks; nothing is removed there.
-        with suppress(NotImplementedError):
-            lock.acquire()
-        contents = folder / 'new'
-        contents.mkdir()
-        yield contents
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        with suppress(OSError):
+            _remove_leftover(leftover)
+    with ExitStack() as held:
+        folder = _locked_folder(parent, held)
+        try:
+            yield folder / _CONTENTS
+        finally:
+            _remove(folder)
 
 
-def move_into_place(source: Path, target: Path) -> None:
-    """Move a file out of a :func:`scratch_folder`, durably."""
+def _locked_folder(parent: Path, held: ExitStack) -> Path:
+    for attempt in range(_ATTEMPTS):
+        # Until it is locked, another process may take it for a leftover.
+        with suppress(*[FileNotFoundError] * (attempt < _ATTEMPTS - 1)):
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+            if not held.enter_context(lock(folder / _LOCK)):
+                (folder / _LOCK).unlink()  # then nobody can
+            (folder / _CONTENTS).mkdir()
+            break
+    return folder
+
+
+def _remove_leftover(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()  # its process ended before it was locked
+    with lock(folder / _LOCK, patience=0, create=False) as locked:
+        if locked:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    # In this order: what has no lock any more is empty.
+    shutil.rmtree(folder / _CONTENTS, ignore_errors=True)
+    with suppress(OSError):
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def move_into_place(source: Path, target: Path, force: bool = True) -> None:
+    """Move a file out of a :func:`scratch_folder`, durably.
+
+    Without ``force``, raise UserError if the target exists by now.
+    """
     with open(source, 'rb+') as file:
         os.fsync(file.fileno())
-    os.replace(source, target)
+    try:
+        if force:
+            os.replace(source, target)
+        else:  # a link replaces nothing that another process has just made
+            os.link(source, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:  # a file system without links
+        if force:
+            raise
+        os.replace(source, target)
     descriptor = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -14,6 +14,7 @@ from .exported.card import EMBEDDING, RAW, card_of, read_card
 from .exported.load_exported import load_exported
 from .exported.pixels import check_pipeline, read_pixels
 from .image_files import find_images
+from .results import check_results
 
 
 def predict(exported: str | Path,
@@ -44,8 +45,6 @@ def predict(exported: str | Path,
     """
     check_batch_options(batch_size, top_k)
     if out is not None:
-        # It imports filelock, which may not be installed.
-        from .results import check_results
         check_results(out, force, exported, card_of(exported), *images)
     # In the precision that was verified, the same on every processor.
     run = load_exported(exported, exact=True, trust=trust)

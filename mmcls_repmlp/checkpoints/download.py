@@ -10,10 +10,10 @@ from urllib.error import URLError
 from urllib.parse import quote, unquote, urlsplit
 
 import torch
-from filelock import FileLock
 
 from repmlp_lite.errors import CheckpointError, quote_path, shorten
 from repmlp_lite.files import sha256_of
+from repmlp_lite.locks import lock
 
 WEB = ('http://', 'https://')
 # As in 'repmlp-base-1cb1f11b.pth': first digits of the contents' SHA-256, as
@@ -35,7 +35,7 @@ def fetch(url: str) -> Path:
         address = urlsplit(quote(url, safe=punctuation)).geturl()
         path.parent.mkdir(parents=True, exist_ok=True)
         # Several processes that start together download it once.
-        with FileLock(f'{path}.lock'):
+        with lock(f'{path}.lock'):
             if not path.is_file() or (digits and
                                       not sha256_of(path).startswith(digits)):
                 torch.hub.download_url_to_file(address, str(path), digits)

@@ -17,6 +17,7 @@ from repmlp_lite.errors import JobFailedError, option, translate
 from repmlp_lite.exported.card import card_of, digests, parts_of
 from repmlp_lite.exported.load_exported import check_format, load_exported
 from repmlp_lite.files import check_writable, move_into_place, scratch_folder
+from repmlp_lite.locks import lock
 
 from .export_wrapper import ExportWrapper
 
@@ -100,10 +101,11 @@ def put_in_place(written: Path,
     if card is not None:
         text = json.dumps({**card, 'files': digests(written)}, indent=1)
         card_of(written).write_text(text + '\n', encoding='utf-8')
-    check_export(path, force)
-    for part in (*parts_of(written), card_of(written)):
-        if part.exists():
-            move_into_place(part, path.with_name(part.name))
+    with lock(path.parent):  # another export would mix its parts with these
+        check_export(path, force)
+        for part in (*parts_of(written), card_of(written)):
+            if part.exists():
+                move_into_place(part, path.with_name(part.name))
 
 
 def _inputs(model: ExportWrapper, input_shape: InputShape) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def publish_model(src: str | Path,
         stem = re.sub('-[0-9a-f]{8}$', '', dst.stem)  # without an old hash
         final = dst.with_name(f'{stem}-{sha256_of(draft)[:8]}{dst.suffix}')
         check_pair_writable(final, force, src)
-        move_into_place(draft, final)
+        move_into_place(draft, final, force)
     before, after = (
         path.stat().st_size / 2**20 for path in (local_file(src), final))
     say(f'{final} ({after:.1f} MiB, was {before:.1f} MiB)')

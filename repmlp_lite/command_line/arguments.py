@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
+
+from repmlp_lite.signals import leave_last_line
 
 from .choices import LAUNCHERS
 
@@ -19,8 +21,16 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|.""", re.DOTALL)
 def new_parser(description: str | None,
                **kwargs: Any) -> argparse.ArgumentParser:
     """Make a parser that sets given arguments only; jobs have the defaults."""
-    return argparse.ArgumentParser(
+    return _Parser(
         description=description, argument_default=argparse.SUPPRESS, **kwargs)
+
+
+class _Parser(argparse.ArgumentParser):
+
+    def error(self, message: str) -> NoReturn:
+        if leave_last_line(f'{self.prog}: error: {message}'):
+            self.exit(2)
+        super().error(message)
 
 
 class KeyValue(argparse.Action):

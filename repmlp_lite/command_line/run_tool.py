@@ -17,9 +17,10 @@ from typing import Any
 from repmlp_lite import console
 from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
                                 describe, with_flags)
+from repmlp_lite.signals import (exit_code, interrupt_cause, leave_last_line,
+                                 raise_stops)
 
-from .signals import (TerminatedError, convert_sigterm, discard_unread_output,
-                      interrupt_cause)
+from .unread_output import discard_unread_output
 
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
@@ -32,8 +33,8 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
 
     Returns:
         0 when done, 2 if the user must change something, 1 on failure, 130
-        after Ctrl-C, 143 after SIGTERM, 141 if nobody reads the output. One of
-        several processes ends with that code instead.
+        after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if nobody reads
+        the output. One of several processes ends with that code instead.
     """
     arguments = vars(args).copy()
     if 'local_rank' in arguments:
@@ -41,8 +42,12 @@ def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
         os.environ.setdefault('LOCAL_RANK', str(rank or 0))
     # OpenCV would print its own lines about an image beside the sentence.
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
-    with convert_sigterm():
+    # A training run goes on when its log cannot be printed (`| head`).
+    raises, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
         code = _exit_code(parser.prog, job, arguments)
+    finally:
+        logging.raiseExceptions = raises
     dist = sys.modules.get('torch.distributed')
     if dist and dist.is_available() and dist.is_initialized():
         _end_process(code)
@@ -89,20 +94,22 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
                                  "pkg_resources is|'pkgutil.find_loader'"),
                                 ('torch', 'This DataLoader will create')):
             warnings.filterwarnings('ignore', message, module=module)
-        function(**arguments)
+        with raise_stops():
+            function(**arguments)
 
 
 def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
     _print_line(name, f'stopped: {stop}' if str(stop) else 'stopped')
-    return 143 if isinstance(stop, TerminatedError) else 130
+    return exit_code()
 
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
+    line = f'{name}: {" ".join(with_flags(message).split())}'
     # Every process prints its own error, not only the first.
-    with suppress(OSError):
-        line = ' '.join(with_flags(message).split())
-        print(f'{name}: {line}', file=sys.stderr)
+    if not leave_last_line(line):
+        with suppress(OSError):
+            print(line, file=sys.stderr)
 
 
 def _describe_failure(error: Exception, name: str) -> str:

@@ -23,8 +23,12 @@ import torch._dynamo
 from mmengine.config import Config
 
 from mmcls_repmlp.checkpoints import read_checkpoint
+from mmcls_repmlp.export.export_model import put_in_place
+from mmcls_repmlp.jobs.publish_model import publish_model
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError
+from repmlp_lite.exported.card import card_of, digests, parts_of
+from repmlp_lite.files import atomic_write, scratch_folder
 from tests.programs import call
 
 EPOCH = 20  # iterations
@@ -148,6 +152,59 @@ def stop(config, work_dir, number):
         time.sleep(0.02)
     os.kill(child, number)
     return os.waitstatus_to_exitcode(wait(child)), log.read_text()
+
+
+def write_files(folder, name, count):
+    """Write files of its own, and one that others write, too."""
+    for i in range(count):
+        for path, force in ((folder / 'all', True), (folder / f'{name}{i}',
+                                                     False)):
+            with atomic_write(path, force) as temporary:
+                temporary.write_text(name)
+    return 0
+
+
+def write_exports(folder, name, count):
+    """Put files of two parts and a card into one place, as an export does."""
+    for i in range(count):
+        with scratch_folder(folder) as scratch:
+            for part in parts_of(scratch / 'a.xml'):
+                part.write_text(f'{name}{i}')
+            put_in_place(scratch / 'a.xml', folder / 'a.xml', {}, force=True)
+    return 0
+
+
+def publish(folder, source, count):
+    """Publish a checkpoint again and again."""
+    for _ in range(count):
+        publish_model(source, folder / 'published.pth', force=True)
+    return 0
+
+
+def work_at_once(config, folder, count):
+    """Train, write, export and publish in one folder at the same time."""
+    folder = Path(folder)
+    source = folder.with_name('source.pth')
+    torch.save(dict(state_dict=dict(weight=torch.zeros(3))), source)
+    options = {'train_cfg.max_epochs': count // EPOCH}
+    log = f'{folder}.log'
+    children = [
+        fork(log, train, config, str(folder), cfg_options=options),
+        fork(log, publish, folder, source, count // 4)
+    ]
+    for name in 'xy':
+        children += [
+            fork(log, write_files, folder, name, count),
+            fork(log, write_exports, folder, name, count)
+        ]
+    statuses = [*map(wait, children)]
+    card = json.loads(card_of(folder / 'a.xml').read_text())
+    return dict(
+        statuses=statuses,
+        log=Path(log).read_text(),
+        files=len([*folder.glob('[xy]*')]),
+        is_whole=card['files'] == digests(folder / 'a.xml'),
+        **look(folder))
 
 
 def train_twofold(config, work_dir, port, resume=None):

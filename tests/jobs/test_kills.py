@@ -1,6 +1,10 @@
-"""Nothing is lost when training is killed or stopped, or the disk is full."""
+"""Nothing is lost when training is killed or stopped, or the disk is full.
+
+Nor when others write into its folder: ``make at-once`` does it for longer.
+"""
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from tests.helpers import MINI, TINY, quick_loaders, write_config
 from tests.programs import fork_trainings
 
 KILLS = 12
+WRITES = int(os.environ.get('WRITES', 20))
 BY_EPOCH = 'default_hooks.checkpoint.by_epoch'
 
 
@@ -49,18 +54,29 @@ def test_a_whole_checkpoint_survives_every_kill(config, tmp_path):
     assert finished['scratch'] == 0
 
 
-def test_a_full_disk_or_a_stop_leaves_the_last_checkpoint(config, tmp_path):
+def test_a_full_disk_a_stop_or_other_writers_lose_no_checkpoint(
+        config, tmp_path):
     full, *stopped = [tmp_path / name for name in ('full', '2', '15')]
     train(config, str(full), cfg_options={BY_EPOCH: True})
     before = (full / 'epoch_1.pth').read_bytes()
     limit = len(before) - 1  # more than any log
-    ending, *stops = fork_trainings(['fill_disk', config, full, limit],
-                                    *(['stop', config, work,
-                                       int(work.name)] for work in stopped))
+    shared, ending, *stops = fork_trainings(
+        ['work_at_once', config, tmp_path / 'shared', WRITES],
+        ['fill_disk', config, full, limit],
+        *(['stop', config, work, int(work.name)] for work in stopped))
+    check_shared(shared)
     check_full_disk(full, *ending)
     assert (full / 'epoch_1.pth').read_bytes() == before
     for work, ending in zip(stopped, stops):
         check_stop(work, *ending)
+
+
+def check_shared(found):
+    assert not any(found['statuses']), found['log']
+    assert found['files'] == 2 * WRITES
+    assert found['is_whole']
+    assert len(found['whole']) == 1 and not found['torn']
+    assert found['scratch'] == 0
 
 
 def check_full_disk(work, code, output):

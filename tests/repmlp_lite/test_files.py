@@ -1,9 +1,11 @@
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import (atomic_write, check_suffix, check_writable,
                                scratch_folder, sha256_of)
+from tests.helpers import ROOT
 
 # Starts to write a file, and says so.
 WRITER = """
@@ -20,6 +23,17 @@ with atomic_write(sys.argv[1], force=True) as path:
     path.write_text('half')
     print('writing', flush=True)
     sys.stdin.read()
+"""
+# Writes fifty files, and one as often that another process writes, too.
+WRITERS = """
+import pathlib, sys
+from repmlp_lite.files import atomic_write
+folder = pathlib.Path(sys.argv[1])
+for i in range(50):
+    for name, force in (('all', True), (sys.argv[2] + str(i), False)):
+        with atomic_write(folder / name, force) as path:
+            path.write_text(name)
+        assert (folder / name).read_text() == name
 """
 
 
@@ -126,11 +140,65 @@ def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path):
 
 def test_without_locks_nothing_is_removed_and_all_is_written(
         tmp_path, monkeypatch):
-    (tmp_path / '.mmcls_repmlp-abc').mkdir()
-    monkeypatch.setattr('filelock.FileLock.acquire',
-                        Mock(side_effect=NotImplementedError))
-    write(tmp_path / 'a.txt')
-    assert sorted(os.listdir(tmp_path)) == ['.mmcls_repmlp-abc', 'a.txt']
+    before = ['.mmcls_repmlp-abc', '.mmcls_repmlp-def']
+    for name in before:
+        (tmp_path / name / 'new').mkdir(parents=True)
+    (tmp_path / before[0] / 'lock').touch()
+    monkeypatch.setattr('fcntl.flock', Mock(side_effect=NotImplementedError))
+    with atomic_write(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('new')
+        monkeypatch.undo()  # of those without a lock, others remove none
+        with scratch_folder(tmp_path):
+            pass
+    assert sorted(os.listdir(tmp_path)) == [before[1], 'a.txt']
+
+
+@pytest.mark.parametrize('action', ['sweep', 'remove'])
+def test_a_folder_that_vanishes_before_it_is_locked(tmp_path, monkeypatch,
+                                                    action):
+    make, parent = tempfile.mkdtemp, tmp_path / 'parent'
+
+    def make_and_lose(**options):
+        monkeypatch.setattr(tempfile, 'mkdtemp', make)
+        path = make(**options)
+        if action == 'sweep':  # as another process that writes here
+            write(parent / 'b.txt')
+        else:
+            shutil.rmtree(parent)
+        assert not os.path.exists(path)
+        return path
+
+    monkeypatch.setattr(tempfile, 'mkdtemp', make_and_lose)
+    write(parent / 'a.txt')
+    assert (parent / 'a.txt').read_text() == 'new'
+    assert {*os.listdir(parent)} <= {'a.txt', 'b.txt'}
+
+
+def test_two_processes_write_into_one_folder(tmp_path):
+    commands = [[sys.executable, '-c', WRITERS, tmp_path / 'a', name]
+                for name in 'xy']
+    writers = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    expected = {'all'} | {f'{name}{i}' for name in 'xy' for i in range(50)}
+    assert {*os.listdir(tmp_path / 'a')} == expected
+
+
+def test_of_two_that_make_one_file_the_second_is_refused(
+        tmp_path, monkeypatch):
+    path, link = tmp_path / 'a.txt', os.link
+
+    def link_too_late(source, target):
+        path.write_text('precious')
+        link(source, target)
+
+    monkeypatch.setattr(os, 'link', link_too_late)
+    with pytest.raises(UserError, match='exists'):
+        write(path)
+    assert path.read_text() == 'precious'
+    path.unlink()
+    monkeypatch.setattr(os, 'link', Mock(side_effect=PermissionError))
+    write(path)  # a file system without links
+    assert path.read_text() == 'new'
 
 
 def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
@@ -139,5 +207,5 @@ def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
         os, 'fsync',
         lambda file: events.append(stat.S_ISDIR(os.fstat(file).st_mode)))
     monkeypatch.setattr(os, 'replace', lambda *_: events.append('name'))
-    write(tmp_path / 'a.txt')
+    write(tmp_path / 'a.txt', force=True)
     assert events == [False, 'name', True]

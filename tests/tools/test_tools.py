@@ -72,10 +72,17 @@ def test_two_processes_score_what_one_does(project, tmp_path):
         assert_same(pred_scores(a), pred_scores(b), 1e-5)
 
 
+def test_what_several_processes_refuse_is_said_once():
+    refused = run(TOOLS / 'dist_train.sh', 'a.py', 2, '--unknown')
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        'train.py: error: unrecognized arguments: --unknown\n')
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(project, tmp_path):
     command = [TOOLS / 'dist_train.sh', project.config, 2, '--seed', 0]
-    trained = run(*command, '--work-dir', tmp_path, PORT=free_port())
+    trained = run(*command, '--work-dir', tmp_path)
     assert trained.returncode == 0 and 'Warning' not in trained.stderr, (
         trained.stderr)
     assert trained.stdout.count('epoch 2/2, loss ') == 1  # of one process

@@ -1,6 +1,11 @@
 """Make a checkpoint for images of another size out of a trained one."""
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import sys
 from collections.abc import Sequence
 

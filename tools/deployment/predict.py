@@ -5,6 +5,11 @@ images by it, opencv; neither mmcls nor mmengine.
 """
 from __future__ import annotations
 
+from repmlp_lite.signals import exit_on_stop
+
+if __name__ == '__main__':
+    exit_on_stop()  # before the other imports
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,10 +18,9 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
@@ -32,6 +31,7 @@ from repmlp_lite.console import say
 from repmlp_lite.errors import (ConfigError, UserError, first_few, option,
                                 quote_path)
 from repmlp_lite.files import atomic_write, check_writable
+from repmlp_lite.locks import lock
 
 from .config import RANKS
 
@@ -136,20 +136,15 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         yield
         return
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(Path(work_dir, LOCK), timeout=PATIENCE)
-    # Some network file systems have no locks; there it protects nothing.
-    with suppress(NotImplementedError):
+    with ExitStack() as held:
         try:
-            lock.acquire()
-        except Timeout:
+            held.enter_context(lock(Path(work_dir, LOCK), PATIENCE))
+        except TimeoutError:
             raise UserError(
                 f'another training run uses {work_dir!r}: wait until it ends, '
                 'or choose another folder with '
                 f'{option("work_dir", ...)}') from None
-    try:
         yield
-    finally:
-        lock.release()
 
 
 def write_training_config(cfg: Config) -> None:

@@ -25,9 +25,9 @@ from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
                                                set_work_dir,
                                                write_training_config)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
-from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
 from repmlp_lite.errors import JobFailedError, UserError, describe, option
+from repmlp_lite.signals import interrupt_cause
 
 from .check_images import check_images
 from .curves import write_curves

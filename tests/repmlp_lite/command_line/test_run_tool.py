@@ -10,9 +10,10 @@ from unittest.mock import Mock
 import pytest
 from mmengine.logging import MMLogger
 
+from repmlp_lite.command_line import new_parser
 from repmlp_lite.command_line.run_tool import run_tool
-from repmlp_lite.command_line.signals import TerminatedError
 from repmlp_lite.errors import ImageError, JobFailedError, UserError, option
+from repmlp_lite.signals import LAST_LINE
 from tests.helpers import ROOT
 from tests.programs import run as run_program
 
@@ -33,7 +34,7 @@ def run(job, **arguments):
     (UserError('change\n  this'), 2, 'error: change this'),
     (UserError(f'{option("force")} is needed'), 2, 'error: --force is needed'),
     (KeyboardInterrupt('a.pth is left'), 130, 'stopped: a.pth is left'),
-    (TerminatedError(), 143, 'stopped'),
+    (KeyboardInterrupt(), 130, 'stopped'),
     (UserError('set `download=True`'), 2, 'error: set `download=True`'),
 ])
 def test_an_error_is_a_sentence_and_a_code(capsys, error, code, message):
@@ -62,6 +63,16 @@ def test_every_process_prints_its_own_error(capsys, monkeypatch):
     run(Mock(side_effect=UserError('no data')))
     assert capsys.readouterr().err == 'tool.py: error: no data\n'
     end.assert_called_once_with(2)
+
+
+def test_a_launcher_is_left_the_first_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv(LAST_LINE, str(tmp_path / 'line'))
+    for problem in ('no data', 'no more data'):
+        assert run(Mock(side_effect=UserError(problem))) == 2
+    with pytest.raises(SystemExit, match='2'):
+        new_parser(None, prog='tool.py').parse_args(['--unknown'])
+    assert capsys.readouterr().err == ''
+    assert (tmp_path / 'line').read_text() == 'tool.py: error: no data'
 
 
 @pytest.mark.parametrize(
