@@ -63,7 +63,7 @@ def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
 def test_training_anew_over_another_is_refused(fit, finished):
     before = sorted(finished.iterdir())
     for resume in (None, f'{finished}/epoch_1.pth'):
-        with pytest.raises(UserError, match='epoch_2.pth of another training run'):
+        with pytest.raises(UserError, match='epoch_2.pth of another train'):
             fit(resume=resume)
     assert sorted(finished.iterdir()) == before
     fit({'train_cfg.max_epochs': 1}, force=True)
