@@ -1,6 +1,7 @@
 """Building and checking of a config's data loaders and loops."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +13,9 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import DATASETS
-from repmlp_lite.console import track
-from repmlp_lite.errors import ConfigError, option, translate
+from repmlp_lite.console import track, warn
+from repmlp_lite.errors import (ConfigError, first_few, option, pluralize,
+                                translate)
 
 from .config import config_errors
 
@@ -21,7 +23,11 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def set_loader_defaults(config: Config) -> None:
-    """Complete the data loaders as the host's own tools do."""
+    """Complete the data loaders as the host's own tools do.
+
+    A part of a folder that no other loader has the rest of becomes the whole.
+    """
+    _drop_lone_parts(config)
     for name in _LOADERS:
         loader = config.get(name)
         if loader is not None:
@@ -33,6 +39,36 @@ def set_loader_defaults(config: Config) -> None:
             workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = workers and loader.get(
                 'persistent_workers', True)
+
+
+def _drop_lone_parts(config: Config) -> None:
+    """Take all images of a folder unless train and another loader share it.
+
+    A part that a training run held out of its folder means nothing in the
+    folder that an option or a child config puts in its place.
+    """
+    parts = {
+        name: [(dataset, _place(dataset))
+               for _, dataset in iter_items(config.get(name))
+               if isinstance(dataset, dict) and dataset.get('part')]
+        for name in _LOADERS
+    }
+    train, val, test = parts.values()
+    for name, own in parts.items():
+        rest = val + test if name == _LOADERS[0] else train
+        for dataset, place in own:
+            if rest and place not in [other for _, other in rest]:
+                dataset['part'] = None
+                warn(f'{name} takes all images of {place[0]!r}: the config '
+                     f'splits {rest[0][1][0]!r}, which is another folder; to '
+                     'split this one, name it in train_dataloader too')
+
+
+def _place(dataset: Mapping[str, Any]) -> tuple[str, str]:
+    root, prefix = (
+        str(dataset.get(key) or '') for key in ('data_root', 'data_prefix'))
+    path = os.path.join(os.path.expanduser(root), prefix)
+    return os.path.realpath(path), str(dataset.get('ann_file') or '')
 
 
 def loader_config(config: Config, phase: str) -> ConfigDict:
@@ -149,6 +185,25 @@ def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
 def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
     single = getattr(dataset, 'dataset', None)
     return getattr(dataset, 'datasets', () if single is None else (single, ))
+
+
+def describe_data(dataset: Any, purpose: str = '') -> str:
+    """Describe a built data set: '6 of 30 images, in photos (part val)'.
+
+    ``purpose`` follows the number of images.
+    """
+    leaves: list[Any] = [*leaf_datasets(dataset)]
+    count, found = len(dataset), sum(
+        getattr(leaf, 'found', len(leaf)) for leaf in leaves)
+    images = (f'{count} of {found} images' if count < found else pluralize(
+        count, 'image'))
+    places = {
+        str(getattr(leaf, 'img_prefix', '') or leaf.data_root).rstrip('/') +
+        (f' (part {leaf.part})' if getattr(leaf, 'part', None) else '')
+        for leaf in leaves if getattr(leaf, 'data_root', '')
+    }
+    folders = f', in {first_few(sorted(places))}' if places else ''
+    return images + purpose + folders
 
 
 def check_samples(dataset: Sized, phase: str) -> None:

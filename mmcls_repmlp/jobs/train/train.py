@@ -1,7 +1,8 @@
 """Train the model of a config."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.command_line.signals import interrupt_cause
 from repmlp_lite.console import say
-from repmlp_lite.errors import JobFailedError, UserError, describe, option
+from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
+                                describe, option)
 
 from .check_images import check_images
 from .curves import write_curves
@@ -133,8 +135,9 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
         check_images(runner)
     finished = explain_finished(runner, start)
     if not finished:
-        dry_run(runner, (lambda copied: load_training_state(copied, start))
-                if start.resumes else None)
+        with _image_hint():
+            dry_run(runner, (lambda copied: load_training_state(copied, start))
+                    if start.resumes else None)
         # Only now: the config of a refused or finished run does not count.
         runner.write_config(runner.work_dir)
     if force:
@@ -142,9 +145,19 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     return finished
 
 
+@contextmanager
+def _image_hint() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f'{error}; {option("check_data")} names all such '
+                         'images before the first step') from error
+
+
 def _run(runner: Runner) -> BaseModel:
     try:
-        return runner.train()
+        with _image_hint():
+            return runner.train()
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:
