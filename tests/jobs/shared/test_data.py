@@ -8,7 +8,8 @@ from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import (batches, build_loop,
                                            check_annotation_files, data_errors,
                                            iter_items, leaf_datasets,
-                                           loader_config, open_loader)
+                                           loader_config, open_loader,
+                                           set_loader_defaults)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError
 
@@ -122,3 +123,28 @@ def test_the_parts_of_a_data_set():
     both = Namespace(datasets=[one, Namespace(dataset=two)])
     assert [*leaf_datasets(one)] == [one]
     assert [*leaf_datasets(both)] == [one, two]
+
+
+def splits(**roots):
+    return Config({
+        f'{phase}_dataloader': dict(
+            dataset=dict(dataset=dict(data_root=root, part=phase)))
+        for phase, root in roots.items()
+    })
+
+
+@pytest.mark.parametrize(('roots', 'whole'), [
+    (dict(train='a', val='./a/', test='a'), []),
+    (dict(train='a', val='a', test='b'), ['test']),
+    (dict(train='b', val='a', test='a'), ['train', 'val', 'test']),
+    (dict(train='b', val='b', test='a'), ['test']),
+    (dict(test='b'), []),
+])
+def test_a_part_without_the_rest_becomes_the_whole(roots, whole, capsys):
+    cfg = splits(**roots)
+    set_loader_defaults(cfg)
+    assert [
+        phase for phase in roots
+        if cfg[f'{phase}_dataloader'].dataset.dataset.part is None
+    ] == whole
+    assert capsys.readouterr().err.count('takes all images of') == len(whole)
