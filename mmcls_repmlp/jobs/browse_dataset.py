@@ -16,7 +16,7 @@ from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
 from .shared.config import read_config
-from .shared.data import leaf_datasets, open_loader
+from .shared.data import describe_data, leaf_datasets, open_loader
 from .shared.pictures import READABLE, check_folder, to_picture
 
 
@@ -74,7 +74,7 @@ def browse_dataset(config: str | Path,
         with atomic_write(path, force=True) as temporary:
             _draw(sample, mode, names).savefig(temporary)
         written.append(path)
-    say(f'{len(written)} pictures in {out_dir}')
+    say(f'{len(written)} pictures in {out_dir}, of {describe_data(dataset)}')
     return written
 
 

@@ -16,7 +16,7 @@ from mmcls_repmlp.recipe import Verification, verify
 from repmlp_lite.console import say
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
-from .shared.data import batches, loader_config, open_loader
+from .shared.data import batches, describe_data, loader_config, open_loader
 from .shared.source import open_source
 
 
@@ -80,7 +80,9 @@ def verify_pairs(config: str | Path | None,
 @torch.inference_mode()
 def _embed(model: BaseModel, cfg: Config) -> tuple[Tensor, Tensor]:
     embeddings, labels = [], []
-    for batch in batches(open_loader(cfg, 'test')):
+    loader = open_loader(cfg, 'test')
+    say(describe_data(loader.dataset))
+    for batch in batches(loader):
         data = model.data_preprocessor(batch)
         feats = model.head.pre_logits(model.extract_feat(data['inputs']))
         embeddings.append(feats.flatten(1).cpu())  # (N, D)

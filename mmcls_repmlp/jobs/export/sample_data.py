@@ -14,8 +14,9 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import PACKERS, TRANSFORMS, ResizeEdge, gt_labels
-from mmcls_repmlp.jobs.shared.data import open_loader
+from mmcls_repmlp.jobs.shared.data import describe_data, open_loader
 from mmcls_repmlp.recipe.transforms import LoadImageStrict
+from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, option, translate
 from repmlp_lite.exported.pixels import check_pipeline
 
@@ -62,6 +63,7 @@ def sample_images(cfg: Config, model: BaseModel, raw: bool,
         loader = open_loader(cfg, 'test')
     except ConfigError:
         return []
+    say(f'      verifying on {describe_data(loader.dataset)}')
     batches: list[np.ndarray] = []
     missing = SAMPLE_SIZE
     for images, _ in labelled_batches(loader, model, raw):

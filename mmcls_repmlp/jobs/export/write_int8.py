@@ -16,7 +16,7 @@ from mmcls_repmlp.export.export_model import (export_model, put_in_place,
                                               silence_exporters)
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
 from mmcls_repmlp.export.quantize_onnx import load_exact, quantize_onnx
-from mmcls_repmlp.jobs.shared.data import open_loader
+from mmcls_repmlp.jobs.shared.data import describe_data, open_loader
 from mmcls_repmlp.jobs.shared.labels import match_classes
 from repmlp_lite.console import Progress, say, track
 from repmlp_lite.errors import JobFailedError
@@ -62,7 +62,8 @@ def write_int8(wrapper: ExportWrapper,
             track(
                 labelled_batches(test, model, wrapper.raw), 'scoring',
                 len(test), lambda batch: len(batch[1])))
-        say(f'      top-1 on the test data: {before:.2f} % in float32, '
+        say(f'      top-1 on {describe_data(test.dataset)}: '
+            f'{before:.2f} % in float32, '
             f'{after:.2f} % in int8, the same on every processor; as '
             f'optimised here {optimised:.2f} %')
         _check(before - min(after, optimised), drift)

@@ -1,8 +1,10 @@
 """Building and checking of a config's data loaders and loops."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,8 +14,9 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import DATASETS
-from repmlp_lite.console import track
-from repmlp_lite.errors import ConfigError, option, translate
+from repmlp_lite.console import track, warn
+from repmlp_lite.errors import (ConfigError, first_few, option, pluralize,
+                                translate)
 
 from .config import config_errors
 
@@ -21,7 +24,11 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def set_loader_defaults(config: Config) -> None:
-    """Complete the data loaders as the host's own tools do."""
+    """Complete the data loaders as the host's own tools do.
+
+    A part of a folder that no other loader has the rest of becomes the whole.
+    """
+    _drop_lone_parts(config)
     for name in _LOADERS:
         loader = config.get(name)
         if loader is not None:
@@ -33,6 +40,36 @@ def set_loader_defaults(config: Config) -> None:
             workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = workers and loader.get(
                 'persistent_workers', True)
+
+
+def _drop_lone_parts(config: Config) -> None:
+    """Take all images of a folder unless train and another loader share it.
+
+    A part that a training run held out of its folder means nothing in the
+    folder that an option or a child config puts in its place.
+    """
+    parts = {
+        name: [(dataset, _place(dataset))
+               for _, dataset in iter_items(config.get(name))
+               if isinstance(dataset, dict) and dataset.get('part')]
+        for name in _LOADERS
+    }
+    train, val, test = parts.values()
+    for name, own in parts.items():
+        rest = val + test if name == _LOADERS[0] else train
+        for dataset, place in own:
+            if rest and place not in [other for _, other in rest]:
+                dataset['part'] = None
+                warn(f'{name} takes all images of {place[0]!r}: the config '
+                     f'splits {rest[0][1][0]!r}, which is another folder; to '
+                     'split this one, name it in train_dataloader too')
+
+
+def _place(dataset: Mapping[str, Any]) -> tuple[str, str]:
+    root, prefix = (
+        str(dataset.get(key) or '') for key in ('data_root', 'data_prefix'))
+    path = os.path.join(os.path.expanduser(root), prefix)
+    return os.path.realpath(path), str(dataset.get('ann_file') or '')
 
 
 def loader_config(config: Config, phase: str) -> ConfigDict:
@@ -149,6 +186,58 @@ def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
 def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
     single = getattr(dataset, 'dataset', None)
     return getattr(dataset, 'datasets', () if single is None else (single, ))
+
+
+def describe_data(dataset: Any, purpose: str = '') -> str:
+    """Describe a built data set: '6 of 30 images, in photos (part val)'.
+
+    ``purpose`` follows the number of images.
+    """
+    leaves: list[Any] = [*leaf_datasets(dataset)]
+    count, found = len(dataset), sum(
+        getattr(leaf, 'found', len(leaf)) for leaf in leaves)
+    images = (f'{count} of {found} images' if count < found else pluralize(
+        count, 'image'))
+    places = {
+        str(getattr(leaf, 'img_prefix', '') or leaf.data_root).rstrip('/') +
+        (f' (part {leaf.part})' if getattr(leaf, 'part', None) else '')
+        for leaf in leaves if getattr(leaf, 'data_root', '')
+    }
+    folders = f', in {first_few(sorted(places))}' if places else ''
+    return images + purpose + folders
+
+
+def warn_of_shared_images(train: BaseDataset, val: BaseDataset) -> None:
+    """Warn of images to validate that are also trained on."""
+    if not any(
+            _overlap(*pair)
+            for pair in product(_prefixes(train), _prefixes(val))):
+        return  # at the cost of no list of images
+    paths = _image_paths(val)
+    shared = sorted(paths & _image_paths(train))
+    if shared:
+        warn(f'warning: {len(shared)} of the {len(paths)} images to validate '
+             f'are also trained on ({first_few(shared)}): scores on them say '
+             'nothing about new images')
+
+
+def _prefixes(dataset: BaseDataset) -> list[str]:
+    return [
+        os.path.realpath(leaf.img_prefix) for leaf in leaf_datasets(dataset)
+        if getattr(leaf, 'img_prefix', None)
+    ]
+
+
+def _overlap(one: str, other: str) -> bool:
+    return os.path.commonpath([one, other]) in (one, other)
+
+
+def _image_paths(dataset: BaseDataset) -> set[str]:
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {
+        os.path.realpath(info['img_path'])
+        for info in infos if 'img_path' in info
+    }
 
 
 def check_samples(dataset: Sized, phase: str) -> None:

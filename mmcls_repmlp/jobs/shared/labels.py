@@ -10,11 +10,11 @@ from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.runner import Runner
 
 from mmcls_repmlp.recipe import PairVerification
-from mmcls_repmlp.recipe.datasets import FoldersOfImages
+from mmcls_repmlp.recipe.datasets import FoldersOfImages, clean_name
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, first_few
 
-from .data import leaf_datasets, levels
+from .data import leaf_datasets, levels, warn_of_shared_images
 from .model import unwrap
 
 
@@ -43,7 +43,8 @@ def match_classes(dataset: BaseDataset, checkpoint_classes: Sequence[str],
     those of the model's classes of the same names, and its names the model's.
     Raise ConfigError if the data has others, or it is unknown which they are.
     """
-    names, outputs = tuple(map(str, checkpoint_classes)), num_classes_of(model)
+    names = tuple(map(clean_name, checkpoint_classes))
+    outputs = num_classes_of(model)
     for part in leaf_datasets(dataset):
         own = names_of(part)
         check_labels(part, outputs)
@@ -69,6 +70,7 @@ def match_loop(runner: Runner, checkpoint_classes: Sequence[str]) -> None:
     if verifies_pairs(loop):  # of identities that may be others
         return
     dataset = loop.dataloader.dataset
+    warn_of_absent(dataset, 'test')
     match_classes(dataset, checkpoint_classes, runner.model)
     # Both took the names when the loop was built.
     metainfo = getattr(dataset, 'metainfo', None)
@@ -134,7 +136,7 @@ def _relabel(dataset: BaseDataset, own: Sequence[str],
 
 
 def _folders(dataset: BaseDataset) -> tuple[str, ...]:
-    return tuple(getattr(dataset, 'folder_to_idx', ()))
+    return tuple(map(clean_name, getattr(dataset, 'folder_to_idx', ())))
 
 
 def num_classes_of(model: BaseModel) -> int | None:
@@ -148,7 +150,7 @@ def num_classes_of(model: BaseModel) -> int | None:
 def names_of(dataset: BaseDataset | None) -> tuple[str, ...]:
     """Return the class names of a data set; empty if it has none."""
     return tuple(
-        map(str,
+        map(clean_name,
             getattr(dataset, 'metainfo', {}).get('classes') or ()))
 
 
@@ -176,6 +178,9 @@ def check_classes(runner: Runner) -> None:
             f'{len(val_names)}, and they are not the same '
             f'({_only_in_one(names, val_names)}): both need a subfolder for '
             'every class, even an empty one')
+    if train is not None and val is not None:
+        warn_of_absent(val, 'val', train)
+        warn_of_shared_images(train, val)
     count = num_classes_of(runner.model)
     for dataset in filter(None, (train, val)):
         for part in leaf_datasets(dataset):
@@ -189,6 +194,38 @@ def check_classes(runner: Runner) -> None:
     warn(f'warning: {message}')
 
 
+def warn_of_absent(dataset: BaseDataset,
+                   phase: str,
+                   train: BaseDataset | None = None) -> None:
+    """Warn of classes of which a data set has no image, so no score.
+
+    Classes are those that ``train`` has images of. Defaults to all names.
+    """
+    names, present = names_of(dataset), _labels_in(dataset)
+    if not present or len(present) == len(names):
+        return
+    known = {*range(len(names))} if train is None else _labels_in(train)
+    absent = sorted(known - present)
+    if absent:
+        listed = [names[i] if i < len(names) else i for i in absent]
+        warn(f'warning: the {phase} data set has no image of {len(absent)} of '
+             f'{len(known)} classes ({first_few(listed)}): its scores say '
+             'nothing about them')
+
+
+def _labels_in(dataset: BaseDataset) -> set[int]:
+    """Collect the labels that occur; empty if they are not single classes."""
+    get = getattr(dataset, 'get_data_info', None)
+    labels = () if get is None else (get(i).get('gt_label')
+                                     for i in range(len(dataset)))
+    return {
+        item
+        for label in labels
+        if label is not None and not isinstance(label, Mapping)
+        for item in np.atleast_1d(label).tolist()
+    }
+
+
 def check_checkpoint_classes(runner: Runner, checkpoint_classes: Sequence[str],
                              resumes: bool) -> None:
     """Check the classes of the checkpoint that a training run starts from.
@@ -197,7 +234,7 @@ def check_checkpoint_classes(runner: Runner, checkpoint_classes: Sequence[str],
     for other classes are a start, with a warning.
     """
     names = names_of(_dataset(runner, 'train'))
-    others = tuple(checkpoint_classes)
+    others = tuple(map(clean_name, checkpoint_classes))
     if not others or not names or others == names:
         return
     message = (f'the checkpoint was trained on {len(others)} classes and the '

@@ -24,7 +24,7 @@ from repmlp_lite import console
 from repmlp_lite.errors import first_few, pluralize
 
 from .config import config_errors
-from .data import leaf_datasets
+from .data import describe_data
 from .labels import names_of
 from .model import unwrap
 
@@ -199,9 +199,9 @@ def _position(runner: Runner) -> str:
 def summarize_training(runner: Runner) -> str:
     """Describe the model, data, schedule, device and log of a training run."""
     train, loader = runner.train_dataloader.dataset, runner.train_dataloader
-    images = f'{pluralize(len(train), "image")} to train on'
+    purpose = ' to train on'
     if runner.val_loop is not None:
-        images += f', {len(runner.val_dataloader.dataset)} to validate'
+        purpose += f', {len(runner.val_dataloader.dataset)} to validate'
     steps = pluralize(runner.max_iters, 'iteration')
     if not isinstance(runner.train_loop, IterBasedTrainLoop):
         steps = (f'{pluralize(runner.max_epochs, "epoch")} of '
@@ -210,7 +210,7 @@ def summarize_training(runner: Runner) -> str:
     start = runner._load_from
     return _table(
         runner,
-        **_data(train, images),
+        **_data(train, purpose),
         schedule=f'{steps}, batches of {batch or "several sizes"}',
         optimizer=_optimizer(runner),
         start=f'{"resuming" if runner._resume else "weights of"} {start}'
@@ -221,8 +221,7 @@ def summarize_training(runner: Runner) -> str:
 def summarize_test(runner: Runner, checkpoint: object) -> str:
     """Describe the model, data, device and log of a test."""
     test = runner.test_dataloader.dataset
-    images = f'{pluralize(len(test), "image")} to test on'
-    return _table(runner, weights=checkpoint, **_data(test, images))
+    return _table(runner, weights=checkpoint, **_data(test, ' to test on'))
 
 
 def _table(runner: Runner, **rows: object) -> str:
@@ -234,13 +233,10 @@ def _table(runner: Runner, **rows: object) -> str:
     return '\n'.join(f'{name:10}{value}' for name, value in rows.items())
 
 
-def _data(dataset: BaseDataset, images: str) -> dict[str, str]:
-    names, folders = names_of(dataset), sorted({
-        str(part.data_root)
-        for part in leaf_datasets(dataset) if getattr(part, 'data_root', '')
-    })
+def _data(dataset: BaseDataset, purpose: str) -> dict[str, str]:
+    names = names_of(dataset)
     return dict(
-        data=images + (f', in {first_few(folders)}' if folders else ''),
+        data=describe_data(dataset, purpose),
         classes=f'{len(names)}: {first_few(names)}'
         if names else 'without names')
 

@@ -11,15 +11,10 @@ from mmengine.config import Config
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.jobs.shared.model import build_on_meta
 from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.recipe.datasets import find_parts, subfolders
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, first_few, option
-from repmlp_lite.image_files import is_hidden
 
-_PHASES = {
-    **dict.fromkeys(('train', 'training'), 'train'),
-    **dict.fromkeys(('val', 'valid', 'validation'), 'val'),
-    **dict.fromkeys(('test', 'testing'), 'test')
-}
 # Dataset settings that the folder replaces: all except the pipeline.
 _UNUSED = re.compile(r'\w+_dataloader\.dataset\.(?!pipeline\b)')
 
@@ -29,9 +24,9 @@ def use_folder(cfg: Config, folder: str | Path,
     """Change a config to train on a folder of photos, and fit its head.
 
     The folder holds one subfolder for each class, or ``train`` and optionally
-    ``val`` and ``test`` folders of such subfolders; names like ``Train`` and
-    ``validation`` work too. Without ``val``, a fifth of every class is held
-    out. ``options`` are dotted keys that the user changed.
+    ``val`` and ``test`` folders of such subfolders, see :func:`find_parts`.
+    Without ``val``, about a fifth of the photos is held out, each by its
+    content alone. ``options`` are dotted keys that the user changed.
 
     Raise UserError if the folder has no such subfolders, the work folder lies
     among its classes, or an option sets data that is not used.
@@ -45,9 +40,9 @@ def use_folder(cfg: Config, folder: str | Path,
     if not folder.is_dir():
         raise UserError(f'{str(folder)!r} is not a folder: give one with a '
                         'subfolder of photos for each class')
-    parts = _find_parts(folder)
+    parts = find_parts(folder)
     train = folder / parts.get('train', '')
-    classes = _subfolders(train)
+    classes = subfolders(train)
     if len(classes) < 2:
         raise UserError(
             f'folder {str(train)!r} has fewer than two subfolders '
@@ -66,33 +61,13 @@ def use_folder(cfg: Config, folder: str | Path,
         _set_dataset(cfg, phase, folder, place, part if held_out else None)
     _set_classes(cfg, len(classes))
     fit_head(cfg, options)
-    how = (f'a fifth of each class of {str(train)!r} is held out to validate'
+    how = (f'about a fifth of the photos in {str(train)!r} is held out to '
+           'validate, each by its content'
            if split else f'{str(folder / parts["val"])!r} is used to validate')
+    used = parts.values() or subfolders(folder)
+    others = sorted({*subfolders(folder)} - {*used})
+    how += f'; not used: {first_few(others)}' if others else ''
     say(f'{len(classes)} classes ({first_few(classes)}); {how}')
-
-
-def _find_parts(folder: Path) -> dict[str, str]:
-    """Find the subfolders for 'train', 'val' and 'test', if any.
-
-    If there are others too, and those of these names have no subfolders, all
-    are classes: a train is also a vehicle.
-    """
-    names = _subfolders(folder)
-    named = [name for name in names if name.casefold() in _PHASES]
-    if len(named) < len(names) and not any(
-            _subfolders(folder / name) for name in named):
-        return {}
-    parts = {_PHASES[name.casefold()]: name for name in named}
-    if named and ('train' not in parts or len(parts) < len(named)):
-        raise UserError(
-            f'folder {str(folder)!r} has the subfolders {first_few(named)}: '
-            'name them train, val and test; train is required')
-    return parts
-
-
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()
-                  if path.is_dir() and not is_hidden(path.name))
 
 
 def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
@@ -100,6 +75,11 @@ def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
     loader = cfg.get(f'{phase}_dataloader')
     if loader is None:
         return
+    if {'dataset', 'datasets'} & {*loader.dataset}:
+        raise ConfigError(
+            f'the {phase} data set of the config is wrapped in '
+            f'{loader.dataset.get("type")!r}, which {option("data", ...)} '
+            'cannot replace: choose or write a config without the wrapper')
     pipeline = loader.dataset.get('pipeline') or []
     if not pipeline or pipeline[0].get('type') != 'LoadImageStrict':
         raise ConfigError(

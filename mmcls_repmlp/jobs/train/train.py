@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
                                                write_training_config)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.console import say
-from repmlp_lite.errors import JobFailedError, UserError, describe, option
+from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
+                                describe, option)
 from repmlp_lite.signals import interrupt_cause
 
 from .check_images import check_images
@@ -138,8 +140,9 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
         check_images(runner)
     finished = explain_finished(runner, start)
     if not finished:
-        dry_run(runner, (lambda copied: load_training_state(copied, start))
-                if start.resumes else None)
+        with _image_hint():
+            dry_run(runner, (lambda copied: load_training_state(copied, start))
+                    if start.resumes else None)
         # Only now: the config of a refused or finished run does not count.
         write_training_config(runner.cfg)
     if force:
@@ -147,9 +150,19 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     return finished
 
 
+@contextmanager
+def _image_hint() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f'{error}; {option("check_data")} names all such '
+                         'images before the first step') from error
+
+
 def _run(runner: Runner) -> BaseModel:
     try:
-        return runner.train()
+        with _image_hint():
+            return runner.train()
     except UserError:
         raise
     except (Exception, KeyboardInterrupt) as error:

@@ -1,6 +1,8 @@
 """Lists of images and labels in text files."""
 from __future__ import annotations
 
+from unicodedata import normalize
+
 from mmengine import fileio
 
 from repmlp_lite.errors import ConfigError
@@ -14,6 +16,29 @@ def read_lines(path: str) -> list[str]:
         raise ConfigError(f'{path!r} is no text in UTF-8 ({error}): save it '
                           'as such') from error
     return text.replace('\r\n', '\n').removesuffix('\n').split('\n')
+
+
+def read_class_names(path: str) -> list[str]:
+    """Read a name from each line; empty lines may only be at the end.
+
+    Raises:
+        ConfigError: If a line before the end, which is named, is empty.
+    """
+    names = [clean_name(line) for line in read_lines(path)]
+    while names and not names[-1]:
+        names.pop()
+    if '' in names:
+        raise ConfigError(f'line {names.index("") + 1} of {path!r} is empty, '
+                          'and would be the name of a class: remove it')
+    return names
+
+
+def clean_name(name: object) -> str:
+    """Make names equal that look the same, however systems spell them.
+
+    Accents are composed (NFC), and spaces around the name removed.
+    """
+    return normalize('NFC', str(name)).strip()
 
 
 def read_annotations(path: str, classes: int = 0) -> list[tuple[str, int]]:

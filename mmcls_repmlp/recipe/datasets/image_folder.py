@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,13 +16,15 @@ from mmcls_repmlp.host import DATASETS, expanduser
 from repmlp_lite.errors import ConfigError, first_few, option
 from repmlp_lite.image_files import FORMATS, files_below, is_hidden
 
-from .annotations import read_annotations, read_lines
+from .annotations import clean_name, read_annotations, read_class_names
+from .splits import common_subfolders, find_parts, held_out
 
 
 class FoldersOfImages:
     """Mixin for the host's data sets of image files.
 
-    - Hidden folders are no classes, and nothing in them is an image.
+    - Hidden folders are no classes, and nothing in them is an image. Without
+      ``classes``, folders such as train and val are not taken for classes.
     - Every format that the installed OpenCV reads is read; what is left out
       is counted and named.
     - ``classes`` that name the subfolders give these their labels, missing
@@ -36,11 +36,12 @@ class FoldersOfImages:
     Args:
         part: 'train' or 'val' to take only that part of the images, see
             :func:`held_out`. Defaults to None: all of them.
-        val_share: Share of every class that 'val' has. Defaults to 0.2.
+        val_share: Share of the images that 'val' has. Defaults to 0.2.
         kwargs: Arguments of the data set; ``extensions`` defaults to
             :func:`readable_suffixes`.
     """
 
+    found: int  # images, before a part of them is taken
     CLASSES: Any
     ann_file: str
     extensions: tuple[str, ...]
@@ -72,29 +73,46 @@ class FoldersOfImages:
             samples = read_annotations(self.ann_file, len(self.CLASSES or ()))
         else:
             samples = self._find_samples()
-        if self.part is not None:
-            held = held_out(samples, self.val_share)
-            samples = [
-                sample for sample, is_held in zip(samples, held)
-                if is_held is (self.part == 'val')
-            ]
-            if not samples:
-                raise ConfigError(
-                    f'no class of {self.img_prefix!r} has two images, so that '
-                    'none can be held out to validate: add images, or a '
-                    f'folder val, or pass {option("no_validate")}')
-        return [
+        self.found = len(samples)
+        images = [
             dict(
                 img_path=self._backend.join_path(self.img_prefix, name),
                 gt_label=label) for name, label in samples
         ]
+        return images if self.part is None else self._take_part(images)
+
+    def _take_part(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        held = held_out([image['img_path'] for image in images],
+                        self.val_share, self._backend)
+        taken = [
+            image for image, is_held in zip(images, held)
+            if is_held is (self.part == 'val')
+        ]
+        if not taken:
+            raise ConfigError(
+                f'none of the {len(images)} images of {self.img_prefix!r} '
+                f'falls to {self.part}, as the content of each decides: add '
+                'images, or give those to validate in a folder val of their '
+                f'own, or pass {option("no_validate")}')
+        lost = {image['gt_label']
+                for image in images} - {image['gt_label']
+                                        for image in taken}
+        if lost and self.part == 'train':  # jobs look after the others
+            names = dict(enumerate(self.CLASSES or ()))
+            _warn(f'of {len(lost)} classes of {self.img_prefix!r} all images '
+                  'are held out and none is trained on '
+                  f'({first_few([names.get(i, i) for i in sorted(lost)])})')
+        return taken
 
     @property
     def _backend(self) -> Any:
         return get_file_backend(self.img_prefix, enable_singleton=True)
 
     def _find_samples(self) -> list[tuple[str, int]]:
-        labels = self._labels(self._list('', list_file=False))
+        names = self._list('', list_file=False)
+        if self.CLASSES is None and isinstance(self._backend, LocalBackend):
+            _check_layout(self.img_prefix)
+        labels = self._labels(sorted(names, key=clean_name))
         paths = [
             f'{folder}/{file}' for folder in labels
             for file in self._files(folder)
@@ -107,7 +125,7 @@ class FoldersOfImages:
         ]
         self._report(labels, images, left_out)
         if self.CLASSES is None:
-            self._metainfo['classes'] = tuple(labels)
+            self._metainfo['classes'] = tuple(map(clean_name, labels))
         self.folder_to_idx = labels
         return images
 
@@ -126,23 +144,33 @@ class FoldersOfImages:
         top = self._backend.join_path(self.img_prefix, folder)
         return sorted(os.path.relpath(path, top) for path in files_below(top))
 
-    def _labels(self, names: Sequence[str]) -> dict[str, int]:
-        classes = [str(name) for name in self.CLASSES or ()]
+    def _labels(self, folders: Sequence[str]) -> dict[str, int]:
+        names = [clean_name(folder) for folder in folders]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(
+                f'two subfolders of {self.img_prefix!r} have the same name '
+                f'({first_few(twice)}), spelled in two ways that look the '
+                'same: put their images into one')
+        classes = [clean_name(name) for name in self.CLASSES or ()]
         unknown = [name for name in names if name not in classes]
         if not classes or len(unknown) == len(names) == len(classes):
-            return {name: label for label, name in enumerate(names)}
+            return {folder: label for label, folder in enumerate(folders)}
         if unknown or len(set(classes)) < len(classes):
             raise ConfigError(
                 f'{len(unknown)} of the {len(names)} subfolders of '
                 f'{self.img_prefix!r} ({first_few(unknown)}) are none of the '
                 f'{len(classes)} classes given, or these have a name twice: '
                 'name the subfolders in classes, in the order of the labels')
-        if classes != list(names):
+        if classes != names:
             missing = [name for name in classes if name not in names]
             _warn(f'{len(names)} subfolders of {self.img_prefix!r} get the '
                   f'labels that the {len(classes)} classes given have '
                   f'(no subfolder: {first_few(missing) or "none"})')
-        return {name: classes.index(name) for name in names}
+        return {
+            folder: classes.index(name)
+            for folder, name in zip(folders, names)
+        }
 
     def _report(self, labels: dict[str, int], images: list[tuple[str, int]],
                 left_out: list[str]) -> None:
@@ -163,7 +191,7 @@ class FoldersOfImages:
     def _compat_classes(self, metainfo: dict | None,
                         classes: str | Sequence[str] | None) -> dict:
         if isinstance(classes, str):
-            classes = read_lines(expanduser(classes))
+            classes = read_class_names(expanduser(classes))
         return super()._compat_classes(  # type: ignore[misc]
             metainfo, classes)
 
@@ -181,20 +209,18 @@ def readable_suffixes() -> tuple[str, ...]:
                  if cv2.haveImageWriter(f'image{known}'))
 
 
-def held_out(samples: Sequence[tuple[str, int]], share: float) -> list[bool]:
-    """Choose the same share of every class, always the same images.
-
-    At least one image of every class is held out, and one is not.
-    """
-    places: dict[int, list[int]] = defaultdict(list)
-    # By name, so that the order of a listing decides nothing.
-    for i in sorted(range(len(samples)), key=lambda i: samples[i][0]):
-        places[samples[i][1]].append(i)
-    held: set[int] = set()
-    for label, indices in places.items():
-        count = min(max(1, round(share * len(indices))), len(indices) - 1)
-        held.update(random.Random(label).sample(indices, count))
-    return [i in held for i in range(len(samples))]
+def _check_layout(folder: str) -> None:
+    """Raise if subfolders are parts of the data; warn if they may be."""
+    parts, common = find_parts(folder), common_subfolders(folder)
+    if parts:
+        raise ConfigError(
+            f'the subfolders of {folder!r} are parts of the data '
+            f'({first_few([*parts.values()])}), not classes: name one of them '
+            'with the folder, or, if they are classes, name them in classes')
+    if len(common) > 1:
+        _warn(f'the subfolders of {folder!r} are taken for the classes, but '
+              f'each has the subfolders {first_few(common)}: if these are the '
+              'classes, name the folders around them train, val and test')
 
 
 @DATASETS.register_module()

@@ -4,11 +4,14 @@ from urllib.error import URLError
 import pytest
 from mmengine.config import Config, ConfigDict
 
+from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import (batches, build_loop,
                                            check_annotation_files, data_errors,
                                            iter_items, leaf_datasets,
-                                           loader_config, open_loader)
+                                           loader_config, open_loader,
+                                           set_loader_defaults,
+                                           warn_of_shared_images)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError
 
@@ -122,3 +125,49 @@ def test_the_parts_of_a_data_set():
     both = Namespace(datasets=[one, Namespace(dataset=two)])
     assert [*leaf_datasets(one)] == [one]
     assert [*leaf_datasets(both)] == [one, two]
+
+
+def splits(**roots):
+    return Config({
+        f'{phase}_dataloader': dict(
+            dataset=dict(dataset=dict(data_root=root, part=phase)))
+        for phase, root in roots.items()
+    })
+
+
+@pytest.mark.parametrize(('roots', 'whole'), [
+    (dict(train='a', val='./a/', test='a'), []),
+    (dict(train='a', val='a', test='b'), ['test']),
+    (dict(train='b', val='a', test='a'), ['train', 'val', 'test']),
+    (dict(train='b', val='b', test='a'), ['test']),
+    (dict(test='b'), []),
+])
+def test_a_part_without_the_rest_becomes_the_whole(roots, whole, capsys):
+    cfg = splits(**roots)
+    set_loader_defaults(cfg)
+    assert [
+        phase for phase in roots
+        if cfg[f'{phase}_dataloader'].dataset.dataset.part is None
+    ] == whole
+    assert capsys.readouterr().err.count('takes all images of') == len(whole)
+
+
+@pytest.mark.parametrize(('train', 'val', 'shared'), [
+    (dict(part='train'), dict(part='val', val_share=0.6), True),
+    (dict(), dict(indices=[1]), True),
+    (dict(part='train'), dict(part='val'), False),
+    (dict(), dict(data_root='other'), False),
+])
+def test_images_to_validate_that_are_trained_on(tmp_path, monkeypatch, capsys,
+                                                train, val, shared):
+    for path in (tmp_path / top / name for top in ('data', 'other')
+                 for name in 'ab'):
+        path.mkdir(parents=True)
+        for i in range(8):
+            (path / f'{i}.png').write_text(f'{path.name}{i}')
+    shown = dict(type='ImageFolder', data_root='data', pipeline=[])
+    monkeypatch.chdir(tmp_path)
+    sets = [build_dataset({**shown, **how}) for how in (train, val)]
+    warn_of_shared_images(*sets)
+    assert ('images to validate are also trained on'
+            in capsys.readouterr().err) is shared

@@ -9,10 +9,12 @@ from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import build_dataset, gt_labels
 from mmcls_repmlp.jobs.shared import labels
+from mmcls_repmlp.jobs.shared.data import describe_data
 from mmcls_repmlp.jobs.shared.labels import (MapLabels,
                                              check_checkpoint_classes,
                                              check_classes, check_labels,
-                                             match_classes, names_of)
+                                             match_classes, names_of,
+                                             warn_of_absent)
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.recipe import PairVerification
 from repmlp_lite.errors import ConfigError
@@ -211,3 +213,21 @@ def test_training_checks_its_data_and_its_checkpoint(project, data, tmp_path,
                             dict(resume=f'{tmp_path}/a.pth'))):
         with pytest.raises(ConfigError, match=words):
             train(project.config, work_dir, **options)
+
+
+@pytest.mark.parametrize(('fold', 'absent'), [(0, 'b, c'), (1, 'a, c')])
+def test_classes_without_images_to_validate_are_named(tmp_path, warned, fold,
+                                                      absent):
+    for name in 'abc':
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            (tmp_path / name / f'{i}.png').touch()
+    folds = dict(
+        type='KFoldDataset', fold=fold, num_splits=3, dataset=folder(tmp_path))
+    train = build_dataset(folds)
+    val = build_dataset(dict(folds, test_mode=True))
+    assert describe_data(val) == f'2 of 6 images, in {tmp_path}'
+    warn_of_absent(build_dataset(folder(tmp_path)), 'val', train)
+    assert not warned
+    warn_of_absent(val, 'val', build_dataset(folder(tmp_path)))
+    assert f'no image of 2 of 3 classes ({absent})' in warned[0]

@@ -144,10 +144,10 @@ def test_summaries(project, work_dir, digits, monkeypatch):
         device='cpu, 1 thread',
         log=runner.logger.log_file)
     assert rows(summarize_test(runner, 'a.pth')) == dict(
-        shared, weights='a.pth', data=f'20 images to test on, in {digits}')
+        shared, weights='a.pth', data=f'20 images to test on, in {digits}/val')
     expected = dict(
         shared,
-        data=f'40 images to train on, 20 to validate, in {digits}',
+        data=f'40 images to train on, 20 to validate, in {digits}/train',
         schedule='1 epoch of 3 iterations, batches of 16',
         optimizer='AdamW, learning rate up to 0.002',
         start='from new weights',

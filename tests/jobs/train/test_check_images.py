@@ -30,6 +30,13 @@ def test_all_are_named_before_the_first_step(project, data, work_dir, tmp_path,
     assert not list(tmp_path.rglob('*.pth'))
 
 
+def test_an_unreadable_image_names_the_check(project, data, work_dir):
+    for path in (data / 'train').glob('*/*'):
+        path.write_text('no image')
+    with pytest.raises(JobFailedError, match='cannot be read: .*check_data='):
+        train(project.config, work_dir, cfg_options=quick_loaders(data))
+
+
 def test_whole_data_is_trained_on(project, work_dir, capsys):
     options = {'train_cfg.max_epochs': 1}
     train(project.config, work_dir, check_data=True, cfg_options=options)

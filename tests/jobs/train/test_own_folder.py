@@ -1,6 +1,7 @@
 import copy
 import functools
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,15 +70,15 @@ def phased(photos, tmp_path):
 
 
 @pytest.mark.parametrize('path', CUSTOM, ids=lambda path: path.stem)
-def test_classes_are_counted_and_a_fifth_is_held_out(photos, path, capsys):
+def test_classes_are_counted_and_photos_held_out(photos, path, capsys):
     cfg = use(photos, path=path)
     assert cfg.model.head.num_classes == 3
     train_part, val_part, test_part = parts(cfg)
-    assert len(train_part) == 12 and len(val_part) == 3
+    assert len(train_part) + len(val_part) == 15 and len(val_part) > 0
     assert not train_part & val_part
     assert test_part == val_part
     assert capsys.readouterr().out.startswith(
-        '3 classes (bird, cat, dog); a fifth of each')
+        '3 classes (bird, cat, dog); about a fifth of the photos')
 
 
 @pytest.mark.parametrize('names', [('train', 'val', 'test'),
@@ -91,7 +92,7 @@ def test_folders_for_each_purpose_are_used_as_they_are(phased, names):
 
 @pytest.mark.parametrize('names', [('val', 'test'), ('train', 'val', 'valid')])
 def test_phases_that_are_missing_or_twofold_are_refused(phased, names):
-    with pytest.raises(UserError, match=f'has the subfolders .*{names[-1]}'):
+    with pytest.raises(UserError, match='can be read in two ways'):
         use(phased(*names))
 
 
@@ -120,12 +121,13 @@ def test_settings_of_data_that_are_not_used_are_refused(photos):
     ])
 
 
-def test_a_class_needs_an_image_to_hold_out(photos):
-    for path in photos.glob('*/[1-9].png'):
-        path.unlink()
+def test_something_must_be_held_out(photos):
+    train_part, val_part, _ = parts(use(photos))
+    for path in val_part:
+        Path(path).unlink()
     cfg = use(photos)
-    assert len(build_dataset(cfg.train_dataloader.dataset)) == 3
-    with pytest.raises(ConfigError, match='has two images.*no_validate'):
+    assert len(build_dataset(cfg.train_dataloader.dataset)) == len(train_part)
+    with pytest.raises(ConfigError, match='falls to val,.*no_validate'):
         build_dataset(cfg.val_dataloader.dataset)
 
 
@@ -145,6 +147,15 @@ def test_a_config_without_image_files_is_refused(photos):
     cifar = CONFIGS / 'repmlp-cifar_1xb128_cifar10.py'
     with pytest.raises(ConfigError, match='train data of the config are no'):
         use(photos, path=cifar)
+
+
+def test_a_wrapped_data_set_is_not_replaced(photos):
+    cfg = copy.deepcopy(read(TINY))
+    cfg.work_dir = 'work_dirs/a'
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset)
+    with pytest.raises(ConfigError, match="wrapped in 'RepeatDataset', which"):
+        use_folder(cfg, photos, ['model.head.in_channels'])
 
 
 TINY = CUSTOM[-1]
@@ -178,7 +189,8 @@ def test_a_width_that_was_chosen_or_is_unknown_stays(options, changes):
     assert cfg.model.head.in_channels == 3
 
 
-def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, work_dir):
+def test_one_epoch_on_own_photos_and_the_checkpoint_alone(
+        photos, work_dir, capsys):
     options = {
         f'{phase}_dataloader.{key}': value
         for phase in ('train', 'val', 'test')
@@ -188,5 +200,17 @@ def test_one_epoch_on_own_photos_and_the_checkpoint_alone(photos, work_dir):
         'train_cfg.max_epochs': 1
     }
     train(CUSTOM[-1], work_dir, data=photos, cfg_options=options)
-    scores = run_test(None, work_dir, metrics=('accuracy', ))
+    scores = run_test(None, work_dir, metrics=('accuracy', ), verbose=False)
     assert 0 <= scores['accuracy/top1'] <= 100
+    assert ' of 15 images to test on, in ' in capsys.readouterr().out
+    # What was held out of these photos means nothing in others.
+    new = shutil.copytree(photos, photos.parent / 'new')
+    run_test(
+        None,
+        work_dir,
+        cfg_options={'test_dataloader.dataset.data_root': str(new)},
+        verbose=False)
+    out, err = capsys.readouterr()
+    assert f' 15 images to test on, in {new}\n' in out
+    assert 'tested 15 images' in out
+    assert f"test_dataloader takes all images of '{new}'" in err

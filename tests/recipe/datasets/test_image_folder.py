@@ -1,5 +1,5 @@
-import random
-from itertools import compress
+import shutil
+from pathlib import Path
 
 import cv2
 import pytest
@@ -9,8 +9,7 @@ from PIL import Image
 from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.recipe.datasets import ImageNetFolder
 from mmcls_repmlp.recipe.datasets import image_folder as folders
-from mmcls_repmlp.recipe.datasets.image_folder import (held_out,
-                                                       readable_suffixes)
+from mmcls_repmlp.recipe.datasets.image_folder import readable_suffixes
 from mmcls_repmlp.recipe.transforms import LoadImageStrict
 from repmlp_lite.errors import ConfigError
 
@@ -152,20 +151,88 @@ def test_what_the_library_lacks_is_left_out(monkeypatch):
     assert readable_suffixes.__wrapped__() == ('.png', )
 
 
-@pytest.mark.parametrize(('counts', 'share', 'expected'),
-                         [((10, 20, 5), 0.2, [2, 4, 1]),
-                          ((3, 2, 1), 0.2, [1, 1, 0]), ((4, 4), 0.9, [3, 3])])
-def test_the_same_share_of_every_class_is_held_out(counts, share, expected):
-    every = [(f'{label}/{i:03}.png', label)
-             for label, count in enumerate(counts) for i in range(count)]
+@pytest.fixture
+def pictures(tmp_path):
+    """Three hundred small files of two classes, each with its own content."""
+    for i in range(300):
+        path = make(tmp_path / 'photos', f'{"ab"[i % 2]}/{i}.png')
+        (path / f'{"ab"[i % 2]}/{i}.png').write_text(f'picture {i}')
+    return tmp_path / 'photos'
 
-    def chosen():
-        return {*compress(every, held_out(every, share))}
 
-    first = chosen()
-    labels = [label for _, label in first]
-    assert [labels.count(label) for label in range(len(counts))] == expected
-    # The order of a listing decides nothing, and they are not the first.
-    assert first != {s for s in every if int(s[0][2:5]) < expected[s[1]]}
-    random.Random(0).shuffle(every)
-    assert chosen() == first
+def contents(root, part):
+    data = build(root, part=part)
+    infos = map(data.get_data_info, range(len(data)))
+    return {Path(info['img_path']).read_text() for info in infos}
+
+
+def test_files_decide_alone_whether_they_are_held_out(pictures, tmp_path):
+    val, train = contents(pictures, 'val'), contents(pictures, 'train')
+    assert len(train | val) == 300 and not train & val
+    assert 45 <= len(val) <= 75  # the share, within two deviations
+    # Remove, rename, move to another class, add a class of copies, and move
+    # all of it.
+    for i in range(0, 60, 2):
+        (pictures / f'a/{i}.png').unlink()
+    (pictures / 'a/60.png').rename(pictures / 'a/zzz.png')
+    (pictures / 'a/62.png').rename(pictures / 'b/62.png')
+    shutil.copytree(pictures / 'a', pictures / '0/deep')
+    (pictures / 'b').rename(pictures / 'A')
+    pictures.rename(tmp_path / 'elsewhere')
+    (tmp_path / 'link').symlink_to('elsewhere')
+    gone = {f'picture {i}' for i in range(0, 60, 2)}
+    assert contents(tmp_path / 'link', 'val') == val - gone
+    assert contents(tmp_path / 'link', 'train') == train - gone
+
+
+def test_files_without_content_are_split_by_name(tmp_path, said):
+    make(tmp_path, *(f'a/{i}.png' for i in range(50)))
+    (tmp_path / 'a/gone.png').symlink_to('nowhere')
+    sizes = [len(build(tmp_path, part=part)) for part in ('train', 'val')]
+    assert sum(sizes) == 51 and min(sizes) > 3
+
+
+def test_a_class_that_is_not_trained_on_is_named(pictures, said):
+    one = build(pictures, part='val').get_data_info(0)['img_path']
+    shutil.copytree(Path(one).parent, pictures / 'c')
+    for path in pictures.glob('c/*'):
+        if path.name != Path(one).name:
+            path.unlink()
+    build(pictures, part='val')
+    assert not said
+    build(pictures, part='train')
+    assert 'of 1 classes' in said[0] and 'none is trained on (c)' in said[0]
+
+
+NFC, NFD = 'caf\xe9', 'cafe\u0301'
+
+
+def test_names_are_compared_as_they_look(tmp_path):
+    make(tmp_path, f'{NFD}/1.png', 'cafz/2.png')
+    assert build(tmp_path).metainfo['classes'] == ('cafz', NFC)
+    names = tmp_path / 'names.txt'
+    names.write_bytes(f'{NFC}  \r\ncafz\n \n\n'.encode())
+    data = build(tmp_path, classes=str(names))
+    assert data.metainfo['classes'] == (NFC, 'cafz')
+    assert found(data) == [('cafz/2.png', 1), (f'{NFD}/1.png', 0)]
+    names.write_text(f'{NFC}\n\ncafz')
+    with pytest.raises(ConfigError, match="line 2 of '.*names.txt' is empty"):
+        build(tmp_path, classes=str(names))
+    make(tmp_path, f'{NFC}/3.png')
+    with pytest.raises(ConfigError, match=f'have the same name .{NFC}.'):
+        build(tmp_path)
+
+
+def test_parts_are_not_taken_for_classes(tmp_path, said):
+    make(
+        tmp_path,
+        *(f'{part}_set/{name}/1.png' for part in ('train', 'test')
+          for name in 'ab'))
+    with pytest.raises(ConfigError, match='are parts of the data .test_set'):
+        build(tmp_path)
+    classes = ['test_set', 'train_set']
+    assert len(build(tmp_path, classes=classes)) == 4
+    (tmp_path / 'test_set').rename(tmp_path / 'x')
+    (tmp_path / 'train_set').rename(tmp_path / 'y')
+    assert build(tmp_path).metainfo['classes'] == ('x', 'y')
+    assert 'each has the subfolders a, b: if these are' in said[0]
