@@ -33,8 +33,9 @@ def test_every_config_is_a_twin_or_an_alias():
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_parses_builds_and_runs_anywhere(name):
+def test_parses_builds_and_runs_anywhere(name, capsys):
     cfg = read(name)
+    assert not capsys.readouterr().err
     assert cfg.custom_imports.imports == ['mmcls_repmlp']
     with torch.device('meta'):
         model = build_model(cfg)

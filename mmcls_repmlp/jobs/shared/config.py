@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import traceback
 from collections.abc import Mapping
@@ -13,13 +12,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmcls_repmlp.host import NAME, silence_import_warnings
 from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, describe, option,
                                 translate)
+
+from .unread_settings import drop_unread
 
 # Variables that launchers set to the number of a process, and their programs.
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -28,12 +28,6 @@ _PROGRAMS = dict(
 # Errors that a wrong config causes where things are built of it.
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
-# Top-level keys that mmengine's runner and the tools read, beside the
-# arguments of the runner.
-_KNOWN = ('activation_checkpointing', 'auto_scale_lr', 'compile',
-          'custom_imports', 'data_preprocessor', 'efficient_conv_bn_eval',
-          'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
-          'tta_model', 'tta_pipeline')
 
 
 def config_errors(message: str, *more:
@@ -49,10 +43,12 @@ def read_config(path: str | Path,
                 options: Mapping[str, Any] | None = None) -> Config:
     """Read a config file, and change settings in it by dotted key.
 
-    ``default_scope`` defaults to the host. Raise ConfigError if the file is no
+    ``default_scope`` defaults to the host, and ~ in paths is the home folder.
+    Warn of settings that nothing reads. Raise ConfigError if the file is no
     valid config, or a setting has no place in it.
     """
-    config, options = read_file(path), dict(options or {})
+    files: list[Path] = []
+    config, options = read_file(path, files), dict(options or {})
     check_options(config, options)
     with config_errors(f'{", ".join(options)} cannot be set in config '
                        f'{str(path)!r}'):
@@ -61,19 +57,21 @@ def read_config(path: str | Path,
     if not isinstance(config.get('model'), Mapping):
         raise ConfigError(f'config {str(path)!r} has no model: is it a config '
                           f'of {NAME}?')
+    drop_unread(config, files, options)
+    for key, value in config.items():
+        config[key] = _expand_home(value)
     replace_host_parts(config)
     return config
 
 
-def read_file(path: str | Path) -> Config:
-    """Read a config file with all that it inherits.
+def read_file(path: str | Path, files: list[Path]) -> Config:
+    """Read a config file with all that it inherits, which ``files`` lists.
 
     Raise ConfigError with the name of the file and the line at fault.
     """
     if not Path(path).is_file():
         raise ConfigError(f'config {str(path)!r} does not exist as a file: '
                           'check the path')
-    files: list[Path] = []
     message = f'config {str(path)!r} cannot be read'
     try:
         with silence_import_warnings():
@@ -153,18 +151,24 @@ def _check_option(place: Any, key: str, steps: list[str], value: Any) -> None:
 
 
 def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
-    known = {*place} if path else {
-        *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN
-    }
-    near = difflib.get_close_matches(step, map(str, known), 1,
-                                     0.85 if path else 0.6)
     # Below the top, classes take more settings than a config lists, and
     # raise for those that they do not take when they are built.
-    if step in known or (path and not near):
-        return
-    warn(f'warning: --cfg-options {key}: {path or "the config"} has no '
-         f'{step!r}{"" if path else ", and nothing reads it"}' +
-         (f'; did you mean {near[0]!r}?' if near else ''))
+    near = difflib.get_close_matches(step, map(str, place), 1, 0.85)
+    if path and near:
+        warn(f'warning: --cfg-options {key}: {path} has no {step!r}; did you '
+             f'mean {near[0]!r}?')
+
+
+def _expand_home(settings: Any) -> Any:
+    """Replace ~ at the beginning of texts, which in a config are paths."""
+    if isinstance(settings, str):
+        return os.path.expanduser(settings)
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            settings[key] = _expand_home(value)
+    elif type(settings) in (list, tuple):
+        return type(settings)(map(_expand_home, settings))
+    return settings
 
 
 def set_launcher(config: Config, launcher: str) -> None:

@@ -1,0 +1,143 @@
+"""Settings of a config that nothing reads."""
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from repmlp_lite.console import warn
+
+# Top-level keys that mmengine's runner and the tools read.
+_READ = {
+    *inspect.signature(Runner.__init__).parameters, 'activation_checkpointing',
+    'compile', 'custom_imports', 'efficient_conv_bn_eval',
+    'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'tta_model',
+    'tta_pipeline'
+} - {'self', 'cfg'}
+# Keys of mmcls 0.x, with what replaced them.
+_REPLACED = dict(
+    checkpoint_config='default_hooks.checkpoint',
+    cudnn_benchmark='env_cfg.cudnn_benchmark',
+    data='train_dataloader, val_dataloader and test_dataloader',
+    deterministic='randomness.deterministic',
+    dist_params='env_cfg.dist_cfg',
+    evaluation='val_evaluator and train_cfg.val_interval',
+    fp16='the option --amp, or optim_wrapper.type',
+    log_config='default_hooks.logger and visualizer',
+    lr_config='param_scheduler',
+    momentum_config='param_scheduler',
+    mp_start_method='env_cfg.mp_cfg.mp_start_method',
+    opencv_num_threads='env_cfg.mp_cfg.opencv_num_threads',
+    optimizer='optim_wrapper.optimizer',
+    optimizer_config='optim_wrapper.clip_grad',
+    resume_from='load_from with resume=True',
+    runner='train_cfg',
+    seed='randomness.seed',
+    total_epochs='train_cfg.max_epochs',
+    workflow='train_cfg.val_interval')
+# Mappings whose keys are looked up one by one, so that nobody else refuses
+# others. A subclass that reads more is not ours to know: it is a warning.
+_LOOKED_UP = {
+    'auto_scale_lr': 'base_batch_size enable',
+    'custom_imports': 'allow_failed_imports imports',
+    'env_cfg': 'cudnn_benchmark dist_cfg mp_cfg resource_limit',
+    'env_cfg.mp_cfg': 'mp_start_method opencv_num_threads',
+    'model.train_cfg': 'augments probs',
+    'optim_wrapper.paramwise_cfg':
+    'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
+    'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult '
+    'layer_decay_rate norm_decay_mult num_layers',
+}  # yapf: disable
+
+
+def drop_unread(config: Config, files: Sequence[Path],
+                options: Iterable[str]) -> None:
+    """Warn of settings that nothing reads, and drop the files' own variables.
+
+    A variable, such as ``train_pipeline``, is no mistake if a file uses its
+    name, or if a setting that is read has its value. It would be one in the
+    recorded config, which is read without these files.
+
+    Args:
+        config: The config with the options in it.
+        files: The file that was read, then those that it inherits from.
+        options: Dotted keys of the settings that were changed.
+    """
+    texts = [
+        re.sub('#.*', '', path.read_text(encoding='utf-8')) for path in files
+        if path.suffix == '.py'
+    ]
+    changed = {key.split('.')[0] for key in options}
+    values = [value for key in config if key in _READ
+              for value in _values(config[key])]  # yapf: disable
+    for key in [key for key in config if key not in _READ]:
+        value = config[key]
+        # A number or word may well have the same value elsewhere; only in one
+        # file alone, as a recorded config is, the name says nothing.
+        vague = not isinstance(value,
+                               (Mapping, list, tuple)) and (key in changed
+                                                            or len(texts) > 1)
+        used = key not in changed and _is_used(key, texts)
+        if not used and value is not None and (vague or key in _REPLACED
+                                               or _near(key, _READ)
+                                               or value not in values):
+            _warn('the config', key, _READ)
+        else:
+            config.pop(key)
+    for place, names in _LOOKED_UP.items():
+        settings: Any = dict(config.items())
+        for step in place.split('.'):
+            settings = settings.get(step) if isinstance(settings,
+                                                        Mapping) else None
+        for key in {*(settings or ())} - {*names.split(), '_scope_'}:
+            _warn(place, key, names.split())
+
+
+def _is_used(key: str, texts: Sequence[str]) -> bool:
+    """Return whether a file, or one that inherits from it, uses a variable.
+
+    Its value is that of the first file that assigns it. One that only takes a
+    part of another, such as ``std[::-1]``, is a helper.
+    """
+    name = re.escape(key)
+    for text in texts:
+        if re.search(rf'\b{name}\b(?!\s*=[^=])', text):
+            return True
+        assigned = re.search(rf'^{name}\s*=(\s*\w+\[)?', text, re.MULTILINE)
+        if assigned:
+            return bool(assigned[1])
+    return False
+
+
+def _values(settings: Any) -> Iterator[Any]:
+    yield settings
+    inner: Any = ()
+    if isinstance(settings, Mapping):
+        inner = settings.values()
+    elif isinstance(settings, (list, tuple)):
+        inner = settings
+    for value in inner:
+        yield from _values(value)
+
+
+def _warn(place: str, key: str, known: Iterable[str]) -> None:
+    near = _near(key, known)
+    if near:
+        remedy = f'; did you mean {near[0]!r}?'
+    elif place != 'the config':
+        remedy = ''
+    elif key in _REPLACED:
+        remedy = f': it is a key of mmcls 0.x, replaced by {_REPLACED[key]}'
+    else:
+        remedy = ': no setting that is read has its value'
+    warn(f'warning: {place} sets {key!r}, and nothing reads it{remedy}')
+
+
+def _near(key: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(str(key), known, 1, 0.85)
