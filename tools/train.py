@@ -31,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='resume from this checkpoint, or from the newest intact one in '
         'the work folder if none is named')
     parser.add_argument(
+        '--new-schedule',
+        action='store_true',
+        help='with --resume, follow the learning rate, weight decay and '
+        'schedules of the config, not those of the checkpoint')
+    parser.add_argument(
         '--amp',
         action='store_true',
         help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU')

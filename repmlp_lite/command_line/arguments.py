@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +27,11 @@ def new_parser(description: str | None,
 
 
 class _Parser(argparse.ArgumentParser):
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # In --option=~/folder, no shell does it.
+        self.register('type', None, os.path.expanduser)
 
     def error(self, message: str) -> NoReturn:
         if leave_last_line(f'{self.prog}: error: {message}'):

@@ -71,6 +71,16 @@ class JobRunner(Runner):
         self._timestamp = chosen[0]
         self._taken.add(self._timestamp)
 
+    def scale_lr(self,
+                 optim_wrapper: Any,
+                 auto_scale_lr: Mapping[str, Any] | None = None) -> None:
+        """Scale the learning rate with the images between two steps."""
+        if auto_scale_lr and 'base_batch_size' in auto_scale_lr:
+            base = auto_scale_lr['base_batch_size'] / accumulated(
+                optim_wrapper)
+            auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
+        super().scale_lr(optim_wrapper, auto_scale_lr)
+
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
         """Load a checkpoint without what mmengine prints outside its log."""
         with redirect_stdout(StringIO()):
@@ -196,6 +206,11 @@ def _position(runner: Runner) -> str:
     return f'epoch {runner.epoch}/{runner.max_epochs}'
 
 
+def accumulated(optim_wrapper: Any) -> int:
+    """Return the number of batches that make one step."""
+    return getattr(optim_wrapper, '_accumulative_counts', 1)
+
+
 def summarize_training(runner: Runner) -> str:
     """Describe the model, data, schedule, device and log of a training run."""
     train, loader = runner.train_dataloader.dataset, runner.train_dataloader
@@ -207,11 +222,12 @@ def summarize_training(runner: Runner) -> str:
         steps = (f'{pluralize(runner.max_epochs, "epoch")} of '
                  f'{pluralize(len(loader), "iteration")}')
     batch = getattr(loader.batch_sampler, 'batch_size', 0) * get_world_size()
-    start = runner._load_from
+    start, counts = runner._load_from, accumulated(runner.optim_wrapper)
     return _table(
         runner,
         **_data(train, purpose),
-        schedule=f'{steps}, batches of {batch or "several sizes"}',
+        schedule=f'{steps}, batches of {batch or "several sizes"}' +
+        f', {counts} to a step' * (counts > 1),
         optimizer=_optimizer(runner),
         start=f'{"resuming" if runner._resume else "weights of"} {start}'
         if start else 'from new weights',

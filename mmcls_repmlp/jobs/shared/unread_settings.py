@@ -58,11 +58,10 @@ _LOOKED_UP = {
 
 def drop_unread(config: Config, files: Sequence[Path],
                 options: Iterable[str]) -> None:
-    """Warn of settings that nothing reads, and drop the files' own variables.
+    """Warn of settings that nothing reads, and drop helpers of the files.
 
     A variable, such as ``train_pipeline``, is no mistake if a file uses its
-    name, or if a setting that is read has its value. It would be one in the
-    recorded config, which is read without these files.
+    name, or if a setting that is read has its value.
 
     Args:
         config: The config with the options in it.
@@ -77,18 +76,17 @@ def drop_unread(config: Config, files: Sequence[Path],
     values = [value for key in config if key in _READ
               for value in _values(config[key])]  # yapf: disable
     for key in [key for key in config if key not in _READ]:
-        value = config[key]
+        value, is_used = config[key], _is_used(key, texts)
         # A number or word may well have the same value elsewhere; only in one
         # file alone, as a recorded config is, the name says nothing.
-        vague = not isinstance(value,
-                               (Mapping, list, tuple)) and (key in changed
-                                                            or len(texts) > 1)
-        used = key not in changed and _is_used(key, texts)
-        if not used and value is not None and (vague or key in _REPLACED
-                                               or _near(key, _READ)
-                                               or value not in values):
+        is_part = value in values and (isinstance(value,
+                                                  (Mapping, list, tuple)) or
+                                       (key not in changed and len(texts) < 2))
+        is_mistake = key in _REPLACED or bool(_near(key, _READ))
+        if value is not None and (key in changed or
+                                  not is_used) and (is_mistake or not is_part):
             _warn('the config', key, _READ)
-        else:
+        elif not is_part:  # the recorded config, one file alone, has no use
             config.pop(key)
     for place, names in _LOOKED_UP.items():
         settings: Any = dict(config.items())

@@ -1,6 +1,7 @@
 """Choice and checks of the checkpoint that a training run starts from."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,10 @@ from mmcls_repmlp.jobs.shared.work_dir import (folder_of, hook_config,
                                                saved_checkpoints)
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
+from repmlp_lite.console import say, warn
 from repmlp_lite.errors import CheckpointError, option, translate
+
+from .schedules import compare_settings, settings_of
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,23 @@ def find_start(cfg: Config, resume: str | None) -> Start:
     if not start.resumes:
         return start
     meta = _training_meta(start)
-    if isinstance(meta.get('seed'), int):
-        # The order of samples is fixed when loaders are built, which is
-        # before mmengine takes the seed over.
-        cfg.randomness = {**cfg.get('randomness', {}), 'seed': meta['seed']}
+    _use_seed(cfg, meta.get('seed'))
     if BATCHES_PER_EPOCH_KEY in meta:
         return start
     return replace(
         start,
         note=f'{start.note or start.source}: not saved by '
         'ReproducibleSeedHook, so the resumed run uses other random numbers')
+
+
+def _use_seed(cfg: Config, seed: Any) -> None:
+    # The order of samples is fixed when loaders are built, which is before
+    # mmengine takes the seed over.
+    if isinstance(seed, int):
+        asked = cfg.get('randomness', {}).get('seed')
+        if asked not in (None, seed):
+            warn(f'seed {seed} of the checkpoint is used, not {asked}')
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
 
 
 def _find_newest(cfg: Config) -> Start:
@@ -125,12 +136,17 @@ def explain_finished(runner: Runner, start: Start) -> str:
         f'of {wanted} in train_cfg are done, nothing is left to do')
 
 
-def load_training_state(runner: Runner, start: Start) -> None:
+def load_training_state(runner: Runner,
+                        start: Start,
+                        new_schedule: bool = False) -> None:
     """Load the state of the optimizer, and check that of the schedules.
 
     PyTorch and mmengine silently load states of other kinds, and then fail in
-    the first step or use the entries that fit. Raise CheckpointError.
+    the first step or use the entries that fit; they also keep learning rates
+    and schedules that the config no longer has. Raise CheckpointError, unless
+    ``new_schedule`` says that those of the config are wanted.
     """
+    asked = settings_of(runner)
     message = (f'checkpoint {start.source!r} is from a training run with '
                'another {}: resume it with the {} it was trained with, or '
                'start from its weights with '
@@ -146,11 +162,28 @@ def load_training_state(runner: Runner, start: Start) -> None:
         for part, before in zip(wrappers, groups):
             _check_groups(before, part.optimizer.param_groups)
     saved = start.content.get('param_schedulers')
-    if isinstance(ours, list) and saved is not None and (
-            len(ours) != len(saved)
-            or any({*schedule.state_dict()} != {*state}
-                   for schedule, state in zip(ours, saved))):
-        raise CheckpointError(message.format('schedule', 'param_scheduler'))
+    if isinstance(ours, list) and saved is not None and not new_schedule:
+        if len(ours) != len(saved) or any(
+            {*schedule.state_dict()} != {*state}
+                for schedule, state in zip(ours, saved)):
+            raise CheckpointError(
+                message.format('schedule', 'param_scheduler'))
+        for schedule, state in zip(ours, saved):
+            schedule.load_state_dict(copy.deepcopy(state))
+    kept, batches = settings_of(runner), meta_of(
+        start.content).get(BATCHES_PER_EPOCH_KEY)
+    if batches is not None:
+        kept['iterations per epoch'] = [batches]
+        asked['iterations per epoch'] = [len(runner.train_dataloader)]
+    changes = compare_settings(asked, kept)
+    if changes and new_schedule:
+        say(f'from here on the training run has {changes}')
+    elif changes:
+        raise CheckpointError(
+            f'the config asks for {changes}, and resuming from '
+            f'{start.source!r} would keep the latter: pass '
+            f'{option("new_schedule")} to follow the config from here on, or '
+            'leave these settings as they were')
 
 
 def _check_groups(before: list[dict], loaded: list[dict]) -> None:

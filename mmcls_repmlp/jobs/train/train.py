@@ -38,12 +38,14 @@ from .own_folder import use_folder
 from .pretrained import check_pretrained, fetch_pretrained
 from .resume import (Start, check_start, explain_finished, find_start,
                      load_training_state, newest_name)
+from .schedules import NewScheduleHook, shorten_schedules
 
 
 def train(config: str | Path,
           work_dir: str | None = None,
           *,
           resume: str | None = None,
+          new_schedule: bool = False,
           amp: bool = False,
           auto_scale_lr: bool = False,
           no_validate: bool = False,
@@ -62,6 +64,9 @@ def train(config: str | Path,
             ``work_dirs/NAME_OF_CONFIG``.
         resume: Checkpoint to resume from, or 'auto' for the newest intact one
             in the work folder. Defaults to None: start over.
+        new_schedule: Whether a resumed run follows the learning rate, weight
+            decay and schedules of the config, not those of the checkpoint.
+            Defaults to False: if they differ, it is refused.
         amp: Whether to train in mixed precision: float16 on a GPU,
             bfloat16 on a CPU. Defaults to False.
         auto_scale_lr: Whether to scale the learning rate with the batch size.
@@ -102,6 +107,7 @@ def train(config: str | Path,
     if amp:
         _enable_amp(cfg)
     _add_loss_check(cfg)
+    shorten_schedules(cfg)
     start = find_start(cfg, resume)
     # Checkpoints later than the newest intact one are damaged.
     check_work_dir_unused(cfg, math.inf if start.newest else start.step(cfg),
@@ -112,7 +118,7 @@ def train(config: str | Path,
     with lock_work_dir(cfg.work_dir):
         runner = build_runner(cfg, verbose)
         check_pretrained(runner.model, pretrained)
-        finished = _prepare(runner, start, check_data, force)
+        finished = _prepare(runner, start, check_data, force, new_schedule)
         del start  # mmengine reads the file again, to the right device
         with report_to_console(runner, summarize_training):
             model = _run(runner)
@@ -122,12 +128,14 @@ def train(config: str | Path,
         return model
 
 
-def _prepare(runner: Runner, start: Start, check_data: bool,
-             force: bool) -> str:
+def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
+             new_schedule: bool) -> str:
     """Check all, write the config; return a sentence if nothing is left."""
     if start.note:
         say(start.note)
     check_start(runner, start)
+    if new_schedule and start.resumes:
+        runner.register_hook(NewScheduleHook())
     if runner.distributed:
         make_gradients_contiguous(runner.model)
     _seed_training(runner)
@@ -141,8 +149,8 @@ def _prepare(runner: Runner, start: Start, check_data: bool,
     finished = explain_finished(runner, start)
     if not finished:
         with _image_hint():
-            dry_run(runner, (lambda copied: load_training_state(copied, start))
-                    if start.resumes else None)
+            dry_run(runner, (lambda copied: load_training_state(
+                copied, start, new_schedule)) if start.resumes else None)
         # Only now: the config of a refused or finished run does not count.
         write_training_config(runner.cfg)
     if force:

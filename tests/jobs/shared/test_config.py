@@ -13,6 +13,7 @@ from mmcls_repmlp.jobs.shared.config import (RANKS, check_options, read_config,
                                              set_launcher)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError, UserError
+from tests.helpers import MINI, write_config
 
 GOOD = "model = dict(type='ImageClassifier')\n"
 
@@ -143,3 +144,15 @@ def test_processes_that_the_launcher_did_not_start(monkeypatch, launcher,
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         set_launcher(Config(), launcher)
+
+
+def test_home_in_paths_of_a_config(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    data = dict(dataset=dict(data_root='~/photos'))
+    path = write_config(
+        tmp_path / 'a.py', MINI, work_dir='~/runs', train_dataloader=data)
+    cfg = read_config(path, dict(load_from='~/a.pth'))
+    assert (cfg.work_dir, cfg.load_from,
+            cfg.train_dataloader.dataset.data_root) == ('/home/me/runs',
+                                                        '/home/me/a.pth',
+                                                        '/home/me/photos')

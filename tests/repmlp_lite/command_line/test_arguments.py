@@ -4,7 +4,9 @@ import json
 import pytest
 from mmengine.config import DictAction
 
-from repmlp_lite.command_line.arguments import (KeyValue, add_device, add_size,
+from repmlp_lite.command_line.arguments import (KeyValue, add_device,
+                                                add_images,
+                                                add_runner_arguments, add_size,
                                                 new_parser, read_value)
 from tests.helpers import ROOT
 from tests.programs import run_python
@@ -115,3 +117,13 @@ def test_wrong_sizes_and_pairs_are_named(capsys, line, message):
         parse(line)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_home_in_options(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    parser = new_parser('')
+    add_runner_arguments(parser)
+    add_images(parser)
+    args = parser.parse_args(['--work-dir=~/x', '~/a.png', 'b~', '~no-such-user/c'])
+    assert args.work_dir == '/home/me/x'
+    assert args.images == ['/home/me/a.png', 'b~', '~no-such-user/c']
