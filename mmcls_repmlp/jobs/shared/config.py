@@ -1,7 +1,6 @@
 """Configs: read from files, changed by settings, built into runners."""
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import traceback
@@ -18,8 +17,8 @@ from mmengine.runner import Runner
 from mmcls_repmlp.host import NAME, silence_import_warnings
 from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.console import warn
-from repmlp_lite.errors import (ConfigError, UserError, describe, option,
-                                translate)
+from repmlp_lite.errors import (ConfigError, UserError, describe, did_you_mean,
+                                option, translate)
 from repmlp_lite.files import check_writable
 
 # Variables that launchers set to the number of a process, and their programs.
@@ -157,15 +156,13 @@ def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
     known = {*place} if path else {
         *place, *inspect.signature(Runner.__init__).parameters, *_KNOWN
     }
-    near = difflib.get_close_matches(step, map(str, known), 1,
-                                     0.85 if path else 0.6)
+    hint = did_you_mean(step, map(str, known), 0.85 if path else 0.6)
     # Below the top, classes take more settings than a config lists, and
     # raise for those that they do not take when they are built.
-    if step in known or (path and not near):
+    if step in known or (path and not hint):
         return
     warn(f'warning: --cfg-options {key}: {path or "the config"} has no '
-         f'{step!r}{"" if path else ", and nothing reads it"}' +
-         (f'; did you mean {near[0]!r}?' if near else ''))
+         f'{step!r}{"" if path else ", and nothing reads it"}{hint}')
 
 
 def set_work_dir(config: Config, path: str | Path,
@@ -206,7 +203,9 @@ def set_launcher(config: Config, launcher: str) -> None:
             f'{option("launcher", launcher)} needs GPUs, and none is '
             'available here: choose pytorch, which works without')
     config.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel', device_ids=None)
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        find_unused_parameters=config.get('find_unused_parameters', False))
     if not dist.is_initialized():
         with translate(UserError, 'the processes cannot be joined', ValueError,
                        RuntimeError):

@@ -161,3 +161,13 @@ def test_processes_that_the_launcher_did_not_start(monkeypatch, launcher,
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         set_launcher(Config(), launcher)
+
+
+@pytest.mark.parametrize('unused', [False, True])
+def test_processes_on_cpus_know_of_unused_parameters(monkeypatch, unused):
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
+    cfg = Config(dict(find_unused_parameters=unused))
+    set_launcher(cfg, 'pytorch')
+    assert cfg.model_wrapper_cfg.find_unused_parameters is unused
