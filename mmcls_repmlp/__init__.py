@@ -7,6 +7,7 @@ with silence_import_warnings():
 
     from .checkpoints import allow_mmengine_checkpoints
     from .checkpoints.host_loaders import make_loading_safe
+    from .host.keywords import add_keyword_hints
     from .host.model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
@@ -15,6 +16,7 @@ with silence_import_warnings():
 allow_mmengine_checkpoints()
 make_loading_safe()
 register_models()
+add_keyword_hints(RepMLP, RepMLPBlock)
 
 __all__ = [
     'RepMLP', 'RepMLPBlock', 'RepMLPCifarNet', 'RepMLPNet', 'RepMLPResNet',

@@ -1,9 +1,10 @@
 """Errors whose message is meant for the user, and the words for it."""
 from __future__ import annotations
 
+import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 _OPTION = re.compile(r'option `(\w+)=([^`]*)`')
@@ -138,3 +139,9 @@ def quote_path(path: object, length: int = 60) -> str:
 def first_few(names: Sequence[object]) -> str:
     """List the first three names of many, for a message."""
     return ', '.join([*map(str, names[:3]), *['...'] * (len(names) > 3)])
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return '; did you mean ...?' if a known name is close, or ''."""
+    near = difflib.get_close_matches(name, sorted(known), 1, cutoff)
+    return f'; did you mean {near[0]!r}?' if near else ''

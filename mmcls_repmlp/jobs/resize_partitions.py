@@ -116,7 +116,7 @@ def _repmlpnet(cfg: Config, path: str | Path) -> BaseModel:
 
 def _report_sizes(source: BaseModel, target: BaseModel) -> None:
     before, after = (
-        model.backbone.partition_grid.sizes for model in (source, target))
+        model.backbone.partition_sizes for model in (source, target))
     if before == after:
         raise UserError(
             f'images of {_format(target.backbone.img_size)} have the same '

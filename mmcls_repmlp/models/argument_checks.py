@@ -5,7 +5,7 @@ a ValueError that names the argument, the requirement and the value.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -28,6 +28,16 @@ def check_pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     """Return (height, width) from one positive integer or two."""
     height, width = check_per_stage(name, value, 2)
     return height, width
+
+
+def check_strides(img_size: tuple[int, int], strides: Sequence[int]) -> None:
+    """Check that the total strides divide the size of images."""
+    if any(side % stride for side, stride in zip(img_size, strides)):
+        near = (max(1, round(side / stride)) * stride
+                for side, stride in zip(img_size, strides))
+        raise ValueError(
+            'img_size must be a multiple of the strides of all stages, '
+            f'{_by(strides)}, got {_by(img_size)}: the nearest is {_by(near)}')
 
 
 def check_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
@@ -88,3 +98,7 @@ def _are_ints(values: Any) -> bool:
 
 def _are_positive(values: Any) -> bool:
     return _are_ints(values) and min(values, default=1) > 0
+
+
+def _by(size: Iterable[int]) -> str:
+    return 'x'.join(map(str, size))

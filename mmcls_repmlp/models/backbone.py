@@ -27,7 +27,7 @@ class MergeableBackbone(BaseBackbone):
     A subclass builds its modules and then calls :meth:`freeze`. It provides
     :attr:`stages` and :attr:`stage_of_module`, and overrides where it differs
     :attr:`stem_stride`, :attr:`map_names`, :attr:`map_channels`,
-    :meth:`embed`, :meth:`downsample` and :meth:`finish`.
+    :meth:`takes`, :meth:`downsample` and :meth:`finish`.
 
     Attributes:
         stages: The stages, in order.
@@ -131,7 +131,9 @@ class MergeableBackbone(BaseBackbone):
 
         They are those of the stages in ``out_indices``.
         """
-        x, outs, last = self.embed(x), [], self.num_stages - 1
+        self.check_images(x)
+        x, outs = self.get_submodule(self.stem_name)(x), []
+        last = self.num_stages - 1
         for i, stage in enumerate(self.stages):
             x = out = stage(x)
             if i < last:
@@ -141,15 +143,32 @@ class MergeableBackbone(BaseBackbone):
                 outs.append(self.finish(out) if i == last else out)
         return tuple(outs)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Check the size of images (N, in_channels, H, W) and run the stem."""
-        size = tuple(x.shape[2:])
-        if size != self.img_size:
-            h, w = self.img_size
-            raise InputError(
-                f'images of {size[0]}x{size[1]} do not fit img_size={h}x{w}: '
-                f'use {h}x{w}, RepMLP layers are trained for one size')
-        return self.get_submodule(self.stem_name)(x)
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Return whether images of a size fit, by default ``img_size``."""
+        return size == self.img_size
+
+    def check_images(self, x: Tensor) -> None:
+        """Raise an InputError unless images (N, in_channels, H, W) fit.
+
+        A stem that pads would hide a wrong size, so no map is compared.
+        """
+        if x.dim() != 4:
+            raise InputError(f'images of shape {tuple(x.shape)} are not a '
+                             'batch (N, C, H, W): call unsqueeze(0) on one')
+        size = x.shape[2], x.shape[3]
+        if self.takes(size):
+            return
+        h, w = self.img_size
+        remedy = f'use {h}x{w}'
+        if self.takes((2 * h, 2 * w)):
+            rows, cols = (max(1, round(int(got) / side))
+                          for got, side in zip(size, self.img_size))
+            remedy += (' or any multiple of it (pad_to_multiple=True pads to '
+                       f'one), the nearest being {rows * h}x{cols * w}')
+        else:
+            remedy += ', RepMLP layers are trained for one size'
+        raise InputError(f'images of {int(size[0])}x{int(size[1])} do not fit '
+                         f'img_size={h}x{w}: {remedy}')
 
     def downsample(self, x: Tensor, i: int) -> Tensor:
         """Downsample the map of stage ``i``. By default stages do that."""

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
+from mmengine.model import is_model_wrapper
 from torch import nn
+from torch.distributed import fsdp
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from .plain_layers import has_hooks
 
+# Wrapped in a module, or turned into one of these, by fully_shard.
+_SHARDED = (fsdp.FullyShardedDataParallel,
+            getattr(fsdp, 'FSDPModule', fsdp.FullyShardedDataParallel))
 _Condition = Callable[[nn.Module], bool]
 
 
@@ -60,3 +65,21 @@ def check_no_blockers(layers: Iterable[tuple[str, nn.Module]]) -> None:
             if applies(layer):
                 raise ValueError(f'{name or type(layer).__name__} cannot be '
                                  f'merged: it {clause}')
+
+
+def check_unwrapped(model: nn.Module) -> None:
+    """Raise a TypeError that names a wrapped or sharded module."""
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        if isinstance(module, _SHARDED) or any(
+                hasattr(parameter, 'device_mesh')  # of a DTensor
+                for parameter in module._parameters.values()):
+            raise TypeError(
+                f'{name or kind} cannot be merged: its weights are sharded; '
+                'gather them by get_model_state_dict of '
+                'torch.distributed.checkpoint.state_dict (full_state_dict='
+                'True), load them into an unsharded model and merge that')
+        if is_model_wrapper(module) or isinstance(module, nn.DataParallel):
+            where = f'model.{name}.module' if name else 'model.module'
+            raise TypeError(f'a model wrapped in {kind} cannot be merged: '
+                            f'pass the model inside, {where}')

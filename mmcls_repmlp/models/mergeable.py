@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmcls_repmlp.ops import Affine
 
 from .compatibility import check_state_dict
-from .merge_blockers import check_no_blockers
+from .merge_blockers import check_no_blockers, check_unwrapped
 
 
 class Mergeable(BaseModule):
@@ -92,8 +92,8 @@ def merge_all(model: nn.Module, others: Sequence[Any] = ()) -> None:
     """Switch all parts of a model to their deploy form in place, or none.
 
     So are ``others``, see :func:`find_other_parts`. A second call does
-    nothing. If a part cannot be merged, a ValueError names the layer and the
-    remedy.
+    nothing. If a part cannot be merged, a ValueError, or a TypeError if it is
+    wrapped or sharded, names the layer and the remedy.
     """
     check_mergeable(model)
     plan: list[tuple[Mergeable, dict[str, Affine]]] = []
@@ -138,7 +138,8 @@ def _leave_inference_mode(model: nn.Module) -> None:
 
 
 def check_mergeable(model: nn.Module) -> None:
-    """Raise the ValueError of :func:`merge_all` if it is cheap to find."""
+    """Raise the error of :func:`merge_all` if it is cheap to find."""
+    check_unwrapped(model)
     holders = Counter(child for module in model.modules()
                       for child in set(module.children()))
     for prefix, part in _unmerged_parts(model):

@@ -7,6 +7,7 @@ module. So they ask here at every call, and otherwise call the layer.
 """
 from __future__ import annotations
 
+import torch
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
@@ -56,7 +57,8 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
     """Return whether another formulation may stand for ``layer(x)``.
 
     The layer must be plain, both its weight and ``x`` ordinary tensors, with
-    at least one sample, and no transform of ``torch.func`` active.
+    at least one sample, and neither a transform of ``torch.func`` nor a mode
+    of ``torch.overrides`` or dispatch active.
     """
     if not is_plain(layer):
         return False
@@ -64,8 +66,10 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
     if is_traced():
         # torch has tensor classes for tracing only.
         return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
-    return (all(kind in (Tensor, nn.Parameter) for kind in kinds)
-            and x.numel() > 0 and not is_transformed())
+    return (all(kind in (Tensor, nn.Parameter)
+                for kind in kinds) and x.numel() > 0 and not is_transformed()
+            and not torch._C._len_torch_function_stack()
+            and not torch._C._len_torch_dispatch_stack())
 
 
 def is_plain_conv_norm(layer: nn.Module) -> bool:

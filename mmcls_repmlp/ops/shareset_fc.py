@@ -85,8 +85,10 @@ def by_matrix_products(x: Tensor, weight: Tensor,
         # The gradient then has the layout of the weight.
         return F.linear(x[:, 0], weight.view(-1, q), bias).unsqueeze(1)
     matrices = weight.view(s, -1, q)  # (S, R, Q)
+    # torch.jit traces twice, once without gradients, and compares the graphs.
     if (torch.is_grad_enabled() and weight.requires_grad
-            and _MIN_INPUTS_OF_LARGE_MATRIX <= q and m < q):
+            and not torch.jit.is_tracing() and _MIN_INPUTS_OF_LARGE_MATRIX <= q
+            and m < q):
         # The gradient then has the layout of the weight and needs no copy.
         out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
         return out.permute(2, 0, 1)  # (M, S, R)

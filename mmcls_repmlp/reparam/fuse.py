@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from mmcls_repmlp.host import (ArcFaceClsHead, GlobalAveragePooling,
                                LinearClsHead, LinearReduction)
 from mmcls_repmlp.models.backbone import MergeableBackbone
-from mmcls_repmlp.models.merge_blockers import check_no_blockers
+from mmcls_repmlp.models.merge_blockers import (check_no_blockers,
+                                                check_unwrapped)
 from mmcls_repmlp.models.mergeable import merge_all
 from mmcls_repmlp.models.norm_folding import (fold_conv_module,
                                               fold_leading_norm, fold_norm,
@@ -55,10 +56,12 @@ def fuse_for_inference(model: nn.Module) -> FusedModel:
         learning, unit vectors (N, D).
 
     Raises:
-        TypeError: If ``model`` is of another kind.
+        TypeError: If ``model`` is of another kind, wrapped or sharded.
         ValueError: If a layer or norm cannot be fused; the message names it
             and the remedy.
     """
+    model = getattr(model, '_orig_mod', model)  # which torch.compile wraps
+    check_unwrapped(model)
     check_no_blockers(model.named_modules())
     with torch.inference_mode(False), torch.no_grad():
         backbone, linear, normalizes = _split_model(model)

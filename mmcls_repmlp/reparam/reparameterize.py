@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmcls_repmlp.models.merge_blockers import check_unwrapped
 from mmcls_repmlp.models.mergeable import (check_mergeable, find_other_parts,
                                            merge_all)
 
@@ -30,16 +30,11 @@ def reparameterize(model: nn.Module, inplace: bool = False) -> nn.Module:
         The model in deploy form: a copy, unless ``inplace``.
 
     Raises:
-        TypeError: If a module is wrapped for data-parallel training.
+        TypeError: If a module is wrapped or sharded for parallel training.
         ValueError: If a part cannot be merged, or the model cannot be copied;
             the message names the layer and the remedy.
     """
-    for name, module in model.named_modules():
-        if is_model_wrapper(module) or isinstance(module, nn.DataParallel):
-            where = f'model.{name}.module' if name else 'model.module'
-            raise TypeError('a model wrapped in '
-                            f'{type(module).__name__} cannot be merged: pass '
-                            f'the model inside, {where}')
+    check_unwrapped(model)
     if not inplace:
         model = _copy_model(model)
     before = set(model.state_dict())

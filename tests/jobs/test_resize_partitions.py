@@ -14,8 +14,8 @@ from repmlp_lite.errors import JobFailedError, UserError
 from tests.helpers import (TINY_CFG, assert_same, load_model, randn,
                            random_model)
 
-# Partitions of images of 32x32, and of 48x24, by stage.
-SIZES = [((8, 8), (12, 6)), ((4, 4), (6, 3)), ((2, 2), (3, 1))]
+# Partitions of images of 32x32, and of 48x64, by stage.
+SIZES = [((8, 8), (12, 16)), ((4, 4), (6, 8)), ((2, 2), (3, 4))]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def resize(project, tmp_path, capsys):
 def test_fc3_is_resized_and_all_else_is_what_it_was(deploy):
     source, target = (
         random_model(RepMLPNet, **dict(TINY_CFG, img_size=size, deploy=deploy))
-        for size in (32, (48, 24)))
+        for size in (32, (48, 64)))
     before = {key: t.clone() for key, t in source.state_dict().items()}
     weights = resized_state_dict(source, target)
     for key, value in source.state_dict().items():
@@ -51,7 +51,7 @@ def test_fc3_is_resized_and_all_else_is_what_it_was(deploy):
         assert torch.equal(weights.pop(key), expected)
     assert not weights
     load_strictly(target, resized_state_dict(source, target), 'resized')
-    assert target(randn(1, 3, 48, 24))[0].isfinite().all()
+    assert target(randn(1, 3, 48, 64))[0].isfinite().all()
 
 
 def test_the_file_fits_the_config_with_the_new_size(resize, project):

@@ -8,7 +8,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp import reparameterize
+from mmcls_repmlp import fuse_for_inference, reparameterize
 from mmcls_repmlp.host import BaseBackbone, build_backbone
 from mmcls_repmlp.models import RepMLPCifarNet, RepMLPNet, RepMLPResNet
 from mmcls_repmlp.models.backbone import Stage, run_checkpointed
@@ -301,14 +301,35 @@ def test_wrong_arguments_are_refused(name, wrong, value):
 
 
 @every_backbone
-def test_images_of_another_size_are_refused(name):
+@pytest.mark.parametrize('form',
+                         [copy.deepcopy, reparameterize, fuse_for_inference])
+def test_images_of_another_size_are_refused_in_every_form(name, form):
     model = net(name)
     h, w = model.img_size
-    if name == 'RepMLPResNet, base':
-        assert model(randn(1, 3, h + 8, w))[0].shape[0] == 1
-        return
-    with pytest.raises(InputError, match=f'{h + 8}x{w} do not fit'):
-        model(randn(1, 3, h + 8, w))
+    model = form(model)
+    for size in ((h + 8, w), (h - 1, w - 1), (h, w + 1)):
+        if name == 'RepMLPResNet, base':
+            assert model(randn(1, 3, *size))[0].shape[0] == 1
+            continue
+        with pytest.raises(
+                InputError, match=f'{size[0]}x{size[1]} do not fit'):
+            model(randn(1, 3, *size))
+
+
+@every_backbone
+def test_a_single_image_without_a_batch_is_refused(name):
+    model = net(name)
+    with pytest.raises(InputError, match='^images of shape'):
+        model(randn(3, *model.img_size))
+
+
+@pytest.mark.filterwarnings('ignore:.*torch.jit')
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+@pytest.mark.parametrize('form', [copy.deepcopy, fuse_for_inference])
+def test_traces_with_and_without_gradients_are_the_same(form):
+    # torch traces again without gradients, and compares the graphs.
+    model = form(net('RepMLPCifarNet')).float()
+    torch.jit.trace(model, randn(2, 3, 8, 8).float())
 
 
 # ----------------------------------------------------------------------- Stage

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
 from mmcls_repmlp.models.repmlpnet.repmlp_block import GlobalPerceptron
-from tests.helpers import TINY, assert_same, randn, random_model
+from tests.helpers import assert_same, randn, random_model
 
 ARCH = dict(
     channels=(8, 16, 16, 32),
@@ -84,11 +84,6 @@ def test_padding_equals_padded_images_with_their_maps_cropped(
     outs = form(net(pad_to_multiple=True, **cfg))(x)
     assert shapes(outs) == shapes(expected)
     assert_same(outs, expected, 0)
-
-
-def test_padding_needs_a_size_whose_multiples_fit():
-    with pytest.raises(ValueError, match='pad_to_multiple.*got .38, 38'):
-        RepMLPNet(TINY, img_size=38, pad_to_multiple=True)
 
 
 def test_padded_images_train():

@@ -3,6 +3,8 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain_conv_norm,
                                               is_pointwise, keeps_size,
@@ -141,3 +143,23 @@ def test_running_statistics():
     assert uses_running_statistics(norm.eval())
     norm.running_mean = None
     assert not uses_running_statistics(norm)
+
+
+class SeeFunctions(TorchFunctionMode):
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+class SeeOperations(TorchDispatchMode):
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('mode', [SeeFunctions, SeeOperations])
+def test_layers_are_called_while_a_mode_is_active(mode):
+    layer, x = conv(), randn(2, 4, 1, 1)
+    with mode():
+        assert not can_bypass(layer, x)
+    assert can_bypass(layer, x)

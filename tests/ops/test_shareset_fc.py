@@ -109,3 +109,11 @@ def test_no_rows(s, q):
         assert shareset_fc(x, weight).shape == (0, s, 3)
     shareset_fc(x, weight).sum().backward()
     assert not weight.grad.any()
+
+
+@pytest.mark.filterwarnings('ignore:.*torch.jit')
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+def test_traces_with_and_without_gradients_are_the_same():
+    # Of as many inputs as get another layout in training.
+    weight = randn(512, 256).requires_grad_()
+    torch.jit.trace(shareset_fc, (randn(3, 2, 256), weight))

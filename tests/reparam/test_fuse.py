@@ -54,7 +54,6 @@ def metric_learner(kind=RepMLPNet, channels=32, **reduction):
     (RepMLPNet, dict(patch_cfg=dict(kernel_size=7, padding=3))),
     (RepMLPNet, dict(patch_cfg=dict(norm_cfg=None))),
     (RepMLPNet, dict(reparam_conv_kernels=None)),
-    (RepMLPNet, dict(img_size=38)),
     (RepMLPNet, dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))),
     (RepMLPResNet, dict(img_size=(40, 56), out_indices=(0, 1, 2))),
     (RepMLPResNet, dict(block='bottleneck')),

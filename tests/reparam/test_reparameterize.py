@@ -2,12 +2,16 @@ import copy
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.utils import prune
 
-from mmcls_repmlp import RepMLPNet, reparameterize
+from mmcls_repmlp import RepMLPNet, fuse_for_inference, reparameterize
 from mmcls_repmlp.host import build_backbone, build_classifier
+from mmcls_repmlp.models.mergeable import check_mergeable
 from mmcls_repmlp.reparam import largest_difference
 from tests.helpers import (TINY_CFG, assert_same, classifier_cfg, randn,
                            random_model)
@@ -75,6 +79,27 @@ def test_wrapped_models_are_refused_with_the_remedy(model, wrap):
     with pytest.raises(TypeError, match=r'model\.backbone\.module$'):
         reparameterize(inner)
     assert not model.backbone.deploy
+
+
+@pytest.fixture(scope='module')
+def mesh(tmp_path_factory):
+    store = tmp_path_factory.mktemp('store') / 'file'
+    dist.init_process_group(
+        'gloo', init_method=f'file://{store}', rank=0, world_size=1)
+    yield init_device_mesh('cpu', (1, ))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize('name', ['', 'backbone.stages.0'])
+@pytest.mark.parametrize('job', [
+    reparameterize, fuse_for_inference, check_mergeable,
+    lambda model: model.backbone.switch_to_deploy()
+])
+def test_sharded_models_are_refused_with_the_remedy(model, mesh, name, job):
+    model = copy.deepcopy(model)
+    fully_shard(model.get_submodule(name), mesh=mesh)
+    with pytest.raises(TypeError, match='sharded.*get_model_state_dict'):
+        job(model)
 
 
 class Two(nn.Module):

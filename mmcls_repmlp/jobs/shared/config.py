@@ -1,7 +1,6 @@
 """Configs: read from files, changed by settings, built into runners."""
 from __future__ import annotations
 
-import difflib
 import os
 import traceback
 from collections.abc import Mapping
@@ -16,8 +15,8 @@ from mmengine.config import Config
 from mmcls_repmlp.host import NAME, silence_import_warnings
 from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.console import warn
-from repmlp_lite.errors import (ConfigError, UserError, describe, option,
-                                translate)
+from repmlp_lite.errors import (ConfigError, UserError, describe, did_you_mean,
+                                option, translate)
 
 from .unread_settings import drop_unread
 
@@ -153,10 +152,9 @@ def _check_option(place: Any, key: str, steps: list[str], value: Any) -> None:
 def _warn_if_unlikely(key: str, step: str, path: str, place: Mapping) -> None:
     # Below the top, classes take more settings than a config lists, and
     # raise for those that they do not take when they are built.
-    near = difflib.get_close_matches(step, map(str, place), 1, 0.85)
-    if path and near:
-        warn(f'warning: --cfg-options {key}: {path} has no {step!r}; did you '
-             f'mean {near[0]!r}?')
+    hint = did_you_mean(step, map(str, place), 0.85)
+    if path and hint:
+        warn(f'warning: --cfg-options {key}: {path} has no {step!r}{hint}')
 
 
 def _expand_home(settings: Any) -> Any:
@@ -197,7 +195,9 @@ def set_launcher(config: Config, launcher: str) -> None:
             f'{option("launcher", launcher)} needs GPUs, and none is '
             'available here: choose pytorch, which works without')
     config.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel', device_ids=None)
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        find_unused_parameters=config.get('find_unused_parameters', False))
     if not dist.is_initialized():
         with translate(UserError, 'the processes cannot be joined', ValueError,
                        RuntimeError):

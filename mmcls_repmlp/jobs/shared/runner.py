@@ -31,6 +31,7 @@ from .model import unwrap
 # Warnings of mmengine about its own code.
 _NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias',
           'The prefix is not set in metric class')
+_FROZEN = 'is skipped since its requires_grad=False'
 _WINDOW = 10  # iterations that speed and loss are averaged over
 
 
@@ -48,8 +49,8 @@ class JobRunner(Runner):
     def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
         """Build the logger and attach it to the console."""
         logger = super().build_logger(*args, **kwargs)
-        logger.addFilter(
-            lambda record: not record.getMessage().startswith(_NOISE))
+        logger.addFilter(lambda record: not (record.getMessage().startswith(
+            _NOISE) or record.getMessage().endswith(_FROZEN)))
         console.attach_log(logger, self.verbose)
         return logger
 

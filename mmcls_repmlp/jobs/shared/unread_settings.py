@@ -1,7 +1,6 @@
 """Settings of a config that nothing reads."""
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from repmlp_lite.console import warn
+from repmlp_lite.errors import did_you_mean
 
+_CLOSE = 0.85  # similarity of a misspelt name, as difflib measures it
 # Top-level keys that mmengine's runner and the tools read.
 _READ = {
     *inspect.signature(Runner.__init__).parameters, 'activation_checkpointing',
@@ -82,7 +83,7 @@ def drop_unread(config: Config, files: Sequence[Path],
         is_part = value in values and (isinstance(value,
                                                   (Mapping, list, tuple)) or
                                        (key not in changed and len(texts) < 2))
-        is_mistake = key in _REPLACED or bool(_near(key, _READ))
+        is_mistake = key in _REPLACED or bool(did_you_mean(key, _READ, _CLOSE))
         if value is not None and (key in changed or
                                   not is_used) and (is_mistake or not is_part):
             _warn('the config', key, _READ)
@@ -125,17 +126,9 @@ def _values(settings: Any) -> Iterator[Any]:
 
 
 def _warn(place: str, key: str, known: Iterable[str]) -> None:
-    near = _near(key, known)
-    if near:
-        remedy = f'; did you mean {near[0]!r}?'
-    elif place != 'the config':
-        remedy = ''
-    elif key in _REPLACED:
-        remedy = f': it is a key of mmcls 0.x, replaced by {_REPLACED[key]}'
-    else:
-        remedy = ': no setting that is read has its value'
+    remedy = did_you_mean(str(key), known, _CLOSE)
+    if not remedy and place == 'the config':
+        remedy = (f': it is a key of mmcls 0.x, replaced by {_REPLACED[key]}'
+                  if key in _REPLACED else
+                  ': no setting that is read has its value')
     warn(f'warning: {place} sets {key!r}, and nothing reads it{remedy}')
-
-
-def _near(key: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(str(key), known, 1, 0.85)

@@ -186,9 +186,19 @@ def _run(runner: Runner) -> BaseModel:
         if isinstance(error, JobFailedError):
             raise JobFailedError(f'{error}; {last}') from error.__cause__
         raise JobFailedError(f'training failed in iteration {runner.iter + 1}:'
-                             f' {describe(error)}; {last}') from error
+                             f' {describe_failure(error)}; {last}') from error
     finally:
         write_curves(runner.work_dir)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Describe what ended a training run, with the remedy if it is known."""
+    if 'find_unused_parameters' not in str(error):
+        return describe(error)
+    # torch names this remedy in its fourth sentence, as an argument of DDP.
+    return ('some parameters do not take part in the loss, which training in '
+            'several processes must be told: set find_unused_parameters=True '
+            'in the config')
 
 
 def _add_loss_check(cfg: Config) -> None:

@@ -12,7 +12,7 @@ from mmcls_repmlp.ops import Affine
 
 
 class ReLU(nn.ReLU):
-    """ReLU that overwrites its input unless gradients are enabled.
+    """ReLU that overwrites its input unless gradients are enabled, or traced.
 
     With gradients torch does not allow to overwrite the output of a module
     that has a backward hook. Then it costs nothing measurable, as the output
@@ -24,7 +24,9 @@ class ReLU(nn.ReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a tensor of any shape."""
-        return F.relu(x, self.inplace and not torch.is_grad_enabled())
+        # torch traces once more without gradients, to compare the graphs.
+        keeps = torch.is_grad_enabled() or torch.jit.is_tracing()
+        return F.relu(x, self.inplace and not keeps)
 
 
 class ConvBN(Mergeable):

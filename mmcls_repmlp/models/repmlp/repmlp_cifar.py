@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.argument_checks import (check_kernels, check_pair,
                                                  check_positive_int,
-                                                 check_positive_ints)
+                                                 check_positive_ints,
+                                                 check_strides)
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 
 from .conv_bn import ConvBN, ReLU
@@ -79,6 +80,7 @@ class RepMLPCifarNet(MergeableBackbone):
         super().__init__(
             check_positive_ints('channels', channels), img_size, out_indices,
             frozen_stages, norm_eval, with_cp, init_cfg)
+        check_strides(self.img_size, [1 << self.num_stages - 1] * 2)
         layer: dict[str, Any] = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg, deploy=deploy)
         repmlp = dict(

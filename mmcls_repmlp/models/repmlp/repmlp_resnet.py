@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.model import Sequential
-from torch import Tensor, nn
+from torch import nn
 
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models import argument_checks as checks
@@ -187,9 +187,9 @@ class RepMLPResNet(MergeableBackbone):
         """Stage of every module by name; -1 for the stem."""
         return {f'stage{i + 1}': i for i in range(-1, self.num_stages)}
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Run the stem on images, of any size if all blocks are 'base'."""
-        return self.stage0(x) if self.block == 'base' else super().embed(x)
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Return whether images of a size fit: any if there is no RepMLP."""
+        return self.block == 'base' or super().takes(size)
 
 
 def _resolve_depths(depth: int | Sequence[int]) -> tuple[int, ...]:

@@ -5,8 +5,6 @@ Shape letters: N batch, C channels, H W map, h w partition.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,76 +15,13 @@ from torch import Tensor, nn
 
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.models.argument_checks import (check_drop_path_rate,
-                                                 check_kernels, check_pair)
+                                                 check_kernels, check_pair,
+                                                 check_strides)
 from mmcls_repmlp.models.backbone import MergeableBackbone, Stage
 from mmcls_repmlp.ops import crop_padding, pad_below_and_right
-from repmlp_lite.errors import InputError
 
 from .arch import ARCH_ZOO, Arch, resolve_arch
 from .repmlp_block import RepMLPNetUnit
-
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class PartitionGrid:
-    """Partitions of all stages, and the image sizes that they allow.
-
-    Attributes:
-        img_size: Height and width of the images trained on.
-        map_size: Height and width of the first stage's map of such an image.
-        stride: Strides of the stem.
-        num_stages: Number of stages, each with half the map of the one
-            before.
-    """
-    img_size: Size
-    map_size: Size
-    stride: Size
-    num_stages: int
-
-    def __post_init__(self) -> None:
-        """Check the number of stages."""
-        if min(self.sizes[-1]) < 1:
-            raise ValueError(f'img_size {self.img_size} is too small for '
-                             f'{self.num_stages} stages')
-
-    @cached_property
-    def sizes(self) -> list[Size]:
-        """Height and width of a partition of every stage."""
-        return self._halve(self.map_size)
-
-    @property
-    def tiles_evenly(self) -> bool:
-        """Whether multiples of ``img_size`` have multiples of its maps."""
-        return all(side == part * stride << (self.num_stages - 1)
-                   for side, part, stride in zip(self.img_size, self.sizes[-1],
-                                                 self.stride))
-
-    def check(self, map_size: Sequence[int],
-              image_size: Sequence[int]) -> None:
-        """Check that the maps of all stages are whole numbers of partitions.
-
-        Maps are compared, not images: if the strides do not divide img_size,
-        its multiples do not give multiples of its maps.
-        """
-        if all(big and not big % small
-               for size, part in zip(self._halve(map_size), self.sizes)
-               for big, small in zip(size, part)):
-            return
-        # While a graph is traced, sizes are tensors.
-        height, width = map(int, image_size)
-        h, w = self.img_size
-        remedy = f'use {h}x{w}'
-        if self.tiles_evenly:
-            rows, cols = (max(1, round(got / side))
-                          for got, side in zip((height, width), self.img_size))
-            remedy += (' or any multiple of it (pad_to_multiple=True pads to '
-                       f'one), the nearest being {rows * h}x{cols * w}')
-        raise InputError(f'images of {height}x{width} do not '
-                         f'fit img_size={h}x{w}: {remedy}')
-
-    def _halve(self, size: Sequence[int]) -> list[Size]:
-        return [(size[0] >> i, size[1] >> i) for i in range(self.num_stages)]
 
 
 class PatchEmbed(MmcvPatchEmbed):
@@ -197,13 +132,7 @@ class RepMLPNet(MergeableBackbone):
         self.patch_embed = self._build_stem(
             in_channels, check_pair('patch_size', patch_size), patch_cfg or {},
             **cfgs)
-        self.partition_grid = PartitionGrid(self.img_size,
-                                            self.patch_embed.init_out_size,
-                                            self.patch_embed.projection.stride,
-                                            self.num_stages)
-        if pad_to_multiple and not self.partition_grid.tiles_evenly:
-            raise ValueError('pad_to_multiple needs an img_size that the '
-                             f'strides divide, got {self.img_size!r}')
+        self.partition_sizes = self._partition_sizes()
         self.pad_to_multiple = pad_to_multiple
         self.stages = self._build_stages(
             check_drop_path_rate(drop_path_rate),
@@ -235,6 +164,21 @@ class RepMLPNet(MergeableBackbone):
             bias=False)
         return PatchEmbed(**{**defaults, **patch_cfg})
 
+    def _partition_sizes(self) -> list[tuple[int, int]]:
+        """Return the size of a partition of every stage, its whole map."""
+        stages = range(self.num_stages)
+        check_strides(self.img_size,
+                      [side << stages[-1] for side in self.stem_stride])
+        height, width = (
+            side // stride
+            for side, stride in zip(self.img_size, self.stem_stride))
+        if self.patch_embed.init_out_size != (height, width):
+            raise ValueError(
+                f'patch_cfg must give maps of {height}x{width}, the image by '
+                f'the stride, got {self.patch_embed.init_out_size}: change '
+                'its padding')
+        return [(height >> i, width >> i) for i in stages]
+
     def _build_stages(self, drop_path_rate: float, **unit: Any) -> ModuleList:
         depths = self.arch.depths
         rates = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
@@ -242,8 +186,8 @@ class RepMLPNet(MergeableBackbone):
             Stage(
                 *(RepMLPNetUnit(
                     channels=self.channels[i],
-                    path_h=self.partition_grid.sizes[i][0],
-                    path_w=self.partition_grid.sizes[i][1],
+                    path_h=self.partition_sizes[i][0],
+                    path_w=self.partition_sizes[i][1],
                     num_sharesets=self.arch.sharesets_nums[i],
                     drop_path_rate=next(rates),
                     **unit) for _ in range(depth)),
@@ -290,12 +234,10 @@ class RepMLPNet(MergeableBackbone):
             crop_padding(out, tuple(x.shape[2:]), tuple(padded.shape[2:]))
             for out in super().forward(padded))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Run the stem on images (N, in_channels, H, W) and check the map."""
-        size = tuple(x.shape[2:])
-        x = self.patch_embed(x)
-        self.partition_grid.check(tuple(x.shape[2:]), size)
-        return x
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Return whether images of a size are multiples of ``img_size``."""
+        return all(got and not got % side
+                   for got, side in zip(size, self.img_size))
 
     def downsample(self, x: Tensor, i: int) -> Tensor:
         """Halve the map of stage ``i`` for the next stage."""

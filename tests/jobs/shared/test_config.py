@@ -156,3 +156,13 @@ def test_home_in_paths_of_a_config(tmp_path, monkeypatch):
             cfg.train_dataloader.dataset.data_root) == ('/home/me/runs',
                                                         '/home/me/a.pth',
                                                         '/home/me/photos')
+
+
+@pytest.mark.parametrize('unused', [False, True])
+def test_processes_on_cpus_know_of_unused_parameters(monkeypatch, unused):
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
+    cfg = Config(dict(find_unused_parameters=unused))
+    set_launcher(cfg, 'pytorch')
+    assert cfg.model_wrapper_cfg.find_unused_parameters is unused

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
+from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.runner import IterBasedTrainLoop
 
 from mmcls_repmlp.jobs.shared.config import read_config
@@ -49,6 +50,16 @@ def test_the_screen_has_what_is_said_and_warnings(runner_of, capsys):
     assert 'System environment' in log
     for text in ('an early line', 'a detail', 'odd', 'bad', 'a line'):
         assert log.count(f'{text}\n') == 1, text
+
+
+def test_frozen_parameters_are_no_warning(runner_of, capsys):
+    runner = runner_of(JobRunner)
+    runner.model.frozen = torch.nn.Linear(2, 2).requires_grad_(False)
+    runner.model.head = torch.nn.Linear(2, 2)
+    DefaultOptimWrapperConstructor(
+        dict(optimizer=dict(type='SGD', lr=1.)), dict(bias_lr_mult=2.))(
+            runner.model)
+    assert capsys.readouterr().err == ''
 
 
 def test_a_verbose_screen_has_the_log_and_nothing_twice(runner_of, capsys):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmcls_repmlp.jobs.shared.config import read_config
@@ -19,6 +20,7 @@ def build():
     """Build the schedules of a config with five iterations an epoch."""
 
     def new(cfg):
+        init_default_scope(cfg.get('default_scope', 'mmcls'))
         loop = object.__new__(EpochBasedTrainLoop)
         loop._max_epochs = cfg.train_cfg.max_epochs
         loop._max_iters = 5 * loop._max_epochs

@@ -3,13 +3,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.hooks import Hook
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import HOOKS
 from mmcls_repmlp.jobs.shared import work_dir as work_dir_module
 from mmcls_repmlp.jobs.shared.work_dir import lock_work_dir
-from mmcls_repmlp.jobs.train.train import train
+from mmcls_repmlp.jobs.train.train import describe_failure, train
 from repmlp_lite.errors import JobFailedError, UserError
 from tests.helpers import assert_same, load_model
 
@@ -181,3 +184,19 @@ def test_options_that_do_not_go_together_are_refused(fit, project, tmp_path,
     } for given in (options, arguments))
     with pytest.raises(UserError, match=message):
         fit(options, **arguments)
+
+
+def test_unused_parameters_have_their_remedy(tmp_path):
+    dist.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        model = DistributedDataParallel(
+            nn.ModuleDict(dict(used=nn.Linear(2, 2), unused=nn.Linear(2, 2))))
+        model.module.forward = lambda x: model.module['used'](x).sum()
+        model(torch.ones(1, 2)).backward()
+        with pytest.raises(RuntimeError) as caught:
+            model(torch.ones(1, 2))
+    finally:
+        dist.destroy_process_group()
+    assert describe_failure(
+        caught.value).endswith('set find_unused_parameters=True in the config')

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmcls_repmlp import RepMLPNet, reparameterize
-from mmcls_repmlp.models.repmlpnet.repmlpnet import PartitionGrid
+from repmlp_lite.errors import InputError
 from tests.helpers import (DATA, TINY_CFG, assert_equals_official, assert_same,
                            randn, random_model, randomize, shapes)
 from tests.host_parts import HostRepMLPNet, host_twin
@@ -120,11 +120,16 @@ def test_equals_the_official_code(name, deploy):
     assert_equals_official(model, oracle, deploy)
 
 
-def test_size_that_the_strides_do_not_divide_works_as_in_mmcls():
-    ours, x = net(img_size=[38, 38]), images(size=38)
-    assert_same(ours(x), host_twin(ours, img_size=38)(x))
-    with pytest.raises(ValueError, match='img_size=38x38: use 38x38$'):
-        ours(images(size=76))
+@pytest.mark.parametrize(('cfg', 'message'), [
+    (dict(img_size=33),
+     'of all stages, 16x16, got 33x33: the nearest is 32x32'),
+    (dict(img_size=(40, 5)), 'got 40x5: the nearest is 32x16'),
+    (dict(img_size=24, pad_to_multiple=True), 'got 24x24'),
+    (dict(patch_cfg=dict(padding=2)), 'maps of 8x8, .* got .9, 9.: change'),
+])
+def test_sizes_that_patch_and_strides_do_not_fit_are_refused(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        RepMLPNet(**{**TINY_CFG, **cfg})
 
 
 def test_without_final_norm():
@@ -152,25 +157,21 @@ def test_autocast(deploy):
     assert all(p.grad.dtype is torch.float32 for p in model.parameters())
 
 
-# -------------------------------------------------------------- PartitionGrid
-
-GRID = PartitionGrid((32, 16), (8, 4), (4, 4), 3)
-
-
-@pytest.mark.parametrize(('size', 'nearest'), [((48, 16), '64x16|32x16'),
-                                               ((32, 20), '32x16'),
-                                               ((90, 28), '96x32'),
-                                               ((4, 4), '32x16')])
+@pytest.mark.parametrize(('size', 'nearest'), [
+    ((31, 16), '32x16'),
+    ((29, 13), '32x16'),
+    ((48, 16), '64x16|32x16'),
+    ((32, 20), '32x16'),
+    ((90, 28), '96x32'),
+    ((4, 4), '32x16'),
+    ((0, 16), '32x16'),
+])
 def test_other_sizes_are_refused_with_the_nearest_that_fits(size, nearest):
+    model = net(img_size=(32, 16))
     with pytest.raises(
-            ValueError,
+            InputError,
             match=f'{size[0]}x{size[1]} do not fit '
             f'img_size=32x16: .* nearest being ({nearest})$'):
-        GRID.check((size[0] // 4, size[1] // 4), size)
+        model(randn(1, 3, *size))
     height, width = map(int, nearest.split('|')[0].split('x'))
-    GRID.check((height // 4, width // 4), (height, width))
-
-
-def test_too_many_stages():
-    with pytest.raises(ValueError, match='too small for 4 stages'):
-        PartitionGrid((32, 16), (8, 4), (4, 4), 4)
+    assert len(model(randn(1, 3, height, width))) == 1

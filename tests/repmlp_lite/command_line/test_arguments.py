@@ -124,6 +124,7 @@ def test_home_in_options(monkeypatch):
     parser = new_parser('')
     add_runner_arguments(parser)
     add_images(parser)
-    args = parser.parse_args(['--work-dir=~/x', '~/a.png', 'b~', '~no-such-user/c'])
+    args = parser.parse_args(
+        ['--work-dir=~/x', '~/a.png', 'b~', '~no-such-user/c'])
     assert args.work_dir == '/home/me/x'
     assert args.images == ['/home/me/a.png', 'b~', '~no-such-user/c']
