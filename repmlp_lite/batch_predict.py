@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .console import Progress, say, warn
-from .errors import JobFailedError, UserError, first_few, option, printable
+from .errors import JobFailedError, UserError, first_few, option, shorten
 
 T = TypeVar('T')
 BATCH_SIZE, TOP = 16, 5
@@ -61,9 +61,9 @@ def batch_predict(images: Sequence[Path],
                 if len(images) == 1:
                     raise outcome
                 skipped.append(image)
-                warn(printable(f'skipped: {outcome}'))
+                warn(f'skipped: {outcome}')
             elif out is None:
-                say(f'{printable(str(image))}: {format_top_k(outcome)}')
+                say(f'{image}: {format_top_k(outcome)}')
             else:
                 done.append((image, outcome))
             if progress is not None:
@@ -81,7 +81,7 @@ def batch_predict(images: Sequence[Path],
 
 def format_top_k(top: Sequence[tuple[str, float]]) -> str:
     """Write the classes of an image and their scores in a line."""
-    return ', '.join(f'{printable(name)} {score:.1%}' for name, score in top)
+    return ', '.join(f'{shorten(name, 60)} {score:.1%}' for name, score in top)
 
 
 def _classify(images: Sequence[Path], prepare: Callable[[Path], T],

@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any, TextIO, TypeVar
 
+from .errors import printable
+
 _T = TypeVar('_T')
 # Seconds between two lines of progress off a terminal: often enough for
 # someone who waits, and rare enough for a log.
@@ -92,8 +94,8 @@ class Progress(AbstractContextManager):
         if self.total and made:
             seconds *= (self.total - self.steps) / made
             pattern = '{} left'
-        return ', '.join(
-            [*parts, pattern.format(timedelta(seconds=round(seconds)))])
+        parts.append(pattern.format(timedelta(seconds=round(seconds))))
+        return printable(', '.join(parts))
 
     def _write_lines(self) -> None:
         # In a thread, so that lines come during a long step, too.
@@ -115,17 +117,18 @@ def track(things: Iterable[_T],
             progress.advance(1 if size is None else size(thing))
 
 
-def say(text: str) -> None:
-    """Write to stdout, above a progress bar, and to the log of the run.
+def say(*lines: str) -> None:
+    """Write lines to stdout, above a progress bar, and to the run's log.
 
-    Only the first process does. A reader that went away ends no job.
+    Only the first process does. A reader that went away ends no job. Line
+    breaks and what else could control a terminal are replaced.
     """
-    _report(text, sys.stdout)
+    _report(lines, sys.stdout)
 
 
-def warn(text: str) -> None:
+def warn(*lines: str) -> None:
     """Write to stderr, otherwise as :func:`say` does."""
-    _report(text, sys.stderr)
+    _report(lines, sys.stderr)
 
 
 def attach_log(logger: logging.Logger, verbose: bool) -> None:
@@ -135,6 +138,7 @@ def attach_log(logger: logging.Logger, verbose: bool) -> None:
     its warnings and errors or, with ``verbose``, all its records in full.
     """
     _files.clear()
+    logger.addFilter(_make_printable)
     for i, handler in enumerate(logger.handlers):
         if isinstance(handler, logging.FileHandler):
             _files.append(handler)
@@ -165,11 +169,17 @@ class _ScreenHandler(logging.Handler):
             _write(self.format(record), sys.stdout)
         elif record.levelno >= logging.WARNING:
             level = record.levelname.lower()
-            _write(f'{level}: {record.getMessage()}', sys.stderr)
+            _write(printable(f'{level}: {record.getMessage()}'), sys.stderr)
 
 
-def _report(text: str, stream: TextIO) -> None:
+def _make_printable(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage(), '\n'), None
+    return True
+
+
+def _report(lines: Iterable[str], stream: TextIO) -> None:
     if _is_first_process():
+        text = '\n'.join(map(printable, lines))
         _write(text, stream)
         _log(text)
 

@@ -117,9 +117,15 @@ def pluralize(count: int, noun: str) -> str:
     return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
 
 
-def printable(text: str) -> str:
-    """Replace characters that could control a terminal, by question marks."""
-    return ''.join(c if c.isprintable() else '?' for c in text)
+def printable(text: str, keep: str = '') -> str:
+    """Replace characters that could control a terminal, by question marks.
+
+    All text of others passes here: control characters, line breaks but those
+    to ``keep``, changes of the writing direction, halves of surrogate pairs.
+    The joiners that many scripts need stay.
+    """
+    keep += '\u200c\u200d'
+    return ''.join(c if c.isprintable() or c in keep else '?' for c in text)
 
 
 def shorten(text: str, length: int) -> str:
@@ -138,7 +144,8 @@ def quote_path(path: object, length: int = 60) -> str:
 
 def first_few(names: Sequence[object]) -> str:
     """List the first three names of many, for a message."""
-    return ', '.join([*map(str, names[:3]), *['...'] * (len(names) > 3)])
+    shown = [shorten(str(name), 200) for name in names[:3]]
+    return ', '.join([*shown, *['...'] * (len(names) > 3)])
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

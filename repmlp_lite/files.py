@@ -43,8 +43,9 @@ def check_writable(path: str | Path,
             for source in sources if source is not None):
         raise UserError(f'{str(path)!r} is also the file to read, and '
                         'would be lost: choose another name')
-    if path.is_dir():
-        raise UserError(f'{str(path)!r} is a folder: name a file')
+    if path.exists() and not path.is_file():
+        kind = 'a folder' if path.is_dir() else 'a device or a pipe'
+        raise UserError(f'{str(path)!r} is {kind}: name a file')
     nearest = next(folder for folder in path.absolute().parents
                    if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):

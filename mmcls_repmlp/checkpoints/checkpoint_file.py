@@ -6,6 +6,7 @@ whose header holds strings beside the weights.
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -26,12 +27,34 @@ from repmlp_lite.files import atomic_write
 from .download import WEB, forget
 from .local_file import local_file
 from .meta import meta_of
+from .plain import to_plain
 from .safe_globals import restrict_safe_globals
 
 SAFETENSORS = '.safetensors'
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', SAFETENSORS)
 # How torch's errors name the function that a file asks it to call.
 _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
+
+# Files that are taken for checkpoints: what they are, by the end of their name
+# or by bytes near their beginning.
+_OTHERS = (
+    ('of PaddlePaddle', ('.pdparams', '.pdopt', '.pdiparams', '.pdmodel'),
+     (b'StructuredToParameterName@@', )),
+    ('of Keras', ('.h5', '.hdf5', '.keras'), (b'\x89HDF', )),
+    ('of TensorFlow Lite', ('.tflite', ), (b'TFL3', )),
+    ('of TensorFlow', ('.pb', '.index', '.meta'), ()),
+    ('of Flax', ('.msgpack', ), ()),
+    ('of MXNet', ('.params', ), ()),
+    ('of Core ML', ('.mlmodel', '.mlpackage'), ()),
+    ('of llama.cpp', ('.gguf', ), (b'GGUF', )),
+    ('of numpy', ('.npy', '.npz'), (b'\x93NUMPY', )),
+    ('of ONNX', ('.onnx', ), ()),
+    ('of torch.export', ('.pt2', ), ()),
+    ('of TorchScript', (), (b'/code/__torch__', )),
+    ('of Git LFS, which stands for another that was not fetched', (),
+     (b'version https://git-lfs', )),
+    ('with a web page', ('.html', ), (b'<!doctype html', b'<html')),
+)
 
 
 def read_checkpoint(source: str | Path) -> Any:
@@ -41,7 +64,8 @@ def read_checkpoint(source: str | Path) -> Any:
         source: A path or URL, see :func:`local_file`.
 
     Returns:
-        Content of the file; for safetensors, 'state_dict' and 'meta'.
+        Content of the file in plain values, see :func:`to_plain`; for
+        safetensors, 'state_dict' and 'meta'.
 
     Raises:
         CheckpointError: If there is no such file, it is damaged, or it holds
@@ -51,12 +75,13 @@ def read_checkpoint(source: str | Path) -> Any:
     path = local_file(source)
     try:
         if path.suffix.lower() == SAFETENSORS:
-            return _read_safetensors(path)
+            return to_plain(_read_safetensors(path), source)
         _verify_checksums(path)
         with restrict_safe_globals(), warnings.catch_warnings():
             # About the contents of foreign files, which are checked later.
             warnings.simplefilter('ignore')
-            return torch.load(path, map_location='cpu', weights_only=True)
+            content = torch.load(path, map_location='cpu', weights_only=True)
+        return to_plain(content, source)
     except Exception as error:  # torch raises any kind for a damaged file
         if str(source).startswith(WEB):
             forget(str(source))
@@ -155,7 +180,25 @@ def _explain(error: Exception, source: str | Path) -> str:
     if Path(source).suffix in ('.py', '.json', '.yaml', '.yml'):
         return (f'{quote_path(source)} is a config, not a checkpoint: name a '
                 '.pth or .safetensors file')
+    kind = _kind_of(Path(source))
+    if kind:
+        return (f'{name} is a file {kind}, not a checkpoint of PyTorch: name '
+                'a .pth or .safetensors file')
     lines = str(error).splitlines() or [type(error).__name__]
     reason = next((line for line in lines if 'Unsupported' in line), lines[0])
     return (f'{name} cannot be read, it is damaged or incomplete, or not a '
             f'checkpoint: fetch or write it again ({shorten(reason, 90)})')
+
+
+def _kind_of(path: Path) -> str:
+    """Name the program that a file is of, or '' if it is not known."""
+    head = b''
+    with suppress(OSError), open(os.path.expanduser(path), 'rb') as file:
+        head = file.read(2**16)
+    tensorflow = re.search(r'\.data-\d{5}-of-\d{5}$', path.name)
+    for kind, suffixes, signs in _OTHERS:
+        if (path.suffix.lower() in suffixes
+                or any(sign in head or sign in head.lower()
+                       for sign in signs)):
+            return kind
+    return 'of TensorFlow' if tensorflow else ''

@@ -20,7 +20,7 @@ def local_file(source: str | Path) -> Path:
     """
     if str(source).startswith(WEB):
         return fetch(str(source))
-    path = Path(newest_checkpoint(source)).expanduser()
+    path = Path(os.path.expanduser(newest_checkpoint(source)))
     if not path.is_file():
         raise CheckpointError(
             f'checkpoint {quote_path(source)} does not exist: check the path')
@@ -37,10 +37,13 @@ def newest_checkpoint(source: str | Path) -> str | Path:
     Raises:
         CheckpointError: If it is a folder without any.
     """
-    folder = Path(source).expanduser()
+    folder = Path(os.path.expanduser(source))
     if str(source).startswith(WEB) or not folder.is_dir():
         return source
     found = numbered_checkpoints(folder)
+    if (folder / 'saved_model.pb').exists():
+        raise CheckpointError(f'folder {quote_path(source)} is a model of '
+                              'TensorFlow, not of PyTorch')
     if not found:
         raise CheckpointError(
             f'folder {quote_path(source)} holds no epoch_N.pth or iter_N.pth: '

@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
+from torch import Tensor
+
 from mmcls_repmlp.version import __version__
-from repmlp_lite.errors import CheckpointError
 
 
 def meta_of(checkpoint: Any) -> dict[str, Any]:
@@ -36,25 +35,15 @@ def classes_meta(checkpoint: Any) -> dict[str, Any]:
 
     Returns:
         'classes', and 'dataset_meta' as JSON has it; empty if there are none.
-
-    Raises:
-        CheckpointError: If 'dataset_meta' is too large or nested too deep.
     """
     names = class_names(checkpoint)
     if not names:
         return {}
-    # A few lists that hold each other several times over would never end.
-    pieces = json.JSONEncoder(
-        skipkeys=True,
-        default=lambda value: value.tolist()
-        if hasattr(value, 'tolist') else str(value)).iterencode(
-            _dict_in(meta_of(checkpoint), 'dataset_meta'))
-    try:
-        dataset_meta = json.loads(''.join(islice(pieces, 1_000_000)))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(
-            'what the checkpoint states of its data set is too large, or '
-            'nested too deep: leave its dataset_meta out') from error
+    dataset_meta = json.loads(
+        json.dumps(
+            _dict_in(meta_of(checkpoint), 'dataset_meta'),
+            default=lambda value: value.tolist()
+            if isinstance(value, Tensor) else str(value)))
     return dict(classes=names, dataset_meta={**dataset_meta, 'classes': names})
 
 
@@ -64,5 +53,5 @@ def converted_meta(checkpoint: Any) -> dict[str, Any]:
 
 
 def _dict_in(content: Any, key: str) -> dict[str, Any]:
-    value = content.get(key) if isinstance(content, Mapping) else None
-    return dict(value) if isinstance(value, Mapping) else {}
+    value = content.get(key) if isinstance(content, dict) else None
+    return dict(value) if isinstance(value, dict) else {}

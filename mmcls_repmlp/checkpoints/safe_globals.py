@@ -8,7 +8,7 @@ restore numbers and nothing else.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pickle import UnpicklingError
 from typing import Any
@@ -52,11 +52,27 @@ class NumberArray(np.ndarray):
         return self.view(np.ndarray).__reduce__()
 
 
-def restore_scalar(kind: NumberType, data: bytes) -> np.generic:
+class SavedHistory(HistoryBuffer):
+    """HistoryBuffer from a pickle, pickled again as a plain one.
+
+    mmengine's own would put what the file names as methods, such as ``min``,
+    into its class, for the whole process.
+    """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in ('_log_history', '_count_history', 'max_length'):
+            setattr(self, name, state.get(name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HistoryBuffer, (self._log_history, self._count_history,
+                               self.max_length)
+
+
+def restore_scalar(kind: NumberType, data: bytes) -> int | float | bool:
     """Stand in for numpy's ``scalar``."""
     if not isinstance(kind, NumberType) or not isinstance(data, bytes):
         raise UnpicklingError('Unsupported numpy scalar, not a number')
-    return np.frombuffer(data, kind.dtype, count=1)[0]
+    return np.frombuffer(data, kind.dtype, count=1)[0].item()
 
 
 def empty_bytes() -> bytes:
@@ -64,25 +80,26 @@ def empty_bytes() -> bytes:
     return b''
 
 
-def history_buffer_method(owner: type, name: str) -> Callable:
+def history_buffer_method(owner: type, name: str) -> str:
     """Stand in for ``getattr``, by which HistoryBuffers name their methods.
 
     The real one would give a hostile file any attribute of any object.
     """
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean',
-                                                  'current'):
+    if owner is not SavedHistory or name not in ('min', 'max', 'mean',
+                                                 'current'):
         raise UnpicklingError('Unsupported use of getattr')
-    return getattr(HistoryBuffer, name)
+    return name
 
 
-ALLOWED = (HistoryBuffer, (history_buffer_method, 'builtins.getattr'),
-           (NumberArray, 'numpy.ndarray'), NumberArray,
-           (NumberType, 'numpy.dtype'), NumberType, (empty_bytes,
-                                                     'builtins.bytes'),
-           *((function, f'numpy.{package}.multiarray.{name}')
-             for function, name in ((NumberArray, '_reconstruct'),
-                                    (restore_scalar, 'scalar'))
-             for package in ('core', '_core')))  # of numpy 1, and of numpy 2
+ALLOWED: tuple[Any, ...] = (
+    (SavedHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    SavedHistory, (history_buffer_method, 'builtins.getattr'),
+    (NumberArray, 'numpy.ndarray'), NumberArray, (NumberType, 'numpy.dtype'),
+    NumberType, (empty_bytes, 'builtins.bytes'),
+    *((function, f'numpy.{package}.multiarray.{name}')
+      for function, name in ((NumberArray, '_reconstruct'),
+                             (restore_scalar, 'scalar'))
+      for package in ('core', '_core')))  # of numpy 1, and of numpy 2
 
 
 def allow_mmengine_checkpoints() -> None:

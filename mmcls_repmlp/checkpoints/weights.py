@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from mmcls_repmlp.models.compatibility import explain_mismatch, find_mismatch
 from repmlp_lite.errors import CheckpointError, option, quote_path, shorten
 
+from .meta import meta_of
+
 Weights = Mapping[str, Tensor]
 # Parts of names that wrappers leave: torch.compile, FSDP, gradient
 # checkpointing and Lightning's strategies, at any depth.
 _WRAPPERS = ('_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module',
              '_forward_module')
 _COUNTERS = ('n_averaged', 'steps')  # of averaged models
+_DIVERGED = ('has infinite or undefined numbers: take an earlier checkpoint, '
+             'before the training run diverged')
 
 
 def state_dict_of(checkpoint: Any,
@@ -42,12 +46,15 @@ def state_dict_of(checkpoint: Any,
             ``key`` names one, or if a weight is of another kind.
     """
     try:
-        weights = _unwrap(_choose(dict(_weight_sets(checkpoint)), key))
+        sets = dict(_weight_sets(checkpoint))
+        if key is None and _is_averaged(checkpoint, sets):
+            key = 'state_dict'
+            print_log(
+                "taking the weights 'state_dict', which mmengine averaged; "
+                "'ema_state_dict' holds them as they were trained", 'current')
+        weights = _unwrap(_choose(sets, key))
         for name, weight in weights.items():
-            _check_kind(name, weight)
-        _check_size(weights)
-        for name, weight in weights.items():
-            _check_finite(name, weight)
+            _check_numbers(name, weight)
     except ValueError as error:
         raise CheckpointError(
             f'checkpoint {quote_path(source)} {error}') from None
@@ -68,6 +75,11 @@ def check_fit(model: nn.Module, state_dict: Mapping[str, Tensor],
             shorten(
                 f'checkpoint {quote_path(source)} does not fit the model: '
                 f'{explain_mismatch(mismatch)} ({mismatch})', 300))
+    for name, _ in model.named_parameters():
+        weight = state_dict[name]  # and so no mask
+        if not weight.is_meta and not weight.isfinite().all():
+            raise CheckpointError(f'checkpoint {quote_path(source)} '
+                                  f'{_unusable(name, _DIVERGED)}')
 
 
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor],
@@ -92,8 +104,8 @@ def keep_dtype(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
 
 
 def _weight_sets(content: Any,
-                 depth: int = 2) -> Iterator[tuple[str, Weights]]:
-    if not isinstance(content, Mapping):
+                 depth: int = 4) -> Iterator[tuple[str, Weights]]:
+    if not isinstance(content, dict):
         return
     if _is_weights(content):
         yield '', content
@@ -110,7 +122,18 @@ def _is_weights(content: Mapping) -> bool:
         isinstance(name, str) and isinstance(value, Tensor)
         for name, value in content.items()) and any(
             value.is_floating_point() or value.is_complex()
-            or value.is_quantized for value in content.values())
+            for value in content.values())
+
+
+def _is_averaged(content: Any, sets: Mapping[str, Weights]) -> bool:
+    """Return whether mmengine's EMAHook wrote two sets of weights.
+
+    It swaps them: the averaged model, whose names it keeps, is elsewhere.
+    """
+    return (sets.keys() == {'state_dict', 'ema_state_dict'}
+            and 'mmengine_version' in meta_of(content)
+            and sets['ema_state_dict'].keys()
+            == {'steps', *(f'module.{name}' for name in sets['state_dict'])})
 
 
 def _choose(sets: Mapping[str, Weights], key: str | None) -> Weights:
@@ -121,12 +144,6 @@ def _choose(sets: Mapping[str, Weights], key: str | None) -> Weights:
     if not sets:
         raise ValueError('holds no state dict: expected tensors by name, '
                          "alone or under a key such as 'state_dict'")
-    # As mmengine's EMAHook writes them.
-    if key is None and set(sets) == {'state_dict', 'ema_state_dict'}:
-        key = 'state_dict'
-        print_log(
-            "taking the weights 'state_dict', which mmengine averaged; "
-            "'ema_state_dict' holds them as they were trained", 'current')
     if key is None and len(sets) > 1:
         raise ValueError(
             f'holds several sets of weights: choose one with '
@@ -149,7 +166,7 @@ def _unwrap(weights: Weights) -> dict[str, Tensor]:
     if len(set(names.values())) < len(names):
         raise ValueError('holds the same weights inside and outside of a '
                          'wrapper: save the state dict of one model alone')
-    return {name: weights[old].detach() for old, name in names.items()}
+    return {name: weights[old] for old, name in names.items()}
 
 
 def _outer_prefix(names: Iterable[str]) -> str:
@@ -160,48 +177,22 @@ def _outer_prefix(names: Iterable[str]) -> str:
     return heads.pop() if heads in ({'module.'}, {'model.'}) else ''
 
 
-def _check_kind(name: str, weight: Tensor) -> None:
-    fault = ''
-    if weight.device.type != 'cpu':
-        fault = ('has no numbers, only a shape: save the model when it is '
-                 f'not on the device {weight.device.type!r}')
-    elif (weight.layout != torch.strided or weight.is_quantized
-          or weight.is_nested or 'float4' in str(weight.dtype)
-          or type(weight) not in (Tensor, nn.Parameter)):
-        fault = ('is no plain tensor (sparse, quantized, nested or of a '
-                 'class of its own): save it as a dense one')
-    elif weight.is_complex():
-        fault = 'is complex: save real weights'
-    if fault:
-        raise _unusable(name, fault)
-
-
-def _check_size(weights: Weights) -> None:
-    claimed = sum(weight.nbytes for weight in weights.values())
-    storages = [weight.untyped_storage() for weight in weights.values()]
-    held = sum({s.data_ptr(): s.nbytes() for s in storages}.values())
-    # Weights may share memory, but a small file must not fill the machine's.
-    if claimed > max(16 * held, 2**30):
-        raise ValueError(
-            f'was not loaded, its weights claim {claimed:,} bytes and hold '
-            f'{held:,}: above {2**30:,} at most 16 times as many as are there '
-            'are accepted')
-
-
-def _check_finite(name: str, weight: Tensor) -> None:
+def _check_numbers(name: str, weight: Tensor) -> None:
+    if weight.is_complex():
+        raise _unusable(name, 'is complex: save real weights')
     if not weight.is_floating_point() or not weight.numel():
         return
     if weight.element_size() == 1:  # float8 can be converted, but not asked
         weight = weight.float()
     # Both are undefined if any number is. Needs no copy, as isfinite does.
-    bounds = torch.stack(weight.aminmax())
-    # Zero and minus infinity alone are a mask of attention: no training run
-    # makes such weights.
-    if not bounds.isfinite().all() and not ((weight == 0) |
-                                            (weight == -torch.inf)).all():
-        raise _unusable(
-            name, 'has infinite or undefined numbers: take an earlier '
-            'checkpoint, before the training run diverged')
+    least, most = weight.aminmax()
+    # Zero and minus infinity alone are a mask of attention, see check_fit.
+    is_mask = 'mask' in name.rsplit('.', 1)[-1] and bool(
+        ((weight == 0) | (weight == -torch.inf)).all())
+    if not ((least.isfinite() and most.isfinite()) or is_mask):
+        raise _unusable(name, _DIVERGED)
+    if name.endswith('running_var') and least < 0:  # its root is undefined
+        raise _unusable(name, 'has negative variances: fetch it again')
 
 
 def _unusable(name: str, fault: str) -> ValueError:

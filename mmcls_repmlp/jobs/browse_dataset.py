@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 
 from repmlp_lite.command_line.choices import MODES
 from repmlp_lite.console import say, track
-from repmlp_lite.errors import UserError
+from repmlp_lite.errors import UserError, printable
 from repmlp_lite.files import atomic_write
 
 from .shared.config import read_config
@@ -105,12 +105,12 @@ def _draw(sample: _Sample, mode: str, names: Sequence[str]) -> Figure:
     panels = figure.subplots(1, len(steps), squeeze=False)[0]
     for panel, (name, image) in zip(panels, steps):
         panel.imshow(image)
-        panel.set_title(name, size=9)
+        panel.set_title(name, size=9, parse_math=False)
         panel.set_axis_off()
     if sample.label is not None:
         figure.suptitle(
-            ', '.join(f'{label} ({names[label]})' if label <
-                      len(names) else f'{label}'
-                      for label in np.atleast_1d(sample.label)),
+            printable(', '.join(f'{label} ({names[label]})' if label <
+                                len(names) else f'{label}'
+                                for label in np.atleast_1d(sample.label))),
             parse_math=False)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from repmlp_lite.batch_predict import (BATCH_SIZE, TOP, Outcome, batch_predict,
                                        check_batch_options)
 from repmlp_lite.console import say
-from repmlp_lite.errors import UserError
+from repmlp_lite.errors import UserError, shorten
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from repmlp_lite.image_files import find_images
 from repmlp_lite.results import SUFFIXES
@@ -96,12 +96,13 @@ def classify_images(images: Sequence[str | Path],
 def _show(image: Path, top: Sequence[tuple[str, float]],
           out: str | Path | None, force: bool) -> None:
     """Print a table of classes, or also draw it beside the image."""
-    column = max(len(name) for name, _ in (('class', 1), *top))
-    table = '\n'.join([
+    rows = [(shorten(name, 60), score) for name, score in top]
+    column = max(len(name) for name, _ in (('class', 1), *rows))
+    table = [
         f'{"class":{column}}   score',
-        *(f'{name:{column}}  {score:6.1%}' for name, score in top)
-    ])
-    say(table)
+        *(f'{name:{column}}  {score:6.1%}' for name, score in rows)
+    ]
+    say(*table)
     if out is None:
         return
     pixels = read_image(image)
@@ -115,7 +116,7 @@ def _show(image: Path, top: Sequence[tuple[str, float]],
     figure.text(
         1 + 0.08 * height / width,
         0.96,
-        table,
+        '\n'.join(table),
         va='top',
         family='monospace',
         size=3.6 * height,

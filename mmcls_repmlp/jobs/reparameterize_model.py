@@ -83,7 +83,7 @@ def reparameterize_checkpoint(
     for name, count in zip(('training form', 'deploy form'), conversion[1:]):
         say(f'      {name:13} {count.params:13,} params {count.macs:16,} MACs')
     beside = write_config_beside(deployed, dst, force)
-    say(f'[5/5] writing {dst}\n      and {beside}')
+    say(f'[5/5] writing {dst}', f'      and {beside}')
     write_checkpoint(
         dict(
             meta=converted_meta(source.content),

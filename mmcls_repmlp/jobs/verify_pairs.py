@@ -65,10 +65,11 @@ def verify_pairs(config: str | Path | None,
     roc = result.roc
     rates = ', '.join(f'{roc.true_rate_at(rate):.1%} at {rate:g}'
                       for rate in (1e-3, 1e-2, 1e-1))
-    say(f'{result.pairs} pairs, half of them of the same identity\n'
+    say(
+        f'{result.pairs} pairs, half of them of the same identity',
         f'accuracy {result.accuracy:.2%} +- {result.deviation:.2%}, ten '
-        f'folds, cosine from {result.threshold:.3f}\n'
-        f'area under the ROC curve {roc.area:.4f}\n'
+        f'folds, cosine from {result.threshold:.3f}',
+        f'area under the ROC curve {roc.area:.4f}',
         f'true accept rate at a false accept rate: {rates}')
     if out is not None:
         with atomic_write(out, force) as temporary:

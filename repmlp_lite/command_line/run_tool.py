@@ -10,13 +10,14 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EINVAL, ELOOP, ENAMETOOLONG
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from repmlp_lite import console
 from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
-                                describe, with_flags)
+                                describe, printable, quote_path, with_flags)
 from repmlp_lite.signals import (exit_code, interrupt_cause, leave_last_line,
                                  raise_stops)
 
@@ -75,12 +76,24 @@ def _exit_code(name: str, job: str | Callable[..., object],
     return 0
 
 
-def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
-    for name, value in arguments.items():
-        if value == '' or (isinstance(value, list) and '' in value):
-            # As a path it would be the current folder.
+def _check_argument(name: str, value: Any) -> None:
+    for text in value if isinstance(value, list) else [value]:
+        if text == '':  # as a path it would be the current folder
             raise UserError(f'argument {name!r} is empty: give it a value (a '
                             'variable of the shell may not be set)')
+        try:
+            os.stat(text if isinstance(text, str) else '.')
+        except (OSError, ValueError) as error:
+            reason = getattr(error, 'errno', None) or EINVAL
+            if reason in (EINVAL, ENAMETOOLONG, ELOOP):
+                raise UserError(
+                    f'argument {name!r} is no usable path, '
+                    f'{quote_path(text)}: {os.strerror(reason)}') from error
+
+
+def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        _check_argument(name, value)
     try:
         function = resolve_name(job) if isinstance(job, str) else job
     except ModuleNotFoundError as error:
@@ -105,7 +118,7 @@ def _report_stop(name: str, stop: KeyboardInterrupt) -> int:
 
 def _print_line(name: str, message: str) -> None:
     console.close_all()  # a bar would be drawn over it
-    line = f'{name}: {" ".join(with_flags(message).split())}'
+    line = printable(f'{name}: {" ".join(with_flags(message).split())}')
     # Every process prints its own error, not only the first.
     if not leave_last_line(line):
         with suppress(OSError):

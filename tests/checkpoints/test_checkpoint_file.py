@@ -34,6 +34,44 @@ def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error,
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(('name', 'content', 'kind'), [
+    ('a.pdparams', b'x', 'PaddlePaddle'),
+    ('a.pth', pickle.dumps({'StructuredToParameterName@@': {}
+                            }), 'PaddlePaddle'),
+    ('a.h5', b'x', 'Keras'),
+    ('a.pth', b'\x89HDF\r\n', 'Keras'),
+    ('saved_model.pb', b'x', 'TensorFlow'),
+    ('model.ckpt.index', b'x', 'TensorFlow'),
+    ('model.ckpt.data-00000-of-00001', b'x', 'TensorFlow'),
+    ('a.tflite', b'x', 'TensorFlow Lite'),
+    ('a.pth', b'<!DOCTYPE html><html>', 'web page'),
+    ('a.pth', b'version https://git-lfs.github.com/spec/v1', 'Git LFS'),
+    ('a.npz', b'x', 'numpy'),
+    ('a.onnx', b'x', 'ONNX'),
+])
+def test_files_of_other_programs_are_named(tmp_path, name, content, kind):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f'is a file .*{kind}.*, not a '):
+        read_checkpoint(tmp_path / name)
+
+
+def test_a_script_and_a_folder_of_other_programs(tmp_path):
+    torch.jit.script(torch.nn.Linear(1, 1)).save(tmp_path / 'a.pt')
+    with pytest.raises(CheckpointError, match='is a file of TorchScript'):
+        read_checkpoint(tmp_path / 'a.pt')
+    (tmp_path / 'saved_model.pb').touch()
+    with pytest.raises(CheckpointError, match='is a model of TensorFlow'):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'path',
+    ['~no-such-user/a.pth', '/dev/zero', 's3://a/b.pth', 'http:/a.pth', '.'])
+def test_paths_that_are_no_files(path):
+    with pytest.raises(CheckpointError, match='does not exist|holds no epoch'):
+        read_checkpoint(path)
+
+
 def test_a_file_is_written_by_torch_and_nothing_else_is_left(tmp_path):
     path = tmp_path / 'new' / 'folder' / 'a.pth'
     weights = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
@@ -138,7 +176,8 @@ def test_others_read_the_texts_and_ours_reads_those_of_others(path):
 
 def test_weights_are_checked_as_elsewhere(path, forge):
     forge(entry((8, ), 'F4') | entry((0, ), offsets=(4, 4), name='b'))
-    with pytest.raises(CheckpointError, match="its entry 'a' is no plain"):
+    with pytest.raises(
+            CheckpointError, match="its entry 'state_dict.a' is no plain"):
         state_dict_of(read_checkpoint(path), path)
 
 

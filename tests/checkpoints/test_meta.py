@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import (class_names, classes_meta,
                                       converted_meta, meta_of)
 from mmcls_repmlp.version import __version__
-from repmlp_lite.errors import CheckpointError
 
 
 @pytest.mark.parametrize('meta', [
@@ -37,20 +35,10 @@ def test_classes_are_written_both_ways():
     assert meta_of(dict(meta=meta)) == meta
 
 
-@pytest.mark.parametrize(('depth', 'width'), [(8, 10), (10**5, 1)])
-def test_a_small_meta_that_would_never_end_is_refused(depth, width):
-    more = 'x'
-    for _ in range(depth):
-        more = [more] * width
-    meta = dict(dataset_meta=dict(classes=['a'], more=more))
-    with pytest.raises(CheckpointError, match='leave its dataset_meta out'):
-        classes_meta(dict(meta=meta))
-
-
 def test_arrays_and_odd_objects_become_lists_and_texts():
-    odd = {'classes': ['a'], 'x': np.float32(2), 'y': np.ones(1), 'z': {1}}
+    odd = {'classes': ['a'], 'x': 2., 'y': torch.ones(1), 'z': b'1'}
     found = classes_meta(dict(meta=dict(dataset_meta=odd)))['dataset_meta']
-    assert found == dict(classes=('a', ), x=2.0, y=[1.0], z='{1}')
+    assert found == dict(classes=('a', ), x=2.0, y=[1.0], z="b'1'")
 
 
 def test_what_is_made_of_a_checkpoint_says_how_and_keeps_the_classes():

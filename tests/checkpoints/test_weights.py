@@ -11,11 +11,13 @@ from mmcls_repmlp import RepMLPNet
 from mmcls_repmlp.checkpoints import (check_fit, keep_dtype, load_strictly,
                                       read_checkpoint, state_dict_of)
 from mmcls_repmlp.checkpoints import weights as weights_module
+from mmcls_repmlp.checkpoints.plain import to_plain
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import TINY_CFG, assert_refused, assert_same, random_model
 
 WEIGHTS = {'a.weight': torch.ones(2), 'a.bias': torch.zeros(1)}
 OTHERS = {key: value + 1 for key, value in WEIGHTS.items()}
+META = dict(mmengine_version='0.10.7')
 RNG = dict(cpu=torch.get_rng_state(), numpy=torch.zeros(3, dtype=torch.int64))
 
 
@@ -32,7 +34,7 @@ def check(content, expected, key=None):
 
 def check_refused(content, message, key=None):
     with pytest.raises(CheckpointError, match=message):
-        state_dict_of(content, 'a.pth', key)
+        state_dict_of(to_plain(content, 'a.pth'), 'a.pth', key)
 
 
 @pytest.mark.parametrize('content', [
@@ -81,6 +83,11 @@ def test_of_mmengines_two_sets_the_averaged_is_taken_and_said(monkeypatch):
     monkeypatch.setattr(weights_module, 'print_log', log)
     raw = dict(below('module.', OTHERS), steps=torch.tensor(3))
     content = dict(state_dict=WEIGHTS, ema_state_dict=raw)
+    # Nothing shows which is which unless mmengine wrote them.
+    check_refused(content, 'several sets .*state_dict.*ema_state_dict')
+    check_refused(
+        dict(content, meta=META, ema_state_dict=OTHERS), 'several sets')
+    content['meta'] = META
     check(content, WEIGHTS)
     words = "taking the weights 'state_dict', which mmengine averaged"
     assert words in log.call_args.args[0]
@@ -133,6 +140,7 @@ with warnings.catch_warnings():  # deprecated, but files with them remain
        for numbers, dtype in (([1., torch.nan], torch.float32),
                               ([torch.inf], torch.float16),
                               ([-torch.inf, 1.], torch.float32),
+                              ([-torch.inf, 0.], torch.float32),
                               ([torch.nan], torch.float8_e4m3fn)))])
 def test_what_is_no_weight_is_refused_by_name(weight, message):
     check_refused(dict(WEIGHTS, odd=weight), f"its entry 'odd' .*{message}")
@@ -145,7 +153,7 @@ def test_what_is_no_weight_is_refused_by_name(weight, message):
     *map(torch.tensor, ([0., -torch.inf], [-torch.inf]))
 ])
 def test_all_numbers_that_torch_stores_and_masks_are_weights(more):
-    found = state_dict_of(dict(WEIGHTS, more=more), 'a.pth')['more']
+    found = state_dict_of(dict(WEIGHTS, mask=more), 'a.pth')['mask']
     assert found.dtype == more.dtype
     assert found.view(torch.uint8).equal(more.view(torch.uint8))
 

@@ -109,3 +109,24 @@ def test_no_bar_is_drawn_over_an_error(terminal, monkeypatch):
     assert run_tool(parser, job, argparse.Namespace()) == 1
     last = terminal.getvalue().splitlines()[-1]
     assert 'tool: error: RuntimeError: broken (the traceback is' in last
+
+
+def test_no_text_of_others_makes_a_line_of_its_own(tmp_path, capsys):
+    logger = logging.getLogger('of a run')
+    logger.handlers = [
+        logging.FileHandler(tmp_path / 'log'),
+        logging.StreamHandler()
+    ]
+    attach_log(logger, verbose=False)
+    evil = 'cat\naccuracy 100\x1b[2K'
+    say('first', f'class {evil}')
+    warn(evil)
+    logger.warning(evil)
+    close_all()
+    out, err = capsys.readouterr()
+    assert out == 'first\nclass cat?accuracy 100?[2K\n'
+    assert err == 'cat?accuracy 100?[2K\nwarning: cat?accuracy 100?[2K\n'
+    assert '\x1b' not in (tmp_path / 'log').read_text()
+    with Progress('training', 1) as progress:
+        progress.note = evil
+        assert '\n' not in str(progress)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from repmlp_lite.errors import (ConfigError, ImageError, UserError, describe,
-                                is_out_of_memory, shorten, translate)
+                                first_few, is_out_of_memory, printable,
+                                shorten, translate)
 
 
 @pytest.mark.parametrize(('error', 'words'), [
@@ -51,3 +52,18 @@ def test_all_others_pass_unchanged(error):
 def test_text_of_others_is_fit_to_print():
     assert shorten('a\x1b[31m\n  b', 60) == 'a?[31m b'
     assert shorten('abcdefgh', 6) == 'abc...'
+
+
+@pytest.mark.parametrize('character', [
+    '\n', '\r', '\t', '\x1b', '\x07', '\x7f', '\x9b', '\u2028', '\u2029',
+    '\u202e', '\u2066', '\u200b', '\ufeff', '\ud800'
+])
+def test_text_of_others_does_not_control_a_terminal(character):
+    assert printable(f'a{character}b') == 'a?b'
+    assert character not in first_few([f'a{character}b'])
+
+
+def test_letters_of_all_scripts_stay():
+    for text in ('caf\u00e9', '\u732b', '\u0645\u06cc\u200c\u062e\u0648'
+                 '\u0627\u0647\u0645', '\U0001f468\u200d\U0001f33e'):
+        assert printable(text) == text

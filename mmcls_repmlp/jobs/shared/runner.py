@@ -103,8 +103,9 @@ def build_runner(config: Config, verbose: bool = True) -> JobRunner:
 
 
 @contextmanager
-def report_to_console(runner: Runner,
-                      summary: Callable[[Runner], str]) -> Iterator[None]:
+def report_to_console(
+        runner: Runner, summary: Callable[[Runner],
+                                          list[str]]) -> Iterator[None]:
     """Report the summary, progress and results of a runner in the block."""
     runner.register_hook(_ConsoleReportHook(summary))
     try:
@@ -121,12 +122,12 @@ class _ConsoleReportHook(Hook):
 
     priority = 'LOWEST'  # after the hooks that it reports on
 
-    def __init__(self, summary: Callable[[Runner], str]) -> None:
+    def __init__(self, summary: Callable[[Runner], list[str]]) -> None:
         self.summary = summary
         self.loss = self.note = self.score = self.pending = ''
 
     def before_train(self, runner: Runner) -> None:
-        console.say(self.summary(runner))
+        console.say(*self.summary(runner))
         self.progress = console.Progress(
             'training', runner.max_iters, done=runner.iter)
 
@@ -159,7 +160,7 @@ class _ConsoleReportHook(Hook):
                     f', stopped early after {_position(runner)}' * early)
 
     def before_test(self, runner: Runner) -> None:
-        console.say(self.summary(runner))
+        console.say(*self.summary(runner))
         self.progress = console.Progress('testing',
                                          len(runner.test_dataloader))
 
@@ -212,7 +213,7 @@ def accumulated(optim_wrapper: Any) -> int:
     return getattr(optim_wrapper, '_accumulative_counts', 1)
 
 
-def summarize_training(runner: Runner) -> str:
+def summarize_training(runner: Runner) -> list[str]:
     """Describe the model, data, schedule, device and log of a training run."""
     train, loader = runner.train_dataloader.dataset, runner.train_dataloader
     purpose = ' to train on'
@@ -235,19 +236,19 @@ def summarize_training(runner: Runner) -> str:
         seed=runner.seed)
 
 
-def summarize_test(runner: Runner, checkpoint: object) -> str:
+def summarize_test(runner: Runner, checkpoint: object) -> list[str]:
     """Describe the model, data, device and log of a test."""
     test = runner.test_dataloader.dataset
     return _table(runner, weights=checkpoint, **_data(test, ' to test on'))
 
 
-def _table(runner: Runner, **rows: object) -> str:
+def _table(runner: Runner, **rows: object) -> list[str]:
     rows = dict(
         model=_model(runner),
         **rows,
         device=_device(runner),
         log=runner.logger.log_file)
-    return '\n'.join(f'{name:10}{value}' for name, value in rows.items())
+    return [f'{name:10}{value}' for name, value in rows.items()]
 
 
 def _data(dataset: BaseDataset, purpose: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ _READ = {
     'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'tta_model',
     'tta_pipeline'
 } - {'self', 'cfg'}
-# Keys of mmcls 0.x, with what replaced them.
+# Keys of versions 0.x of the host, with what replaced them.
 _REPLACED = dict(
     checkpoint_config='default_hooks.checkpoint',
     cudnn_benchmark='env_cfg.cudnn_benchmark',
@@ -78,12 +78,15 @@ def drop_unread(config: Config, files: Sequence[Path],
               for value in _values(config[key])]  # yapf: disable
     for key in [key for key in config if key not in _READ]:
         value, is_used = config[key], _is_used(key, texts)
+        is_large = isinstance(value, (Mapping, list, tuple))
         # A number or word may well have the same value elsewhere; only in one
         # file alone, as a recorded config is, the name says nothing.
-        is_part = value in values and (isinstance(value,
-                                                  (Mapping, list, tuple)) or
-                                       (key not in changed and len(texts) < 2))
-        is_mistake = key in _REPLACED or bool(did_you_mean(key, _READ, _CLOSE))
+        is_part = any(
+            _are_equal(value, part)
+            for part in values) and (is_large or
+                                     (key not in changed and len(texts) < 2))
+        is_mistake = key in _REPLACED or bool(
+            not is_large and did_you_mean(key, _READ, _CLOSE))
         if value is not None and (key in changed or
                                   not is_used) and (is_mistake or not is_part):
             _warn('the config', key, _READ)
@@ -114,6 +117,13 @@ def _is_used(key: str, texts: Sequence[str]) -> bool:
     return False
 
 
+def _are_equal(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except ValueError:  # arrays
+        return one is other
+
+
 def _values(settings: Any) -> Iterator[Any]:
     yield settings
     inner: Any = ()
@@ -128,7 +138,7 @@ def _values(settings: Any) -> Iterator[Any]:
 def _warn(place: str, key: str, known: Iterable[str]) -> None:
     remedy = did_you_mean(str(key), known, _CLOSE)
     if not remedy and place == 'the config':
-        remedy = (f': it is a key of mmcls 0.x, replaced by {_REPLACED[key]}'
-                  if key in _REPLACED else
-                  ': no setting that is read has its value')
+        remedy = (
+            f': it is a key of older versions, replaced by {_REPLACED[key]}'
+            if key in _REPLACED else ': no setting that is read has its value')
     warn(f'warning: {place} sets {key!r}, and nothing reads it{remedy}')

@@ -167,7 +167,7 @@ def config_beside(checkpoint: str | Path) -> Path:
     it is the one that a training run left in the folder. Raise ConfigError if
     there is none, or more than one.
     """
-    path = Path(checkpoint).expanduser()
+    path = Path(os.path.expanduser(checkpoint))
     if path.with_suffix('.py').is_file():
         return path.with_suffix('.py')
     found = ([] if str(checkpoint).startswith(WEB) else _training_configs(

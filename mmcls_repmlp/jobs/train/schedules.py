@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 from mmengine.config import Config
@@ -24,6 +25,7 @@ def shorten_schedules(cfg: Config) -> None:
     the training run; what has no room even then is dropped.
     """
     loop, schedules = cfg.get('train_cfg') or {}, cfg.get('param_scheduler')
+    schedules = [schedules] if 'type' in (schedules or ()) else schedules
     unit = 'epochs' if loop.get('by_epoch', 'max_epochs' in loop) else 'iters'
     length = loop.get(f'max_{unit}')
     if not isinstance(schedules, list) or not isinstance(length, int):
@@ -114,8 +116,11 @@ class NewScheduleHook(Hook):
         steps = round(runner.iter * len(runner.train_dataloader) / self.length)
         for schedule, state in zip(runner.param_schedulers or (), self.states):
             schedule.load_state_dict(state)
-            for _ in range(runner.epoch if schedule.by_epoch else steps):
-                schedule.step()
+            with warnings.catch_warnings():
+                # Of steps before the first one of the optimizer.
+                warnings.simplefilter('ignore')
+                for _ in range(runner.epoch if schedule.by_epoch else steps):
+                    schedule.step()
 
 
 def _groups(runner: Runner) -> list[dict[str, Any]]:

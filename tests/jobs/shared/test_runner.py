@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop
 
 from mmcls_repmlp.jobs.shared.config import read_config
@@ -134,8 +134,8 @@ def test_a_test_is_told_in_lines(project, work_dir, capsys, terminal):
     assert re.search(r'testing .*2/2, [\d.e+]+ images/s', terminal.getvalue())
 
 
-def rows(text):
-    return dict(line.split(maxsplit=1) for line in text.splitlines())
+def rows(lines):
+    return dict(line.split(maxsplit=1) for line in lines)
 
 
 def test_summaries(project, work_dir, digits, monkeypatch):
@@ -175,3 +175,22 @@ def test_summaries(project, work_dir, digits, monkeypatch):
     assert position(runner) == 'iteration 0/2'
     metrics = dict(a=1, b=torch.ones(2), time=2., c=0.25)
     assert format_scores(metrics) == 'a 1.0000, c 0.2500'
+
+
+@pytest.mark.parametrize(('steps', 'processes', 'rate'), [(1, 1, 0.25),
+                                                          (4, 1, 1.),
+                                                          (4, 2, 2.)])
+def test_the_rate_is_scaled_with_the_images_of_a_step(steps, processes, rate):
+    runner = object.__new__(JobRunner)
+    vars(runner).update(
+        _train_dataloader=dict(batch_size=16),
+        _world_size=processes,
+        param_schedulers=None,
+        logger=logging.getLogger('a'))
+    wrapper = OptimWrapper(
+        torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.),
+        accumulative_counts=steps)
+    runner.scale_lr(wrapper, dict(base_batch_size=64, enable=False))
+    assert wrapper.get_lr()['lr'] == [1.]
+    runner.scale_lr(wrapper, dict(base_batch_size=64, enable=True))
+    assert wrapper.get_lr()['lr'] == [rate]

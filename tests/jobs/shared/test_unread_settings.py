@@ -30,7 +30,7 @@ def warnings(tmp_path, capsys):
 
 @pytest.mark.parametrize(('text', 'warning'), [
     ("optimizer = dict(type='SGD')",
-     "'optimizer', .* mmcls 0.x, replaced by optim_wrapper.optimizer"),
+     "'optimizer', .* older versions, replaced by optim_wrapper.optimizer"),
     ('total_epochs = 9', "'total_epochs', .* train_cfg.max_epochs"),
     ('optim_wraper = dict(a=1)', "did you mean 'optim_wrapper'"),
     ('resumee = True', "did you mean 'resume'"),

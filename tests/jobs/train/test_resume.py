@@ -116,8 +116,9 @@ def training(kind='AdamW', groups=1, schedules='a', several=False, **options):
     return SimpleNamespace(
         optim_wrapper=OptimWrapperDict(x=wrapper) if several else wrapper,
         param_schedulers=[
-            SimpleNamespace(state_dict=lambda keys=keys: dict.fromkeys(keys))
-            for keys in schedules
+            SimpleNamespace(
+                state_dict=lambda keys=keys: dict.fromkeys(keys),
+                load_state_dict=lambda _: None) for keys in schedules
         ])
 
 

@@ -39,7 +39,7 @@ def test_trains_validates_and_saves(project):
     assert checkpoint['meta']['epoch'] == 2
     assert checkpoint['meta']['dataset_meta']['classes'] == tuple('0123456789')
     hub = checkpoint['message_hub']['log_scalars']
-    losses = hub['train/loss'].data[0]
+    losses = hub['train/loss']['log_history']
     assert sum(losses[-3:]) < sum(losses[:3])  # the last and the first epoch
     assert 'val/accuracy/top1' in hub
 

@@ -155,6 +155,15 @@ def test_empty_arguments_are_refused(capsys):
     assert run(lambda data: None, data=['a']) == 0
 
 
+@pytest.mark.parametrize('path', ['a' * 5000, 'b/' * 3000, 'a\0b'])
+def test_texts_that_cannot_be_paths_are_refused(capsys, path):
+    for value in (path, ['a.png', path]):
+        assert run(Mock(), source=value) == 2
+        line, = capsys.readouterr().err.splitlines()
+        assert "argument 'source' is no usable path" in line
+        assert len(line) < 200
+
+
 def test_warnings_that_users_cannot_mend_are_not_shown():
 
     def warn():
