@@ -97,7 +97,7 @@ def _prepare(pixels: np.ndarray, card: Mapping[str, Any],
             f'{str(path)!r} becomes an image of shape {image.shape} by the '
             "config's test pipeline, and the file takes "
             f'{tuple(card["input_shape"])}: give an image of another shape')
-    if card['input'] == RAW or card['channels'] == 'RGB':
+    if card['channels'] == 'RGB':
         image = image[::-1]
     if card['input'] == RAW:
         return image

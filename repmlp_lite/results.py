@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -48,10 +48,14 @@ def write_results(images: Sequence[Classified],
 def _write_csv(images: Sequence[Classified], path: Path) -> None:
     count = max((len(top) for _, top in images), default=0)
     columns = [(f'class_{i}', f'score_{i}') for i in range(1, count + 1)]
+    write_csv(([first, *chain.from_iterable(pairs)]
+               for first, pairs in [('image', columns), *images]), path)
+
+
+def write_csv(rows: Iterable[Sequence[object]], path: Path) -> None:
+    """Write rows in UTF-8, with the mark that Excel knows it by."""
     # Names of files may not be UTF-8: they are written as they are.
     with open(
-            path, 'w', newline='', encoding='utf-8',
+            path, 'w', newline='', encoding='utf-8-sig',
             errors='surrogateescape') as file:
-        csv.writer(file).writerows([first, *chain.from_iterable(pairs)]
-                                   for first, pairs in [('image',
-                                                         columns), *images])
+        csv.writer(file).writerows(rows)

@@ -25,7 +25,11 @@ pred_scores = partial(_entry, 'pred_label', 'score')
 
 
 def draw(visualizer: Visualizer, image: np.ndarray, sample: DataSample,
-         out_file: str | Path, rescale_factor: float) -> None:
+         out_file: str | Path, rescale_factor: float,
+         fonts: list[str]) -> None:
     """See :data:`mmcls_repmlp.host.draw`."""
-    options = dict(rescale_factor=rescale_factor, out_file=str(out_file))
+    options = dict(
+        rescale_factor=rescale_factor,
+        out_file=str(out_file),
+        text_cfg=dict(font_families=[fonts]))
     visualizer.add_datasample('', image, sample, **options)

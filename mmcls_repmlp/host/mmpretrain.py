@@ -56,8 +56,12 @@ class LinearReduction(LinearNeck):
 
 
 def draw(visualizer: UniversalVisualizer, image: np.ndarray,
-         sample: DataSample, out_file: str | Path,
-         rescale_factor: float) -> None:
+         sample: DataSample, out_file: str | Path, rescale_factor: float,
+         fonts: list[str]) -> None:
     """See :data:`mmcls_repmlp.host.draw`."""
     visualizer.visualize_cls(
-        image, sample, rescale_factor=rescale_factor, out_file=str(out_file))
+        image,
+        sample,
+        rescale_factor=rescale_factor,
+        out_file=str(out_file),
+        text_cfg=dict(font_families=[fonts]))

@@ -17,7 +17,7 @@ from repmlp_lite.files import atomic_write
 
 from .shared.config import read_config
 from .shared.data import describe_data, leaf_datasets, open_loader
-from .shared.pictures import READABLE, check_folder, to_picture
+from .shared.pictures import READABLE, check_folder, fonts_for, to_picture
 
 
 class _Sample(NamedTuple):
@@ -71,7 +71,7 @@ def browse_dataset(config: str | Path,
     for i in track(picks.round().astype(int), 'drawing', len(picks)):
         sample = dataset[i]
         path = Path(out_dir, f'{i:06}_{Path(sample.path).stem}.png')
-        with atomic_write(path, force=True) as temporary:
+        with atomic_write(path, force=True) as temporary, fonts_for(names):
             _draw(sample, mode, names).savefig(temporary)
         written.append(path)
     say(f'{len(written)} pictures in {out_dir}, of {describe_data(dataset)}')

@@ -17,7 +17,7 @@ from repmlp_lite.image_files import find_images
 from repmlp_lite.results import SUFFIXES
 
 from .shared.classifier import Classifier, Prepared, read_image
-from .shared.pictures import READABLE
+from .shared.pictures import READABLE, fonts_for
 from .shared.source import open_source
 
 _PICTURES = ('.png', '.jpg', '.jpeg')
@@ -113,14 +113,14 @@ def _show(image: Path, top: Sequence[tuple[str, float]],
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(pixels)
     axes.set_axis_off()
-    figure.text(
-        1 + 0.08 * height / width,
-        0.96,
-        '\n'.join(table),
-        va='top',
-        family='monospace',
-        size=3.6 * height,
-        parse_math=False)
-    with atomic_write(out, force) as temporary:
+    with fonts_for(table) as fonts, atomic_write(out, force) as temporary:
+        figure.text(
+            1 + 0.08 * height / width,
+            0.96,
+            '\n'.join(table),
+            va='top',
+            family=['monospace', *fonts],
+            size=3.6 * height,
+            parse_math=False)
         figure.savefig(temporary, bbox_inches='tight', pad_inches=0)
     say(f'drawn to {out}')

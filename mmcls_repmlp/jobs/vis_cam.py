@@ -28,7 +28,7 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 from repmlp_lite.image_files import find_images
 
 from .shared.classifier import Classifier, Prepared, pipeline_errors
-from .shared.pictures import PictureNames, check_folder, to_picture
+from .shared.pictures import PictureNames, check_folder, fonts_for, to_picture
 from .shared.source import open_source
 
 _MOST, _PAIRS = 24, 3  # images in one picture, and in a row of it
@@ -104,7 +104,8 @@ def vis_cam(images: Sequence[str | Path],
         explained = [*map(explain, paths, prepared)]
         path = out if per_picture > 1 else out / names.of(
             paths[0].absolute(), len(written))
-        with atomic_write(path, force) as temporary:
+        texts = [text for item in explained for text, _ in item.top]
+        with atomic_write(path, force) as temporary, fonts_for(texts):
             _draw(explained, f'{CAM_METHODS[method]} at {layer}').savefig(
                 temporary, dpi=100)
         written.append(path)

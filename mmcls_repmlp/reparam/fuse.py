@@ -254,9 +254,10 @@ def _split_model(model: Any) -> tuple[MergeableBackbone, Affine | None, bool]:
             return backbone, linear_weights(head.fc, 'head'), False
         if isinstance(head, ArcFaceClsHead) and _is_linear_neck(neck):
             return backbone, _fold_reduction(neck[1]), True
+    heads = f' with {type(head).__name__}' if head is not None else ''
     raise TypeError(
-        f'{type(model).__name__} cannot be fused: expected a backbone of '
-        'mmcls_repmlp, or a classifier of one, GlobalAveragePooling and '
+        f'{type(model).__name__}{heads} cannot be fused: expected a backbone '
+        'of mmcls_repmlp, or a classifier of one, GlobalAveragePooling and '
         'LinearClsHead (with LinearReduction between: a margin head)')
 
 

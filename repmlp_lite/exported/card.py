@@ -10,7 +10,7 @@ from typing import Any
 from repmlp_lite.errors import JobFailedError, UserError, translate
 from repmlp_lite.files import sha256_of
 
-RAW, NORMALISED = 'uint8 RGB', 'float32, normalised'
+RAW, NORMALISED = 'uint8', 'float32, normalised'
 LOGITS, EMBEDDING = 'logits', 'embedding'
 _LARGEST = 2**16  # of all numbers in a card
 # Suffixes of the files that a format may consist of. Weights come first, so
@@ -68,6 +68,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
         card = json.loads(card_path.read_text(encoding='utf-8'))
         if not is_a(dict)(card):
             raise ValueError('it has no named entries')
+        if card.get('input') == 'uint8 RGB':  # of versions before 0.3
+            card.update(input=RAW, channels='RGB')
         for name, is_right in _ENTRIES.items():
             if not is_right(card.get(name)):
                 raise ValueError(f'{name} cannot be {card.get(name)!r:.60}')

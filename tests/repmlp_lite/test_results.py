@@ -17,7 +17,9 @@ FOUND = [
 def test_csv_and_json(tmp_path):
     for name in ('a.csv', 'a.JSON'):
         write_results(FOUND, tmp_path / name)
-    with open(tmp_path / 'a.csv', errors='surrogateescape') as file:
+    with open(
+            tmp_path / 'a.csv', encoding='utf-8-sig',
+            errors='surrogateescape') as file:
         header, *lines = csv.reader(file)
     assert header == ['image', 'class_1', 'score_1', 'class_2', 'score_2']
     rows = json.loads((tmp_path / 'a.JSON').read_text())
@@ -35,7 +37,7 @@ def test_tables_are_replaced_only_by_force(tmp_path):
             use(path)
     assert path.read_text() == 'precious'
     write_results(FOUND, path, force=True)
-    assert path.read_bytes().startswith(b'image,')
+    assert path.read_bytes().startswith(b'\xef\xbb\xbfimage,')
 
 
 def test_a_table_is_written_whole_or_not(tmp_path):

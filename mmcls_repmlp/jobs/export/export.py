@@ -150,6 +150,9 @@ def _normalisation(model: BaseModel,
 def _card(source: Source, model: BaseModel, wrapper: ExportWrapper,
           input_shape: tuple[int, int, int]) -> dict[str, Any]:
     mean, std = _normalisation(model, input_shape[0])
+    order = 'RGB' if model.data_preprocessor.to_rgb else 'BGR'
+    if wrapper.raw and order == 'BGR':  # the file converts them itself
+        order, mean, std = 'RGB', mean[::-1], std[::-1]
     divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     if any(side % divisor for side in input_shape[1:]):
         raise ConfigError(
@@ -161,7 +164,7 @@ def _card(source: Source, model: BaseModel, wrapper: ExportWrapper,
         input=RAW if wrapper.raw else NORMALISED,
         mean=mean,
         std=std,
-        channels='RGB' if model.data_preprocessor.to_rgb else 'BGR',
+        channels=order,  # that the file takes, and of mean and std
         pipeline=record_pipeline(source.cfg, input_shape[1:]),
         output=wrapper.output,
         classes=[*source.class_names])

@@ -1,15 +1,23 @@
-"""Pictures of images: their names, colours and size."""
+"""Pictures of images: their names, colours, size and fonts."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
+import matplotlib
 import mmcv
 import numpy as np
+from matplotlib.font_manager import (FontProperties, findfont, findSystemFonts,
+                                     fontManager)
+from matplotlib.ft2font import FT2Font
 
-from repmlp_lite.errors import UserError, option
+from repmlp_lite.console import warn
+from repmlp_lite.errors import UserError, option, printable
 from repmlp_lite.files import check_writable
 
 READABLE = 224  # pixels of the shorter side of an image with text on it
@@ -56,3 +64,58 @@ def check_folder(folder: str | Path, force: bool) -> None:
         raise UserError(f'folder {str(folder)!r} is not empty: choose another '
                         f'one, or pass {option("force")} to replace pictures '
                         'in it')
+
+
+@contextmanager
+def fonts_for(texts: Iterable[object]) -> Iterator[tuple[str, ...]]:
+    """Draw figures in the block in fonts that have all letters of some texts.
+
+    matplotlib's own font goes first, then installed ones that have what it
+    lacks. Letters that none has are boxes, which a warning says once.
+
+    Yields:
+        The families, for what names its own.
+    """
+    families = _families(frozenset(''.join(map(str, texts))))
+    with warnings.catch_warnings(), matplotlib.rc_context(
+        {'font.family': [*families]}):
+        warnings.filterwarnings('ignore', 'Glyph .* missing')
+        yield families
+
+
+@cache
+def _families(letters: frozenset[str]) -> tuple[str, ...]:
+    missing = {letter for letter in letters if not letter.isspace()}
+    families = [*matplotlib.rcParams['font.family']]
+    for family in families:
+        missing -= _letters_in(
+            findfont(FontProperties(family=[family])), missing)
+    if missing:
+        _add_new_fonts()
+    for font in fontManager.ttflist if missing else ():
+        # The last resort has a box for every letter.
+        if font.style == 'normal' and not font.name.startswith('Last Resort'):
+            found = _letters_in(font.fname, missing)
+            families += [font.name] * bool(found)
+            missing -= found
+    if missing:
+        example = printable(''.join(sorted(missing)[:5]))
+        warn(f'warning: no installed font has the letters {example!r}, which '
+             'are drawn as boxes: install one that has them, for example '
+             'the package fonts-noto-cjk for Chinese')
+    return tuple(families)
+
+
+def _letters_in(font: str, letters: set[str]) -> set[str]:
+    with suppress(OSError, RuntimeError):  # a font that cannot be read
+        face = FT2Font(font)
+        return {c for c in letters if face.get_char_index(ord(c))}
+    return set()
+
+
+@cache
+def _add_new_fonts() -> None:
+    """Add fonts that were installed after matplotlib made its list."""
+    for path in {*findSystemFonts()} - {f.fname for f in fontManager.ttflist}:
+        with suppress(Exception):  # kinds that it cannot draw
+            fontManager.addfont(path)

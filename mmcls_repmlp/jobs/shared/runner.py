@@ -185,10 +185,19 @@ class _ConsoleReportHook(Hook):
 
 
 def format_scores(metrics: Mapping[str, Any]) -> str:
-    """Format the metrics that are numbers; the log has the others."""
-    return ', '.join(
-        f'{name} {float(value):.4f}' for name, value in metrics.items()
-        if isinstance(value, Real) and name not in ('time', 'data_time'))
+    """Format the metrics that are numbers, or lists of one for each class."""
+    return ', '.join(f'{name} {_format(value)}'
+                     for name, value in metrics.items()
+                     if name not in ('time', 'data_time') and _format(value))
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, Real):
+        return f'{float(value):.4f}'
+    value = getattr(value, 'tolist', lambda: value)()
+    if isinstance(value, list) and all(isinstance(x, Real) for x in value):
+        return f'[{first_few([f"{x:.4f}" for x in value])}]'
+    return ''
 
 
 def _mean(runner: Runner, name: str) -> float:

@@ -1,8 +1,6 @@
 """Confusion matrix of a test, as a picture and a table beside its log."""
 from __future__ import annotations
 
-import csv
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,11 @@ from mmengine.evaluator import Evaluator
 from torch import Tensor
 
 from mmcls_repmlp.host import Accuracy, ConfusionMatrix, SingleLabelMetric
+from mmcls_repmlp.jobs.shared.pictures import fonts_for
 from repmlp_lite.console import say
 from repmlp_lite.errors import printable
 from repmlp_lite.files import atomic_write
+from repmlp_lite.results import write_csv
 
 _NAMED = 50  # classes whose names can be read in a picture
 _COUNTED = 20  # classes whose counts can be read in a picture
@@ -48,14 +48,10 @@ def write_matrix(counts: Tensor, classes: Sequence[str],
     names += [f'class {i}' for i in range(len(names), len(counts))]
     stem = Path(folder, 'confusion_matrix')
     with atomic_write(stem.with_suffix('.csv'), force=True) as path:
-        with open(path, 'w', newline='', encoding='utf-8') as file:
-            rows = csv.writer(file)
-            rows.writerow(['true \\ predicted', *names])
-            rows.writerows([name, *row]
-                           for name, row in zip(names, counts.tolist()))
+        rows = [[name, *row] for name, row in zip(names, counts.tolist())]
+        write_csv([['true \\ predicted', *names], *rows], path)
     with atomic_write(stem.with_suffix('.png'), force=True) as path:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', 'Glyph')  # that no font has
+        with fonts_for(names):
             _draw(counts, names).savefig(
                 path, format='png', bbox_inches='tight')
     wrong = counts.clone().fill_diagonal_(0).flatten()

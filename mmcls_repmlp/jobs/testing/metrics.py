@@ -15,14 +15,26 @@ from repmlp_lite.errors import ConfigError, UserError, translate
 # Options of the host's metrics.
 _OPTIONS = {
     'Accuracy': ('topk', 'thrs'),
-    'SingleLabelMetric': ('thrs', 'average', 'num_classes')
+    'SingleLabelMetric': ('thrs', 'average', 'num_classes'),
+    'MultiLabelMetric': ('thr', 'topk', 'average')
 }
 
 
 def evaluator_config(metrics: Sequence[str],
-                     options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Convert names of ``choices.METRICS`` and options to a test evaluator."""
-    names = tuple(metrics) or ('accuracy', )
+                     options: Mapping[str, Any],
+                     head: str = '') -> list[dict[str, Any]]:
+    """Convert names of ``choices.METRICS`` and options to a test evaluator.
+
+    ``head`` is the type of the model's head: several labels of an image have
+    metrics of their own.
+    """
+    several = _has_several_labels(head)
+    names = tuple(metrics) or ('precision' if several else 'accuracy', )
+    if several and 'accuracy' in names:
+        raise UserError(
+            f"metric 'accuracy' is for one label an image, and {head} gives "
+            'several: choose from precision, recall, f1_score and support, or '
+            'name none for those of the config')
     # The host writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
@@ -30,7 +42,8 @@ def evaluator_config(metrics: Sequence[str],
     if 'accuracy' in names:
         kinds['Accuracy'] = {}
     if items:
-        kinds['SingleLabelMetric'] = dict(items=items)
+        kinds['MultiLabelMetric' if several else 'SingleLabelMetric'] = dict(
+            items=items)
     known = {name for kind in kinds for name in _OPTIONS[kind]}
     for what, given, choices in (('metric', names, METRICS),
                                  ('metric option', options, sorted(known))):
@@ -44,7 +57,13 @@ def evaluator_config(metrics: Sequence[str],
     return [dict(type=kind, **settings) for kind, settings in kinds.items()]
 
 
-def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
+def _has_several_labels(head: str) -> bool:
+    return 'MultiLabel' in head or 'CSRA' in head
+
+
+def check_metrics(evaluator: Evaluator,
+                  outputs: int | None,
+                  head: str = '') -> None:
     """Raise ConfigError if options of metrics do not fit a model.
 
     The host checks most of them only after the last batch. Copies of its
@@ -56,7 +75,13 @@ def check_metrics(evaluator: Evaluator, outputs: int | None) -> None:
         torch.ones(outputs) / outputs).set_pred_label(0).to_dict()
     for metric in evaluator.metrics:
         name = type(metric).__name__
-        if name in _OPTIONS:
+        if _has_several_labels(head) and name in ('Accuracy',
+                                                  'SingleLabelMetric'):
+            raise ConfigError(
+                f'the metric {name} of test_evaluator is for one label an '
+                f'image, and {head} gives several: use MultiLabelMetric or '
+                'AveragePrecision')
+        if name in ('Accuracy', 'SingleLabelMetric'):
             with translate(
                     ConfigError, f'the metric {name} cannot be computed for '
                     f'{outputs} classes', Exception):

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
 from mmcls_repmlp.jobs.shared.data import leaf_datasets
-from mmcls_repmlp.jobs.shared.pictures import READABLE, PictureNames
+from mmcls_repmlp.jobs.shared.pictures import (READABLE, PictureNames,
+                                               fonts_for, to_picture)
 
 
 class ShowPredictions(Hook):
@@ -35,21 +35,27 @@ class ShowPredictions(Hook):
         self.names = PictureNames(
             os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo
+        # Files are read as BGR; data sets that hold pixels hold RGB.
+        self.bgr = not any('img' in part.get_data_info(0)
+                           for part in leaf_datasets(dataset)
+                           if hasattr(part, 'get_data_info'))
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],
                         outputs: Sequence[DataSample]) -> None:
         """Draw the images of a batch."""
         for image, sample in zip(data_batch['inputs'], outputs):
-            pixels = image.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
             number, path = sample.get('sample_idx', 0), sample.get('img_path')
-            name = f'{number:06}.png'
-            if path:
-                name = self.names.of(path, number)
-                pixels = pixels[..., ::-1]  # files are read as BGR
-            draw(
-                self.visualizer,
-                pixels,
-                sample,
-                out_file=self.folder / name,
-                rescale_factor=max(1., READABLE / min(pixels.shape[:2])))
+            name = (
+                self.names.of(path, number) if path else f'{number:06}.png')
+            pixels = image.permute(1, 2, 0).cpu().numpy()
+            pixels = to_picture(dict(img=pixels), bgr=self.bgr)
+            with fonts_for(self.visualizer.dataset_meta.get('classes')
+                           or ()) as fonts:
+                draw(
+                    self.visualizer,
+                    pixels,
+                    sample,
+                    out_file=self.folder / name,
+                    rescale_factor=max(1., READABLE / min(pixels.shape[:2])),
+                    fonts=['monospace', *fonts])

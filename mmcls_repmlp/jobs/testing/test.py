@@ -97,7 +97,9 @@ def test(config: str | Path | None,
     set_work_dir(cfg, source.config, work_dir)
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
     if metrics or metric_options:
-        cfg.test_evaluator = evaluator_config(metrics, metric_options or {})
+        cfg.test_evaluator = evaluator_config(
+            metrics, metric_options or {},
+            str((cfg.model.get('head') or {}).get('type')))
     if tta:
         _enable_tta(cfg)
     set_launcher(cfg, launcher)
@@ -107,7 +109,8 @@ def test(config: str | Path | None,
                   source.checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, source.class_names)
-    check_metrics(runner.test_evaluator, num_classes_of(model))
+    check_metrics(runner.test_evaluator, num_classes_of(model),
+                  type(getattr(model, 'head', None)).__name__)
     write_test_config(cfg, runner.log_dir)
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir))

@@ -1,7 +1,15 @@
+import io
+
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
+from matplotlib.figure import Figure
 
-from mmcls_repmlp.jobs.shared.pictures import PictureNames, to_picture
+from mmcls_repmlp.jobs.shared import pictures
+from mmcls_repmlp.jobs.shared.pictures import (PictureNames, fonts_for,
+                                               to_picture)
 
 
 def test_folders_become_part_of_the_name():
@@ -37,3 +45,45 @@ def test_a_grey_image_has_three_equal_channels(shape):
     image = np.arange(6, dtype=np.uint8).reshape(shape)
     shown = to_picture(dict(img=image), bgr=True)
     np.testing.assert_array_equal(shown, image.reshape(2, 3, 1).repeat(3, 2))
+
+
+@pytest.fixture
+def font(tmp_path):
+    """A font with one letter, that of no other here."""
+    builder = FontBuilder(1000)
+    builder.setupGlyphOrder(['.notdef', 'cat'])
+    builder.setupCharacterMap({ord('\U00012345'): 'cat'})
+    pen = TTGlyphPen(None)
+    for point in ((0, 0), (0, 500), (500, 500)):
+        (pen.lineTo if point[1] else pen.moveTo)(point)
+    pen.closePath()
+    builder.setupGlyf({
+        '.notdef': TTGlyphPen(None).glyph(),
+        'cat': pen.glyph()
+    })
+    builder.setupHorizontalMetrics({'.notdef': (600, 0), 'cat': (600, 0)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable(dict(familyName='Cats', styleName='Regular'))
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(tmp_path / 'cats.ttf')
+    return tmp_path / 'cats.ttf'
+
+
+def test_fonts_are_found_for_all_letters_or_it_is_said(font, monkeypatch,
+                                                       capsys):
+    monkeypatch.setattr(font_manager.fontManager, 'ttflist',
+                        [*font_manager.fontManager.ttflist])
+    monkeypatch.setattr(pictures, 'findSystemFonts', lambda: [str(font)])
+    pictures._families.cache_clear()
+    pictures._add_new_fonts.cache_clear()
+    for _ in range(2):
+        with fonts_for(['cat', '\U00012345', '\U00012346']) as families:
+            assert families[-1] == 'Cats'
+            figure = Figure()
+            figure.text(0, 0, '\U00012345 cat \U00012346')
+            figure.savefig(io.BytesIO())
+    err = capsys.readouterr().err
+    assert err.count("no installed font has the letters '\U00012346'") == 1
+    with fonts_for(['cat']) as families:
+        assert 'Cats' not in families

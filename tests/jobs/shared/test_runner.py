@@ -174,7 +174,9 @@ def test_summaries(project, work_dir, digits, monkeypatch):
         runner))['schedule'] == '2 iterations, batches of 16'
     assert position(runner) == 'iteration 0/2'
     metrics = dict(a=1, b=torch.ones(2), time=2., c=0.25)
-    assert format_scores(metrics) == 'a 1.0000, c 0.2500'
+    assert format_scores(metrics) == 'a 1.0000, b [1.0000, 1.0000], c 0.2500'
+    assert format_scores(dict(a=[1, 2., 3, 4], b='text',
+                              c=[None])) == ('a [1.0000, 2.0000, 3.0000, ...]')
 
 
 @pytest.mark.parametrize(('steps', 'processes', 'rate'), [(1, 1, 0.25),

@@ -27,7 +27,7 @@ def test_files_and_what_is_reported(tmp_path, figures, capsys):
     counts = torch.tensor([[5, 0, 2], [0, 3, 0], [1, 0, 0]])
     (tmp_path / 'confusion_matrix.csv').write_text('old')
     write_matrix(counts, ['a $cat', 'd\x1b猫$ \\frac'], tmp_path)
-    table = (tmp_path / 'confusion_matrix.csv').read_text(encoding='utf-8')
+    table = (tmp_path / 'confusion_matrix.csv').read_text(encoding='utf-8-sig')
     head, *rows = csv.reader(table.splitlines())
     # Outputs without a name are numbered.
     names = ['a $cat', 'd?猫$ \\frac', 'class 2']

@@ -2,7 +2,7 @@ from types import SimpleNamespace as Namespace
 
 import pytest
 
-from mmcls_repmlp.host import Accuracy, SingleLabelMetric
+from mmcls_repmlp.host import METRICS, Accuracy, SingleLabelMetric
 from mmcls_repmlp.jobs.testing.metrics import check_metrics, evaluator_config
 from mmcls_repmlp.recipe import PairVerification
 from repmlp_lite.errors import ConfigError, UserError
@@ -52,3 +52,17 @@ def test_metrics_that_fit_stay_as_they_were():
     ]
     check_metrics(Namespace(metrics=metrics), 3)
     assert not any(metric.results for metric in metrics)
+
+
+def test_several_labels_of_an_image_have_metrics_of_their_own():
+    head = 'MultiLabelLinearClsHead'
+    assert evaluator_config(['f1_score'], dict(thr=0.3), head) == [
+        dict(type='MultiLabelMetric', items=('f1-score', ), thr=0.3)
+    ]
+    with pytest.raises(UserError, match=f"'accuracy' .* {head} gives several"):
+        evaluator_config(['accuracy'], {}, head)
+    words = f'SingleLabelMetric .* {head} gives several: use MultiLabelMetric'
+    with pytest.raises(ConfigError, match=words):
+        check_metrics(Namespace(metrics=[SingleLabelMetric()]), 3, head)
+    other = METRICS.get('AveragePrecision')()
+    check_metrics(Namespace(metrics=[other]), 3, head)

@@ -121,7 +121,9 @@ def read_matrix(work_dir):
     """Read the matrix of a test, and the names of its classes."""
     table, = Path(work_dir).glob('*/confusion_matrix.csv')
     assert table.with_suffix('.png').is_file()
-    head, *rows = [line.split(',') for line in table.read_text().splitlines()]
+    head, *rows = [
+        line.split(',') for line in table.read_text('utf-8-sig').splitlines()
+    ]
     return head[1:], torch.tensor([[*map(int, row[1:])] for row in rows])
 
 

@@ -52,6 +52,12 @@ def test_a_good_card_is_read(write, good):
         read_card(path)
 
 
+def test_a_card_of_before_says_one_thing_about_channels(write, good):
+    # They were those of the model, and the file took RGB.
+    old = dict(good, input='uint8 RGB', channels='BGR')
+    assert read_card(write(old)) == dict(old, input='uint8', channels='RGB')
+
+
 @pytest.mark.parametrize('content',
                          [*NO_CARDS, *(dict([bad]) for bad in BAD_ENTRIES)])
 def test_other_contents_are_a_sentence(write, good, content):
