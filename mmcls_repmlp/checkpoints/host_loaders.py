@@ -33,7 +33,7 @@ def load_safely(filename: str, *_: Any, **__: Any) -> Any:
 
 
 # mmengine prints a loader's name from its eleventh letter on.
-load_safely.__name__ = 'load_from_local, read safely,'
+load_safely.__name__ = 'load_from_safe'
 
 
 def make_loading_safe() -> None:

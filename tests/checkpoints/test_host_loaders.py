@@ -2,6 +2,7 @@ import os
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint, load_checkpoint
@@ -118,3 +119,11 @@ def test_no_config_of_a_file_reaches_mmengine(put):
     assert read['message_hub'] == dict(runtime_info=dict(iter=4))
     # Our own tools keep it, as data.
     assert read_checkpoint(file)['meta']['cfg'] == '2'
+
+
+def test_mmengine_names_the_loader(put, caplog):
+    logger = MMLogger.get_instance('named', logger_name='named')
+    logger.addHandler(caplog.handler)
+    file = put(weights())
+    _load_checkpoint(file, logger=logger)
+    assert f'Loads checkpoint by safe backend from path: {file}' in caplog.text

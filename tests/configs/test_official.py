@@ -279,8 +279,9 @@ def test_a_training_of_two_steps(imagenet, work_dir):
     scalars = read_checkpoint(
         f'{work_dir}/epoch_2.pth')['message_hub']['log_scalars']
     first = 2 / 256 * 5e-7  # for two images instead of 256
-    assert [*scalars['train/lr'].data[0]] == pytest.approx([first, first])
-    losses = scalars['train/loss'].data[0]
+    assert [*scalars['train/lr']['log_history']
+            ] == pytest.approx([first, first])
+    losses = scalars['train/loss']['log_history']
     assert len(losses) == 2
     assert abs(losses - np.log(1000)).max() < 1  # no class is known yet
     assert 'val/accuracy/top1' in scalars

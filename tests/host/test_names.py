@@ -51,7 +51,7 @@ def test_pictures_show_classes(tmp_path, factor):
     visualizer, path = Visualizer(), tmp_path / 'a.png'
     visualizer.dataset_meta = dict(classes=('cat', 'dog'))
     image = np.full((120, 160, 3), colour, np.uint8)
-    draw(visualizer, image, sample, path, float(factor))
+    draw(visualizer, image, sample, path, float(factor), ['monospace'])
     drawn = mmcv.imread(str(path), channel_order='rgb').astype(int)
     assert drawn.shape == (120 * factor, 160 * factor, 3)
     rows, _ = (abs(drawn - colour) > 8).any(2).nonzero()

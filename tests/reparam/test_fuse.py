@@ -101,7 +101,8 @@ def test_metric_learning_gives_the_same_unit_vectors(kind, channels, norm_cfg):
     (lambda: metric_learner(act_cfg=dict(type='ReLU')), 'ImageClassifier'),
 ])
 def test_other_models_are_refused(build, name):
-    with pytest.raises(TypeError, match=f'^{name} cannot be fused: expected'):
+    with pytest.raises(
+            TypeError, match=f'^{name}.* cannot be fused: expected'):
         fuse_for_inference(build())
 
 
