@@ -102,16 +102,20 @@ def scratch_folder(parent: str | Path) -> Iterator[Path]:
 
 
 def _locked_folder(parent: Path, held: ExitStack) -> Path:
-    for attempt in range(_ATTEMPTS):
-        # Until it is locked, another process may take it for a leftover.
-        with suppress(*[FileNotFoundError] * (attempt < _ATTEMPTS - 1)):
+    attempts = _ATTEMPTS
+    while True:
+        try:
             parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
             if not held.enter_context(lock(folder / _LOCK)):
                 (folder / _LOCK).unlink()  # then nobody can
             (folder / _CONTENTS).mkdir()
-            break
-    return folder
+            return folder
+        except FileNotFoundError:
+            # Until it is locked, another process may take it for a leftover.
+            attempts -= 1
+            if not attempts:
+                raise
 
 
 def _remove_leftover(folder: Path) -> None:

@@ -46,8 +46,8 @@ def shorten_schedules(cfg: Config) -> None:
         schedule for schedule in schedules if schedule not in ours
         or _warm_up(schedule) < min(length, schedule.get('end', length))
     ]
-    say(f'the warm-up of the config takes {min(late)} {unit}, and is shortened '
-        f'to half of the {length} that are trained')
+    say(f'the warm-up of the config takes {min(late)} {unit}, and is '
+        f'shortened to half of the {length} that are trained')
 
 
 def _warm_up(schedule: dict) -> float:
