@@ -64,4 +64,4 @@ def draw(visualizer: UniversalVisualizer, image: np.ndarray,
         sample,
         rescale_factor=rescale_factor,
         out_file=str(out_file),
-        text_cfg=dict(font_families=[fonts]))
+        text_cfg=dict(family=fonts))
