@@ -111,18 +111,23 @@ def _weight_sets(content: Any,
         yield '', content
     elif depth:
         for name, value in content.items():
-            if isinstance(name, str) and not name.startswith('optim'):
+            if isinstance(name, str) and not name.startswith(
+                ('optim', 'message_hub')):
                 for inner, weights in _weight_sets(value, depth - 1):
                     yield f'{name}.{inner}'.removesuffix('.'), weights
 
 
 def _is_weights(content: Mapping) -> bool:
-    # States of random number generators are tensors too, but of integers.
-    return all(
-        isinstance(name, str) and isinstance(value, Tensor)
-        for name, value in content.items()) and any(
-            value.is_floating_point() or value.is_complex()
-            for value in content.values())
+    """Return whether a dict holds weights, maybe with a number or two.
+
+    States of random number generators are tensors too, but of integers.
+    """
+    tensors = [x for x in content.values() if isinstance(x, Tensor)]
+    return (all(
+        isinstance(name, str) and isinstance(value, (Tensor, int, float))
+        for name, value in content.items()) and len(tensors) > len(content) / 2
+            and any(value.is_floating_point() or value.is_complex()
+                    for value in tensors))
 
 
 def _is_averaged(content: Any, sets: Mapping[str, Weights]) -> bool:
@@ -156,7 +161,7 @@ def _unwrap(weights: Weights) -> dict[str, Tensor]:
     names = {
         name: '.'.join(
             part for part in name.split('.') if part not in _WRAPPERS)
-        for name in weights
+        for name, value in weights.items() if isinstance(value, Tensor)
     }
     while prefix := _outer_prefix(names.values()):
         names = {
@@ -187,7 +192,7 @@ def _check_numbers(name: str, weight: Tensor) -> None:
     # Both are undefined if any number is. Needs no copy, as isfinite does.
     least, most = weight.aminmax()
     # Zero and minus infinity alone are a mask of attention, see check_fit.
-    is_mask = 'mask' in name.rsplit('.', 1)[-1] and bool(
+    is_mask = name.rsplit('.', 1)[-1] not in ('weight', 'bias') and bool(
         ((weight == 0) | (weight == -torch.inf)).all())
     if not ((least.isfinite() and most.isfinite()) or is_mask):
         raise _unusable(name, _DIVERGED)

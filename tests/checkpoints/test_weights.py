@@ -78,6 +78,28 @@ def test_a_key_that_is_not_there_names_those_that_are():
     check(both, OTHERS, 'ema.shadow')
 
 
+def test_numbers_beside_weights_hide_no_set():
+    both = dict(model=WEIGHTS, ema=dict(OTHERS, decay=0.99))
+    check_refused(both, "several sets .*'model', 'ema'")
+    check(both, OTHERS, 'ema')
+
+
+def test_a_weight_is_no_mask():
+    rows = torch.tensor([[0., 0.], [-torch.inf, -torch.inf]])
+    check_refused({'head.fc.weight': rows}, 'infinite or undefined')
+    state_dict_of({'window.mask': rows, 'a.weight': rows[0]}, 'a.pth')
+
+
+def test_parameters_are_finite_whatever_their_name():
+    model = nn.Module()
+    model.register_parameter('mask', nn.Parameter(torch.zeros(2)))
+    model.register_buffer('rows', torch.zeros(2))
+    infinite = torch.full((2, ), -torch.inf)
+    load_strictly(model, dict(mask=torch.zeros(2), rows=infinite), 'a.pth')
+    with pytest.raises(CheckpointError, match="entry 'mask' has infinite"):
+        load_strictly(model, dict(mask=infinite, rows=infinite), 'a.pth')
+
+
 def test_of_mmengines_two_sets_the_averaged_is_taken_and_said(monkeypatch):
     log = Mock()
     monkeypatch.setattr(weights_module, 'print_log', log)
@@ -140,7 +162,6 @@ with warnings.catch_warnings():  # deprecated, but files with them remain
        for numbers, dtype in (([1., torch.nan], torch.float32),
                               ([torch.inf], torch.float16),
                               ([-torch.inf, 1.], torch.float32),
-                              ([-torch.inf, 0.], torch.float32),
                               ([torch.nan], torch.float8_e4m3fn)))])
 def test_what_is_no_weight_is_refused_by_name(weight, message):
     check_refused(dict(WEIGHTS, odd=weight), f"its entry 'odd' .*{message}")
