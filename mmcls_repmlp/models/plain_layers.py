@@ -7,7 +7,6 @@ module. So they ask here at every call, and otherwise call the layer.
 """
 from __future__ import annotations
 
-import torch
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmcls_repmlp.ops import is_traced, is_transformed
+from mmcls_repmlp.ops import has_active_mode, is_traced, is_transformed
 
 # Convolutions that apply their `weight` as it is, padded with zeros. Others
 # (weight standardisation, deformable, ...) do not.
@@ -66,10 +65,9 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
     if is_traced():
         # torch has tensor classes for tracing only.
         return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
-    return (all(kind in (Tensor, nn.Parameter)
-                for kind in kinds) and x.numel() > 0 and not is_transformed()
-            and not torch._C._len_torch_function_stack()
-            and not torch._C._len_torch_dispatch_stack())
+    return (all(kind in (Tensor, nn.Parameter) for kind in kinds)
+            and x.numel() > 0 and not is_transformed()
+            and not has_active_mode())
 
 
 def is_plain_conv_norm(layer: nn.Module) -> bool:

@@ -1,6 +1,6 @@
 """Pure functions of tensors: the algebra and the arithmetic, torch only."""
 from .conv_to_fc import Affine, conv_to_fc, merge_convs_into_fc, pad_kernel
-from .device import is_eager_on_cpu, is_traced, is_transformed
+from .device import has_active_mode, is_eager_on_cpu, is_traced, is_transformed
 from .local_conv import local_conv
 from .partition import (crop_padding, pad_below_and_right, partition,
                         unpartition)
@@ -10,9 +10,9 @@ from .resize_fc import resize_fc, resize_fc_bias
 from .shareset_fc import shareset_fc
 
 __all__ = [
-    'Affine', 'conv_to_fc', 'crop_padding', 'has_many_positions',
-    'is_eager_on_cpu', 'is_traced', 'is_transformed', 'local_conv',
-    'merge_convs_into_fc', 'pad_below_and_right', 'pad_kernel', 'partition',
-    'pointwise_ffn', 'resize_fc', 'resize_fc_bias', 'shareset_fc',
+    'Affine', 'conv_to_fc', 'crop_padding', 'has_active_mode',
+    'has_many_positions', 'is_eager_on_cpu', 'is_traced', 'is_transformed',
+    'local_conv', 'merge_convs_into_fc', 'pad_below_and_right', 'pad_kernel',
+    'partition', 'pointwise_ffn', 'resize_fc', 'resize_fc_bias', 'shareset_fc',
     'to_pointwise_layout', 'unpartition'
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.utils._device import DeviceContext
 
 
 def is_traced() -> bool:
@@ -20,6 +21,19 @@ def is_transformed() -> bool:
     """
     return (not torch.compiler.is_compiling()
             and torch._C._functorch.peek_interpreter_stack() is not None)
+
+
+def has_active_mode() -> bool:
+    """Return whether a mode of torch watches functions or operations.
+
+    A default device is set by a mode too, which changes no result.
+    """
+    if torch._C._len_torch_dispatch_stack():
+        return True
+    count = torch._C._len_torch_function_stack()
+    return count > 0 and any(
+        type(torch._C._get_function_stack_at(i)) is not DeviceContext
+        for i in range(count))
 
 
 def is_eager_on_cpu(x: Tensor) -> bool:

@@ -162,4 +162,9 @@ def test_layers_are_called_while_a_mode_is_active(mode):
     layer, x = conv(), randn(2, 4, 1, 1)
     with mode():
         assert not can_bypass(layer, x)
+    # A default device is a mode, too.
+    with torch.device('cpu'):
+        assert can_bypass(layer, x)
+        with mode():
+            assert not can_bypass(layer, x)
     assert can_bypass(layer, x)
