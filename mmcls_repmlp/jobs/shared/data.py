@@ -222,10 +222,11 @@ def warn_of_shared_images(train: BaseDataset, val: BaseDataset) -> None:
 
 
 def _prefixes(dataset: BaseDataset) -> list[str]:
-    return [
-        os.path.realpath(leaf.img_prefix) for leaf in leaf_datasets(dataset)
-        if getattr(leaf, 'img_prefix', None)
+    folders = [
+        getattr(leaf, 'img_prefix', None) or getattr(leaf, 'data_root', None)
+        for leaf in leaf_datasets(dataset)
     ]
+    return [*map(os.path.realpath, filter(None, folders))]
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace as Namespace
 from urllib.error import URLError
 
@@ -171,3 +172,19 @@ def test_images_to_validate_that_are_trained_on(tmp_path, monkeypatch, capsys,
     warn_of_shared_images(*sets)
     assert ('images to validate are also trained on'
             in capsys.readouterr().err) is shared
+
+
+def test_other_data_sets_that_share_images(tmp_path, capsys):
+    (tmp_path / 'a.json').write_text(
+        json.dumps(
+            dict(
+                metainfo=dict(classes=['a', 'b']),
+                data_list=[dict(img_path='a.png', gt_label=[0, 1])])))
+    dataset = build_dataset(
+        dict(
+            type='MultiLabelDataset',
+            data_root=str(tmp_path),
+            ann_file='a.json',
+            pipeline=[]))
+    warn_of_shared_images(dataset, dataset)
+    assert '1 of the 1 images to validate' in capsys.readouterr().err
