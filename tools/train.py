@@ -24,6 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="photos to train on in place of the config's data: a subfolder "
         'for each class, or train and val of such')
     parser.add_argument(
+        '--epochs', type=int, help='length of the training run')
+    parser.add_argument(
+        '--batch-size', type=int, help='images per process in a batch')
+    parser.add_argument(
+        '--lr', type=float, help='learning rate, before any scaling')
+    parser.add_argument(
+        '--workers', type=int, help='processes that each data loader has')
+    parser.add_argument(
         '--resume',
         nargs='?',
         const=choices.LATEST,

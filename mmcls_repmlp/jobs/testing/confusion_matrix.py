@@ -63,7 +63,6 @@ def write_matrix(counts: Tensor, classes: Sequence[str],
                          f'({wrong[place]} of {counts[true].sum()})')
     if worst:
         say(f'most confused: {", ".join(worst)}')
-    say(f'confusion matrix: {stem}.png and .csv')
 
 
 def _draw(counts: Tensor, names: Sequence[str]) -> Figure:

@@ -31,6 +31,7 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .confusion_matrix import add_matrix, write_matrix
 from .metrics import check_metrics, evaluator_config
+from .results import write_results
 from .show_predictions import ShowPredictions
 
 _SUFFIXES = {
@@ -56,8 +57,8 @@ def test(config: str | Path | None,
          verbose: bool = True) -> dict[str, float]:
     """Test a checkpoint, which must fit the config's model exactly.
 
-    The log folder of the test gets its config and, if single labels are
-    evaluated, ``confusion_matrix.png`` and ``.csv``.
+    The log folder of the test gets its config, ``results.json`` and, if single
+    labels are evaluated, ``confusion_matrix.png`` and ``.csv``.
 
     Args:
         config: As of :func:`open_source`.
@@ -132,9 +133,12 @@ def _run(runner: Runner, out: str | Path | None, out_item: str,
         results = runner.test()
         if out is not None and out_item == 'metrics' and main:
             mmengine.dump(results, str(target))
-    if matrix is not None and main:
+    if main:
+        counts = None if matrix is None else matrix.counts
         classes = names_of(runner.test_dataloader.dataset)
-        write_matrix(matrix.counts, classes, runner.log_dir)
+        if counts is not None:
+            write_matrix(counts, classes, runner.log_dir)
+        write_results(results, runner.log_dir, counts, classes)
     if out is not None:
         say(f'{out_item} written to {out}')
     return results

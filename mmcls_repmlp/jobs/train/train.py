@@ -35,6 +35,7 @@ from .check_images import check_images
 from .curves import write_curves
 from .dry_run import dry_run
 from .own_folder import use_folder
+from .plain_options import set_plain_options
 from .pretrained import check_pretrained, fetch_pretrained
 from .resume import (Start, check_start, explain_finished, find_start,
                      load_training_state, newest_name)
@@ -52,6 +53,10 @@ def train(config: str | Path,
           cfg_options: Mapping[str, Any] | None = None,
           launcher: str = 'none',
           seed: int | None = None,
+          epochs: int | None = None,
+          batch_size: int | None = None,
+          lr: float | None = None,
+          workers: int | None = None,
           check_data: bool = False,
           force: bool = False,
           data: str | Path | None = None,
@@ -76,6 +81,10 @@ def train(config: str | Path,
             to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
         seed: Seed of all random numbers. Defaults to the config's.
+        epochs: As of :func:`set_plain_options`. Defaults to the config's.
+        batch_size: As of :func:`set_plain_options`.
+        lr: As of :func:`set_plain_options`.
+        workers: As of :func:`set_plain_options`.
         check_data: Whether to read all images before the first step. Defaults
             to False.
         force: Whether checkpoints of another training run in the work folder
@@ -95,6 +104,7 @@ def train(config: str | Path,
             message names the last whole checkpoint.
     """
     cfg = read_config(config, cfg_options)
+    set_plain_options(cfg, epochs, batch_size, lr, workers)
     set_work_dir(cfg, config, work_dir)
     if data is not None:
         use_folder(cfg, data, cfg_options or ())

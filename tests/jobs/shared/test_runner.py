@@ -127,7 +127,7 @@ def test_a_test_is_told_in_lines(project, work_dir, capsys, terminal):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         'model', 'weights', 'data', 'classes', 'device', 'log', 'tested',
-        'most', 'confusion'
+        'most', 'results:'
     ]
     assert re.fullmatch(
         r'tested 20 images in 0:00:\d\d: accuracy/top1 \d+\.\d{4}', lines[6])

@@ -1,0 +1,71 @@
+"""Settings that users change daily, by plain names."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from repmlp_lite.errors import UserError, option
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def set_plain_options(cfg: Config,
+                      epochs: int | None = None,
+                      batch_size: int | None = None,
+                      lr: float | None = None,
+                      workers: int | None = None) -> None:
+    """Set each option, if given, with all that hangs on it.
+
+    Args:
+        cfg: The config, which is changed.
+        epochs: Length of the training run, and of schedules as long as it.
+        batch_size: Images per process in a batch, of all data loaders.
+        lr: Learning rate, before any scaling.
+        workers: Processes that each data loader has, 0 for none.
+
+    Raises:
+        UserError: If a value makes no sense, or the config has no place for
+            it.
+    """
+    for name, value, least in (('epochs', epochs, 1),
+                               ('batch_size', batch_size, 1), ('workers',
+                                                               workers, 0)):
+        if value is not None and value < least:
+            raise UserError(f'{option(name, value)} is too small: give at '
+                            f'least {least}')
+    if epochs is not None:
+        _set_epochs(cfg, epochs)
+    if lr is not None:
+        _set_rate(cfg, lr)
+    for loader in filter(None, map(cfg.get, _LOADERS)):
+        if batch_size is not None:
+            loader.batch_size = batch_size
+        if workers is not None:
+            loader.num_workers = workers
+            loader.persistent_workers = workers > 0
+
+
+def _set_epochs(cfg: Config, epochs: int) -> None:
+    before = (cfg.get('train_cfg') or {}).get('max_epochs')
+    if before is None:
+        raise UserError(
+            f'{option("epochs", epochs)} is for configs that count epochs, '
+            'and this one counts iterations: set train_cfg.max_iters with '
+            f'{option("cfg_options", ...)}')
+    cfg.train_cfg.max_epochs = epochs
+    schedules: Any = cfg.get('param_scheduler') or []
+    for schedule in [schedules] if 'type' in schedules else schedules:
+        for key in ('end', 'T_max'):
+            if schedule.get(key) == before and schedule.get('by_epoch', True):
+                schedule[key] = epochs
+
+
+def _set_rate(cfg: Config, lr: float) -> None:
+    optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
+    if not isinstance(optimizer, Mapping) or not lr > 0:
+        raise UserError(
+            f'{option("lr", lr)} cannot be set: give a positive number, and '
+            'a config with optim_wrapper.optimizer')
+    cfg.optim_wrapper.optimizer.lr = lr
