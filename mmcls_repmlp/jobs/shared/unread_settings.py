@@ -53,7 +53,7 @@ _LOOKED_UP = {
     'optim_wrapper.paramwise_cfg':
     'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
     'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult '
-    'layer_decay_rate norm_decay_mult num_layers',
+    'norm_decay_mult',
 }  # yapf: disable
 
 
@@ -92,13 +92,20 @@ def drop_unread(config: Config, files: Sequence[Path],
             _warn('the config', key, _READ)
         elif not is_part:  # the recorded config, one file alone, has no use
             config.pop(key)
+    _check_names(dict(config.items()))
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
     for place, names in _LOOKED_UP.items():
-        settings: Any = dict(config.items())
-        for step in place.split('.'):
-            settings = settings.get(step) if isinstance(settings,
-                                                        Mapping) else None
-        for key in {*(settings or ())} - {*names.split(), '_scope_'}:
-            _warn(place, key, names.split())
+        *above, last = place.split('.')
+        settings: Any = config
+        for step in above:
+            settings = settings.get(step) or {}
+        # Another constructor reads what it likes.
+        if 'constructor' not in settings:
+            for key in {*(settings.get(last) or ())} - {*names.split()}:
+                if key != '_scope_':
+                    _warn(place, key, names.split())
 
 
 def _is_used(key: str, texts: Sequence[str]) -> bool:

@@ -16,10 +16,13 @@ So of all commands, only training writes what training reads.
 from __future__ import annotations
 
 import ast
+import copy
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -45,13 +48,19 @@ _MARK = '# Config of the training run in this folder, written by it.\n'
 
 def set_work_dir(config: Config, path: str | Path,
                  work_dir: str | None) -> None:
-    """Set the work folder: the argument, the config's or one named after it.
+    """Set the work folder, by the first of these that there is.
 
-    Raise UserError if the folder cannot be made or written to.
+    The argument; the folder where a training run left this config; that of
+    the config; one named after it. Raise UserError if the folder cannot be
+    made or written to.
     """
+    folder = Path(path).parent
+    # What such a config says is untrue once the folder is moved or copied.
+    is_recorded = _is_marked(Path(path)) and os.access(folder, os.W_OK)
     config.work_dir = str(
-        work_dir or config.get('work_dir') or Path('work_dirs',
-                                                   Path(path).stem))
+        work_dir or (folder if is_recorded else config.get('work_dir'))
+        or Path('work_dirs',
+                Path(path).stem))
     check_writable(Path(config.work_dir, 'log'), force=True)
 
 
@@ -84,7 +93,9 @@ def check_work_dir_unused(cfg: Config,
     run. ``force`` allows to replace all but a config that a user wrote.
     """
     own = _config_path(cfg)
-    if own.exists() and not (_is_marked(own) or _is_dumped(own)):
+    # The host's tools leave no mark; their runs can be resumed here.
+    is_left = _is_marked(own) or (step is not None and _is_dumped(own))
+    if own.exists() and not is_left:
         raise UserError(
             f'{str(own)!r} is no config of a training run, and would be '
             'replaced by one: choose another folder with '
@@ -115,7 +126,12 @@ def _replaced(cfg: Config, step: float | None) -> list[Path]:
         if step is None or number > step
     ]
     if step is None:
-        checkpoints += sorted(folder_of(cfg).glob('best_*.pth'))
+        # With an out_dir, others may have left theirs beside the config.
+        folders = {folder_of(cfg), Path(os.path.abspath(cfg.work_dir))}
+        for folder in sorted(folders):
+            checkpoints += [path for _, path in numbered_checkpoints(folder)]
+            checkpoints += sorted(folder.glob('best_*.pth'))
+        checkpoints = [*dict.fromkeys(checkpoints)]
     # Of two configs, nobody could tell which one a checkpoint belongs to.
     own = _config_path(cfg)
     return checkpoints + [
@@ -147,10 +163,15 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         yield
 
 
-def write_training_config(cfg: Config) -> None:
-    """Write the config of a training run into its work folder."""
+def write_training_config(cfg: Config, **asked: Any) -> None:
+    """Write the config of a training run into its work folder.
+
+    ``asked`` are settings as they were before the run resolved them.
+    """
+    recorded = copy.deepcopy(cfg)
+    recorded.update(asked)
     with atomic_write(_config_path(cfg), force=True) as temporary:
-        temporary.write_text(_MARK + cfg.pretty_text, encoding='utf-8')
+        temporary.write_text(_MARK + recorded.pretty_text, encoding='utf-8')
 
 
 def write_test_config(cfg: Config, log_dir: str | Path) -> None:
@@ -237,13 +258,17 @@ def _is_marked(path: Path) -> bool:
 
 
 def _is_dumped(path: Path) -> bool:
-    """Return whether a file is only assignments, as mmengine dumps them."""
+    """Return whether a file is as mmengine dumps it: only assignments."""
     try:
-        statements = ast.parse(path.read_bytes()).body
+        text = path.read_text(encoding='utf-8')
+        statements = ast.parse(text).body
     except (OSError, SyntaxError, ValueError):
         return False
     names = {
         ast.unparse(statement.targets[0])
         for statement in statements if isinstance(statement, ast.Assign)
     }
-    return len(names) == len(statements) and 'model' in names
+    # Somebody wrote a comment, or what is inherited.
+    is_written = '_base_' in names or re.search('^ *#', text, re.MULTILINE)
+    return (len(names) == len(statements) and 'model' in names
+            and not is_written)

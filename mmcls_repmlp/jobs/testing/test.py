@@ -95,7 +95,8 @@ def test(config: str | Path | None,
                         'choose one of them')
     if show_dir is not None:
         check_folder(show_dir, force)
-    set_work_dir(cfg, source.config, work_dir)
+    set_work_dir(cfg, source.config, work_dir
+                 or (cfg_options or {}).get('work_dir'))
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
     if metrics or metric_options:
         cfg.test_evaluator = evaluator_config(

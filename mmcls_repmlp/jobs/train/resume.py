@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -20,7 +21,7 @@ from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import CheckpointError, option, translate
 
-from .schedules import compare_settings, settings_of
+from .schedules import compare_settings, plain_state, settings_of
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,16 @@ class Start:
     newest: bool = False  # whether it is the newest intact one of its folder
 
     def step(self, cfg: Config) -> int | None:
-        """Return the epoch or iteration to resume from, or None."""
+        """Return the epoch or iteration to resume from, or None.
+
+        None too if it is from another folder: then all in this one is of
+        another training run.
+        """
         unit = 'epoch' if hook_config(cfg).get('by_epoch', True) else 'iter'
-        return meta_of(self.content)[unit] if self.resumes else None
+        if not self.resumes or Path(str(
+                self.source)).resolve().parent != folder_of(cfg).resolve():
+            return None
+        return meta_of(self.content)[unit]
 
 
 def find_start(cfg: Config, resume: str | None) -> Start:
@@ -164,7 +172,7 @@ def load_training_state(runner: Runner,
     saved = start.content.get('param_schedulers')
     if isinstance(ours, list) and saved is not None and not new_schedule:
         if len(ours) != len(saved) or any(
-            {*schedule.state_dict()} != {*state}
+                plain_state(schedule).keys() != state.keys()
                 for schedule, state in zip(ours, saved)):
             raise CheckpointError(
                 message.format('schedule', 'param_scheduler'))

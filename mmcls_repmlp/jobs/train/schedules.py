@@ -15,7 +15,8 @@ from repmlp_lite.console import say
 
 # Entries of the states of optimizers and schedulers that training changes.
 _PROGRESS = ('params', 'param_names', 'lr', 'last_step', '_global_step',
-             '_last_value', 'base_values', 'verbose')
+             '_last_value', 'base_values', 'verbose', 'best', 'num_bad_epochs',
+             'cooldown_counter')
 
 
 def shorten_schedules(cfg: Config) -> None:
@@ -61,16 +62,29 @@ def settings_of(runner: Runner) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for group in _groups(runner):
-        values = dict(group, **{'learning rate': _rate(group)})
-        for key in {*values} - {*_PROGRESS, 'initial_lr'}:
-            found.setdefault(key.replace('_', ' '), []).append(values[key])
+        for key in {*group} - {*_PROGRESS}:
+            if not key.startswith('initial_'):
+                value = group.get(f'initial_{key}', group[key])
+                if key == 'betas' and 'initial_momentum' in group:
+                    value = value[1:]  # a schedule changes the first
+                found.setdefault(key.replace('_', ' '), []).append(value)
+        found.setdefault('learning rate',
+                         []).append(group.get('initial_lr', group['lr']))
     schedulers: Any = runner.param_schedulers or []
     for schedule in schedulers if isinstance(schedulers, list) else ():
-        for key, value in schedule.state_dict().items():
+        for key, value in plain_state(schedule).items():
             if key not in _PROGRESS:
                 name = f'{key.strip("_")} of {type(schedule).__name__}'
                 found.setdefault(name, []).append(value)
     return found
+
+
+def plain_state(schedule: Any) -> dict[str, Any]:
+    """Return the state of a schedule without functions, as it is saved."""
+    return {
+        key: value
+        for key, value in schedule.state_dict().items() if not callable(value)
+    }
 
 
 def compare_settings(asked: dict[str, Any], saved: dict[str, Any]) -> str:
@@ -130,7 +144,3 @@ def _groups(runner: Runner) -> list[dict[str, Any]]:
     return [
         group for part in wrappers for group in part.optimizer.param_groups
     ]
-
-
-def _rate(group: dict[str, Any]) -> float:
-    return group.get('initial_lr', group['lr'])

@@ -26,7 +26,7 @@ from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
                                                set_work_dir,
                                                write_training_config)
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
-from repmlp_lite.console import say
+from repmlp_lite.console import say, warn
 from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
                                 describe, option)
 from repmlp_lite.signals import interrupt_cause
@@ -105,7 +105,7 @@ def train(config: str | Path,
     """
     cfg = read_config(config, cfg_options)
     set_plain_options(cfg, epochs, batch_size, lr, workers)
-    set_work_dir(cfg, config, work_dir)
+    set_work_dir(cfg, config, work_dir or (cfg_options or {}).get('work_dir'))
     if data is not None:
         use_folder(cfg, data, cfg_options or ())
     if no_validate:
@@ -118,6 +118,7 @@ def train(config: str | Path,
         _enable_amp(cfg)
     _add_loss_check(cfg)
     shorten_schedules(cfg)
+    asked = {key: cfg.get(key) for key in ('load_from', 'resume')}
     start = find_start(cfg, resume)
     # Checkpoints later than the newest intact one are damaged.
     check_work_dir_unused(cfg, math.inf if start.newest else start.step(cfg),
@@ -128,7 +129,8 @@ def train(config: str | Path,
     with lock_work_dir(cfg.work_dir):
         runner = build_runner(cfg, verbose)
         check_pretrained(runner.model, pretrained)
-        finished = _prepare(runner, start, check_data, force, new_schedule)
+        finished = _prepare(runner, start, check_data, force, new_schedule,
+                            asked)
         del start  # mmengine reads the file again, to the right device
         with report_to_console(runner, summarize_training):
             model = _run(runner)
@@ -139,13 +141,13 @@ def train(config: str | Path,
 
 
 def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
-             new_schedule: bool) -> str:
+             new_schedule: bool, asked: Mapping[str, Any]) -> str:
     """Check all, write the config; return a sentence if nothing is left."""
     if start.note:
         say(start.note)
     check_start(runner, start)
-    if new_schedule and start.resumes:
-        runner.register_hook(NewScheduleHook())
+    if new_schedule:
+        _follow_config(runner, start)
     if runner.distributed:
         make_gradients_contiguous(runner.model)
     _seed_training(runner)
@@ -162,7 +164,7 @@ def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
             dry_run(runner, (lambda copied: load_training_state(
                 copied, start, new_schedule)) if start.resumes else None)
         # Only now: the config of a refused or finished run does not count.
-        write_training_config(runner.cfg)
+        write_training_config(runner.cfg, **asked)
     if force:
         remove_earlier_run(runner.cfg, start.step(runner.cfg))
     return finished
@@ -175,6 +177,14 @@ def _image_hint() -> Iterator[None]:
     except ImageError as error:
         raise ImageError(f'{error}; {option("check_data")} names all such '
                          'images before the first step') from error
+
+
+def _follow_config(runner: Runner, start: Start) -> None:
+    if start.resumes:
+        runner.register_hook(NewScheduleHook())
+    else:
+        warn(f'warning: {option("new_schedule")} has no effect, as nothing is '
+             'resumed')
 
 
 def _run(runner: Runner) -> BaseModel:
@@ -240,7 +250,8 @@ def _enable_auto_scale_lr(cfg: Config) -> None:
 
 def _enable_amp(cfg: Config) -> None:
     wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper',
+                       'CpuAmpOptimWrapper'):
         raise UserError(
             f'{option("amp")} does not go with the optimizer wrapper '
             f'{wrapper!r} of the config: only with OptimWrapper')

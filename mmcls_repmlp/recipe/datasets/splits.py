@@ -63,7 +63,8 @@ def find_parts(folder: str | Path) -> dict[str, str]:
     classes = {name: subfolders(folder / name) for name in names
                if matches[name]}  # yapf: disable
     others = [name for name in names if name not in classes]
-    if others and not any(classes.values()):
+    has_exact_name = any(map(_PART.fullmatch, names))
+    if not any(classes.values()) and (others or not has_exact_name):
         return {}  # a train is also a vehicle
     parts = {str(m.lastgroup): name for name, m in matches.items() if m}
     train = classes.get(parts.get('train', ''), [])

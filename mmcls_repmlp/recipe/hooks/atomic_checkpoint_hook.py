@@ -1,6 +1,7 @@
 """Hook that keeps one whole checkpoint at every moment."""
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,15 @@ class AtomicCheckpointHook(hooks.CheckpointHook):
                     self.out_dir, os.path.basename(path))
                 for key, path in self._best.items()
             }
+
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: dict[str, Any]) -> None:
+        """Leave functions of schedules out, which no safe reader restores."""
+        saved: Any = checkpoint.get('param_schedulers') or []
+        lists = saved.values() if isinstance(saved, dict) else [saved]
+        for state in itertools.chain.from_iterable(lists):
+            for key in [key for key, x in state.items() if callable(x)]:
+                del state[key]
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict[str, Any]) -> None:

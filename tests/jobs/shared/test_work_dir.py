@@ -1,6 +1,6 @@
 import os
 import shutil
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from errno import ENOLCK
 from pathlib import Path
 from unittest.mock import Mock
@@ -80,13 +80,41 @@ def test_what_is_not_replaced_is_no_hindrance(config):
     check_work_dir_unused(Config(dict(work_dir=cfg.work_dir + '2')), None)
 
 
-def test_a_config_that_a_user_wrote_is_not_replaced(config):
+@pytest.mark.parametrize(
+    ('text', 'step', 'refused'),
+    [
+        ('model = 1', None, True),
+        ('model = 1', 1, False),  # as the host's tools leave it
+        ("_base_ = 'a.py'\nmodel = 1", 1, True),
+        ('# Mine.\nmodel = 1', 1, True),
+        ('"Mine."\nmodel = 1', 1, True),
+    ])
+def test_a_config_that_a_user_wrote_is_not_replaced(config, text, step,
+                                                    refused):
     cfg = config()
     Path(cfg.work_dir).mkdir()
-    own = Path(cfg.work_dir, 'config.py')
-    own.write_text("_base_ = 'a.py'  # mine")
-    with pytest.raises(UserError, match="config.py' is no config of a train"):
-        check_work_dir_unused(cfg, None, force=True)
+    Path(cfg.work_dir, 'config.py').write_text(text)
+    words = "config.py' is no config of a train"
+    with pytest.raises(UserError, match=words) if refused else nullcontext():
+        check_work_dir_unused(cfg, step, force=True)
+
+
+def test_checkpoints_beside_the_config_count_too(config, tmp_path):
+    cfg = config('epoch_1.pth', out_dir=str(tmp_path / 'other'))
+    with pytest.raises(UserError, match='epoch_1.pth of another'):
+        check_work_dir_unused(cfg, None)
+
+
+def test_a_recorded_config_goes_with_its_folder(config, tmp_path):
+    cfg = config()
+    write_training_config(cfg, load_from='a.pth')
+    moved = tmp_path / 'moved'
+    Path(cfg.work_dir).rename(moved)
+    again = Config.fromfile(moved / 'config.py')
+    assert again.load_from == 'a.pth'
+    for given, expected in ((None, str(moved)), ('given', 'given')):
+        set_work_dir(again, moved / 'config.py', given)
+        assert again.work_dir == expected
 
 
 @pytest.mark.parametrize(

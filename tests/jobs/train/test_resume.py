@@ -163,3 +163,11 @@ def test_options_of_another_version_of_pytorch_are_no_difference():
 def test_another_training_run_is_not_resumed(options, words):
     with pytest.raises(CheckpointError, match=words):
         load_training_state(training(**options), saved())
+
+
+def test_a_checkpoint_of_another_folder_is_of_another_run(config, tmp_path):
+    cfg = config((1, STATE))
+    start = find_start(cfg, f'{tmp_path}/epoch_1.pth')
+    assert start.step(cfg) == 1
+    cfg.work_dir = str(tmp_path / 'other')
+    assert start.step(cfg) is None

@@ -125,3 +125,34 @@ def test_a_resumed_run_follows_a_new_schedule_if_asked_to(project, tmp_path):
     for step in [*fresh][half:]:
         assert resumed[step] == pytest.approx(fresh[step], rel=1e-9)
     assert resumed[half] != fresh[half]
+
+
+@pytest.mark.parametrize('schedule', [
+    dict(type='OneCycleLR', eta_max=0.01, total_steps=9, by_epoch=False),
+    dict(type='ReduceOnPlateauLR', monitor='accuracy/top1', rule='greater'),
+    dict(type='LinearMomentum', start_factor=0.5, end=3),
+    dict(type='CosineAnnealingParamScheduler', param_name='weight_decay'),
+])
+def test_any_schedule_is_resumed(project, tmp_path, schedule):
+    options = {
+        'train_cfg.max_epochs': 3,
+        'default_hooks.checkpoint.max_keep_ckpts': 3,
+        'param_scheduler': [schedule]
+    }
+    if 'Momentum' in schedule['type']:
+        options['optim_wrapper.optimizer'] = dict(
+            _delete_=True,
+            type='SGD',
+            lr=0.01,
+            momentum=0.9,
+            weight_decay=0.01)
+    work = str(tmp_path)
+    train(project.config, work, cfg_options=options)
+    (tmp_path / 'epoch_3.pth').unlink()
+    train(project.config, work, cfg_options=options, resume='auto')
+    assert (tmp_path / 'epoch_3.pth').exists()
+
+
+def test_a_new_schedule_for_nothing_is_said(project, work_dir, capsys):
+    train(project.config, work_dir, new_schedule=True)
+    assert 'has no effect, as nothing is resumed' in capsys.readouterr().err

@@ -56,3 +56,11 @@ def test_parts_may_be_names_of_classes(tmp_path):
     assert not find_parts(
         make(tmp_path, 'test/1.png', 'cat/1.png', 'dog/x/1.png',
              'retrain/1.png', 'devices/1.png', 'contest/y/1.png'))
+
+
+@pytest.mark.parametrize('names', [('steam train', 'freight train'),
+                                   ('covid_test_neg', 'covid_test_pos'),
+                                   ('training shoes', 'test tube'),
+                                   ('test1', 'test2')])
+def test_a_word_in_the_name_of_a_class_is_no_part(tmp_path, names):
+    assert not find_parts(make(tmp_path, *(f'{n}/1.png' for n in names)))
