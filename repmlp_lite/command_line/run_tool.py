@@ -87,7 +87,7 @@ def _check_argument(name: str, value: Any) -> None:
             reason = getattr(error, 'errno', None) or EINVAL
             if reason in (EINVAL, ENAMETOOLONG, ELOOP):
                 raise UserError(
-                    f'argument {name!r} is no usable path, '
+                    f'argument {name!r} is not a usable path, '
                     f'{quote_path(text)}: {os.strerror(reason)}') from error
 
 

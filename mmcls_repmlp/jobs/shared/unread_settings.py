@@ -147,5 +147,5 @@ def _warn(place: str, key: str, known: Iterable[str]) -> None:
     if not remedy and place == 'the config':
         remedy = (
             f': it is a key of older versions, replaced by {_REPLACED[key]}'
-            if key in _REPLACED else ': no setting that is read has its value')
+            if key in _REPLACED else ': no setting has its value')
     warn(f'warning: {place} sets {key!r}, and nothing reads it{remedy}')

@@ -97,9 +97,9 @@ def check_work_dir_unused(cfg: Config,
     is_left = _is_marked(own) or (step is not None and _is_dumped(own))
     if own.exists() and not is_left:
         raise UserError(
-            f'{str(own)!r} is no config of a training run, and would be '
-            'replaced by one: choose another folder with '
-            f'{option("work_dir", ...)}, or another name for one of both')
+            f'{str(own)!r} is not the config of a training run, and would '
+            'be overwritten by one: choose another folder with '
+            f'{option("work_dir", ...)}, or rename it')
     replaced = [] if force else _replaced(cfg, step)
     if replaced:
         raise UserError(
@@ -121,20 +121,20 @@ def remove_earlier_run(cfg: Config, step: float | None) -> None:
 
 
 def _replaced(cfg: Config, step: float | None) -> list[Path]:
-    checkpoints = [
+    found = [
         path for number, path in saved_checkpoints(cfg)
         if step is None or number > step
     ]
     if step is None:
+        work_dir = Path(os.path.abspath(cfg.work_dir))
+        found += sorted(folder_of(cfg).glob('best_*.pth'))
         # With an out_dir, others may have left theirs beside the config.
-        folders = {folder_of(cfg), Path(os.path.abspath(cfg.work_dir))}
-        for folder in sorted(folders):
-            checkpoints += [path for _, path in numbered_checkpoints(folder)]
-            checkpoints += sorted(folder.glob('best_*.pth'))
-        checkpoints = [*dict.fromkeys(checkpoints)]
+        if work_dir != folder_of(cfg):
+            found += [path for _, path in numbered_checkpoints(work_dir)]
+            found += sorted(work_dir.glob('best_*.pth'))
     # Of two configs, nobody could tell which one a checkpoint belongs to.
     own = _config_path(cfg)
-    return checkpoints + [
+    return found + [
         path for path in sorted(own.parent.glob('*.py'))
         if path.name != own.name and _is_marked(path)
     ]
@@ -218,7 +218,7 @@ def check_config_writable(path: str | Path,
     if _is_marked(Path(path)):
         raise UserError(
             f'{str(path)!r} is the config of a training run, and would be '
-            'lost: choose another name')
+            'overwritten: choose another name')
 
 
 def write_config_beside(cfg: Config,

@@ -32,9 +32,9 @@ def evaluator_config(metrics: Sequence[str],
     names = tuple(metrics) or ('precision' if several else 'accuracy', )
     if several and 'accuracy' in names:
         raise UserError(
-            f"metric 'accuracy' is for one label an image, and {head} gives "
-            'several: choose from precision, recall, f1_score and support, or '
-            'name none for those of the config')
+            f"metric 'accuracy' is for one label per image, and {head} "
+            'predicts several: choose from precision, recall, f1_score and '
+            'support, or name none for those of the config')
     # The host writes f1-score.
     items = tuple(
         name.replace('_', '-') for name in names if name != 'accuracy')
@@ -78,8 +78,8 @@ def check_metrics(evaluator: Evaluator,
         if _has_several_labels(head) and name in ('Accuracy',
                                                   'SingleLabelMetric'):
             raise ConfigError(
-                f'the metric {name} of test_evaluator is for one label an '
-                f'image, and {head} gives several: use MultiLabelMetric or '
+                f'the metric {name} of test_evaluator is for one label per '
+                f'image, and {head} predicts several: use MultiLabelMetric or '
                 'AveragePrecision')
         if name in ('Accuracy', 'SingleLabelMetric'):
             with translate(

@@ -47,8 +47,8 @@ def shorten_schedules(cfg: Config) -> None:
         schedule for schedule in schedules if schedule not in ours
         or _warm_up(schedule) < min(length, schedule.get('end', length))
     ]
-    say(f'the warm-up of the config takes {min(late)} {unit}, and is '
-        f'shortened to half of the {length} that are trained')
+    say(f'the warm-up of {min(late)} {unit} does not fit into {length}: it is '
+        'shortened to half of the training run')
 
 
 def _warm_up(schedule: dict) -> float:

@@ -14,7 +14,7 @@ from repmlp_lite.image_files import FORMATS, files_below, is_hidden
 # A word for a part, alone or among others: TRAIN, training_set, seg_train.
 _PART = re.compile(
     r'(?<![^\W\d_])(?:(?P<train>train|training|trn)|'
-    r'(?P<val>val|valid|validation|dev|eval|evaluation)|'
+    r'(?P<val>val|valid|validate|validation|dev|eval|evaluation)|'
     r'(?P<test>test|testing|tst))[ _-]?(?:set|data|split|images?)?'
     r'(?![^\W\d_])', re.IGNORECASE)
 _THREADS = 8  # which wait for a disk or a network

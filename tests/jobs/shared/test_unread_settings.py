@@ -35,7 +35,7 @@ def warnings(tmp_path, capsys):
     ('optim_wraper = dict(a=1)', "did you mean 'optim_wrapper'"),
     ('resumee = True', "did you mean 'resume'"),
     ("train_pipeline = [dict(type='Flip')]  # of train_pipeline",
-     "'train_pipeline', and nothing reads it: no setting .* has its value"),
+     "'train_pipeline', and nothing reads it: no setting has its value"),
     ('size = 32', "'size', and nothing reads it"),
     ('auto_scale_lr = dict(base_batchsize=3)',
      "auto_scale_lr sets 'base_batchsize', .* mean 'base_batch_size'"),

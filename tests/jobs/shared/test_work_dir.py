@@ -94,7 +94,7 @@ def test_a_config_that_a_user_wrote_is_not_replaced(config, text, step,
     cfg = config()
     Path(cfg.work_dir).mkdir()
     Path(cfg.work_dir, 'config.py').write_text(text)
-    words = "config.py' is no config of a train"
+    words = "config.py' is not the config of a train"
     with pytest.raises(UserError, match=words) if refused else nullcontext():
         check_work_dir_unused(cfg, step, force=True)
 

@@ -59,9 +59,10 @@ def test_several_labels_of_an_image_have_metrics_of_their_own():
     assert evaluator_config(['f1_score'], dict(thr=0.3), head) == [
         dict(type='MultiLabelMetric', items=('f1-score', ), thr=0.3)
     ]
-    with pytest.raises(UserError, match=f"'accuracy' .* {head} gives several"):
+    with pytest.raises(
+            UserError, match=f"'accuracy' .* {head} predicts several"):
         evaluator_config(['accuracy'], {}, head)
-    words = f'SingleLabelMetric .* {head} gives several: use MultiLabelMetric'
+    words = f'SingleLabelMetric .* {head} predicts several: use MultiLabel'
     with pytest.raises(ConfigError, match=words):
         check_metrics(Namespace(metrics=[SingleLabelMetric()]), 3, head)
     other = METRICS.get('AveragePrecision')()

@@ -64,7 +64,8 @@ def test_places_are_scaled_and_what_has_no_room_is_dropped(build, capsys):
     shorten_schedules(cfg)
     assert [(schedule.get('begin', 0), schedule.get('end'))
             for schedule in cfg.param_scheduler] == [(0, 1), (1, None)]
-    assert 'takes 2 epochs, and is shortened' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'warm-up of 2 epochs does not fit into 2: it is' in said
     build(cfg)
     # One epoch cannot be divided but by iterations.
     cfg = Config(dict(train_cfg=dict(max_epochs=1)))

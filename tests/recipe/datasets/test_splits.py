@@ -22,7 +22,8 @@ def layout(root, *parts, others=()):
                                    ('training_set', 'valid_set', 'test_set'),
                                    ('trainset', 'dev', 'TestData'),
                                    ('seg_train', 'seg_eval', 'seg_test'),
-                                   ('images-train', 'VAL', 'test images')])
+                                   ('images-train', 'VAL', 'test images'),
+                                   ('Train', 'Validate', 'Test')])
 def test_usual_names_of_parts(tmp_path, names):
     found = dict(zip(('train', 'val', 'test'), names))
     assert find_parts(layout(tmp_path, *names)) == found

@@ -160,7 +160,7 @@ def test_texts_that_cannot_be_paths_are_refused(capsys, path):
     for value in (path, ['a.png', path]):
         assert run(Mock(), source=value) == 2
         line, = capsys.readouterr().err.splitlines()
-        assert "argument 'source' is no usable path" in line
+        assert "argument 'source' is not a usable path" in line
         assert len(line) < 200
 
 
