@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import traceback
 from functools import wraps
 from typing import Any
 
@@ -24,6 +26,19 @@ def add_keyword_hints(*others: Any) -> None:
     }
     for kind in {*ours, *others}:
         kind.__init__ = _with_hints(kind)
+
+
+def hint_for(error: BaseException) -> str:
+    """Return the hint for a class that mmengine could not build, or ''."""
+    name = re.search("unexpected keyword argument '(.+?)'", str(error))
+    kinds = [
+        frame.f_locals.get('obj_cls')
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    kind = next((kind for kind in kinds[::-1] if isinstance(kind, type)), None)
+    if name is None or kind is None:
+        return ''
+    return did_you_mean(name[1], _keywords(kind))
 
 
 def _with_hints(kind: Any) -> Any:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from mmcls_repmlp.host import NAME, silence_import_warnings
+from mmcls_repmlp.host.keywords import hint_for
 from mmcls_repmlp.recipe import replace_host_parts
 from repmlp_lite.console import warn
 from repmlp_lite.errors import (ConfigError, UserError, describe, did_you_mean,
@@ -29,13 +30,20 @@ _FAULTS = (ValueError, TypeError, LookupError, AttributeError, AssertionError,
            ImportError)
 
 
-def config_errors(message: str, *more:
-                  type[Exception]) -> AbstractContextManager[None]:
+@contextmanager
+def config_errors(message: str, *more: type[Exception]) -> Iterator[None]:
     """Translate errors that a wrong config causes, or of the classes ``more``.
 
     Errors of the machine, such as a full disk, pass unchanged.
     """
-    return translate(ConfigError, message, *_FAULTS, *more)
+    with translate(ConfigError, message, *_FAULTS, *more):
+        try:
+            yield
+        except TypeError as error:
+            hint = hint_for(error)
+            if hint:
+                raise TypeError(f'{error}{hint}') from error
+            raise
 
 
 def read_config(path: str | Path,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import nn
 
 from repmlp_lite.console import warn
 from repmlp_lite.errors import did_you_mean
@@ -95,7 +96,23 @@ def drop_unread(config: Config, files: Sequence[Path],
     _check_names(dict(config.items()))
 
 
+def warn_of_unmatched_keys(config: Mapping[str, Any],
+                           model: nn.Module) -> None:
+    """Warn of ``custom_keys`` that are in the name of no parameter."""
+    wrapper = config.get('optim_wrapper') or {}
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or ()
+    names = [name for name, _ in model.named_parameters()]
+    for key in keys:
+        if not any(key in name for name in names):
+            warn('warning: optim_wrapper.paramwise_cfg.custom_keys sets '
+                 f'{key!r}, which is in the name of no parameter')
+
+
 def _check_names(config: Mapping[str, Any]) -> None:
+    if (config['model'] or
+        {}).get('data_preprocessor') and config.get('data_preprocessor'):
+        warn('warning: the config sets data_preprocessor twice, and only the '
+             'one in model is read')
     for place, names in _LOOKED_UP.items():
         *above, last = place.split('.')
         settings: Any = config

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.evaluator import DumpResults
-from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner, ValLoop, autocast
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import OPTIMIZERS, BaseRetriever
+from mmcls_repmlp.jobs.shared.config import config_errors
 from mmcls_repmlp.jobs.shared.model import unwrap
 from repmlp_lite.console import warn
-from repmlp_lite.errors import ConfigError, translate
+from repmlp_lite.errors import ConfigError
 
 
 def dry_run(runner: Runner,
@@ -44,6 +45,10 @@ def dry_run(runner: Runner,
             if runner.param_schedulers is not None:
                 trial.param_schedulers = trial.build_param_scheduler(
                     copy.deepcopy(runner.param_schedulers))
+        with _config_errors('EMAHook of the config cannot average the model'):
+            for hook in trial.hooks:
+                if isinstance(hook, EMAHook):
+                    copy.deepcopy(hook).before_run(trial)
         if load_state is not None:
             load_state(trial)
         _train(trial)
@@ -89,7 +94,7 @@ def _config_errors(message: str,
     except OSError:
         raise
     except Exception as error:
-        with translate(ConfigError, message + _place(error, model), Exception):
+        with config_errors(message + _place(error, model), Exception):
             raise
 
 

@@ -15,8 +15,9 @@ from mmcls_repmlp.recipe.datasets import find_parts, subfolders
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, first_few, option
 
-# Dataset settings that the folder replaces: all except the pipeline.
-_UNUSED = re.compile(r'\w+_dataloader\.dataset\.(?!pipeline\b)')
+# Settings that the folder replaces: of data sets, all except the pipeline.
+_UNUSED = re.compile(r'\w+_dataloader\.dataset(?!\.pipeline\b)|'
+                     r'\w+_dataloader$|model\.head\.num_classes$')
 
 
 def use_folder(cfg: Config, folder: str | Path,
@@ -33,9 +34,9 @@ def use_folder(cfg: Config, folder: str | Path,
     """
     unused = next(filter(_UNUSED.match, options), None)
     if unused:
-        raise UserError(f'{option("data", ...)} replaces the data sets of '
-                        f'the config, so {unused!r} would have no effect: '
-                        'drop one of the two')
+        raise UserError(f'{option("data", ...)} replaces the data sets and '
+                        f'classes of the config, so {unused!r} would have no '
+                        'effect: drop one of the two')
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f'{str(folder)!r} is not a folder: give one with a '

@@ -8,20 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, meta_of,
                                       read_checkpoint, state_dict_of)
+from mmcls_repmlp.jobs.shared.data import describe_data
 from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.jobs.shared.work_dir import (folder_of, hook_config,
                                                saved_checkpoints)
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.console import say, warn
-from repmlp_lite.errors import CheckpointError, option, translate
+from repmlp_lite.errors import CheckpointError, option, printable, translate
 
 from .schedules import compare_settings, plain_state, settings_of
+
+_DATA_KEY = 'train_data'  # of a checkpoint's meta
+
+
+class RecordDataHook(Hook):
+    """Hook that records in checkpoints which data they were trained on."""
+
+    def before_save_checkpoint(self, runner: Runner,
+                               checkpoint: dict[str, Any]) -> None:
+        """Record the description that a resumed run compares."""
+        checkpoint['meta'][_DATA_KEY] = describe_data(
+            runner.train_dataloader.dataset)
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,15 @@ def _training_meta(start: Start) -> Mapping[str, Any]:
             'from: to start from its weights, set load_from with '
             f'{option("cfg_options", ...)} instead')
     return meta
+
+
+def warn_of_other_data(runner: Runner, start: Start) -> None:
+    """Warn if a run is resumed with other training data than before."""
+    before = str(meta_of(start.content).get(_DATA_KEY, ''))
+    data = describe_data(runner.train_dataloader.dataset)
+    if start.resumes and before not in ('', data):
+        warn(f'warning: the resumed run goes on with other training data: '
+             f'{data}; before it was {printable(before)}')
 
 
 def check_start(runner: Runner, start: Start) -> None:

@@ -20,6 +20,7 @@ from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
                                              check_classes)
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
+from mmcls_repmlp.jobs.shared.unread_settings import warn_of_unmatched_keys
 from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
                                                lock_work_dir,
                                                remove_earlier_run,
@@ -37,8 +38,9 @@ from .dry_run import dry_run
 from .own_folder import use_folder
 from .plain_options import set_plain_options
 from .pretrained import check_pretrained, fetch_pretrained
-from .resume import (Start, check_start, explain_finished, find_start,
-                     load_training_state, newest_name)
+from .resume import (RecordDataHook, Start, check_start, explain_finished,
+                     find_start, load_training_state, newest_name,
+                     warn_of_other_data)
 from .schedules import NewScheduleHook, shorten_schedules
 
 
@@ -114,6 +116,9 @@ def train(config: str | Path,
         cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
     if auto_scale_lr:
         _enable_auto_scale_lr(cfg)
+    elif 'auto_scale_lr.base_batch_size' in (cfg_options or {}):
+        warn(f'warning: {option("cfg_options", "auto_scale_lr...")} has no '
+             f'effect without {option("auto_scale_lr")}')
     if amp:
         _enable_amp(cfg)
     _add_loss_check(cfg)
@@ -152,6 +157,9 @@ def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
         make_gradients_contiguous(runner.model)
     _seed_training(runner)
     build_loop(runner, 'train')
+    runner.register_hook(RecordDataHook())
+    warn_of_other_data(runner, start)
+    warn_of_unmatched_keys(runner.cfg, runner.model)
     if runner.cfg.get('val_dataloader') is not None:
         build_loop(runner, 'val')
     check_classes(runner)

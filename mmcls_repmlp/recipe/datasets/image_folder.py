@@ -36,7 +36,8 @@ class FoldersOfImages:
     Args:
         part: 'train' or 'val' to take only that part of the images, see
             :func:`held_out`. Defaults to None: all of them.
-        val_share: Share of the images that 'val' has. Defaults to 0.2.
+        val_share: Share of the images that 'val' has, with ``part`` only.
+            Defaults to 0.2.
         kwargs: Arguments of the data set; ``extensions`` defaults to
             :func:`readable_suffixes`.
     """
@@ -52,11 +53,15 @@ class FoldersOfImages:
     def __init__(self,
                  *args: Any,
                  part: str | None = None,
-                 val_share: float = 0.2,
+                 val_share: float | None = None,
                  **kwargs: Any) -> None:
         if part not in (None, 'train', 'val'):
             raise ConfigError(f'part must be train or val, but is {part!r}')
-        self.part, self.val_share = part, val_share
+        if part is None and val_share is not None:
+            _warn(f'val_share={val_share} has no effect without part: set '
+                  'part to train or val')
+        self.part = part
+        self.val_share = 0.2 if val_share is None else val_share
         kwargs.setdefault('extensions', readable_suffixes())
         super().__init__(*args, **kwargs)
 

@@ -64,6 +64,9 @@ def find_parts(folder: str | Path) -> dict[str, str]:
                if matches[name]}  # yapf: disable
     others = [name for name in names if name not in classes]
     has_exact_name = any(map(_PART.fullmatch, names))
+    if others and not has_exact_name and not any(m and m['train']
+                                                 for m in matches.values()):
+        return {}  # a test tube beside other classes
     if not any(classes.values()) and (others or not has_exact_name):
         return {}  # a train is also a vehicle
     parts = {str(m.lastgroup): name for name, m in matches.items() if m}

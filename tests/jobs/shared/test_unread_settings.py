@@ -1,8 +1,10 @@
 import re
 
 import pytest
+from torch import nn
 
 from mmcls_repmlp.jobs.shared.config import read_config
+from mmcls_repmlp.jobs.shared.unread_settings import warn_of_unmatched_keys
 from tests.helpers import CONFIGS, MINI
 
 BASE = """
@@ -42,6 +44,7 @@ def warnings(tmp_path, capsys):
     ('model = dict(train_cfg=dict(arguments=1))',
      "model.train_cfg sets 'arguments', and nothing reads it"),
     ('env_cfg = dict(mp_cfg=dict(start=1))', "env_cfg.mp_cfg sets 'start'"),
+    ('data_preprocessor = dict(mean=[0.])', 'sets data_preprocessor twice'),
 ])
 def test_what_nothing_reads_is_warned_of(warnings, text, warning):
     assert re.search(warning, warnings(text)[1])
@@ -63,6 +66,17 @@ def test_options_are_settings_like_others(warnings):
     warned = warnings('', {'train_pipeline.0.scale': 8, 'batchsize': 32})[1]
     assert re.search("'train_pipeline', and nothing reads it", warned)
     assert re.search("'batchsize', and nothing reads it", warned)
+
+
+def test_keys_of_parameters_that_do_not_exist(capsys):
+    keys = {'fc.weight': dict(lr_mult=2), 'stages.7': dict(lr_mult=3)}
+    wrapper = dict(paramwise_cfg=dict(custom_keys=keys))
+    model = nn.ModuleDict(dict(fc=nn.Linear(2, 2)))
+    warn_of_unmatched_keys(dict(optim_wrapper=wrapper), model)
+    warned = capsys.readouterr().err
+    assert "'stages.7', which is in the name of no param" in warned
+    assert 'fc.weight' not in warned
+    warn_of_unmatched_keys({}, model)
 
 
 def test_a_recorded_config_has_nothing_unread(tmp_path, capsys):

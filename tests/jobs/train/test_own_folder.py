@@ -112,12 +112,16 @@ def test_the_work_folder_becomes_no_class(photos, phased, tmp_path, work_dir):
     use(phased('train'), work_dir=tmp_path / 'all' / 'work')
 
 
-def test_settings_of_data_that_are_not_used_are_refused(photos):
-    key = 'val_dataloader.dataset.data_root'
+@pytest.mark.parametrize('key', [
+    'val_dataloader.dataset.data_root', 'train_dataloader.dataset',
+    'test_dataloader', 'model.head.num_classes'
+])
+def test_settings_of_data_that_are_not_used_are_refused(photos, key):
     with pytest.raises(UserError, match=f"'{key}' would have no effect"):
         use(photos, [key])
     use(photos, [
-        'val_dataloader.dataset.pipeline.1.scale', 'val_dataloader.batch_size'
+        'val_dataloader.dataset.pipeline.1.scale', 'val_dataloader.batch_size',
+        'model.head.loss.type'
     ])
 
 

@@ -1,13 +1,18 @@
 import copy
+import re
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch.utils.data import DataLoader, TensorDataset
 
-from mmcls_repmlp.jobs.train.resume import (Start, explain_finished,
-                                            find_start, load_training_state)
+from mmcls_repmlp.jobs.train.resume import (RecordDataHook, Start,
+                                            explain_finished, find_start,
+                                            load_training_state,
+                                            warn_of_other_data)
 from repmlp_lite.errors import CheckpointError
 
 STATE = dict(
@@ -171,3 +176,22 @@ def test_a_checkpoint_of_another_folder_is_of_another_run(config, tmp_path):
     assert start.step(cfg) == 1
     cfg.work_dir = str(tmp_path / 'other')
     assert start.step(cfg) is None
+
+
+def test_other_data_is_warned_of(config, capsys):
+
+    def warned(folder, before, resumes=True):
+        dataset = TensorDataset(torch.zeros(3))
+        dataset.data_root = before
+        runner = Mock(train_dataloader=DataLoader(dataset))
+        checkpoint = dict(meta={})
+        RecordDataHook().before_save_checkpoint(runner, checkpoint)
+        dataset.data_root = folder
+        warn_of_other_data(runner, Start('a.pth', checkpoint, resumes))
+        return capsys.readouterr().err
+
+    assert re.search(
+        'goes on with other training data: 3 images, in new; '
+        'before it was 3 images, in old', warned('new', 'old'))
+    assert not warned('old', 'old')
+    assert not warned('new', 'old', resumes=False)

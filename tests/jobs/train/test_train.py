@@ -128,6 +128,14 @@ def test_arguments_reach_the_config(project, seen, monkeypatch):
     assert not cfg.resume and cfg.load_from is None
 
 
+def test_a_batch_size_to_scale_by_needs_the_flag(project, seen, capsys):
+    options = {'auto_scale_lr.base_batch_size': 64}
+    for flag in (False, True):
+        seen(train, project.config, 'x', auto_scale_lr=flag,
+             cfg_options=options)  # yapf: disable
+        assert ('has no effect without' in capsys.readouterr().err) is not flag
+
+
 def test_mixed_precision_on_a_cpu(fit, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     seen, forward = set(), torch.nn.functional.linear
@@ -144,6 +152,14 @@ def test_mixed_precision_on_a_cpu(fit, monkeypatch):
     model = fit(options, amp=True, no_validate=True)
     assert torch.bfloat16 in seen
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_mixed_precision_is_resumed_from_the_recorded_config(fit, work_dir):
+    fit(amp=True, epochs=1)
+    recorded, = Path(work_dir).glob('*.py')
+    train(recorded, work_dir, amp=True, epochs=2, resume='auto',
+          new_schedule=True)  # yapf: disable
+    assert Path(work_dir, 'epoch_2.pth').exists()
 
 
 def test_checkpoints_are_checked_before_anything_starts(

@@ -127,6 +127,15 @@ def test_other_storage_is_listed_by_the_host(tmp_path, monkeypatch):
     assert found(build(tmp_path)) == [('a/deep/1.png', 0), ('b/2.png', 1)]
 
 
+def test_a_share_without_parts_has_no_effect(tmp_path, said):
+    make(tmp_path, 'a/1.png', 'b/2.png')
+    build(tmp_path, part='train', val_share=0.)
+    assert not said
+    build(tmp_path, val_share=0.5)
+    assert said == ['val_share=0.5 has no effect without part: set part to '
+                    'train or val']  # yapf: disable
+
+
 def test_imagenet_keeps_its_names(imagenet):
     data = build(
         imagenet, 'ImageNetFolder', ann_file='meta/val.txt', data_prefix='val')

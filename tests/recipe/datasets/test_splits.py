@@ -65,3 +65,8 @@ def test_parts_may_be_names_of_classes(tmp_path):
                                    ('test1', 'test2')])
 def test_a_word_in_the_name_of_a_class_is_no_part(tmp_path, names):
     assert not find_parts(make(tmp_path, *(f'{n}/1.png' for n in names)))
+
+
+def test_classes_may_have_subfolders_of_one_name(tmp_path):
+    assert not find_parts(
+        make(tmp_path, 'test tube/2021/1.png', 'flask/2021/1.png'))
