@@ -2,10 +2,12 @@
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 
+from repmlp_lite.main import run_command
 from tests.helpers import ROOT
 
 TOOLS = ROOT / 'tools'
@@ -19,9 +21,15 @@ def loaded(path):
     return module
 
 
-def call(name, *argv):
-    """Call a tool's main in this process."""
-    return loaded(TOOLS / name).main([str(arg) for arg in argv])
+def call(command, *argv):
+    """Run a command of ``repmlp`` in this process."""
+    return run_command(command, [str(arg) for arg in argv])
+
+
+def command_of(tool):
+    """Return the command that a file of tools/ runs, or None."""
+    found = re.search(r"main\('(\w+)'\)", (ROOT / tool).read_text())
+    return found and found[1]
 
 
 def run(*command, cwd='/', **env):

@@ -11,8 +11,10 @@ import pytest
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.host.model_index import indexed_models
 from mmcls_repmlp.jobs.shared.config import read_config
+from repmlp_lite.command_line import new_parser
+from repmlp_lite.command_line.commands import COMMANDS
 from tests.helpers import ROOT
-from tests.programs import loaded
+from tests.programs import command_of, loaded
 
 DOCS = ROOT / 'docs'
 PAGES = sorted({
@@ -40,12 +42,10 @@ FOREIGN_FILES = {
 }
 # Names of environment variables, which no Python here has.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
-TOOLS, OTHERS = (
-    sorted(
-        str(path.relative_to(ROOT)) for folder in folders
-        for path in (ROOT / folder).rglob('*.py')
-        if 'def main' in path.read_text())
-    for folders in (['tools'], ['demo', 'benchmarks']))
+OTHERS = sorted(
+    str(path.relative_to(ROOT)) for folder in ('demo', 'benchmarks')
+    for path in (ROOT / folder).rglob('*.py')
+    if 'def main' in path.read_text())
 
 
 def blocks(page, language):
@@ -78,19 +78,25 @@ def typed(page):
 
 
 def commands(page):
-    """Tools with their arguments, in blocks and in prose."""
+    """Commands and programs with their arguments, in blocks and in prose."""
     inline = [re.sub('^B ', f'{BENCHMARK} ', span) for span in code(page)]
-    for word, *argv in (
-            *typed(page),
-            *(span.split() for span in inline
-              if span.startswith('python ') and span != BENCHMARK)):
-        if word == 'python' and not argv[0].startswith('-'):
+    whole = re.compile(r'(python|repmlp \w+) [^-]')
+    for word, *argv in (*typed(page),
+                        *(span.split() for span in inline
+                          if whole.match(span) and span != BENCHMARK)):
+        if word == 'repmlp':
             yield argv
+        elif word == 'python' and not argv[0].startswith('-'):
+            yield [command_of(argv[0]) or argv[0], *argv[1:]]
 
 
 @functools.cache
 def parser_of(tool):
-    """The parser that a tool makes; it is stopped where it would parse."""
+    """The parser of a command; a program is stopped where it would parse."""
+    if tool in COMMANDS:
+        parser = new_parser(None, prog=tool)
+        COMMANDS[tool](parser)
+        return parser
 
     def parse(self, args=None, namespace=None):
         raise RuntimeError(self)
@@ -138,9 +144,9 @@ def python(page):
 
 
 def test_pages_are_found():
-    assert len(PAGES) > 15 and len(TOOLS) > 12
+    assert len(PAGES) > 15
     assert len(python(DOCS / 'dense_prediction.md')) == 3
-    assert len(options('tools/train.py')) > 10
+    assert len(options('train')) > 10
 
 
 @every_page
@@ -182,7 +188,10 @@ def test_every_page_and_tool_is_listed():
     names = {path.name for path in DOCS.glob('*.md')} - {'README.md'}
     assert {*listed} == {(name, name) for name in names}
     text = (DOCS / 'tools.md').read_text()
-    assert not [tool for tool in TOOLS if tool not in text]
+    assert re.findall(r'^\| `repmlp (\w+)`', text, re.M) == [*COMMANDS]
+    for command, tool in re.findall(r'^\| `repmlp (\w+)` \| `(.*?)`', text,
+                                    re.M):
+        assert command_of(tool) == command
 
 
 @every_page
@@ -204,11 +213,11 @@ def test_every_command_is_understood(page, monkeypatch):
 
 @every_page
 def test_every_option_is_one_of_a_tool(page):
-    known = {tool: options(tool) for tool in (*TOOLS, *OTHERS)}
+    known = {tool: options(tool) for tool in (*COMMANDS, *OTHERS)}
     every = set().union(*known.values())
     for span in code(page):
         given = {*re.findall(r'(?<!\S)--[a-z][\w-]*', span)}
-        tool = span.split()[0].removeprefix('python ')
+        tool = span.removeprefix('repmlp ').split()[0]
         assert given <= known.get(tool, every), span
 
 

@@ -7,7 +7,7 @@ import benchmark_models
 
 from mmcls_repmlp.checkpoints import read_checkpoint
 from tests.helpers import CONFIGS, ROOT, quick_loaders, write_config
-from tests.programs import call
+from tests.programs import call, command_of, loaded
 
 README = (ROOT / 'README.md').read_text()
 COMMANDS = [
@@ -33,7 +33,10 @@ def test_every_command_is_run_by_a_test_or_by_the_demo():
 
 def run(command, *more):
     _, tool, *argv = shlex.split(command)
-    return call(f'../{tool}', *argv, *more)
+    command = command_of(tool)
+    if command is None:
+        return loaded(ROOT / tool).main([str(arg) for arg in (*argv, *more)])
+    return call(command, *argv, *more)
 
 
 def test_the_three_commands_on_imagenet(imagenet, monkeypatch, capsys):

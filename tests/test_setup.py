@@ -119,7 +119,7 @@ def test_the_index_names_configs_that_mim_can_read(mim):
 
 def test_training_takes_the_options_that_mim_adds(capsys):
     with pytest.raises(SystemExit):
-        call('train.py', '--help')
+        call('train', '--help')
     # mim adds --launcher always, and --gpus or --device where it finds the
     # former in the help.
     text = capsys.readouterr().out

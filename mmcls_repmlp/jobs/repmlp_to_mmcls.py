@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
                                                is_merged)
 from mmcls_repmlp.version import __version__
 from repmlp_lite.console import say
-from repmlp_lite.errors import CheckpointError, option
+from repmlp_lite.errors import CheckpointError, UserError, option
 from repmlp_lite.files import check_writable
 
 from .shared.config import read_config
@@ -31,6 +32,38 @@ Size = tuple[int, int]
 Weights = Mapping[str, Tensor]
 # Name, config, and weights, of which there are the shapes alone.
 Published = tuple[str, Path, Weights]
+
+
+def convert(src: str | Path,
+            dst: str | Path,
+            *,
+            to_official: bool = False,
+            arch: str | None = None,
+            img_size: Size | None = None,
+            **options: Any) -> None:
+    """Convert by one of the two functions below, with the same arguments.
+
+    Args:
+        src: File to convert, or its URL.
+        dst: File to write.
+        to_official: Whether to convert to an official file. Defaults to
+            False: from one.
+        arch: As of :func:`convert_from_official`, and for it only.
+        img_size: As of :func:`convert_from_official`, and for it only.
+        options: ``key`` and ``force``.
+
+    Raises:
+        UserError: As they do, and for arguments that do not go together.
+    """
+    if not to_official:
+        convert_from_official(
+            src, dst, arch=arch, img_size=img_size, **options)
+    elif arch is not None or img_size is not None:
+        raise UserError(
+            f'{option("arch", ...)} and {option("img_size", ...)} do not go '
+            f'with {option("to_official")}: drop them')
+    else:
+        convert_to_official_file(src, dst, **options)
 
 
 def convert_from_official(src: str | Path,
@@ -81,8 +114,8 @@ def convert_from_official(src: str | Path,
     meta = dict(mmcls_repmlp_version=__version__, model=found.name)
     write_checkpoint(dict(meta=meta, state_dict=converted), dst, force)
     for i, config in enumerate(configs):
-        say(f'      or with {config}, see docs/model_zoo.md' if i else
-            f'next: python tools/test.py {config} {dst} --metrics accuracy')
+        say(f'      or with {config}, see docs/model_zoo.md'
+            if i else f'next: repmlp test {config} {dst} --metrics accuracy')
     if not configs:
         say('next: no config here is for this model: write one with '
             f'model = {found.classifier}')

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from repmlp_lite.errors import CheckpointError, first_few, shorten
 
-_MERGER = 'tools/convert_models/reparameterize_model.py'
-_RESIZER = 'tools/convert_models/resize_partitions.py'
+_MERGER = 'repmlp reparameterize'
+_RESIZER = 'repmlp resize'
 _BACKBONE = 'backbone.'
 _HEAD = 'head'  # or decode_head, auxiliary_head
 _LONGEST = 80  # characters of a name in a message

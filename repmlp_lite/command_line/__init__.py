@@ -3,11 +3,11 @@ from . import choices
 from .arguments import (KeyValue, add_cfg_options, add_config,
                         add_config_and_checkpoint, add_device, add_force,
                         add_images, add_key, add_runner_arguments, add_size,
-                        new_parser, parse_with_images)
+                        new_parser, read_arguments)
 from .run_tool import run_tool
 
 __all__ = [
     'KeyValue', 'add_cfg_options', 'add_config', 'add_config_and_checkpoint',
     'add_device', 'add_force', 'add_images', 'add_key', 'add_runner_arguments',
-    'add_size', 'choices', 'new_parser', 'parse_with_images', 'run_tool'
+    'add_size', 'choices', 'new_parser', 'read_arguments', 'run_tool'
 ]

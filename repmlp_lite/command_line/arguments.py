@@ -169,19 +169,20 @@ def add_config_and_checkpoint(parser: argparse.ArgumentParser) -> None:
     add_key(parser)
 
 
-def parse_with_images(parser: argparse.ArgumentParser,
-                      argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read arguments that begin with images; a config among them is moved."""
+def read_arguments(parser: argparse.ArgumentParser,
+                   argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read arguments in any order; a config among images is moved."""
     args = parser.parse_intermixed_args(argv)
-    if args.images[-1].endswith(_CONFIGS):
-        args.config = args.images.pop()
-    if not args.images:
+    images = getattr(args, 'images', None)
+    if images and images[-1].endswith(_CONFIGS) and 'exported' not in args:
+        args.config = images.pop()
+    if images == []:
         parser.error('name an image before the config and the checkpoint')
     return args
 
 
 def add_config(parser: argparse.ArgumentParser, what: str = 'config') -> None:
-    """Add ``config`` of a kind, for ``parse_intermixed_args``."""
+    """Add ``config`` of a kind, which may be left out."""
     parser.add_argument(
         'config',
         nargs='?',

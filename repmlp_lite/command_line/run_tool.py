@@ -161,7 +161,8 @@ def _log_file() -> str | None:
 
 def _new_file(name: str) -> str:
     with tempfile.NamedTemporaryFile(
-            prefix=f'{Path(name).stem}-', suffix='.log', delete=False) as file:
+            prefix=f'{Path(name).stem.split()[-1]}-', suffix='.log',
+            delete=False) as file:
         return file.name
 
 

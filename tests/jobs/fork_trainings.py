@@ -125,7 +125,7 @@ def call_train(*argv, limit=None):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     # Shells let what they start in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return call('train.py', *argv)
+    return call('train', *argv)
 
 
 def fill_disk(config, work_dir, limit):

@@ -67,7 +67,7 @@ def test_the_exported_file_gives_unit_vectors(configs, digits, tmp_path,
     assert vectors.shape == (2, 32)
     np.testing.assert_allclose((vectors**2).sum(1), 1, rtol=1e-5)
     image = next(digits.glob('val/*/*.png'))
-    assert call('deployment/predict.py', out, image, '--trust') == 2
+    assert call('predict', out, image, '--trust') == 2
     assert 'gives embeddings, not classes' in capsys.readouterr().err
     with pytest.raises(UserError, match='int8 is compared with'):
         int8 = dict(precision='int8', calibrate=digits / 'train')

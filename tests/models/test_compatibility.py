@@ -52,7 +52,7 @@ def test_all_differences_are_named_but_only_the_first_are_shown():
     (TRAINING, OTHER_SIZE,
      'another image size, for partitions of 3x3, the model has 2x2: set '
      'img_size accordingly, or resize it with '
-     'tools/convert_models/resize_partitions.py'),
+     'repmlp resize'),
     (HEAD, {'head.fc.weight': ONES(5, 2)}, 'another number of classes'),
     ({**TRAINING, **SEGMENTER_HEADS},
      {key: value[:2] for key, value in SEGMENTER_HEADS.items()},

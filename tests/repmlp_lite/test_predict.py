@@ -66,7 +66,7 @@ def assert_scores(said, project, image):
 
 
 def call_predict(*argv):
-    return call('deployment/predict.py', *argv)
+    return call('predict', *argv)
 
 
 def edit(model_file, **changes):

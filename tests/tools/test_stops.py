@@ -73,7 +73,7 @@ def lines(project, tmp_path):
     if STOPS > 8:  # the whole length of each
         longest = [9, 6, 5, 8, 2]
         line = [project.config, project.trained, words['ONNX']]
-        assert call('deployment/export.py', *line) == 0
+        assert call('export', *line) == 0
     return words, [*zip(LINES, longest)]
 
 

@@ -19,26 +19,23 @@ from tests.helpers import Pickled, assert_same
 from tests.host_parts import host
 from tests.programs import TOOLS, call, free_port, run, run_python
 
-CONVERT = 'convert_models/reparameterize_model.py'
-OFFICIAL = 'convert_models/repmlp_to_mmcls.py'
-RESIZE = 'convert_models/resize_partitions.py'
 STOCK = Path(host.__file__).parent / '.mim' / 'tools'
 
 
 @pytest.mark.parametrize(('name', 'line'), [
-    ('train.py', 'CONFIG --work-dir OUT/work --resume HOSTILE'),
-    ('train.py', 'CONFIG --work-dir OUT/work --cfg-options load_from=HOSTILE'),
-    ('test.py', 'CONFIG HOSTILE --work-dir OUT/work'),
-    (CONVERT, 'CONFIG HOSTILE OUT/out.pth'),
-    (OFFICIAL, 'HOSTILE OUT/out.pth'),
-    (OFFICIAL, 'HOSTILE OUT/out.pth --to-official'),
-    (RESIZE, 'CONFIG HOSTILE OUT/out.pth --to 48'),
-    ('convert_models/publish_model.py', 'HOSTILE OUT/out.pth'),
-    ('deployment/export.py', 'CONFIG HOSTILE OUT/out.onnx'),
-    ('analysis_tools/verify_pairs.py', 'CONFIG HOSTILE'),
-    ('visualizations/vis_locality.py', 'CONFIG HOSTILE OUT/out.png'),
-    ('visualizations/vis_cam.py', 'SEVEN CONFIG HOSTILE --out OUT/out.png'),
-    ('../demo/image_demo.py', 'SEVEN CONFIG HOSTILE'),
+    ('train', 'CONFIG --work-dir OUT/work --resume HOSTILE'),
+    ('train', 'CONFIG --work-dir OUT/work --cfg-options load_from=HOSTILE'),
+    ('test', 'CONFIG HOSTILE --work-dir OUT/work'),
+    ('reparameterize', 'CONFIG HOSTILE OUT/out.pth'),
+    ('convert', 'HOSTILE OUT/out.pth'),
+    ('convert', 'HOSTILE OUT/out.pth --to-official'),
+    ('resize', 'CONFIG HOSTILE OUT/out.pth --to 48'),
+    ('publish', 'HOSTILE OUT/out.pth'),
+    ('export', 'CONFIG HOSTILE OUT/out.onnx'),
+    ('verify', 'CONFIG HOSTILE'),
+    ('locality', 'CONFIG HOSTILE OUT/out.png'),
+    ('cam', 'SEVEN CONFIG HOSTILE --out OUT/out.png'),
+    ('classify', 'SEVEN CONFIG HOSTILE'),
 ])
 def test_no_tool_runs_code_from_a_checkpoint(tool, tmp_path, capsys, name,
                                              line):
@@ -64,7 +61,7 @@ def test_two_processes_score_what_one_does(project, tmp_path):
     command = [TOOLS / 'dist_test.sh', *common, 2, *options, out[0]]
     tested = run(*command, PORT=free_port())
     assert tested.returncode == 0, tested.stderr
-    assert call('test.py', *common, *options, out[1]) == 0
+    assert call('test', *common, *options, out[1]) == 0
     two, one = (pickle.loads(path.read_bytes()) for path in out)
     assert len(two) == len(one) == 20
     for a, b in zip(two, one):
@@ -138,5 +135,5 @@ def test_tools_of_mmcls_train_resume_and_test(project, tmp_path, monkeypatch,
 
     test(project.config, tmp_path / 'epoch_2.pth')
     assert 'accuracy/top1' in ''.join(capfd.readouterr())
-    with pytest.raises(CheckpointError, match='reparameterize_model.py'):
+    with pytest.raises(CheckpointError, match='repmlp reparameterize'):
         test(project.deploy_config, project.trained)

@@ -60,11 +60,10 @@ def _drop_lone_parts(config: Config) -> None:
         for dataset, place in own:
             if rest and place not in [other for _, other in rest]:
                 dataset['part'] = None
-                warn(
-                    f'{name} takes all images of {place[0]!r}: the config '
-                    f'splits {rest[0][1][0]!r}, which is another folder; to '
-                    'split this one, name it in train_dataloader too. Images '
-                    'that were trained on may be among them')
+                warn(f'{name} takes all images of {place[0]!r}: the config '
+                     f'splits {rest[0][1][0]!r}, which is another folder; to '
+                     'split this one, name it in train_dataloader too. Images '
+                     'that were trained on may be among them')
 
 
 def _place(dataset: Mapping[str, Any]) -> tuple[str, str]:

@@ -46,7 +46,7 @@ def test(config: str | Path | None,
          metrics: Sequence[str] = (),
          metric_options: Mapping[str, Any] | None = None,
          out: str | Path | None = None,
-         out_item: str = 'pred',
+         out_item: str | None = None,
          show_dir: str | None = None,
          tta: bool = False,
          work_dir: str | None = None,
@@ -66,7 +66,7 @@ def test(config: str | Path | None,
         metrics: Names out of ``choices.METRICS``. Defaults to the config's.
         metric_options: Options of these metrics. Defaults to none.
         out: File to write predictions or metrics to. Defaults to none.
-        out_item: 'pred' or 'metrics'. Defaults to 'pred'.
+        out_item: 'pred' or 'metrics', for ``out``. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
         tta: Whether to average over the views of ``tta_pipeline``, or flips.
         work_dir: Folder of logs. Defaults to ``work_dirs/NAME_OF_CONFIG``.
@@ -83,6 +83,10 @@ def test(config: str | Path | None,
         UserError: If an argument, the config or its data is not usable.
         ImageError: If an image cannot be read.
     """
+    if out is None and out_item is not None:
+        raise UserError(f'{option("out_item", out_item)} needs '
+                        f'{option("out", "FILE")}: name a file')
+    out_item = out_item or 'pred'
     source = open_source(config, checkpoint, key, cfg_options)
     cfg = source.cfg
     loader_config(cfg, 'test')

@@ -8,37 +8,34 @@ from repmlp_lite.command_line.arguments import (KeyValue, add_device,
                                                 add_images,
                                                 add_runner_arguments, add_size,
                                                 new_parser, read_value)
+from repmlp_lite.command_line.commands import COMMANDS
 from tests.helpers import ROOT
 from tests.programs import run_python
 
-TOOLS = [
-    *sorted(
-        path for path in (ROOT / 'tools').rglob('*.py')
-        if path.parent.name != 'launchers'), ROOT / 'demo' / 'image_demo.py'
-]
-# Each tool's --help in turn, in one process; then what it has imported.
+# Each command's --help in turn, in one process; then what it has imported.
 CODE = """
-import contextlib, io, json, os, runpy, sys
+import contextlib, io, json, sys
+from repmlp_lite.main import run
 heavy = {'matplotlib', 'mmcls', 'mmcv', 'mmengine', 'numpy', 'torch'}
-found, path = {}, [*sys.path]
-for tool in sys.argv[1:]:
-    sys.argv, sys.path = [tool, '--help'], [os.path.dirname(tool), *path]
+found = {}
+for command in sys.argv[1:]:
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         try:
-            runpy.run_path(tool, run_name='__main__')
+            run([command, '--help'])
         except SystemExit as end:
             code = end.code
-    found[tool] = code, 'usage: ' in text.getvalue(), [*heavy & {*sys.modules}]
+    found[command] = (code, 'usage: ' in text.getvalue(),
+                      [*heavy & {*sys.modules}])
 print(json.dumps(found))
 """
 
 
 def test_help_imports_nothing_heavy():
-    done = run_python('-c', CODE, *TOOLS, PYTHONPATH=str(ROOT))
+    done = run_python('-c', CODE, *COMMANDS, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) == len(TOOLS) > 10
+    assert len(found) == len(COMMANDS) > 10
     assert all(value == [0, True, []] for value in found.values()), found
 
 

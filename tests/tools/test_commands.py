@@ -1,4 +1,4 @@
-"""The tools of every day: their arguments, sentences and exit codes."""
+"""The commands of ``repmlp``: arguments, sentences and exit codes."""
 import inspect
 from pkgutil import resolve_name
 
@@ -6,13 +6,6 @@ import pytest
 
 from repmlp_lite.command_line import run_tool
 from tests.programs import call
-from tests.tools.test_tools import CONVERT, OFFICIAL, RESIZE
-
-BROWSE = 'visualizations/browse_dataset.py'
-FLOPS = 'analysis_tools/get_flops.py'
-DEMO = '../demo/image_demo.py'
-LOCALITY = 'visualizations/vis_locality.py'
-CAM = 'visualizations/vis_cam.py'
 
 
 @pytest.fixture
@@ -33,30 +26,31 @@ def given(monkeypatch):
 
 
 @pytest.mark.parametrize(('name', 'files', 'line'), [
-    ('train.py', 'config', 'c.py --work-dir w --seed 0 --no-validate --resume '
+    ('train', 'config', 'c.py --work-dir w --seed 0 --no-validate --resume '
      '--auto-scale-lr --amp --data d --check-data --force --launcher none '
      '--cfg-options a.b=1'),
-    ('test.py', 'config checkpoint', 'c.py a.pth --metrics accuracy f1_score '
+    ('test', 'config checkpoint', 'c.py a.pth --metrics accuracy f1_score '
      '--metric-options topk=1 --out a.json --out-item metrics --work-dir w '
      '--tta --show-dir s --force --verbose --key k'),
-    ('test.py', 'checkpoint', '--work-dir w a.pth'),
-    (CONVERT, 'config src dst', 'c.py a.pth b.pth --deploy-cfg b.py'),
-    (CONVERT, 'src dst', 'a.pth --force b.pth'),
-    ('deployment/export.py', 'checkpoint out', 'a.pth b.onnx --opset 20 '
+    ('test', 'checkpoint', '--work-dir w a.pth'),
+    ('reparameterize', 'config src dst', 'c.py a.pth b.pth --deploy-cfg b.py'),
+    ('reparameterize', 'src dst', 'a.pth --force b.pth'),
+    ('export', 'checkpoint out', 'a.pth b.onnx --opset 20 '
      '--precision int8 --calibrate d --with-preprocess --shape 32'),
-    ('deployment/predict.py', 'exported images', 'a.pt2 b.png d --trust '
+    ('predict', 'exported images', 'a.pt2 b.png d --trust '
      '--out t.csv --force --batch-size 2 --top-k 3'),
-    (BROWSE, 'config out_dir', 'c.py d --phase val --number 3 --mode concat'),
-    ('convert_models/publish_model.py', 'src dst', 'a.pth b.pth --key k'),
-    (RESIZE, 'config src dst', 'c.py a.pth b.pth --to 48 64'),
-    (FLOPS, 'config', 'c.py --shape 64 --both-forms'),
-    ('analysis_tools/verify_pairs.py', 'config checkpoint folder',
+    ('browse', 'config out_dir',
+     'c.py d --phase val --number 3 --mode concat'),
+    ('publish', 'src dst', 'a.pth b.pth --key k'),
+    ('resize', 'config src dst', 'c.py a.pth b.pth --to 48 64'),
+    ('flops', 'config', 'c.py --shape 64 --both-forms'),
+    ('verify', 'config checkpoint folder',
      'c.py a.pth d --out a.png --max-pairs 9 --device cuda:0'),
-    (LOCALITY, 'config checkpoint out', 'c.py a.pth a.png --block 1.0 '
+    ('locality', 'config checkpoint out', 'c.py a.pth a.png --block 1.0 '
      '--position 0 3 --shareset 7 --over-training b.pth'),
-    (CAM, 'images config checkpoint', 'b.png c.png c.py --method scorecam '
+    ('cam', 'images config checkpoint', 'b.png c.png c.py --method scorecam '
      '--layer stages.1 --target 3 --out a.png a.pth'),
-    (DEMO, 'images checkpoint', 'b.png a.pth --top-k 2 --batch-size 1'),
+    ('classify', 'images checkpoint', 'b.png a.pth --top-k 2 --batch-size 1'),
 ])
 def test_arguments_fit_the_job(given, name, files, line):
     options = [word[2:] for word in line.split() if word.startswith('--')]
@@ -68,15 +62,17 @@ def test_arguments_fit_the_job(given, name, files, line):
 
 
 def test_a_config_is_told_from_images(given):
-    found = given(DEMO, 'a.png b.png c.py --key k d.pth')
+    found = given('classify', 'a.png b.png c.py --key k d.pth')
     assert found['images'] == ['a.png', 'b.png']
     assert (found['config'], found['checkpoint']) == ('c.py', 'd.pth')
 
 
 @pytest.mark.parametrize(('name', 'line', 'message'), [
-    (CONVERT, 'CONFIG TRAINED MERGED', '--force'),
-    (FLOPS, 'CONFIG --shape 40', 'images of 40x40 do not fit'),
-    (FLOPS, 'no.py', "config 'no.py' does not exist"),
+    ('reparameterize', 'CONFIG TRAINED MERGED', '--force'),
+    ('flops', 'CONFIG --shape 40', 'images of 40x40 do not fit'),
+    ('flops', 'no.py', "config 'no.py' does not exist"),
+    ('test', 'a b --out-item pred', '--out-item pred needs --out FILE'),
+    ('convert', 'a b --to-official --arch b', 'do not go with --to-official'),
 ])
 def test_what_the_user_must_change_is_one_sentence_and_code_2(
         tool, tmp_path, capsys, name, line, message):
@@ -87,11 +83,9 @@ def test_what_the_user_must_change_is_one_sentence_and_code_2(
 
 
 @pytest.mark.parametrize(('name', 'line', 'message'), [
-    ('test.py', 'a b --metrics mAP', 'mAP (choose from accuracy'),
-    ('test.py', 'a b --out-item pred', 'out-item needs --out FILE'),
-    (OFFICIAL, 'a b --to-official --arch b', 'do not go with --to-official'),
-    (BROWSE, 'a b --phase none', 'invalid choice'),
-    (DEMO, 'a.py b', 'name an image before'),
+    ('test', 'a b --metrics mAP', 'mAP (choose from accuracy'),
+    ('browse', 'a b --phase none', 'invalid choice'),
+    ('classify', 'a.py b', 'name an image before'),
 ])
 def test_wrong_options_are_refused_by_the_parser(capsys, name, line, message):
     with pytest.raises(SystemExit) as exit_:
