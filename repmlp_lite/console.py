@@ -178,8 +178,8 @@ def _make_printable(record: logging.LogRecord) -> bool:
 
 
 def _report(lines: Iterable[str], stream: TextIO) -> None:
-    if _is_first_process():
-        text = '\n'.join(map(printable, lines))
+    text = '\n'.join(map(printable, lines))
+    if text and _is_first_process():
         _write(text, stream)
         _log(text)
 

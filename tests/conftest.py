@@ -100,7 +100,7 @@ def project(tmp_path_factory, digits):
     made = Project(folder, digits, folder / 'quick.py',
                    folder / 'quick_deploy.py', folder / 'work' / 'epoch_2.pth',
                    folder / 'merged.pth', folder / 'work')
-    train(made.config, work_dir=str(made.work_dir), seed=0)
+    train(made.config, work_dir=str(made.work_dir), seed=0, no_test=True)
     reparameterize_checkpoint(made.config, made.trained, made.merged)
     return made
 

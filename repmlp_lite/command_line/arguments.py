@@ -154,6 +154,11 @@ add_key = _adder(
     '--key',
     help='entry of the checkpoint that holds the weights, such as '
     'state_dict_ema; needed if it holds several sets of them')
+add_no_pictures = _adder(
+    '--no-pictures',
+    dest='pictures',
+    action='store_false',
+    help='draw no pictures of the results')
 add_device = _adder(
     '--device',
     help='where to run the model, for example cuda:0; default: cpu')
@@ -197,6 +202,8 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of logs and results; default: the config's work_dir, or "
         'work_dirs/NAME_OF_CONFIG')
     add_cfg_options(parser)
+    parser.add_argument(
+        '--device', help='cpu, cuda or cuda:1; default: a GPU if there is one')
     parser.add_argument(
         '--verbose',
         action='store_true',

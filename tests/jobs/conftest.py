@@ -14,7 +14,7 @@ def seen(monkeypatch, tmp_path):
     class StoppedError(Exception):
         pass
 
-    def build(cfg, verbose=True):
+    def build(cfg, *_):
         configs.append(copy.deepcopy(cfg))
         raise StoppedError
 

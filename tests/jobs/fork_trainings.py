@@ -79,7 +79,13 @@ def train_until_killed(config, work_dir, epochs, number=0, delay=0):
     if number:
         kill_at(work_dir, number, delay)
     options = {'train_cfg.max_epochs': epochs}
-    train(config, work_dir, resume='auto', seed=0, cfg_options=options)
+    train(
+        config,
+        work_dir,
+        resume='auto',
+        seed=0,
+        no_test=True,
+        cfg_options=options)
 
 
 def look(work_dir):
@@ -125,7 +131,7 @@ def call_train(*argv, limit=None):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     # Shells let what they start in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return call('train', *argv)
+    return call('train', '--no-test', *argv)
 
 
 def fill_disk(config, work_dir, limit):

@@ -98,14 +98,15 @@ def assert_same_training(first, second):
 def test_resumed_weights_are_the_same(config, tmp_path, options, more, middles,
                                       last):
     config, whole = config(**options), tmp_path / 'whole'
-    train(config, str(whole), cfg_options=deepcopy(more))
+    train(config, str(whole), cfg_options=deepcopy(more), no_test=True)
     for middle in middles:
         rest = tmp_path / f'from {middle}'
         train(
             config,
             str(rest),
             resume=f'{whole}/{middle}',
-            cfg_options=deepcopy(more))
+            cfg_options=deepcopy(more),
+            no_test=True)
         assert_same_training(whole / last, rest / last)
 
 
@@ -121,7 +122,11 @@ def test_two_processes_from_the_middle_of_an_epoch(config, tmp_path):
     assert found == [[0, 0]] * 2, (tmp_path / 'rest.log').read_text()
     assert_same_training(whole / 'iter_4.pth', rest / 'iter_4.pth')
     # By one process other images make a batch: the comparison can fail.
-    train(config, str(tmp_path / 'one'), cfg_options=deepcopy(MIDDLE))
+    train(
+        config,
+        str(tmp_path / 'one'),
+        cfg_options=deepcopy(MIDDLE),
+        no_test=True)
     with pytest.raises(AssertionError):
         assert_same_training(whole / 'iter_4.pth',
                              tmp_path / 'one' / 'iter_4.pth')

@@ -37,7 +37,7 @@ def test_train_merge_score_and_export(project, tmp_path, work_dir, name):
             optim_wrapper=dict(optimizer=dict(lr=1e-2)),
             default_hooks=dict(logger=dict(interval=1)))
         for deploy in (False, True))
-    train(training, work_dir, seed=0)
+    train(training, work_dir, seed=0, no_test=True)
     trained, merged = f'{work_dir}/epoch_4.pth', tmp_path / 'merged.pth'
     losses = read_checkpoint(
         trained)['message_hub']['log_scalars']['train/loss']['log_history']

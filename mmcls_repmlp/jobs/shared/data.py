@@ -189,6 +189,13 @@ def _inside(dataset: BaseDataset) -> Sequence[BaseDataset]:
     return getattr(dataset, 'datasets', () if single is None else (single, ))
 
 
+def reads_bgr(dataset: BaseDataset) -> bool:
+    """Return whether images are files, read as BGR, and not pixels as RGB."""
+    return not any('img' in part.get_data_info(0)
+                   for part in leaf_datasets(dataset)
+                   if hasattr(part, 'get_data_info'))
+
+
 def describe_data(dataset: Any, purpose: str = '') -> str:
     """Describe a built data set: '6 of 30 images, in photos (part val)'.
 

@@ -18,7 +18,9 @@ from mmengine.dist import (broadcast_object_list, get_world_size,
                            is_main_process)
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
 
 from repmlp_lite import console
 from repmlp_lite.errors import first_few, pluralize
@@ -43,6 +45,7 @@ class JobRunner(Runner):
     """
 
     verbose: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = True  # if there is one
     _timestamp: str
     _taken: ClassVar[set[str]] = set()
 
@@ -72,6 +75,13 @@ class JobRunner(Runner):
         self._timestamp = chosen[0]
         self._taken.add(self._timestamp)
 
+    def wrap_model(self, model_wrapper_cfg: Any,
+                   model: nn.Module) -> nn.Module:
+        """Wrap as mmengine does, which would move any model to a GPU."""
+        if self.on_gpu or self.distributed:
+            return super().wrap_model(model_wrapper_cfg, model)
+        return revert_sync_batchnorm(model.to('cpu'))
+
     def scale_lr(self,
                  optim_wrapper: Any,
                  auto_scale_lr: Mapping[str, Any] | None = None) -> None:
@@ -88,18 +98,19 @@ class JobRunner(Runner):
             return super().load_checkpoint(*args, **kwargs)
 
 
-class VerboseRunner(JobRunner):
-    """Runner that shows its whole log on the screen."""
+def build_runner(config: Config,
+                 verbose: bool = True,
+                 on_gpu: bool = True) -> JobRunner:
+    """Build the runner of a config, or raise ConfigError if it cannot be.
 
-    verbose = True
-
-
-def build_runner(config: Config, verbose: bool = True) -> JobRunner:
-    """Build the runner of a config, or raise ConfigError if it cannot be."""
+    ``verbose`` shows the whole log on the screen; ``on_gpu`` allows a GPU.
+    """
+    kind: Any = type('JobRunner', (JobRunner, ),
+                     dict(verbose=verbose, on_gpu=on_gpu))
     # A full disk or an I/O error is not a fault of the config.
     with config_errors('the config cannot be built', FileNotFoundError,
                        NotADirectoryError, PermissionError):
-        return (VerboseRunner if verbose else JobRunner).from_cfg(config)
+        return kind.from_cfg(config)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def check_work_dir_unused(cfg: Config,
     ``step`` is the number of the checkpoint to resume from; None for a new
     run. ``force`` allows to replace all but a config that a user wrote.
     """
-    own = _config_path(cfg)
+    own = config_of_run(cfg)
     # The host's tools leave no mark; their runs can be resumed here.
     is_left = _is_marked(own) or (step is not None and _is_dumped(own))
     if own.exists() and not is_left:
@@ -133,7 +133,7 @@ def _replaced(cfg: Config, step: float | None) -> list[Path]:
             found += [path for _, path in numbered_checkpoints(work_dir)]
             found += sorted(work_dir.glob('best_*.pth'))
     # Of two configs, nobody could tell which one a checkpoint belongs to.
-    own = _config_path(cfg)
+    own = config_of_run(cfg)
     return found + [
         path for path in sorted(own.parent.glob('*.py'))
         if path.name != own.name and _is_marked(path)
@@ -170,13 +170,13 @@ def write_training_config(cfg: Config, **asked: Any) -> None:
     """
     recorded = copy.deepcopy(cfg)
     recorded.update(asked)
-    with atomic_write(_config_path(cfg), force=True) as temporary:
+    with atomic_write(config_of_run(cfg), force=True) as temporary:
         temporary.write_text(_MARK + recorded.pretty_text, encoding='utf-8')
 
 
 def write_test_config(cfg: Config, log_dir: str | Path) -> None:
     """Write the config of a test into the folder of its log."""
-    path = Path(log_dir, _config_path(cfg).name)
+    path = Path(log_dir, config_of_run(cfg).name)
     with atomic_write(path, force=True) as temporary:
         temporary.write_text(cfg.pretty_text, encoding='utf-8')
 
@@ -231,7 +231,8 @@ def write_config_beside(cfg: Config,
     return path
 
 
-def _config_path(cfg: Config) -> Path:
+def config_of_run(cfg: Config) -> Path:
+    """Return the path of the config that a training run writes."""
     return Path(cfg.work_dir, Path(cfg.filename or 'config.py').name)
 
 

@@ -41,17 +41,20 @@ def add_matrix(evaluator: Evaluator) -> MatrixMetric | None:
     return metric
 
 
-def write_matrix(counts: Tensor, classes: Sequence[str],
-                 folder: str | Path) -> None:
-    """Write a confusion matrix to .png and .csv, and report the worst."""
+def write_matrix(counts: Tensor,
+                 classes: Sequence[str],
+                 folder: str | Path,
+                 picture: bool = True) -> None:
+    """Write a confusion matrix to .csv and .png, and report the worst."""
     names = [printable(name) for name in classes[:len(counts)]]
     names += [f'class {i}' for i in range(len(names), len(counts))]
     stem = Path(folder, 'confusion_matrix')
     with atomic_write(stem.with_suffix('.csv'), force=True) as path:
         rows = [[name, *row] for name, row in zip(names, counts.tolist())]
         write_csv([['true \\ predicted', *names], *rows], path)
-    with atomic_write(stem.with_suffix('.png'), force=True) as path:
-        with fonts_for(names):
+    if picture:
+        with fonts_for(names), atomic_write(
+                stem.with_suffix('.png'), force=True) as path:
             _draw(counts, names).savefig(
                 path, format='png', bbox_inches='tight')
     wrong = counts.clone().fill_diagonal_(0).flatten()

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from repmlp_lite.console import say
 from repmlp_lite.files import atomic_write
 
 
@@ -35,8 +34,6 @@ def write_results(scores: Mapping[str, Any], folder: str | Path,
     with atomic_write(path, force=True) as temporary:
         temporary.write_text(
             json.dumps(content, indent=1, allow_nan=False) + '\n')
-    pictures = ', confusion_matrix.png and .csv' * (counts is not None)
-    say(f'results: {path}{pictures}')
 
 
 def _by_class(counts: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.data import leaf_datasets
+from mmcls_repmlp.jobs.shared.data import leaf_datasets, reads_bgr
 from mmcls_repmlp.jobs.shared.pictures import (READABLE, PictureNames,
                                                fonts_for, to_picture)
 
@@ -35,10 +35,7 @@ class ShowPredictions(Hook):
         self.names = PictureNames(
             os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo
-        # Files are read as BGR; data sets that hold pixels hold RGB.
-        self.bgr = not any('img' in part.get_data_info(0)
-                           for part in leaf_datasets(dataset)
-                           if hasattr(part, 'get_data_info'))
+        self.bgr = reads_bgr(dataset)
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],

@@ -16,7 +16,8 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
 from mmcls_repmlp.jobs.shared.config import set_launcher
-from mmcls_repmlp.jobs.shared.data import build_loop, loader_config
+from mmcls_repmlp.jobs.shared.data import build_loop, loader_config, reads_bgr
+from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
@@ -31,6 +32,7 @@ from repmlp_lite.files import atomic_write, check_suffix, check_writable
 
 from .confusion_matrix import add_matrix, write_matrix
 from .metrics import check_metrics, evaluator_config
+from .mistakes import add_mistakes, write_mistakes
 from .results import write_results
 from .show_predictions import ShowPredictions
 
@@ -53,12 +55,16 @@ def test(config: str | Path | None,
          key: str | None = None,
          cfg_options: Mapping[str, Any] | None = None,
          launcher: str = 'none',
+         device: str | None = None,
+         pictures: bool = True,
          force: bool = False,
-         verbose: bool = True) -> dict[str, float]:
+         verbose: bool = True,
+         brief: bool = False) -> dict[str, float]:
     """Test a checkpoint, which must fit the config's model exactly.
 
     The log folder of the test gets its config, ``results.json`` and, if single
-    labels are evaluated, ``confusion_matrix.png`` and ``.csv``.
+    labels are evaluated, ``confusion_matrix.csv`` and ``.png``, and
+    ``mistakes.png``.
 
     Args:
         config: As of :func:`open_source`.
@@ -73,8 +79,12 @@ def test(config: str | Path | None,
         key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
+        device: 'cpu', 'cuda' or 'cuda:N'. Defaults to a GPU if there is one.
+        pictures: Whether pictures are drawn. Defaults to True.
         force: Whether what is there may be replaced. Defaults to False.
         verbose: Whether the screen shows the full log. Defaults to True.
+        brief: Whether it shows no summary of the model and the data. Defaults
+            to False.
 
     Returns:
         Metrics by name.
@@ -108,8 +118,9 @@ def test(config: str | Path | None,
             str((cfg.model.get('head') or {}).get('type')))
     if tta:
         _enable_tta(cfg)
+    on_gpu = choose_device(cfg, device, launcher)
     set_launcher(cfg, launcher)
-    runner = build_runner(cfg, verbose)
+    runner = build_runner(cfg, verbose, on_gpu)
     model = unwrap(runner.model)
     load_strictly(model.module if tta else model, source.weights,
                   source.checkpoint)
@@ -121,14 +132,15 @@ def test(config: str | Path | None,
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir))
     summary = partial(summarize_test, checkpoint=source.checkpoint)
-    with report_to_console(runner, summary):
-        return _run(runner, out, out_item, force)
+    with report_to_console(runner, (lambda _: []) if brief else summary):
+        return _run(runner, out, out_item, force, pictures)
 
 
-def _run(runner: Runner, out: str | Path | None, out_item: str,
-         force: bool) -> dict[str, float]:
+def _run(runner: Runner, out: str | Path | None, out_item: str, force: bool,
+         pictures: bool) -> dict[str, float]:
     evaluator, main = runner.test_evaluator, is_main_process()
     matrix = add_matrix(evaluator)
+    mistakes = add_mistakes(evaluator) if matrix and pictures else None
     # Predictions are gathered from all processes, so each needs the metric
     # that asks for them; only the main one writes the file.
     with (atomic_write(out, force) if out is not None and main else
@@ -139,11 +151,17 @@ def _run(runner: Runner, out: str | Path | None, out_item: str,
         if out is not None and out_item == 'metrics' and main:
             mmengine.dump(results, str(target))
     if main:
+        dataset, folder = runner.test_dataloader.dataset, runner.log_dir
         counts = None if matrix is None else matrix.counts
-        classes = names_of(runner.test_dataloader.dataset)
+        written, classes = ['results.json'], names_of(dataset)
         if counts is not None:
-            write_matrix(counts, classes, runner.log_dir)
-        write_results(results, runner.log_dir, counts, classes)
+            write_matrix(counts, classes, folder, pictures)
+            written.append('confusion_matrix.csv' + ' and .png' * pictures)
+        if mistakes and mistakes.kept:
+            write_mistakes(mistakes.kept, classes, reads_bgr(dataset), folder)
+            written.append('mistakes.png')
+        write_results(results, folder, counts, classes)
+        say(f'results: {folder}: {", ".join(written)}')
     if out is not None:
         say(f'{out_item} written to {out}')
     return results

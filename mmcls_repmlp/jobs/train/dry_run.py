@@ -1,4 +1,4 @@
-"""Dry run of one training step and one validation step."""
+"""Dry run of a step of training, validation and test."""
 from __future__ import annotations
 
 import copy
@@ -14,7 +14,7 @@ from mmengine.dist import get_world_size
 from mmengine.evaluator import DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook
 from mmengine.model import BaseModel
-from mmengine.runner import Runner, ValLoop, autocast
+from mmengine.runner import Runner, TestLoop, ValLoop, autocast
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import OPTIMIZERS, BaseRetriever
@@ -25,8 +25,9 @@ from repmlp_lite.errors import ConfigError
 
 
 def dry_run(runner: Runner,
-            load_state: Callable[[Runner], None] | None = None) -> None:
-    """Try a training step and a validation on a copy of the model.
+            load_state: Callable[[Runner], None] | None = None,
+            with_test: bool = False) -> None:
+    """Try a training step, a validation and a test on a copy of the model.
 
     The smallest batch that will occur, of two images at most, goes through
     pipeline, model, loss and optimizer, and three images through the metrics.
@@ -35,24 +36,13 @@ def dry_run(runner: Runner,
     ConfigError, with the module at fault, if a step fails.
     """
     with _trial(runner) as trial:
-        with _config_errors('the optimizer of the config cannot be built'):
-            _check_optimizer(runner.optim_wrapper)
-            trial.optim_wrapper = trial.build_optim_wrapper(
-                copy.deepcopy(runner.optim_wrapper))
-            trial.scale_lr(trial.optim_wrapper, trial.auto_scale_lr)
-        with _config_errors('param_scheduler of the config cannot be built, '
-                            'or is longer than its train_cfg'):
-            if runner.param_schedulers is not None:
-                trial.param_schedulers = trial.build_param_scheduler(
-                    copy.deepcopy(runner.param_schedulers))
-        with _config_errors('EMAHook of the config cannot average the model'):
-            for hook in trial.hooks:
-                if isinstance(hook, EMAHook):
-                    copy.deepcopy(hook).before_run(trial)
-        if load_state is not None:
+        _build_optimizers(trial)
+        if load_state:
             load_state(trial)
         _train(trial)
-        metrics = _validate(trial)
+        metrics = _evaluate(trial, 'val')
+        if with_test:
+            _evaluate(trial, 'test')
     for what, key in _monitored(trial):
         if runner.cfg.get('val_dataloader') is None:
             warn('warning: this training run has no validation, so '
@@ -112,6 +102,24 @@ def _place(error: Exception, model: BaseModel | None) -> str:
     return f' in model.{place}' if place else ''
 
 
+def _build_optimizers(runner: Runner) -> None:
+    """Build what follows the model: optimizer, schedules, averages."""
+    with _config_errors('the optimizer of the config cannot be built'):
+        _check_optimizer(runner.optim_wrapper)
+        runner.optim_wrapper = runner.build_optim_wrapper(
+            copy.deepcopy(runner.optim_wrapper))
+        runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+    with _config_errors('param_scheduler of the config cannot be built, '
+                        'or is longer than its train_cfg'):
+        if runner.param_schedulers is not None:
+            runner.param_schedulers = runner.build_param_scheduler(
+                copy.deepcopy(runner.param_schedulers))
+    with _config_errors('EMAHook of the config cannot average the model'):
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                copy.deepcopy(hook).before_run(runner)
+
+
 def _check_optimizer(cfg: Any) -> None:
     # mmengine would inspect the signature of None.
     name = (cfg.get('optimizer') or {}).get('type')
@@ -148,22 +156,24 @@ def _batch(loader: DataLoader, indices: Any) -> Any:
     return loader.collate_fn([loader.dataset[index] for index in indices])
 
 
-def _validate(runner: Runner) -> dict[str, Any] | None:
-    if runner.cfg.get('val_dataloader') is None:
+def _evaluate(runner: Runner, phase: str) -> dict[str, Any] | None:
+    if runner.cfg.get(f'{phase}_dataloader') is None:
         return None
-    loop, model = runner.val_loop, runner.model
+    loop, model = getattr(runner, f'{phase}_loop'), runner.model
     # A retriever predicts with prototypes, which its hook makes of all images.
-    if not isinstance(loop, ValLoop) or isinstance(model, BaseRetriever):
+    if not isinstance(loop,
+                      (ValLoop, TestLoop)) or isinstance(model, BaseRetriever):
         return None
     last = len(loop.dataloader.dataset) - 1
-    with _config_errors('the val data of the config cannot be prepared'):
+    with _config_errors(f'the {phase} data of the config cannot be prepared'):
         # Folders are sorted by class: two of one class, one of another.
         batch = _batch(loop.dataloader, sorted({0, min(1, last), last}))
-    with _config_errors('a validation step of the config fails', model):
+    with _config_errors(f'a step of the {phase} loop of the config fails',
+                        model):
         model.eval()
         with torch.no_grad(), autocast(enabled=loop.fp16):
-            outputs = model.val_step(batch)
-    with _config_errors('val_evaluator of the config fails'):
+            outputs = getattr(model, f'{phase}_step')(batch)
+    with _config_errors(f'{phase}_evaluator of the config fails'):
         evaluator = copy.deepcopy(loop.evaluator)
         evaluator.metrics = [
             metric for metric in evaluator.metrics

@@ -15,7 +15,8 @@ def set_plain_options(cfg: Config,
                       epochs: int | None = None,
                       batch_size: int | None = None,
                       lr: float | None = None,
-                      workers: int | None = None) -> None:
+                      workers: int | None = None,
+                      seed: int | None = None) -> None:
     """Set each option, if given, with all that hangs on it.
 
     Args:
@@ -24,6 +25,7 @@ def set_plain_options(cfg: Config,
         batch_size: Images per process in a batch, of all data loaders.
         lr: Learning rate, before any scaling.
         workers: Processes that each data loader has, 0 for none.
+        seed: Seed of all random numbers.
 
     Raises:
         UserError: If a value makes no sense, or the config has no place for
@@ -39,12 +41,17 @@ def set_plain_options(cfg: Config,
         _set_epochs(cfg, epochs)
     if lr is not None:
         _set_rate(cfg, lr)
+    if seed is not None:
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
+    settings = dict(
+        batch_size=batch_size,
+        num_workers=workers,
+        persistent_workers=None if workers is None else workers > 0)
     for loader in filter(None, map(cfg.get, _LOADERS)):
-        if batch_size is not None:
-            loader.batch_size = batch_size
-        if workers is not None:
-            loader.num_workers = workers
-            loader.persistent_workers = workers > 0
+        loader.update({
+            name: value
+            for name, value in settings.items() if value is not None
+        })
 
 
 def _set_epochs(cfg: Config, epochs: int) -> None:

@@ -13,19 +13,22 @@ from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
 from mmcls_repmlp.jobs.shared.data import iter_items
 from repmlp_lite.errors import CheckpointError, ConfigError
 
+from .image_size import ResizedWeights
+
 
 def fetch_pretrained(
-        model_cfg: MutableMapping) -> dict[str, dict[str, Tensor]]:
+        model_cfg: MutableMapping,
+        resized: ResizedWeights | None = None) -> dict[str, dict[str, Tensor]]:
     """Read all checkpoints that a model starts from, before it is built.
 
     mmengine only warns if weights are missing or have another shape. Every
-    ``Pretrained`` in the config is changed to name a local file. Return the
-    weights by file path.
+    ``Pretrained`` in the config is changed to name a local file, or the one
+    that ``resized`` will write. Return the weights by file path.
     """
     if model_cfg.get('pretrained'):  # an alias in the host's classifiers
         model_cfg['init_cfg'] = ConfigDict(
             type='Pretrained', checkpoint=model_cfg.pop('pretrained'))
-    checkpoints = {}
+    fitted, checkpoints = dict[str, str](), {}
     for cfg in _iter_pretrained(model_cfg):
         if not cfg.get('checkpoint'):
             raise ConfigError('an init_cfg of type Pretrained has no '
@@ -34,8 +37,11 @@ def fetch_pretrained(
         # let other initialisers overwrite it.
         cfg['type'] = 'Pretrained'
         path = cfg['checkpoint'] = str(local_file(cfg['checkpoint']))
-        if path not in checkpoints:
-            checkpoints[path] = state_dict_of(read_checkpoint(path), path)
+        if path not in fitted:
+            content, fitted[path] = (resized or ResizedWeights()).fit(
+                read_checkpoint(path), path)
+            checkpoints[fitted[path]] = state_dict_of(content, path)
+        cfg['checkpoint'] = fitted[path]
     return checkpoints
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import CheckpointError, option, printable, translate
 
+from .image_size import ResizedWeights
 from .schedules import compare_settings, plain_state, settings_of
 
 _DATA_KEY = 'train_data'  # of a checkpoint's meta
@@ -45,6 +46,8 @@ class Start:
     content: Any = None  # of the checkpoint
     resumes: bool = False  # otherwise only its weights are used
     note: str = ''  # for the user, on the choice
+    # Settings of the config as they were asked for.
+    asked: Mapping[str, Any] = field(default_factory=dict)
     newest: bool = False  # whether it is the newest intact one of its folder
 
     def step(self, cfg: Config) -> int | None:
@@ -60,13 +63,17 @@ class Start:
         return meta_of(self.content)[unit]
 
 
-def find_start(cfg: Config, resume: str | None) -> Start:
+def find_start(cfg: Config,
+               resume: str | None,
+               resized: ResizedWeights | None = None) -> Start:
     """Read the checkpoint that a training run starts from; set it in cfg.
 
     ``resume`` is a checkpoint, 'auto' for the newest intact one in the work
-    folder, or None to follow the config. Raise CheckpointError if it cannot be
+    folder, or None to follow the config. ``resized`` fits weights to another
+    image size, where none is resumed. Raise CheckpointError if it cannot be
     read, or has no training state to resume from.
     """
+    asked = {key: cfg.get(key) for key in ('load_from', 'resume')}
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or LATEST
     start = Start()
@@ -78,8 +85,9 @@ def find_start(cfg: Config, resume: str | None) -> Start:
         start = Start(cfg.load_from, read_checkpoint(cfg.load_from))
     cfg.resume = start.resumes
     cfg.load_from = start.source and str(local_file(start.source))
+    start = replace(start, asked=asked)
     if not start.resumes:
-        return start
+        return _resize(cfg, start, resized or ResizedWeights())
     meta = _training_meta(start)
     _use_seed(cfg, meta.get('seed'))
     if BATCHES_PER_EPOCH_KEY in meta:
@@ -88,6 +96,16 @@ def find_start(cfg: Config, resume: str | None) -> Start:
         start,
         note=f'{start.note or start.source}: not saved by '
         'ReproducibleSeedHook, so the resumed run uses other random numbers')
+
+
+def _resize(cfg: Config, start: Start, resized: ResizedWeights) -> Start:
+    if start.source is None:
+        return start
+    content, path = resized.fit(start.content, cfg.load_from)
+    if content is start.content:
+        return start
+    cfg.load_from = path
+    return Start(path, content, asked={**start.asked, 'load_from': path})
 
 
 def _use_seed(cfg: Config, seed: Any) -> None:

@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
@@ -16,16 +16,18 @@ from mmcls_repmlp.checkpoints import class_names
 from mmcls_repmlp.jobs.shared.config import read_config, set_launcher
 from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
                                            set_loader_defaults)
+from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
                                              check_classes)
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
 from mmcls_repmlp.jobs.shared.unread_settings import warn_of_unmatched_keys
 from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
-                                               lock_work_dir,
+                                               config_of_run, lock_work_dir,
                                                remove_earlier_run,
                                                set_work_dir,
                                                write_training_config)
+from mmcls_repmlp.jobs.testing.test import test
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import (ImageError, JobFailedError, UserError,
@@ -35,6 +37,8 @@ from repmlp_lite.signals import interrupt_cause
 from .check_images import check_images
 from .curves import write_curves
 from .dry_run import dry_run
+from .image_size import set_image_size
+from .modes import set_modes
 from .own_folder import use_folder
 from .plain_options import set_plain_options
 from .pretrained import check_pretrained, fetch_pretrained
@@ -52,6 +56,7 @@ def train(config: str | Path,
           amp: bool = False,
           auto_scale_lr: bool = False,
           no_validate: bool = False,
+          no_test: bool = False,
           cfg_options: Mapping[str, Any] | None = None,
           launcher: str = 'none',
           seed: int | None = None,
@@ -59,11 +64,18 @@ def train(config: str | Path,
           batch_size: int | None = None,
           lr: float | None = None,
           workers: int | None = None,
+          img_size: Sequence[int] | None = None,
+          device: str | None = None,
+          pictures: bool = True,
           check_data: bool = False,
           force: bool = False,
           data: str | Path | None = None,
           verbose: bool = True) -> BaseModel:
-    """Train the model of a config and validate it as the config says.
+    """Train the model of a config, validate it as the config says, test it.
+
+    The best or last checkpoint is tested at the end, as :func:`test` does, if
+    the config has a test set. ``curves.png`` in the work folder shows the
+    whole training run, through stops.
 
     Args:
         config: Path of the config.
@@ -79,6 +91,7 @@ def train(config: str | Path,
         auto_scale_lr: Whether to scale the learning rate with the batch size.
             Defaults to False.
         no_validate: Whether to skip validation. Defaults to False.
+        no_test: Whether to skip the test at the end. Defaults to False.
         cfg_options: Settings to change in the config, by dotted key. Defaults
             to none.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'. Defaults to 'none'.
@@ -87,6 +100,10 @@ def train(config: str | Path,
         batch_size: As of :func:`set_plain_options`.
         lr: As of :func:`set_plain_options`.
         workers: As of :func:`set_plain_options`.
+        img_size: Height and width of the images, see :func:`set_image_size`;
+            weights to start from are resized. Defaults to the config's.
+        device: 'cpu', 'cuda' or 'cuda:N'. Defaults to a GPU if there is one.
+        pictures: Whether pictures are drawn. Defaults to True.
         check_data: Whether to read all images before the first step. Defaults
             to False.
         force: Whether checkpoints of another training run in the work folder
@@ -105,49 +122,78 @@ def train(config: str | Path,
         JobFailedError: If images cannot be read or training fails; the
             message names the last whole checkpoint.
     """
-    cfg = read_config(config, cfg_options)
-    set_plain_options(cfg, epochs, batch_size, lr, workers)
-    set_work_dir(cfg, config, work_dir or (cfg_options or {}).get('work_dir'))
+    options = cfg_options or {}
+    cfg = read_config(config, options)
+    on_gpu = choose_device(cfg, device, launcher)
+    set_plain_options(cfg, epochs, batch_size, lr, workers, seed)
+    set_work_dir(cfg, config, work_dir or options.get('work_dir'))
+    resized = set_image_size(cfg, img_size)
     if data is not None:
-        use_folder(cfg, data, cfg_options or ())
-    if no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if seed is not None:
-        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
-    if auto_scale_lr:
-        _enable_auto_scale_lr(cfg)
-    elif 'auto_scale_lr.base_batch_size' in (cfg_options or {}):
-        warn(f'warning: {option("cfg_options", "auto_scale_lr...")} has no '
-             f'effect without {option("auto_scale_lr")}')
-    if amp:
-        _enable_amp(cfg)
-    _add_loss_check(cfg)
+        use_folder(cfg, data, options)
+    set_modes(cfg, amp, auto_scale_lr, no_validate, on_gpu, options)
     shorten_schedules(cfg)
-    asked = {key: cfg.get(key) for key in ('load_from', 'resume')}
-    start = find_start(cfg, resume)
+    start = find_start(cfg, resume, resized)
     # Checkpoints later than the newest intact one are damaged.
     check_work_dir_unused(cfg, math.inf if start.newest else start.step(cfg),
                           force)
-    pretrained = fetch_pretrained(cfg.model)
+    pretrained = fetch_pretrained(cfg.model, resized)
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
+    has_test = not no_test and cfg.get('test_dataloader') is not None
     with lock_work_dir(cfg.work_dir):
-        runner = build_runner(cfg, verbose)
+        runner = build_runner(cfg, verbose, on_gpu)
         check_pretrained(runner.model, pretrained)
-        finished = _prepare(runner, start, check_data, force, new_schedule,
-                            asked)
+        _prepare(runner, start, new_schedule, has_test)
+        if check_data:
+            check_images(runner)
+        finished = explain_finished(runner, start)
+        if not finished:
+            _try_steps(runner, start, new_schedule, has_test)
+            # Only now: the config of a refused or finished run does not count.
+            write_training_config(cfg, **start.asked)
+            resized.write()
+        if force:
+            remove_earlier_run(cfg, start.step(cfg))
         del start  # mmengine reads the file again, to the right device
         with report_to_console(runner, summarize_training):
-            model = _run(runner)
+            model = _run(runner, pictures)
             newest = newest_name(cfg)
-            if finished or newest:
-                say(finished or f'the last checkpoint is {newest}')
-        return model
+            say(
+                finished or (f'the last checkpoint is {newest}'
+                             if newest else 'no checkpoint was saved'))
+    if has_test and newest:
+        _test(runner, newest, device, pictures, verbose)
+    return model
 
 
-def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
-             new_schedule: bool, asked: Mapping[str, Any]) -> str:
-    """Check all, write the config; return a sentence if nothing is left."""
+def _test(runner: Runner, newest: str, device: str | None, pictures: bool,
+          verbose: bool) -> None:
+    """Test the best checkpoint of a training run, or else the newest."""
+    best = [
+        str(hook.best_ckpt_path) for hook in runner.hooks
+        if isinstance(hook, CheckpointHook)
+        and getattr(hook, 'best_ckpt_path', None)
+    ]
+    checkpoint = best[0] if best else newest
+    try:
+        test(
+            config_of_run(runner.cfg),
+            checkpoint,
+            work_dir=runner.work_dir,
+            launcher=runner.cfg.launcher,
+            device=device,
+            pictures=pictures,
+            verbose=verbose,
+            brief=True)
+    except (UserError, JobFailedError) as error:
+        raise JobFailedError(
+            f'the training run is done, but the test of {checkpoint} failed: '
+            f'{error}') from error
+
+
+def _prepare(runner: Runner, start: Start, new_schedule: bool,
+             has_test: bool) -> None:
+    """Build all loops and check what can be checked without a step."""
     if start.note:
         say(start.note)
     check_start(runner, start)
@@ -156,26 +202,23 @@ def _prepare(runner: Runner, start: Start, check_data: bool, force: bool,
     if runner.distributed:
         make_gradients_contiguous(runner.model)
     _seed_training(runner)
-    build_loop(runner, 'train')
+    for phase in ('train', 'val', 'test'):
+        if runner.cfg.get(f'{phase}_dataloader') is not None and (
+                phase != 'test' or has_test):
+            build_loop(runner, phase)
     runner.register_hook(RecordDataHook())
     warn_of_other_data(runner, start)
     warn_of_unmatched_keys(runner.cfg, runner.model)
-    if runner.cfg.get('val_dataloader') is not None:
-        build_loop(runner, 'val')
     check_classes(runner)
     check_checkpoint_classes(runner, class_names(start.content), start.resumes)
-    if check_data:
-        check_images(runner)
-    finished = explain_finished(runner, start)
-    if not finished:
-        with _image_hint():
-            dry_run(runner, (lambda copied: load_training_state(
-                copied, start, new_schedule)) if start.resumes else None)
-        # Only now: the config of a refused or finished run does not count.
-        write_training_config(runner.cfg, **asked)
-    if force:
-        remove_earlier_run(runner.cfg, start.step(runner.cfg))
-    return finished
+
+
+def _try_steps(runner: Runner, start: Start, new_schedule: bool,
+               has_test: bool) -> None:
+    load_state = partial(
+        load_training_state, start=start, new_schedule=new_schedule)
+    with _image_hint():
+        dry_run(runner, load_state if start.resumes else None, has_test)
 
 
 @contextmanager
@@ -195,7 +238,7 @@ def _follow_config(runner: Runner, start: Start) -> None:
              'resumed')
 
 
-def _run(runner: Runner) -> BaseModel:
+def _run(runner: Runner, pictures: bool) -> BaseModel:
     try:
         with _image_hint():
             return runner.train()
@@ -216,7 +259,8 @@ def _run(runner: Runner) -> BaseModel:
         raise JobFailedError(f'training failed in iteration {runner.iter + 1}:'
                              f' {describe_failure(error)}; {last}') from error
     finally:
-        write_curves(runner.work_dir)
+        if pictures:
+            write_curves(runner.work_dir)
 
 
 def describe_failure(error: BaseException) -> str:
@@ -229,13 +273,6 @@ def describe_failure(error: BaseException) -> str:
             'in the config')
 
 
-def _add_loss_check(cfg: Config) -> None:
-    # Whatever the config inherits from: an infinite loss ends a training run.
-    hook, hooks = dict(type='CheckInvalidLossHook'), cfg.get('custom_hooks')
-    if hook['type'] not in [other.get('type') for other in hooks or ()]:
-        cfg.custom_hooks = [*(hooks or ()), hook]
-
-
 def _seed_training(runner: Runner) -> None:
     """Build a loader to resume exactly, before its loop, which may load."""
     with data_errors(runner.cfg, 'train'):
@@ -245,28 +282,3 @@ def _seed_training(runner: Runner) -> None:
             diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
     seed_loader(loader, runner.seed)
     runner._train_dataloader = loader
-
-
-def _enable_auto_scale_lr(cfg: Config) -> None:
-    if not cfg.get('auto_scale_lr', {}).get('base_batch_size'):
-        raise UserError(
-            f'{option("auto_scale_lr")} needs the batch size that the '
-            'learning rate was chosen for: set '
-            'auto_scale_lr.base_batch_size in the config')
-    cfg.auto_scale_lr.enable = True
-
-
-def _enable_amp(cfg: Config) -> None:
-    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper',
-                       'CpuAmpOptimWrapper'):
-        raise UserError(
-            f'{option("amp")} does not go with the optimizer wrapper '
-            f'{wrapper!r} of the config: only with OptimWrapper')
-    if torch.cuda.is_available():
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-        return
-    for name in ('loss_scale', 'dtype'):  # of a config that is for GPUs
-        cfg.optim_wrapper.pop(name, None)
-    cfg.optim_wrapper.type = 'CpuAmpOptimWrapper'

@@ -5,7 +5,8 @@ from argparse import ArgumentParser as Parser
 
 from .. import choices
 from ..arguments import (KeyValue, add_cfg_options, add_config_and_checkpoint,
-                         add_force, add_runner_arguments)
+                         add_force, add_no_pictures, add_runner_arguments,
+                         add_size)
 
 
 def browse(parser: Parser) -> str:
@@ -46,6 +47,7 @@ def train(parser: Parser) -> str:
         '--batch-size', type=int, help='images per process in a batch')
     parser.add_argument(
         '--lr', type=float, help='learning rate, before any scaling')
+    add_size(parser, '--img-size', "of the images; default: the config's")
     parser.add_argument(
         '--workers', type=int, help='processes that each data loader has')
     parser.add_argument(
@@ -70,6 +72,9 @@ def train(parser: Parser) -> str:
         help='scale the learning rate with the batch size')
     parser.add_argument(
         '--no-validate', action='store_true', help='skip validation')
+    parser.add_argument(
+        '--no-test', action='store_true', help='skip the test at the end')
+    add_no_pictures(parser)
     parser.add_argument('--seed', type=int, help='seed of random numbers')
     parser.add_argument(
         '--check-data',
@@ -110,6 +115,7 @@ def test(parser: Parser) -> str:
         help='replace the file of --out, and pictures in --show-dir')
     parser.add_argument(
         '--show-dir', help='folder for images with their predictions')
+    add_no_pictures(parser)
     parser.add_argument(
         '--tta', action='store_true', help='average over flipped images')
     return 'mmcls_repmlp.jobs.testing.test:test'

@@ -12,7 +12,7 @@ from mmengine.runner import IterBasedTrainLoop
 
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import build_loop, set_loader_defaults
-from mmcls_repmlp.jobs.shared.runner import JobRunner, VerboseRunner
+from mmcls_repmlp.jobs.shared.runner import JobRunner
 from mmcls_repmlp.jobs.shared.runner import _position as position
 from mmcls_repmlp.jobs.shared.runner import (build_runner, format_scores,
                                              summarize_test,
@@ -63,7 +63,7 @@ def test_frozen_parameters_are_no_warning(runner_of, capsys):
 
 
 def test_a_verbose_screen_has_the_log_and_nothing_twice(runner_of, capsys):
-    runner_of(VerboseRunner)
+    runner_of(type('JobRunner', (JobRunner, ), dict(verbose=True)))
     print_log('a detail', 'current')
     print_log('odd', 'current', logging.WARNING)
     say('a line')
@@ -92,13 +92,14 @@ def test_a_training_is_told_in_lines(project, work_dir, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         'model', 'data', 'classes', 'schedule', 'optimizer', 'start', 'seed',
-        'device', 'log', 'epoch', 'epoch', 'trained', 'curves', 'the'
+        'device', 'log', 'epoch', 'epoch', 'trained', 'curves', 'the',
+        'tested', 'most', 'results:'
     ]
     for number, line in enumerate(lines[9:11], 1):
         assert re.fullmatch(
             rf'epoch {number}/2, loss \d\.\d{{4}}, '
             r'accuracy/top1 \d+\.\d{4}', line)
-    assert lines[-1] == f'the last checkpoint is {work_dir}/epoch_2.pth'
+    assert lines[13] == f'the last checkpoint is {work_dir}/epoch_2.pth'
     log = Path(lines[8].split()[1]).read_text()
     for part in ('System environment', 'Epoch(train)', 'Epoch(val)', *lines):
         assert part in log

@@ -196,7 +196,7 @@ def test_later_commands_leave_the_config_of_the_training_alone(
     with pytest.raises(UserError):
         run_test(None, folder, cfg_options={'model.head.num_classes': 3})
     with pytest.raises(UserError, match='of another training run'):
-        train(project.deploy_config, str(folder), resume='auto')
+        train(project.deploy_config, str(folder), resume='auto', no_test=True)
     with pytest.raises(UserError, match='is the config of a training run'):
         reparameterize_checkpoint(
             project.config, folder, folder / 'quick.pth', force=True)

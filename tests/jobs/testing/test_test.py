@@ -89,7 +89,12 @@ def test_averaged_weights_are_tested_in_both_forms(project, score, tmp_path):
         'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
         'train_cfg.max_epochs': 1
     }
-    train(project.config, str(tmp_path / 'ema'), seed=0, cfg_options=ema)
+    train(
+        project.config,
+        str(tmp_path / 'ema'),
+        seed=0,
+        cfg_options=ema,
+        no_test=True)
     trained, merged = tmp_path / 'ema' / 'epoch_1.pth', tmp_path / 'm.pth'
     averaged = read_checkpoint(trained)
     key = 'backbone.stages.0.0.repmlp_block.fc3.weight'

@@ -22,7 +22,12 @@ def test_all_are_named_before_the_first_step(project, data, work_dir, tmp_path,
         path.touch()
     bad[0].write_text('no image')
     with pytest.raises(JobFailedError) as caught:
-        train(project.config, work_dir, check_data=True, cfg_options=options)
+        train(
+            project.config,
+            work_dir,
+            check_data=True,
+            cfg_options=options,
+            no_test=True)
     message = str(caught.value)
     assert message.startswith('12 images cannot be read: image ')
     assert message.endswith('the file is empty; and 2 more')
@@ -34,10 +39,19 @@ def test_an_unreadable_image_names_the_check(project, data, work_dir):
     for path in (data / 'train').glob('*/*'):
         path.write_text('no image')
     with pytest.raises(JobFailedError, match='cannot be read: .*check_data='):
-        train(project.config, work_dir, cfg_options=quick_loaders(data))
+        train(
+            project.config,
+            work_dir,
+            cfg_options=quick_loaders(data),
+            no_test=True)
 
 
 def test_whole_data_is_trained_on(project, work_dir, capsys):
     options = {'train_cfg.max_epochs': 1}
-    train(project.config, work_dir, check_data=True, cfg_options=options)
+    train(
+        project.config,
+        work_dir,
+        check_data=True,
+        cfg_options=options,
+        no_test=True)
     assert '\n60 images can be read\n' in capsys.readouterr().out

@@ -128,5 +128,5 @@ def test_training_refuses_what_is_of_another_size(project, tmp_path):
         'model.backbone.init_cfg': pretrained(project.trained),
         'model.backbone.img_size': 64
     }
-    with pytest.raises(UserError, match='resize_partitions.py'):
+    with pytest.raises(UserError, match='repmlp resize'):
         train(project.config, f'{tmp_path}/work', cfg_options=options)

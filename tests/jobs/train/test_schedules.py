@@ -111,7 +111,8 @@ def test_a_resumed_run_follows_a_new_schedule_if_asked_to(project, tmp_path):
             project.config,
             str(tmp_path / name),
             cfg_options=options,
-            **arguments)
+            **arguments,
+            no_test=True)
         return rates_of(tmp_path / name)
 
     fit('a', 2)
@@ -148,12 +149,13 @@ def test_any_schedule_is_resumed(project, tmp_path, schedule):
             momentum=0.9,
             weight_decay=0.01)
     work = str(tmp_path)
-    train(project.config, work, cfg_options=options)
+    train(project.config, work, cfg_options=options, no_test=True)
     (tmp_path / 'epoch_3.pth').unlink()
-    train(project.config, work, cfg_options=options, resume='auto')
+    train(
+        project.config, work, cfg_options=options, resume='auto', no_test=True)
     assert (tmp_path / 'epoch_3.pth').exists()
 
 
 def test_a_new_schedule_for_nothing_is_said(project, work_dir, capsys):
-    train(project.config, work_dir, new_schedule=True)
+    train(project.config, work_dir, new_schedule=True, no_test=True)
     assert 'has no effect, as nothing is resumed' in capsys.readouterr().err

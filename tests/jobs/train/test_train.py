@@ -21,9 +21,13 @@ from tests.helpers import assert_same, load_model
 def fit(project, work_dir):
     """Train on the digits, with settings changed in the config."""
 
-    def run(options=None, **arguments):
+    def run(options=None, no_test=True, **arguments):
         return train(
-            project.config, work_dir, cfg_options=options, **arguments)
+            project.config,
+            work_dir,
+            cfg_options=options,
+            no_test=no_test,
+            **arguments)
 
     return run
 
