@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 from importlib import import_module
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -12,6 +13,7 @@ from mmengine.registry import MODELS as ALL_MODELS
 from mmengine.registry import init_default_scope
 
 from mmcls_repmlp.host import MODELS
+from mmcls_repmlp.models.backbone import MergeableBackbone
 from repmlp_lite.errors import ConfigError
 
 from .config import config_errors
@@ -54,6 +56,17 @@ def build_on_meta(cfg: Config) -> BaseModel:
     cfg.model.pop('train_cfg', None)
     with torch.device('meta'):
         return build_model(cfg)
+
+
+def own_backbone(cfg: Config) -> MergeableBackbone | None:
+    """Build the backbone of a config without memory, if it is of this package.
+
+    Raise ConfigError if it cannot be built.
+    """
+    kind: Any = (cfg.model.get('backbone') or {}).get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    is_ours = isinstance(kind, type) and issubclass(kind, MergeableBackbone)
+    return build_on_meta(cfg).backbone if is_ours else None
 
 
 def unwrap(model: BaseModel) -> BaseModel:

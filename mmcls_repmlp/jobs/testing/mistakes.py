@@ -81,8 +81,8 @@ def write_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str],
     """
     rows = math.ceil(len(mistakes) / _COLUMNS)
     figure = Figure((2.4 * _COLUMNS, 2.8 * rows), layout='constrained')
-    figure.suptitle('surest mistakes: true class, and the predicted one')
-    panels = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    figure.suptitle('Surest mistakes')
+    panels = [*figure.subplots(rows, _COLUMNS, squeeze=False).flat]
     for panel in panels:
         panel.set_axis_off()
     names = dict(enumerate(classes))
@@ -92,7 +92,7 @@ def write_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str],
             shorten(str(names.get(label, f'class {label}')), 26)
             for label in (mistake.truth, mistake.predicted))
         panel.set_title(
-            f'{truth}\n{predicted} ({mistake.score:.0%})',
+            f'{truth}\ntaken for {predicted} ({mistake.score:.0%})',
             size='small',
             parse_math=False)
     with fonts_for(classes), atomic_write(

@@ -83,7 +83,7 @@ def test(config: str | Path | None,
         pictures: Whether pictures are drawn. Defaults to True.
         force: Whether what is there may be replaced. Defaults to False.
         verbose: Whether the screen shows the full log. Defaults to True.
-        brief: Whether it shows no summary of the model and the data. Defaults
+        brief: Whether it shows the checkpoint in place of a summary. Defaults
             to False.
 
     Returns:
@@ -132,7 +132,9 @@ def test(config: str | Path | None,
     if show_dir is not None:
         runner.register_hook(ShowPredictions(show_dir))
     summary = partial(summarize_test, checkpoint=source.checkpoint)
-    with report_to_console(runner, (lambda _: []) if brief else summary):
+    with report_to_console(
+            runner,
+        (lambda _: [f'testing {checkpoint}']) if brief else summary):
         return _run(runner, out, out_item, force, pictures)
 
 

@@ -13,10 +13,9 @@ from mmcls_repmlp.checkpoints import (converted_meta, state_dict_of,
                                       write_checkpoint)
 from mmcls_repmlp.jobs.resize_partitions import resized_state_dict
 from mmcls_repmlp.jobs.shared.data import iter_items
-from mmcls_repmlp.jobs.shared.model import build_on_meta
-from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.jobs.shared.model import build_on_meta, own_backbone
 from repmlp_lite.console import say
-from repmlp_lite.errors import UserError, option, pluralize
+from repmlp_lite.errors import UserError, option
 
 Size = tuple[int, int]
 # Settings of transforms, with the order of height and width in them; of an
@@ -96,40 +95,37 @@ def set_image_size(cfg: Config, size: Sequence[int] | None) -> ResizedWeights:
     given = copy.deepcopy(cfg)
     height, width = size
     asked = option('img_size', f'{height} {width}')
-    backbone = getattr(build_on_meta(cfg), 'backbone', None)
-    if not isinstance(backbone, MergeableBackbone):
+    backbone = own_backbone(cfg)
+    if backbone is None:
         raise UserError(f'{asked} is for the backbones of this package, and '
-                        f'the config has {type(backbone).__name__}: change '
-                        'its pipelines in a config of your own')
+                        'the config has another: change its pipelines in a '
+                        'config of your own')
     before = backbone.img_size
     cfg.model.backbone.img_size = height if height == width else (height,
                                                                   width)
-    count = 0
+    build_on_meta(cfg)  # which refuses sizes that do not fit
     for settings in _transforms(cfg):
         kind = str(settings['type']).split('.')[-1]
         key, order = _SETTINGS.get(kind, ('', ''))
         if key in settings:
             settings[key] = _scale(settings[key], before, (height, width),
                                    order)
-            count += 1
             if isinstance(settings.get('padding'), int):
                 settings['padding'] = round(settings['padding'] * height /
                                             before[0])
-    say(f'images of {height}x{width} in place of {before[0]}x{before[1]}: the '
-        f'backbone and {pluralize(count, "step")} of the pipelines changed')
+    say(f'images have {height}x{width} pixels in place of '
+        f'{before[0]}x{before[1]}: backbone and pipelines are changed')
     return ResizedWeights(given, cfg)
 
 
 def _transforms(cfg: Config) -> list[dict[str, Any]]:
-    places = ('train_dataloader', 'val_dataloader', 'test_dataloader',
-              'tta_pipeline')
+    """List the steps of pipelines, also of variables that name one."""
+    settings = {key: value for key, value in cfg.items() if key != 'model'}
     found = [
-        value
-        for _, value in iter_items({place: cfg.get(place)
-                                    for place in places})
+        value for _, value in iter_items(settings)
         if isinstance(value, dict) and value.get('type')
     ]
-    return [*{id(settings): settings for settings in found}.values()]
+    return [*{id(step): step for step in found}.values()]
 
 
 def _scale(value: Any, before: Size, after: Size, order: str) -> Any:

@@ -4,13 +4,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
-from mmcls_repmlp.host import MODELS
-from mmcls_repmlp.jobs.shared.model import build_on_meta
-from mmcls_repmlp.models.backbone import MergeableBackbone
+from mmcls_repmlp.jobs.shared.model import own_backbone
 from mmcls_repmlp.recipe.datasets import find_parts, subfolders
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, first_few, option
@@ -115,13 +112,11 @@ def fit_head(cfg: Config, options: Collection[str] = ()) -> None:
     the backbone is not one of this package.
     """
     head, neck = cfg.model.get('head'), cfg.model.get('neck') or {}
-    kind: Any = (cfg.model.get('backbone') or {}).get('type')
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    if (isinstance(head, dict) and 'in_channels' in head
+    if not (isinstance(head, dict) and 'in_channels' in head
             and 'model.head.in_channels' not in options
-            and neck.get('type') in (None, 'GlobalAveragePooling')
-            and isinstance(kind, type)
-            and issubclass(kind, MergeableBackbone)):
-        backbone = build_on_meta(cfg).backbone
+            and neck.get('type') in (None, 'GlobalAveragePooling')):
+        return
+    backbone = own_backbone(cfg)
+    if backbone is not None:
         last = backbone.feature_info[backbone.out_indices[-1]]
         head['in_channels'] = last['num_chs']

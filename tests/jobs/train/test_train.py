@@ -1,5 +1,8 @@
+import json
+import re
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -67,6 +70,43 @@ def test_the_newest_whole_checkpoint_is_resumed_until_all_is_done(
     assert_same([*model.state_dict().values()], [*weights.values()], 0)
 
 
+def test_the_best_checkpoint_is_tested_at_the_end(fit, work_dir, capsys):
+    best = {'default_hooks.checkpoint.save_best': 'accuracy/top1'}
+    fit(best, no_test=False)
+    said = capsys.readouterr().out
+    name = re.search(r'testing .*/(best_accuracy_top1_epoch_\d.pth)\n', said)
+    assert Path(work_dir, name[1]).exists()
+    results, = Path(work_dir).glob('*/results.json')
+    score = json.loads(results.read_text())['scores']['accuracy/top1']
+    log = next(Path(work_dir).glob('*/vis_data/scalars.json')).read_text()
+    assert score == max(
+        json.loads(line).get('accuracy/top1', 0) for line in log.splitlines())
+    assert Path(work_dir, 'curves.png').exists()
+
+
+def test_without_pictures_or_a_test(fit, work_dir):
+    fit(epochs=1, no_test=False, pictures=False)
+    assert not [*Path(work_dir).rglob('*.png')]
+    assert [*Path(work_dir).glob('*/results.json')]
+
+
+def test_a_test_that_would_fail_is_refused_before_training(fit, work_dir):
+    options = {'test_dataloader.dataset.data_root': 'nowhere'}
+    with pytest.raises(UserError, match="test data set in 'nowhere'"):
+        fit(options, no_test=False)
+    assert not [*Path(work_dir).glob('*.pth')]
+    fit(options, epochs=1)
+
+
+def test_a_test_that_fails_keeps_the_training_run(fit, work_dir, monkeypatch):
+    monkeypatch.setattr('mmcls_repmlp.jobs.train.train.test',
+                        Mock(side_effect=UserError('no space')))
+    words = 'training run is done, but the test of .*epoch_1.pth failed: no sp'
+    with pytest.raises(JobFailedError, match=words):
+        fit(epochs=1, no_test=False)
+    assert Path(work_dir, 'epoch_1.pth').exists()
+
+
 def test_training_anew_over_another_is_refused(fit, finished):
     before = sorted(finished.iterdir())
     for resume in (None, f'{finished}/epoch_1.pth'):
@@ -132,14 +172,6 @@ def test_arguments_reach_the_config(project, seen, monkeypatch):
     assert not cfg.resume and cfg.load_from is None
 
 
-def test_a_batch_size_to_scale_by_needs_the_flag(project, seen, capsys):
-    options = {'auto_scale_lr.base_batch_size': 64}
-    for flag in (False, True):
-        seen(train, project.config, 'x', auto_scale_lr=flag,
-             cfg_options=options)  # yapf: disable
-        assert ('has no effect without' in capsys.readouterr().err) is not flag
-
-
 def test_mixed_precision_on_a_cpu(fit, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     seen, forward = set(), torch.nn.functional.linear
@@ -183,12 +215,6 @@ def test_checkpoints_are_checked_before_anything_starts(
             type='SGD', lr=0.1, weight_decay=0., _delete_=True),
         'train_cfg.max_epochs': 3
     }, dict(resume='TRAINED'), 'with another optimizer'),
-    ({
-        'auto_scale_lr.base_batch_size': None
-    }, dict(auto_scale_lr=True), 'auto_scale_lr.base_batch_size'),
-    ({
-        'optim_wrapper.type': 'ApexOptimWrapper'
-    }, dict(amp=True), "wrapper 'ApexOptimWrapper'"),
 ])
 def test_options_that_do_not_go_together_are_refused(fit, project, tmp_path,
                                                      options, arguments,

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmcls_repmlp.jobs.shared.device import choose_device
+from mmcls_repmlp.jobs.train.train import train
+from repmlp_lite.errors import UserError
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend that there are so many GPUs; return the one that is set."""
+    chosen = []
+
+    def pretend(count):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
+        monkeypatch.setattr(torch.cuda, 'set_device', chosen.append)
+        return chosen
+
+    return pretend
+
+
+@pytest.mark.parametrize(('device', 'count', 'on_gpu', 'number'), [
+    (None, 0, False, []),
+    (None, 2, True, []),
+    ('cpu', 2, False, []),
+    ('cuda', 2, True, [0]),
+    ('cuda:1', 2, True, [1]),
+])
+def test_a_device_is_chosen(gpus, device, count, on_gpu, number):
+    chosen = gpus(count)
+    cfg = Config(dict(train_dataloader=dict(num_workers=2)))
+    assert choose_device(cfg, device, 'none') is on_gpu
+    assert chosen == number
+    pinned = cfg.train_dataloader.get('pin_memory')
+    assert pinned is (False if device == 'cpu' else None)
+
+
+@pytest.mark.parametrize(('device', 'count', 'launcher', 'words'), [
+    ('cuda', 0, 'none', 'device=cuda` is not here: choose cpu; no GPU is av'),
+    ('cuda:2', 2, 'none', 'choose cpu, or cuda:0 to cuda:1'),
+    ('gpu', 1, 'none', 'device=gpu` is not here: choose cpu, or'),
+    ('cpu', 1, 'pytorch', 'device=cpu` is for one process'),
+])
+def test_what_is_not_there_is_refused(gpus, device, count, launcher, words):
+    gpus(count)
+    with pytest.raises(UserError, match=words):
+        choose_device(Config({}), device, launcher)
+
+
+def test_a_cpu_beside_a_gpu_trains_and_tests(project, work_dir, gpus,
+                                             monkeypatch):
+    # mmengine would move the model to the device that it has found.
+    monkeypatch.setattr('mmengine.runner.runner.get_device', lambda: 'meta')
+    model = train(project.config, work_dir, device='cpu', epochs=1)
+    assert {p.device.type for p in model.parameters()} == {'cpu'}
