@@ -12,6 +12,7 @@ with silence_import_warnings():
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
                          RepMLPResNet)
     from .reparam import fuse_for_inference, reparameterize
+    from .zoo import create_model, list_models, save_model
 
 allow_mmengine_checkpoints()
 make_loading_safe()
@@ -20,5 +21,6 @@ add_keyword_hints(RepMLP, RepMLPBlock)
 
 __all__ = [
     'RepMLP', 'RepMLPBlock', 'RepMLPCifarNet', 'RepMLPNet', 'RepMLPResNet',
-    '__version__', 'fuse_for_inference', 'reparameterize'
+    '__version__', 'create_model', 'fuse_for_inference', 'list_models',
+    'reparameterize', 'save_model'
 ]

@@ -15,6 +15,7 @@ FLOORS = dict(
     recipe=3,
     checkpoints=4,
     reparam=5,
+    zoo=5,
     export=6,
     jobs=7)
 PACKAGE = ROOT / 'mmcls_repmlp'

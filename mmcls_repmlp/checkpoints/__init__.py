@@ -6,6 +6,7 @@ from .local_file import (checkpoint_folder, local_file, newest_checkpoint,
 from .meta import class_names, classes_meta, converted_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
 from .recognition import Recognized, recognize
+from .resized import resized_state_dict
 from .safe_globals import allow_mmengine_checkpoints
 from .weights import check_fit, keep_dtype, load_strictly, state_dict_of
 
@@ -14,6 +15,6 @@ __all__ = [
     'check_fit', 'checkpoint_folder', 'class_names', 'classes_meta',
     'convert_to_mmcls', 'convert_to_official', 'converted_meta', 'keep_dtype',
     'load_strictly', 'local_file', 'meta_of', 'newest_checkpoint',
-    'numbered_checkpoints', 'read_checkpoint', 'recognize', 'state_dict_of',
-    'write_checkpoint'
+    'numbered_checkpoints', 'read_checkpoint', 'recognize',
+    'resized_state_dict', 'state_dict_of', 'write_checkpoint'
 ]

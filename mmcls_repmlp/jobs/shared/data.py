@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmcls_repmlp.host import DATASETS
+from mmcls_repmlp.recipe.settings import iter_items
 from repmlp_lite.console import track, warn
 from repmlp_lite.errors import (ConfigError, first_few, option, pluralize,
                                 translate)
@@ -155,21 +156,6 @@ def check_annotation_files(dataset: Any) -> None:
             raise ConfigError(
                 f'{key} {str(path)!r} is not read, because a file of that '
                 'kind can run code: write the annotations as .json or .txt')
-
-
-def iter_items(settings: Any) -> Iterator[tuple[Any, Any]]:
-    """Iterate over all keys and values of nested settings.
-
-    The key of an item of a list or tuple is None.
-    """
-    items: Any = ()
-    if isinstance(settings, Mapping):
-        items = settings.items()
-    elif isinstance(settings, (list, tuple)):
-        items = ((None, value) for value in settings)
-    for key, value in items:
-        yield key, value
-        yield from iter_items(value)
 
 
 def levels(dataset: BaseDataset) -> Iterator[BaseDataset]:

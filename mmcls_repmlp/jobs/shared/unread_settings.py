@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
+from mmcls_repmlp.recipe.settings import iter_items
 from repmlp_lite.console import warn
 from repmlp_lite.errors import did_you_mean
 
@@ -75,8 +76,8 @@ def drop_unread(config: Config, files: Sequence[Path],
         if path.suffix == '.py'
     ]
     changed = {key.split('.')[0] for key in options}
-    values = [value for key in config if key in _READ
-              for value in _values(config[key])]  # yapf: disable
+    read = {key: value for key, value in config.items() if key in _READ}
+    values = [value for _, value in iter_items(read)]
     for key in [key for key in config if key not in _READ]:
         value, is_used = config[key], _is_used(key, texts)
         is_large = isinstance(value, (Mapping, list, tuple))
@@ -146,17 +147,6 @@ def _are_equal(one: Any, other: Any) -> bool:
         return type(one) is type(other) and bool(one == other)
     except ValueError:  # arrays
         return one is other
-
-
-def _values(settings: Any) -> Iterator[Any]:
-    yield settings
-    inner: Any = ()
-    if isinstance(settings, Mapping):
-        inner = settings.values()
-    elif isinstance(settings, (list, tuple)):
-        inner = settings
-    for value in inner:
-        yield from _values(value)
 
 
 def _warn(place: str, key: str, known: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
+from mmcls_repmlp.jobs.shared.own_folder import test_on_folder
 from mmcls_repmlp.jobs.shared.pictures import check_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_test)
@@ -51,6 +52,7 @@ def test(config: str | Path | None,
          out_item: str | None = None,
          show_dir: str | None = None,
          tta: bool = False,
+         data: str | Path | None = None,
          work_dir: str | None = None,
          key: str | None = None,
          cfg_options: Mapping[str, Any] | None = None,
@@ -75,6 +77,8 @@ def test(config: str | Path | None,
         out_item: 'pred' or 'metrics', for ``out``. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
         tta: Whether to average over the views of ``tta_pipeline``, or flips.
+        data: Folder of photos to test on, see :func:`test_on_folder`. Defaults
+            to the config's test data.
         work_dir: Folder of logs. Defaults to ``work_dirs/NAME_OF_CONFIG``.
         key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
@@ -93,22 +97,12 @@ def test(config: str | Path | None,
         UserError: If an argument, the config or its data is not usable.
         ImageError: If an image cannot be read.
     """
-    if out is None and out_item is not None:
-        raise UserError(f'{option("out_item", out_item)} needs '
-                        f'{option("out", "FILE")}: name a file')
-    out_item = out_item or 'pred'
+    _check_outputs(out, out_item, show_dir, tta, force)
     source = open_source(config, checkpoint, key, cfg_options)
     cfg = source.cfg
     loader_config(cfg, 'test')
-    if out is not None:
-        check_suffix(out, _SUFFIXES[out_item], f'the {out_item}')
-        check_writable(out, force)
-    if tta and show_dir is not None:
-        raise UserError(f'{option("show_dir", ...)} draws images as they are '
-                        f'tested, {option("tta")} tests each several times: '
-                        'choose one of them')
-    if show_dir is not None:
-        check_folder(show_dir, force)
+    if data is not None:
+        test_on_folder(cfg, data)
     set_work_dir(cfg, source.config, work_dir
                  or (cfg_options or {}).get('work_dir'))
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly
@@ -135,7 +129,24 @@ def test(config: str | Path | None,
     with report_to_console(
             runner,
         (lambda _: [f'testing {checkpoint}']) if brief else summary):
-        return _run(runner, out, out_item, force, pictures)
+        return _run(runner, out, out_item or 'pred', force, pictures)
+
+
+def _check_outputs(out: str | Path | None, out_item: str | None,
+                   show_dir: str | None, tta: bool, force: bool) -> None:
+    if out is None and out_item is not None:
+        raise UserError(f'{option("out_item", out_item)} needs '
+                        f'{option("out", "FILE")}: name a file')
+    if out is not None:
+        out_item = out_item or 'pred'
+        check_suffix(out, _SUFFIXES[out_item], f'the {out_item}')
+        check_writable(out, force)
+    if tta and show_dir is not None:
+        raise UserError(f'{option("show_dir", ...)} draws images as they are '
+                        f'tested, {option("tta")} tests each several times: '
+                        'choose one of them')
+    if show_dir is not None:
+        check_folder(show_dir, force)
 
 
 def _run(runner: Runner, out: str | Path | None, out_item: str, force: bool,

@@ -9,25 +9,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
-from mmcls_repmlp.checkpoints import (converted_meta, state_dict_of,
-                                      write_checkpoint)
-from mmcls_repmlp.jobs.resize_partitions import resized_state_dict
-from mmcls_repmlp.jobs.shared.data import iter_items
+from mmcls_repmlp.checkpoints import (converted_meta, resized_state_dict,
+                                      state_dict_of, write_checkpoint)
 from mmcls_repmlp.jobs.shared.model import build_on_meta, own_backbone
+from mmcls_repmlp.recipe.image_size import scale_pipelines
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError, option
-
-Size = tuple[int, int]
-# Settings of transforms, with the order of height and width in them; of an
-# edge, one number is both.
-_SETTINGS = dict(
-    CenterCrop=('crop_size', 'wh'),
-    EfficientNetCenterCrop=('crop_size', 'edge'),
-    EfficientNetRandomCrop=('scale', 'edge'),
-    RandomCrop=('crop_size', 'hw'),
-    RandomResizedCrop=('scale', 'hw'),
-    Resize=('scale', 'wh'),
-    ResizeEdge=('scale', 'edge'))
 
 
 class ResizedWeights:
@@ -104,37 +91,7 @@ def set_image_size(cfg: Config, size: Sequence[int] | None) -> ResizedWeights:
     cfg.model.backbone.img_size = height if height == width else (height,
                                                                   width)
     build_on_meta(cfg)  # which refuses sizes that do not fit
-    for settings in _transforms(cfg):
-        kind = str(settings['type']).split('.')[-1]
-        key, order = _SETTINGS.get(kind, ('', ''))
-        if key in settings:
-            settings[key] = _scale(settings[key], before, (height, width),
-                                   order)
-            if isinstance(settings.get('padding'), int):
-                settings['padding'] = round(settings['padding'] * height /
-                                            before[0])
+    scale_pipelines(cfg, before, (height, width))
     say(f'images have {height}x{width} pixels in place of '
         f'{before[0]}x{before[1]}: backbone and pipelines are changed')
     return ResizedWeights(given, cfg)
-
-
-def _transforms(cfg: Config) -> list[dict[str, Any]]:
-    """List the steps of pipelines, also of variables that name one."""
-    settings = {key: value for key, value in cfg.items() if key != 'model'}
-    found = [
-        value for _, value in iter_items(settings)
-        if isinstance(value, dict) and value.get('type')
-    ]
-    return [*{id(step): step for step in found}.values()]
-
-
-def _scale(value: Any, before: Size, after: Size, order: str) -> Any:
-    if order == 'edge' and isinstance(value, int):
-        return round(value * max(after) / max(before))
-    if isinstance(value, int):
-        value = (value, value)
-    if order == 'wh':
-        before, after = before[::-1], after[::-1]
-    scaled = tuple(
-        round(v * new / old) for v, new, old in zip(value, after, before))
-    return scaled if len({*scaled}) > 1 else scaled[0]

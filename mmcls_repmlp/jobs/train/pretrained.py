@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
-from mmcls_repmlp.jobs.shared.data import iter_items
+from mmcls_repmlp.recipe.settings import iter_items
 from repmlp_lite.errors import CheckpointError, ConfigError
 
 from .image_size import ResizedWeights

@@ -19,6 +19,7 @@ from mmcls_repmlp.jobs.shared.data import (build_loop, data_errors,
 from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (check_checkpoint_classes,
                                              check_classes)
+from mmcls_repmlp.jobs.shared.own_folder import use_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_training)
 from mmcls_repmlp.jobs.shared.unread_settings import warn_of_unmatched_keys
@@ -39,7 +40,6 @@ from .curves import write_curves
 from .dry_run import dry_run
 from .image_size import set_image_size
 from .modes import set_modes
-from .own_folder import use_folder
 from .plain_options import set_plain_options
 from .pretrained import check_pretrained, fetch_pretrained
 from .resume import (RecordDataHook, Start, check_start, explain_finished,

@@ -93,6 +93,11 @@ def test(parser: Parser) -> str:
     add_config_and_checkpoint(parser)
     add_runner_arguments(parser)
     parser.add_argument(
+        '--data',
+        metavar='FOLDER',
+        help="photos to test on in place of the config's data: a subfolder "
+        'for each class, or a folder test or val of such')
+    parser.add_argument(
         '--metrics',
         nargs='+',
         choices=choices.METRICS,

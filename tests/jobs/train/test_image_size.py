@@ -8,12 +8,12 @@ from mmengine.config import Config
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.jobs.shared.config import read_config
-from mmcls_repmlp.jobs.shared.data import iter_items
 from mmcls_repmlp.jobs.shared.model import build_on_meta
 from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.image_size import ResizedWeights, set_image_size
 from mmcls_repmlp.jobs.train.train import train
 from mmcls_repmlp.ops import resize_fc
+from mmcls_repmlp.recipe.settings import iter_items
 from repmlp_lite.errors import UserError
 from tests.helpers import CONFIGS, MINI, assert_same
 
@@ -51,25 +51,6 @@ def test_the_config_of_another_size_is_found(path):
                 value = step[key]
                 step[key] = value if isinstance(value, int) else value[0]
         assert steps[0] == steps[1]
-
-
-@pytest.mark.parametrize(('step', 'expected'), [
-    (dict(type='RandomResizedCrop', scale=32), dict(scale=(48, 80))),
-    (dict(type='mmcls.RandomCrop', crop_size=(32, 32),
-          padding=4), dict(crop_size=(48, 80), padding=6)),
-    (dict(type='Resize', scale=(32, 32)), dict(scale=(80, 48))),
-    (dict(type='CenterCrop', crop_size=28), dict(crop_size=(70, 42))),
-    (dict(type='ResizeEdge', scale=36), dict(scale=90)),
-    (dict(type='RandomFlip', scale=36), dict(scale=36)),
-])
-def test_height_and_width_have_their_order(step, expected):
-    cfg = read_config(CONFIGS / MINI)
-    cfg.test_dataloader.dataset.pipeline = [
-        dict(type='TestTimeAug', transforms=[[step]])
-    ]
-    set_image_size(cfg, (48, 80))
-    found, = cfg.test_dataloader.dataset.pipeline[0].transforms[0]
-    assert {key: found[key] for key in expected} == expected
 
 
 def test_pixels_have_the_order_of_the_model(project):

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from mmcls_repmlp.host import build_dataset
+from mmcls_repmlp.jobs.shared import own_folder as shared_own_folder
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.model import build_on_meta
+from mmcls_repmlp.jobs.shared.own_folder import fit_head, use_folder
 from mmcls_repmlp.jobs.testing.test import test as run_test
-from mmcls_repmlp.jobs.train.own_folder import fit_head, use_folder
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import ConfigError, UserError
 from tests.helpers import CONFIGS, TINY_CFG
@@ -218,3 +219,22 @@ def test_one_epoch_on_own_photos_and_the_checkpoint_alone(
     assert f' 15 images to test on, in {new}\n' in out
     assert 'tested 15 images' in out
     assert f"test_dataloader takes all images of '{new}'" in err
+
+
+def test_a_whole_folder_is_tested_or_its_own_part(photos, phased):
+
+    def tested(folder):
+        cfg = read_config(CUSTOM[0])
+        shared_own_folder.test_on_folder(cfg, folder)
+        return build_dataset(cfg.test_dataloader.dataset)
+
+    assert len(tested(photos)) == len([*photos.rglob('*.png')])
+    whole = phased('train', 'val', 'test')
+    assert len(tested(whole)) == len([*(whole / 'test').rglob('*.png')])
+    shutil.rmtree(whole / 'test')
+    assert len(tested(whole)) == len([*(whole / 'val').rglob('*.png')])
+    shutil.rmtree(whole / 'val')
+    with pytest.raises(UserError, match='no subfolder test or val .*train'):
+        tested(whole)
+    with pytest.raises(UserError, match="'no' is not a folder"):
+        tested('no')

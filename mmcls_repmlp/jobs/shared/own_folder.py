@@ -7,10 +7,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmcls_repmlp.jobs.shared.model import own_backbone
 from mmcls_repmlp.recipe.datasets import find_parts, subfolders
+from mmcls_repmlp.recipe.settings import set_classes
 from repmlp_lite.console import say
 from repmlp_lite.errors import ConfigError, UserError, first_few, option
+
+from .model import own_backbone
 
 # Settings that the folder replaces: of data sets, all except the pipeline.
 _UNUSED = re.compile(r'\w+_dataloader\.dataset(?!\.pipeline\b)|'
@@ -34,10 +36,7 @@ def use_folder(cfg: Config, folder: str | Path,
         raise UserError(f'{option("data", ...)} replaces the data sets and '
                         f'classes of the config, so {unused!r} would have no '
                         'effect: drop one of the two')
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f'{str(folder)!r} is not a folder: give one with a '
-                        'subfolder of photos for each class')
+    folder = _check_folder(folder)
     parts = find_parts(folder)
     train = folder / parts.get('train', '')
     classes = subfolders(train)
@@ -57,7 +56,7 @@ def use_folder(cfg: Config, folder: str | Path,
         part = 'train' if phase == 'train' else 'val'
         held_out = split and place == parts.get('train', '')
         _set_dataset(cfg, phase, folder, place, part if held_out else None)
-    _set_classes(cfg, len(classes))
+    set_classes(cfg, len(classes))
     fit_head(cfg, options)
     how = (f'about a fifth of the photos in {str(train)!r} is held out to '
            'validate, each by its content'
@@ -66,6 +65,28 @@ def use_folder(cfg: Config, folder: str | Path,
     others = sorted({*subfolders(folder)} - {*used})
     how += f'; not used: {first_few(others)}' if others else ''
     say(f'{len(classes)} classes ({first_few(classes)}); {how}')
+
+
+def test_on_folder(cfg: Config, folder: str | Path) -> None:
+    """Change a config to test on all photos of a folder.
+
+    The folder holds one subfolder for each class; or a folder ``test``, else
+    ``val``, of such subfolders. Raise UserError if it has no such subfolders.
+    """
+    folder = _check_folder(folder)
+    parts = find_parts(folder)
+    place = parts.get('test', parts.get('val', '')) if parts else ''
+    if parts and not place:
+        raise UserError(f'folder {str(folder)!r} has no subfolder test or val '
+                        f'to test on, only {first_few([*parts.values()])}')
+    _set_dataset(cfg, 'test', folder, place, None)
+
+
+def _check_folder(folder: str | Path) -> Path:
+    if not Path(folder).is_dir():
+        raise UserError(f'{str(folder)!r} is not a folder: give one with a '
+                        'subfolder of photos for each class')
+    return Path(folder)
 
 
 def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
@@ -90,19 +111,6 @@ def _set_dataset(cfg: Config, phase: str, folder: Path, prefix: str,
         data_prefix=prefix,
         part=part,
         pipeline=pipeline)
-
-
-def _set_classes(cfg: Config, count: int) -> None:
-    head = cfg.model.get('head')
-    for settings in (head, cfg.get('data_preprocessor')):
-        if isinstance(settings, dict) and 'num_classes' in settings:
-            settings['num_classes'] = count
-    for settings in (head, cfg.get('val_evaluator'),
-                     cfg.get('test_evaluator')):
-        if isinstance(settings, dict) and 'topk' in settings:
-            topk = settings['topk']
-            topk = (topk, ) if isinstance(topk, int) else topk
-            settings['topk'] = tuple(k for k in topk if k <= count)
 
 
 def fit_head(cfg: Config, options: Collection[str] = ()) -> None:
