@@ -151,13 +151,16 @@ def test_an_extra_brings_the_versions_checked_on_import(host):
     asked = {each.name: each.specifier for each in map(Requirement, lines[1:])}
     assert asked == {
         distributions[0]: SpecifierSet(supported)
-        for distributions, supported in (*HOSTS[host], ALWAYS['mmengine'])
+        for distributions, supported in (*HOSTS[host], *ALWAYS.values())
     }
 
 
 def test_without_an_extra_no_host_is_brought(metadata):
-    hosts = {'mmcls', 'mmpretrain', 'mmengine', 'mmcv', 'mmcv-lite'}
+    hosts = {'mmcls', 'mmpretrain', 'mmengine', 'mmcv', 'mmcv-lite', 'torch'}
     asked = metadata.requires_dist
     always = {each.name for each in asked if each.marker is None}
-    assert 'torch' in always and not hosts & always
+    assert 'numpy' in always and not hosts & always
     assert hosts & {each.name for each in asked}
+    assert {each.name
+            for each in asked if 'predict' in str(each.marker)
+            } == {'onnxruntime', 'opencv-python'}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from repmlp_lite.errors import JobFailedError, option, translate
-from repmlp_lite.exported.card import card_of, digests, parts_of
+from repmlp_lite.exported.card import card_of, digests, metadata_of, parts_of
 from repmlp_lite.exported.load_exported import check_format, load_exported
 from repmlp_lite.files import check_writable, move_into_place, scratch_folder
 from repmlp_lite.locks import lock
@@ -55,7 +55,8 @@ def export_model(model: ExportWrapper,
         force: Whether existing files are replaced. Defaults to False.
         reference: The model to compare with. Defaults to ``model`` itself.
         images: Batches to compare on beside random ones. Defaults to none.
-        card: Entries of the card beside the digests. Defaults to no card.
+        card: Entries of the card beside the digests; classes, mean, std and
+            channels go into the file itself, too. Defaults to no card.
         opset: Version of ONNX's operators. Defaults to torch's own choice.
 
     Returns:
@@ -72,7 +73,8 @@ def export_model(model: ExportWrapper,
         with silence_exporters(), translate(
                 JobFailedError, 'the model cannot be written as '
                 f'{path.suffix} (another format may work)', Exception):
-            WRITERS[path.suffix](model, written, input_shape, opset)
+            WRITERS[path.suffix](model, written, input_shape, opset,
+                                 metadata_of(card or {}))
         random = [
             _random_images((size, *input_shape), model.raw).numpy()
             for size in (1, 2, 5)
@@ -122,7 +124,7 @@ def _program(model: ExportWrapper,
 
 @torch.no_grad()
 def _write_onnx(model: ExportWrapper, path: Path, input_shape: InputShape,
-                opset: int | None) -> None:
+                opset: int | None, metadata: Mapping[str, str]) -> None:
     # Export the model, not its program, to keep the names of dimensions.
     program: Any = torch.onnx.export(
         model,
@@ -138,21 +140,26 @@ def _write_onnx(model: ExportWrapper, path: Path, input_shape: InputShape,
         raise JobFailedError(
             f'the model cannot be written in opset {opset}, only in {written}:'
             ' nothing was written')
+    program.model.metadata_props.update(metadata)
     program.save(path)
 
 
 def _write_openvino(model: ExportWrapper, path: Path, input_shape: InputShape,
-                    opset: None) -> None:
+                    opset: None, metadata: Mapping[str, str]) -> None:
     import openvino
     converted = openvino.convert_model(_program(model, input_shape))
     # Otherwise it would accept images of any size and compute nonsense.
     converted.reshape({0: openvino.PartialShape([-1, *input_shape])})
+    for name, value in metadata.items():
+        converted.set_rt_info(value, ['model_info', name])
     openvino.save_model(converted, path, compress_to_fp16=False)
 
 
 def _write_exported_program(model: ExportWrapper, path: Path,
-                            input_shape: InputShape, opset: None) -> None:
-    torch.export.save(_program(model, input_shape), path)
+                            input_shape: InputShape, opset: None,
+                            metadata: Mapping[str, str]) -> None:
+    torch.export.save(
+        _program(model, input_shape), path, extra_files={**metadata})
 
 
 WRITERS: Mapping[str, Callable[..., None]] = {

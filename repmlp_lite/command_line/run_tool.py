@@ -23,6 +23,15 @@ from repmlp_lite.signals import (exit_code, interrupt_cause, leave_last_line,
 
 from .unread_output import discard_unread_output
 
+# What to install for a module, where that has another name.
+_PACKAGES = dict(
+    PIL='pillow',
+    cv2='opencv-python',
+    mmcv='"mmcls_repmlp[mmcls]"',
+    mmengine='"mmcls_repmlp[mmcls]"',
+    sklearn='scikit-learn',
+    torch='"mmcls_repmlp[mmcls]"')
+
 
 def run_tool(parser: argparse.ArgumentParser, job: str | Callable[..., object],
              args: argparse.Namespace) -> int:
@@ -97,9 +106,9 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
     try:
         function = resolve_name(job) if isinstance(job, str) else job
     except ModuleNotFoundError as error:
-        name = str(error.name).split('.')[0].replace('PIL', 'pillow')
+        name = str(error.name).split('.')[0]
         raise UserError(f'{name} is not installed: run pip install '
-                        f'{name}') from error
+                        f'{_PACKAGES.get(name, name)}') from error
     with warnings.catch_warnings():
         # mmengine finds packages and operators by old functions. Torch warns
         # of more workers than cores, which larger machines have.

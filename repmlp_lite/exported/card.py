@@ -45,6 +45,12 @@ def digests(path: str | Path) -> dict[str, str]:
     }
 
 
+def metadata_of(card: Mapping[str, Any]) -> dict[str, str]:
+    """Choose the entries that exported files carry themselves, as JSON."""
+    names = ('classes', 'channels', 'mean', 'std', 'input', 'output')
+    return {name: json.dumps(card[name]) for name in names if name in card}
+
+
 def check_parts(path: str | Path) -> None:
     """Raise UserError if a part of a file is not the one of its card."""
     for suffix, digest in read_card(path)['files'].items():

@@ -52,7 +52,7 @@ def write_int8(wrapper: ExportWrapper,
     calibration = _calibration_data(cfg, calibrate)
     with scratch_folder(out.parent) as folder:
         exact, small = folder / 'float32' / 'f.onnx', folder / out.name
-        export_model(wrapper, exact, input_shape)
+        export_model(wrapper, exact, input_shape, card=card)
         with silence_exporters(), Progress('quantizing'):
             quantize_onnx(exact, small, (images for images, _ in islice(
                 labelled_batches(calibration, model, wrapper.raw), 8)))

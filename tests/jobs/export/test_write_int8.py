@@ -68,7 +68,8 @@ def test_nothing_is_written_when_too_much_is_lost(project, tmp_path,
                for images in (np.arange(6), np.arange(6, 10))]
     for name, value in (('labelled_batches', batches), ('load_exact', exact),
                         ('export_model', None), ('quantize_onnx', None)):
-        monkeypatch.setattr(quantize, name, lambda *_, value=value: value)
+        monkeypatch.setattr(
+            quantize, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(
         quantize, 'load_exported', lambda path: float32
         if path.parent.name == 'float32' else optimised)
@@ -83,7 +84,7 @@ def test_ranges_are_set_by_images_of_every_class(project, tmp_path,
     def look(exact, small, batches):
         raise UserError(f'greys: {len(np.unique(next(batches)))}')
 
-    monkeypatch.setattr(quantize, 'export_model', lambda *_: None)
+    monkeypatch.setattr(quantize, 'export_model', lambda *_, **__: None)
     monkeypatch.setattr(quantize, 'quantize_onnx', look)
     for label, grey in (('black', 0), ('white', 255)):
         folder = tmp_path / 'data' / label
