@@ -34,11 +34,12 @@ SUFFIXES = 'py|sh|yml|yaml|toml|pt'
 # Files of others, such as the hosts' tools, and files that a reader writes.
 FOREIGN_FILES = {
     'config.py', 'cutout.py', 'data/build.py', 'deploy.py', 'lr_scheduler.py',
-    'main_repmlp.py', 'mini-0123abcd.py', 'optimizer.py', 'randaug.py',
-    'repmlp_t224_ascend.yaml', 'analyze_logs.py', 'analyze_results.py',
-    'eval_metric.py', 'kfold-cross-valid.py', 'mmcls2torchserve.py',
-    'mmpretrain2torchserve.py', 'print_config.py', 'shape_bias.py',
-    'verify_dataset.py', 'vis_cam.py', 'vis_scheduler.py', 'vis_tsne.py'
+    'main_repmlp.py', 'mini-0123abcd.py', 'optimizer.py', 'pets.py',
+    'randaug.py', 'repmlp_t224_ascend.yaml', 'analyze_logs.py',
+    'analyze_results.py', 'eval_metric.py', 'kfold-cross-valid.py',
+    'mmcls2torchserve.py', 'mmpretrain2torchserve.py', 'print_config.py',
+    'shape_bias.py', 'verify_dataset.py', 'vis_cam.py', 'vis_scheduler.py',
+    'vis_tsne.py'
 }
 # Names of environment variables, which no Python here has.
 FOREIGN_NAMES = {'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'WANDB_MODE'}
@@ -195,7 +196,8 @@ def test_every_page_and_tool_is_listed():
 
 
 @every_page
-def test_python_runs_in_order(page):
+def test_python_runs_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     # Pages speak of mmcls; the host may be another.
     exec(re.sub(r'\bmmcls\b', NAME, '\n'.join(python(page))), {})
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmcls_repmlp.host import MODELS
+from mmcls_repmlp.host import MODELS, GlobalAveragePooling
 
 
 class Classifier(nn.Module):
@@ -19,7 +19,7 @@ class Classifier(nn.Module):
     Attributes:
         cfg: Config of the model, for the host and for the commands.
         backbone: The backbone, :class:`RepMLPNet` or another.
-        neck: Modules that pool the last map.
+        neck: Module that pools the last map.
         head: Module of the classifier, or None without classes.
 
     Args:
@@ -35,9 +35,8 @@ class Classifier(nn.Module):
         self.cfg = cfg
         model = cfg.model
         self.backbone = _build(model.backbone)
-        necks = _as_list(model.get('neck'))
-        self.neck = nn.ModuleList(map(_build, necks))
-        if len(necks) < 2:  # which pools at most
+        self.neck = _build(model.neck)
+        if isinstance(self.neck, GlobalAveragePooling):
             last = self.backbone.feature_info[self.backbone.out_indices[-1]]
             model.head.in_channels = last['num_chs']
         self.num_features = self.head_hidden_size = model.head.in_channels
@@ -81,9 +80,8 @@ class Classifier(nn.Module):
 
         Without classes, or with ``pre_logits``, it gives the features.
         """
-        for module in self.neck:
-            x = module(x)
-            x = x[-1] if isinstance(x, tuple) else x
+        x = self.neck(x)
+        x = x[-1] if isinstance(x, tuple) else x
         return x if pre_logits or self.head is None else self.head((x, ))
 
     def get_classifier(self) -> nn.Module:
@@ -108,12 +106,7 @@ class Classifier(nn.Module):
     def switch_to_deploy(self) -> None:
         """Merge the convolutions into the fully connected layers, in place."""
         self.backbone.switch_to_deploy()
-        self.cfg.model.backbone.deploy = True
 
 
 def _build(cfg: Any) -> nn.Module:
     return MODELS.build(copy.deepcopy(cfg))
-
-
-def _as_list(cfg: Any) -> list[Any]:
-    return cfg if isinstance(cfg, list) else [cfg] * (cfg is not None)

