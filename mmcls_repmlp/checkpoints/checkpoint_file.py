@@ -40,7 +40,7 @@ _FOREIGN = re.compile(r'GLOBAL [\w.]+|class [\w.]+|use of getattr')
 _OTHERS = (
     ('of PaddlePaddle', ('.pdparams', '.pdopt', '.pdiparams', '.pdmodel'),
      (b'StructuredToParameterName@@', )),
-    ('of Keras', ('.h5', '.hdf5', '.keras'), (b'\x89HDF', )),
+    ('of Keras', ('.h5', '.hdf5', '.keras'), (b'\x89HDF', b'.weights.h5')),
     ('of TensorFlow Lite', ('.tflite', ), (b'TFL3', )),
     ('of TensorFlow', ('.pb', '.index', '.meta'), ()),
     ('of Flax', ('.msgpack', ), ()),
@@ -53,6 +53,8 @@ _OTHERS = (
     ('of TorchScript', (), (b'/code/__torch__', )),
     ('of Git LFS, which stands for another that was not fetched', (),
      (b'version https://git-lfs', )),
+    ('that is compressed, and must be unpacked first', ('.gz', '.xz', '.bz2'),
+     (b'\x1f\x8b\x08', b'\xfd7zXZ', b'ustar')),
     ('with a web page', ('.html', ), (b'<!doctype html', b'<html')),
 )
 

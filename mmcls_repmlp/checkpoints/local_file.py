@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from repmlp_lite.errors import CheckpointError, quote_path
+from repmlp_lite.errors import CheckpointError, quote_path, translate
 
 from .download import WEB, fetch
 
@@ -38,8 +38,11 @@ def newest_checkpoint(source: str | Path) -> str | Path:
         CheckpointError: If it is a folder without any.
     """
     folder = Path(os.path.expanduser(source))
-    if str(source).startswith(WEB) or not folder.is_dir():
-        return source
+    with translate(CheckpointError,
+                   f'checkpoint {quote_path(source)} cannot be looked for',
+                   OSError, ValueError):
+        if str(source).startswith(WEB) or not folder.is_dir():
+            return source
     found = numbered_checkpoints(folder)
     if (folder / 'saved_model.pb').exists():
         raise CheckpointError(f'folder {quote_path(source)} is a model of '

@@ -21,12 +21,11 @@ def class_names(checkpoint: Any) -> tuple[str, ...]:
     'CLASSES'. Empty if there is no list of names.
     """
     meta = meta_of(checkpoint)
-    names = (
-        _dict_in(meta, 'dataset_meta').get('classes') or meta.get('classes')
-        or meta.get('CLASSES'))
-    if isinstance(names, (list, tuple)) and all(
-            isinstance(name, (str, int, float)) for name in names):
-        return tuple(map(str, names))
+    for names in (_dict_in(meta, 'dataset_meta').get('classes'),
+                  meta.get('classes'), meta.get('CLASSES')):
+        if isinstance(names, (list, tuple)) and names and all(
+                isinstance(name, (str, int, float)) for name in names):
+            return tuple(map(str, names))
     return ()
 
 

@@ -50,7 +50,7 @@ _BLOCKERS: tuple[tuple[_Condition, str], ...] = (
      'first'),
     (has_hooks, 'has hooks, which would see other values or none afterwards: '
      'remove them first (handle.remove())'),
-    (lambda layer: 'forward' in vars(layer),
+    (lambda layer: bool({'forward', '_conv_forward'} & {*vars(layer)}),
      'has a forward of its own, which would be lost: delete it first'),
     (_has_other_numbers,
      'has weights that are not dense floating-point numbers: convert them '

@@ -7,6 +7,7 @@ module. So they ask here at every call, and otherwise call the layer.
 """
 from __future__ import annotations
 
+import torch
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
@@ -28,7 +29,7 @@ FORWARDS = {
     kind: kind.forward
     for kind in (*PLAIN_CONVS, *PLAIN_NORMS, ConvModule, nn.Linear, nn.GELU)
 }
-_CALL = nn.Module.__call__
+_CALL, _CONV = nn.Module.__call__, nn.Conv2d._conv_forward
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -42,6 +43,8 @@ def is_plain(module: nn.Module) -> bool:
     return (FORWARDS.get(kind) is kind.forward
             and (nn.Module.__call__ is _CALL or is_traced())
             and 'forward' not in module.__dict__
+            and '_conv_forward' not in module.__dict__
+            and nn.Conv2d._conv_forward is _CONV
             and module._compiled_call_impl is None and not has_hooks(module)
             and not torch_module._has_any_global_hook())
 
@@ -63,6 +66,8 @@ def can_bypass(layer: nn.Module, x: Tensor) -> bool:
         return False
     kinds = type(layer.weight), type(x)
     if is_traced():
+        if torch.jit.is_tracing() and has_active_mode():
+            return False  # compilers have modes of their own
         # torch has tensor classes for tracing only.
         return not any(hasattr(kind, '__tensor_flatten__') for kind in kinds)
     return (all(kind in (Tensor, nn.Parameter) for kind in kinds)

@@ -47,6 +47,9 @@ def test_any_error_of_torch_is_one_sentence(tmp_path, monkeypatch, error,
     ('a.pth', b'<!DOCTYPE html><html>', 'web page'),
     ('a.pth', b'version https://git-lfs.github.com/spec/v1', 'Git LFS'),
     ('a.npz', b'x', 'numpy'),
+    ('a.pth', b'PK\3\4model.weights.h5', 'Keras'),
+    ('a.pth', b'\x1f\x8b\x08\0', 'compressed'),
+    ('a.pth', b'a.bin' + b'\0' * 252 + b'ustar', 'compressed'),
     ('a.onnx', b'x', 'ONNX'),
 ])
 def test_files_of_other_programs_are_named(tmp_path, name, content, kind):

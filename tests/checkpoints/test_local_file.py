@@ -22,6 +22,11 @@ def test_a_folder_without_any_and_all_else(tmp_path):
         assert newest_checkpoint(source) == source
 
 
+def test_what_no_file_can_be_called():
+    with pytest.raises(CheckpointError, match='checkpoint .* cannot be looke'):
+        read_checkpoint('x' * 5000 + '.pth')
+
+
 def test_home_folders_are_found(tmp_path, monkeypatch):
     (tmp_path / 'a.pth').touch()
     monkeypatch.setenv('HOME', str(tmp_path))

@@ -19,8 +19,10 @@ def test_classes_are_found_wherever_they_stand(meta):
 @pytest.mark.parametrize('checkpoint', [
     torch.ones(1), {},
     dict(weight=torch.ones(1)),
-    *(dict(meta=meta) for meta in (None, {}, dict(dataset_meta=None),
-                                   dict(classes='ab'), dict(classes=[None])))
+    *(dict(meta=meta)
+      for meta in (None, {}, dict(dataset_meta=None), dict(classes='ab'),
+                   dict(classes=[None]), dict(classes=torch.ones(2)),
+                   dict(dataset_meta=dict(classes=torch.ones(2)))))
 ])
 def test_checkpoints_that_do_not_say(checkpoint):
     assert class_names(checkpoint) == ()

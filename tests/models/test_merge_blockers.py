@@ -29,6 +29,8 @@ CHANGES = dict(
                    nn.utils.remove_spectral_norm),
     own_forward=(lambda c: setattr(c, 'forward', print), 'delete it',
                  lambda c: delattr(c, 'forward')),
+    own_product=(lambda c: setattr(c, '_conv_forward', print), 'delete it',
+                 lambda c: delattr(c, '_conv_forward')),
     sparse=(put_weight(lambda weight: weight.to_sparse()),
             'not dense floating-point',
             put_weight(lambda weight: weight.to_dense())),

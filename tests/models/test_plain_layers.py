@@ -42,6 +42,7 @@ SEEN = dict(
     parametrized=lambda c: parametrize.register_parametrization(
         c, 'weight', nn.Identity()),
     own_forward=lambda c: setattr(c, 'forward', noop),
+    own_product=lambda c: setattr(c, '_conv_forward', noop),
     compiled=lambda c: c.compile(backend='eager'),
     other_weight=lambda c: setattr(
         c, 'weight', nn.Parameter(c.weight.data.as_subclass(OtherTensor))),
@@ -74,6 +75,7 @@ def test_global_hooks(kind):
 
 
 @pytest.mark.parametrize('owner, name', [(nn.Conv2d, 'forward'),
+                                         (nn.Conv2d, '_conv_forward'),
                                          (nn.Module, '__call__')])
 def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
     layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)
@@ -168,3 +170,17 @@ def test_layers_are_called_while_a_mode_is_active(mode):
         with mode():
             assert not can_bypass(layer, x)
     assert can_bypass(layer, x)
+
+
+def test_so_they_are_in_a_trace():
+    layer, found = conv(), []
+
+    def see(x):
+        found.append(can_bypass(layer, x))
+        return x
+
+    x = randn(2, 4, 1, 1)
+    torch.jit.trace(see, x, check_trace=False)
+    with SeeFunctions():
+        torch.jit.trace(see, x, check_trace=False)
+    assert found == [True, False]

@@ -119,10 +119,11 @@ def fit_head(cfg: Config, options: Collection[str] = ()) -> None:
     Change the head's ``in_channels``, if it has any, unless the user set it or
     the backbone is not one of this package.
     """
-    head, neck = cfg.model.get('head'), cfg.model.get('neck') or {}
-    if not (isinstance(head, dict) and 'in_channels' in head
-            and 'model.head.in_channels' not in options
-            and neck.get('type') in (None, 'GlobalAveragePooling')):
+    head, neck = cfg.model.get('head'), cfg.model.get('neck')
+    pools = neck is None or (isinstance(neck, dict)
+                             and neck.get('type') == 'GlobalAveragePooling')
+    if not (pools and isinstance(head, dict) and 'in_channels' in head
+            and 'model.head.in_channels' not in options):
         return
     backbone = own_backbone(cfg)
     if backbone is not None:

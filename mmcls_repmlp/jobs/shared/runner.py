@@ -92,6 +92,22 @@ class JobRunner(Runner):
             auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
         super().scale_lr(optim_wrapper, auto_scale_lr)
 
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build schedules, without those shorter than an iteration.
+
+        A shortened warm-up ends at a fraction of an epoch.
+        """
+        if isinstance(scheduler, list):
+            length = len(self.train_dataloader)
+            scheduler = [
+                schedule for schedule in scheduler
+                if not (isinstance(schedule, dict)
+                        and isinstance(schedule.get('end'), float) and int(
+                            schedule['end'] *
+                            length) <= int(schedule.get('begin', 0) * length))
+            ]
+        return super().build_param_scheduler(scheduler)
+
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
         """Load a checkpoint without what mmengine prints outside its log."""
         with redirect_stdout(StringIO()):

@@ -58,7 +58,8 @@ def set_work_dir(config: Config, path: str | Path,
     # What such a config says is untrue once the folder is moved or copied.
     is_recorded = _is_marked(Path(path)) and os.access(folder, os.W_OK)
     config.work_dir = str(
-        work_dir or (folder if is_recorded else config.get('work_dir'))
+        os.path.expanduser(work_dir or '')
+        or (folder if is_recorded else config.get('work_dir'))
         or Path('work_dirs',
                 Path(path).stem))
     check_writable(Path(config.work_dir, 'log'), force=True)

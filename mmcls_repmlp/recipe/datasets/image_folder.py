@@ -13,7 +13,8 @@ from mmengine.logging import print_log
 
 from mmcls_repmlp import host
 from mmcls_repmlp.host import DATASETS, expanduser
-from repmlp_lite.errors import ConfigError, first_few, option
+from repmlp_lite.errors import (ConfigError, first_few, option, pluralize,
+                                translate)
 from repmlp_lite.image_files import FORMATS, files_below, is_hidden
 
 from .annotations import clean_name, read_annotations, read_class_names
@@ -184,7 +185,8 @@ class FoldersOfImages:
             raise RuntimeError(f'there is no image in its {len(labels)} '
                                f'subfolders: images end in {suffixes}')
         if left_out:
-            _warn(f'{len(left_out)} files in {self.img_prefix!r} are left out '
+            _warn(f'left out of {self.img_prefix!r}: '
+                  f'{pluralize(len(left_out), "file")} '
                   f'({first_few(left_out)}): images are in subfolders and end '
                   f'in {suffixes}')
         full = {label for _, label in images}
@@ -196,7 +198,11 @@ class FoldersOfImages:
     def _compat_classes(self, metainfo: dict | None,
                         classes: str | Sequence[str] | None) -> dict:
         if isinstance(classes, str):
-            classes = read_class_names(expanduser(classes))
+            with translate(
+                    ConfigError,
+                    f'the names of classes cannot be read from {classes!r}',
+                    OSError):
+                classes = read_class_names(expanduser(classes))
         return super()._compat_classes(  # type: ignore[misc]
             metainfo, classes)
 

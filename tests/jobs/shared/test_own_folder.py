@@ -238,3 +238,13 @@ def test_a_whole_folder_is_tested_or_its_own_part(photos, phased):
         tested(whole)
     with pytest.raises(UserError, match="'no' is not a folder"):
         tested('no')
+
+
+def test_a_neck_of_several_modules_keeps_the_width_of_the_head(photos):
+    faces = CONFIGS / 'repmlp-faceresnet-mini_1xb64_digits-32px.py'
+    cfg = copy.deepcopy(read(faces))
+    cfg.work_dir = 'work_dirs/a'
+    before = cfg.model.head.in_channels
+    use_folder(cfg, photos)
+    assert cfg.model.head.in_channels == before
+    assert cfg.model.head.num_classes == 3

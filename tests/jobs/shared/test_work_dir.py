@@ -220,3 +220,10 @@ def test_a_work_dir_must_be_writable(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='not a folder that you may write to'):
         set_work_dir(Config(), 'a.py', str(tmp_path / 'file'))
+
+
+def test_the_home_folder_in_an_option(config, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    cfg = config()
+    set_work_dir(cfg, 'config.py', '~/runs')
+    assert cfg.work_dir == str(tmp_path / 'runs')

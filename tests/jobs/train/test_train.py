@@ -84,6 +84,13 @@ def test_the_best_checkpoint_is_tested_at_the_end(fit, work_dir, capsys):
     assert Path(work_dir, 'curves.png').exists()
 
 
+def test_an_epoch_of_one_iteration_has_no_room_to_warm_up(fit, work_dir):
+    warm_up = dict(type='LinearLR', end=2, convert_to_iter_based=True)
+    rest = dict(type='CosineAnnealingLR', begin=2, convert_to_iter_based=True)
+    fit(dict(param_scheduler=[warm_up, rest]), epochs=1, batch_size=40)
+    assert Path(work_dir, 'epoch_1.pth').exists()
+
+
 def test_without_pictures_or_a_test(fit, work_dir):
     fit(epochs=1, no_test=False, pictures=False)
     assert not [*Path(work_dir).rglob('*.png')]

@@ -60,8 +60,8 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, said):
         make(tmp_path, 'a/1.png', 'a/n.txt', 'b/x/y.heic', 'z.png', 'b/1',
              'readme.txt', 'c/2.png'))
     assert len(data) == 2
-    assert said[0].startswith("4 files in '")
-    assert 'left out (z.png, a/n.txt, b/1, ...): images are in' in said[0]
+    assert said[0].startswith("left out of '")
+    assert '4 files (z.png, a/n.txt, b/1, ...): images are in' in said[0]
     assert '1 subfolders' in said[1] and '(b)' in said[1]
 
 
@@ -134,6 +134,12 @@ def test_a_share_without_parts_has_no_effect(tmp_path, said):
     build(tmp_path, val_share=0.5)
     assert said == ['val_share=0.5 has no effect without part: set part to '
                     'train or val']  # yapf: disable
+
+
+def test_a_missing_file_of_names_is_named(tmp_path):
+    make(tmp_path, 'a/1.png')
+    with pytest.raises(ConfigError, match="cannot be read from 'no.txt'"):
+        build(tmp_path, classes='no.txt')
 
 
 def test_imagenet_keeps_its_names(imagenet):
