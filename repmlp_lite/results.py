@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from .errors import printable
 from .files import atomic_write, check_suffix, check_writable
 
 # An image with its likeliest classes and their scores, best first.
@@ -48,6 +49,8 @@ def write_results(images: Sequence[Classified],
 def _write_csv(images: Sequence[Classified], path: Path) -> None:
     count = max((len(top) for _, top in images), default=0)
     columns = [(f'class_{i}', f'score_{i}') for i in range(1, count + 1)]
+    images = [(image, [(printable(name), score) for name, score in top])
+              for image, top in images]
     write_csv(([first, *chain.from_iterable(pairs)]
                for first, pairs in [('image', columns), *images]), path)
 

@@ -13,7 +13,7 @@ def test_public_names():
     assert {*mmcls_repmlp.__all__} == {
         'RepMLPNet', 'RepMLPBlock', 'fuse_for_inference', 'reparameterize',
         'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', '__version__',
-        'create_model', 'list_models', 'save_model'
+        'create_model', 'inject_locality', 'list_models', 'save_model'
     }
     assert all(hasattr(mmcls_repmlp, name) for name in mmcls_repmlp.__all__)
     assert re.fullmatch(r'\d+\.\d+\.\d+', mmcls_repmlp.__version__)

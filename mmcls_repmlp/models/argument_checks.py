@@ -40,13 +40,14 @@ def check_strides(img_size: tuple[int, int], strides: Sequence[int]) -> None:
             f'{_by(strides)}, got {_by(img_size)}: the nearest is {_by(near)}')
 
 
-def check_kernels(kernels: Sequence[int] | None) -> tuple[int, ...]:
+def check_kernels(kernels: Sequence[int] | None,
+                  name: str = 'reparam_conv_kernels') -> tuple[int, ...]:
     """Return the sizes of local convolutions: distinct odd ones, or none."""
     given = () if kernels is None else kernels
     if not _are_positive(given) or not all(k % 2 for k in given) or len(
             set(given)) < len(given):
-        raise ValueError('reparam_conv_kernels must be different odd positive '
-                         f'integers, or None, got {kernels!r}')
+        raise ValueError(f'{name} must be different odd positive integers, or '
+                         f'None, got {kernels!r}')
     return tuple(given)
 
 

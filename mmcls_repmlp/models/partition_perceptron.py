@@ -82,7 +82,7 @@ class PartitionPerceptron(Mergeable):
     def fold_layers(self) -> dict[str, Affine]:
         """Compute weight (in its shape) and bias of the merged fc3."""
         weight, bias = fold_norm(self.fc3, self.fc3_bn, 'fc3')
-        convs = [*map(_fold_branch, self.local_branches, self.branch_names)]
+        convs = [*map(fold_branch, self.local_branches, self.branch_names)]
         merged, bias = merge_convs_into_fc((weight.flatten(1), bias), convs,
                                            self.partition_size)
         return dict(fc3=(merged.view_as(weight), bias))
@@ -106,7 +106,8 @@ def apply_depthwise(branch: ConvModule, x: Tensor) -> Tensor:
     return branch(x)
 
 
-def _fold_branch(branch: ConvModule, name: str) -> Affine:
+def fold_branch(branch: ConvModule, name: str) -> Affine:
+    """Fold the norm of a local convolution; raise if it cannot be merged."""
     affine = fold_conv_module(branch, name)
     if branch.with_activation or not keeps_size(branch.conv):
         raise ValueError(

@@ -41,7 +41,7 @@ def is_plain(module: nn.Module) -> bool:
     """
     kind = type(module)
     return (FORWARDS.get(kind) is kind.forward
-            and (nn.Module.__call__ is _CALL or is_traced())
+            and (kind.__call__ is _CALL or is_traced())
             and 'forward' not in module.__dict__
             and '_conv_forward' not in module.__dict__
             and nn.Conv2d._conv_forward is _CONV

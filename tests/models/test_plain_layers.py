@@ -76,6 +76,7 @@ def test_global_hooks(kind):
 
 @pytest.mark.parametrize('owner, name', [(nn.Conv2d, 'forward'),
                                          (nn.Conv2d, '_conv_forward'),
+                                         (nn.Conv2d, '__call__'),
                                          (nn.Module, '__call__')])
 def test_methods_replaced_in_a_whole_class(monkeypatch, owner, name):
     layer, x, original = conv(), randn(2, 4, 1, 1), getattr(owner, name)

@@ -47,3 +47,10 @@ def test_a_table_is_written_whole_or_not(tmp_path):
     with pytest.raises(UserError, match='end it in .csv or .json'):
         check_results(tmp_path / 'a.txt')
     assert not [*tmp_path.iterdir()]
+
+
+def test_names_of_classes_cannot_break_a_table(tmp_path):
+    found = [(Path('a.png'), [('x\x1b[31m\ny', 0.5)])]
+    write_results(found, tmp_path / 'a.csv')
+    text = (tmp_path / 'a.csv').read_text(encoding='utf-8-sig')
+    assert text.splitlines() == ['image,class_1,score_1', 'a.png,x?[31m?y,0.5']

@@ -51,6 +51,11 @@ def evaluator_config(metrics: Sequence[str],
         if unknown:
             raise UserError(f'{what} {unknown[0]!r} is unknown: choose from '
                             f'{", ".join(choices)}')
+    topk = options.get('topk', 1)
+    if any(not isinstance(k, int) or k < 1
+           for k in (topk if isinstance(topk, (list, tuple)) else [topk])):
+        raise UserError(f'metric option topk={topk!r} makes no sense: give '
+                        'numbers from 1 on')
     for kind, settings in kinds.items():
         settings.update((name, options[name]) for name in _OPTIONS[kind]
                         if name in options)

@@ -181,7 +181,13 @@ def _run(runner: Runner, out: str | Path | None, out_item: str, force: bool,
 
 
 def _enable_tta(cfg: Config) -> None:
-    pipeline = cfg.test_dataloader.dataset.pipeline
+    pipeline = cfg.test_dataloader.dataset.get('pipeline')
+    head = str((cfg.model.get('head') or {}).get('type'))
+    if not pipeline or 'Arc' in head or 'AMSoftmax' in head:
+        raise UserError(
+            f'{option("tta")} averages scores of classes over views of an '
+            'image, and needs a data set of images without a wrapper and a '
+            f'head of class scores, not {head}: leave it out')
     cfg.setdefault('tta_model', dict(type='AverageClsScoreTTA'))
     if 'tta_pipeline' not in cfg:
         flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]

@@ -148,7 +148,10 @@ def _training_meta(start: Start) -> Mapping[str, Any]:
     if not isinstance(content, Mapping) or not all(
             isinstance(content.get(key), Mapping)
             for key in ('optimizer', 'message_hub')) or not all(
-                isinstance(meta.get(key), int) for key in ('epoch', 'iter')):
+                isinstance(value, Mapping)
+                for value in content['message_hub'].values()) or not all(
+                    type(meta.get(key)) is int and 0 <= meta[key] < 2**40
+                    for key in ('epoch', 'iter')):
         raise CheckpointError(
             f'checkpoint {start.source!r} has no training state to resume '
             'from: to start from its weights, set load_from with '

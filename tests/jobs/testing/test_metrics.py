@@ -67,3 +67,9 @@ def test_several_labels_of_an_image_have_metrics_of_their_own():
         check_metrics(Namespace(metrics=[SingleLabelMetric()]), 3, head)
     other = METRICS.get('AveragePrecision')()
     check_metrics(Namespace(metrics=[other]), 3, head)
+
+
+@pytest.mark.parametrize('topk', [0, (1, 0), 'one'])
+def test_a_rank_is_a_number_from_1_on(topk):
+    with pytest.raises(UserError, match='topk=.* makes no sense'):
+        evaluator_config(['accuracy'], dict(topk=topk))

@@ -158,3 +158,18 @@ def test_pictures_of_every_image(score, data, tmp_path):
     score({ROOT: str(data)}, show_dir=str(shown))
     names = sorted(path.name for path in shown.iterdir())
     assert [name[:2] for name in names] == ['0_', '0_']
+
+
+def test_flips_are_averaged_for_class_scores_only(project):
+    wrapped = dict(
+        type='RepeatDataset',
+        times=1,
+        dataset=dict(type='ImageFolder', data_root=str(project.data / 'val')))
+    for options in ({
+            'model.head.type': 'AMSoftmaxClsHead'
+    }, {
+            'test_dataloader.dataset': wrapped
+    }):
+        with pytest.raises(UserError, match='tta.* averages scores of class'):
+            run_test(
+                project.config, project.trained, tta=True, cfg_options=options)

@@ -77,6 +77,16 @@ def test_a_whole_file_without_training_state_is_refused(
         find_start(config((2, STATE), (3, content)), resume)
 
 
+@pytest.mark.parametrize('change', [
+    dict(message_hub=dict(log_scalars=5)),
+    dict(meta=dict(STATE['meta'], epoch=10**30)),
+    dict(meta=dict(STATE['meta'], iter=-1))
+])
+def test_a_training_state_that_cannot_be_is_refused(config, change):
+    with pytest.raises(CheckpointError, match='no training state to resume'):
+        find_start(config((1, {**STATE, **change})), 'auto')
+
+
 @pytest.mark.parametrize(
     ('options', 'resume', 'resumes', 'name'),
     [(dict(), None, False, None),
