@@ -268,7 +268,7 @@ def test_the_other_form_is_refused_and_nothing_is_loaded(
     model = nn.ModuleDict(dict(backbone=net(name, deploy=deploy)))
     other = nn.ModuleDict(dict(backbone=net(name, 1, deploy=not deploy)))
     assert_refused(model, other.state_dict(),
-                   f'{message}.*reparameterize_model.py', load)
+                   f'{message}.*repmlp reparameterize', load)
 
 
 @pytest.mark.parametrize(('name', 'wanted', 'given', 'message'), [
