@@ -18,11 +18,14 @@ def input_shape(model: nn.Module,
 
     Returns:
         Channels of the first convolution, or 3 if there is none; height and
-        width of the backbone's ``img_size``, or 224x224 if it has none.
+        width of the ``img_size`` of the backbone, or of a module in it as
+        timm's patch embedding, or 224x224 if there is none.
     """
     inner: Any = getattr(model, 'module', model)
     backbone = getattr(inner, 'backbone', inner)
-    own: Any = getattr(backbone, 'img_size', 224)
+    own: Any = next(
+        (module.img_size
+         for module in backbone.modules() if hasattr(module, 'img_size')), 224)
     height, width = size or ((own, own) if isinstance(own, int) else own)
     channels = next(
         (module.in_channels

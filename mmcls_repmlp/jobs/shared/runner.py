@@ -22,6 +22,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from mmcls_repmlp.reparam import inject_by_config
 from repmlp_lite import console
 from repmlp_lite.errors import first_few, pluralize
 
@@ -77,7 +78,11 @@ class JobRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Any,
                    model: nn.Module) -> nn.Module:
-        """Wrap as mmengine does, which would move any model to a GPU."""
+        """Inject locality if the config says so, and wrap as mmengine does.
+
+        mmengine would move any model to a GPU.
+        """
+        inject_by_config(self.cfg, model)
         if self.on_gpu or self.distributed:
             return super().wrap_model(model_wrapper_cfg, model)
         return revert_sync_batchnorm(model.to('cpu'))

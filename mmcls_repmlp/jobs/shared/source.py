@@ -16,11 +16,13 @@ from mmcls_repmlp.checkpoints import (class_names, keep_dtype, load_strictly,
                                       newest_checkpoint, read_checkpoint,
                                       state_dict_of)
 from mmcls_repmlp.models.compatibility import is_merged
+from mmcls_repmlp.reparam import (drop_injection, has_branches,
+                                  inject_by_config, is_injected)
 from repmlp_lite.console import warn
 from repmlp_lite.errors import ConfigError, UserError, translate
 
 from .config import read_config
-from .model import build_model
+from .model import build_model, own_backbone
 from .work_dir import config_beside
 
 
@@ -48,9 +50,10 @@ class Source:
         deploy, overrides that of the config; ``own_dtype`` whether the model
         gets their dtype, else float32.
         """
-        if either_form and isinstance(self.cfg.model.get('backbone'), Mapping):
+        if either_form and own_backbone(self.cfg) is not None:
             self.cfg.model.backbone.deploy = is_merged(self.weights)
         model = build_model(self.cfg)
+        inject_by_config(self.cfg, model)
         if own_dtype:
             keep_dtype(model, self.weights)
         load_strictly(model, self.weights, self.checkpoint)
@@ -69,6 +72,12 @@ class Source:
             ConfigError: If it is not a config of the training form.
         """
         backbone = self.cfg.model.get('backbone')
+        if is_injected(self.cfg):
+            deployed = copy.deepcopy(self.cfg)
+            drop_injection(deployed)
+            if own_backbone(deployed) is not None:
+                deployed.model.backbone.deploy = True
+            return deployed
         if not isinstance(backbone, Mapping):
             raise ConfigError(f'config {str(self.config)!r} has no '
                               'model.backbone to convert')
@@ -110,4 +119,6 @@ def open_source(config: str | Path | None,
         cfg.work_dir = str(folder)
     content = read_checkpoint(checkpoint)
     weights = state_dict_of(content, checkpoint, key)
+    if not has_branches(weights):  # of the plain network, or merged
+        drop_injection(cfg)
     return Source(found, checkpoint, cfg, content, weights)

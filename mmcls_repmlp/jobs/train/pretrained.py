@@ -11,6 +11,7 @@ from torch import Tensor
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
 from mmcls_repmlp.recipe.settings import iter_items
+from mmcls_repmlp.reparam import with_own_branches
 from repmlp_lite.errors import CheckpointError, ConfigError
 
 from .image_size import ResizedWeights
@@ -66,7 +67,7 @@ def check_pretrained(model: BaseModel,
                 raise CheckpointError(
                     f'checkpoint {path!r} holds a whole classifier: give '
                     "init_cfg of the backbone prefix='backbone.'")
-            check_fit(module, weights, path)
+            check_fit(module, with_own_branches(module, weights), path)
 
 
 def _iter_pretrained(cfg: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.jobs.shared.work_dir import (folder_of, hook_config,
                                                saved_checkpoints)
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
+from mmcls_repmlp.reparam import with_own_branches
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import CheckpointError, option, printable, translate
@@ -172,7 +173,10 @@ def check_start(runner: Runner, start: Start) -> None:
     """Raise CheckpointError if weights do not fit the model exactly."""
     if start.source is not None:
         weights = state_dict_of(start.content, start.source)
-        check_fit(unwrap(runner.model), weights, start.source)
+        model = unwrap(runner.model)
+        if not start.resumes:
+            weights = {**with_own_branches(model, weights)}
+        check_fit(model, weights, start.source)
 
 
 def explain_finished(runner: Runner, start: Start) -> str:
