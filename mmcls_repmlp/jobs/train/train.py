@@ -161,7 +161,7 @@ def train(config: str | Path,
             say(
                 finished or (f'the last checkpoint is {newest}'
                              if newest else 'no checkpoint was saved'))
-    if has_test and newest:
+    if has_test and newest and not finished:
         _test(runner, newest, device, pictures, verbose)
     return model
 
