@@ -80,8 +80,7 @@ def main() -> None:
     merged = reparameterize(models[1])
     for name, each in zip(('plain', 'injected', 'merged'), (*models, merged)):
         with torch.no_grad():
-            hits = each(
-                images[TRAINING:]).argmax(1) == labels[TRAINING:]
+            hits = each(images[TRAINING:]).argmax(1) == labels[TRAINING:]
         print(f'{name}: {100 * hits.double().mean():.2f} % of '
               f'{len(hits)} new digits')
     draw([

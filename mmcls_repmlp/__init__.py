@@ -10,7 +10,7 @@ with silence_import_warnings():
     from .host.keywords import add_keyword_hints
     from .host.model_index import register_models
     from .models import (RepMLP, RepMLPBlock, RepMLPCifarNet, RepMLPNet,
-                         RepMLPResNet)
+                         RepMLPResNet, ResMLP)
     from .reparam import fuse_for_inference, inject_locality, reparameterize
     from .zoo import create_model, list_models, save_model
 
@@ -21,6 +21,6 @@ add_keyword_hints(RepMLP, RepMLPBlock)
 
 __all__ = [
     'RepMLP', 'RepMLPBlock', 'RepMLPCifarNet', 'RepMLPNet', 'RepMLPResNet',
-    '__version__', 'create_model', 'fuse_for_inference', 'inject_locality',
-    'list_models', 'reparameterize', 'save_model'
+    'ResMLP', '__version__', 'create_model', 'fuse_for_inference',
+    'inject_locality', 'list_models', 'reparameterize', 'save_model'
 ]

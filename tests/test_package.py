@@ -12,7 +12,7 @@ from tests.host_parts import HostRepMLPNet
 def test_public_names():
     assert {*mmcls_repmlp.__all__} == {
         'RepMLPNet', 'RepMLPBlock', 'fuse_for_inference', 'reparameterize',
-        'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', '__version__',
+        'RepMLP', 'RepMLPResNet', 'RepMLPCifarNet', 'ResMLP', '__version__',
         'create_model', 'inject_locality', 'list_models', 'save_model'
     }
     assert all(hasattr(mmcls_repmlp, name) for name in mmcls_repmlp.__all__)

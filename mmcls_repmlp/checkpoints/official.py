@@ -47,6 +47,14 @@ REPMLP_RESNET = RenameTable('RepMLPResNet', (
     ('linear', 'head.fc'),
 ))
 
+# timm's ResMLP (huggingface/pytorch-image-models at 1.0.31).
+RESMLP = RenameTable('ResMLP', (
+    ('stem', 'backbone.stem'),
+    ('blocks.{n}', 'backbone.stages.{n}.0'),
+    ('norm', 'backbone.norm'),
+    ('head', 'head.fc'),
+))
+
 
 def convert_to_mmcls(state_dict: Mapping[str, T],
                      table: RenameTable = REPMLPNET) -> dict[str, T]:

@@ -6,9 +6,10 @@ from .repmlp.repmlp_resnet import RepMLPResNet
 from .repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
 from .repmlpnet.repmlp_block import RepMLPBlock, RepMLPNetUnit
 from .repmlpnet.repmlpnet import RepMLPNet
+from .resmlp.resmlp import ResMLP
 
 __all__ = [
     'ARCH_ZOO', 'AMSoftmaxClsHead', 'Arch', 'RepMLP', 'RepMLPBlock',
-    'RepMLPCifarNet', 'RepMLPNet', 'RepMLPNetUnit', 'RepMLPResNet',
+    'RepMLPCifarNet', 'RepMLPNet', 'RepMLPNetUnit', 'RepMLPResNet', 'ResMLP',
     'resolve_arch'
 ]

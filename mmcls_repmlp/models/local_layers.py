@@ -9,7 +9,7 @@ Shape letters: N batch, S matrices (groups), Q = h * w positions, M maps.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -157,3 +157,16 @@ def add_convolutions(layer: Any, grid: tuple[int, int], kernels: Sequence[int],
         if as_is:
             nn.init.zeros_(branch.norm.weight)
         layer.add_module(name, branch.to(layer.weight).train(layer.training))
+
+
+def with_own_branches(model: nn.Module,
+                      weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Complete weights of the plain network by a model's own branches."""
+    own = {
+        f'{prefix}.{name}'.removeprefix('.'): value
+        for prefix, part in model.named_modules()
+        if isinstance(part, LocalLayer)
+        for name, value in part.state_dict().items()
+        if name.startswith('repconv')
+    }
+    return weights if own.keys() & weights.keys() else {**own, **weights}

@@ -86,19 +86,6 @@ def has_branches(weights: Mapping[str, Tensor]) -> bool:
     return any('.repconv' in name for name in weights)
 
 
-def with_own_branches(model: nn.Module,
-                      weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Complete weights of the plain network by a model's own branches."""
-    own = {
-        f'{prefix}.{name}'.removeprefix('.'): value
-        for prefix, part in model.named_modules()
-        if isinstance(part, LocalLayer)
-        for name, value in part.state_dict().items()
-        if name.startswith('repconv')
-    }
-    return weights if own.keys() & weights.keys() else {**own, **weights}
-
-
 def _hooks(cfg: Config) -> list[Any]:
     return [
         hook for hook in cfg.get('custom_hooks') or ()

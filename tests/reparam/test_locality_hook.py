@@ -6,10 +6,9 @@ from mmengine.config import Config
 from torch import nn
 
 from mmcls_repmlp.host import HOOKS
-from mmcls_repmlp.models.local_layers import LocalLinear
+from mmcls_repmlp.models.local_layers import LocalLinear, with_own_branches
 from mmcls_repmlp.reparam import (InjectLocality, drop_injection, has_branches,
-                                  inject_by_config, is_injected,
-                                  with_own_branches)
+                                  inject_by_config, is_injected)
 from repmlp_lite.errors import ConfigError
 
 CFG = dict(type='InjectLocality', layers={'0': (2, 3)}, kernels=(3, ))

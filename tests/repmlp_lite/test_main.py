@@ -44,8 +44,8 @@ def test_tools_and_the_installed_program_run_commands():
     demo = ROOT / 'demo' / 'image_demo.py'
     assert {*map(command_of, [*TOOLS, demo])} == {*COMMANDS}
     program = Path(sys.executable).with_name('repmlp')
-    for command in ([sys.executable, ROOT / 'tools' / 'train.py'],
-                    [program, 'train']):
+    for command in ([sys.executable,
+                     ROOT / 'tools' / 'train.py'], [program, 'train']):
         done = subprocess.run([*command, 'no.py'],
                               capture_output=True,
                               text=True,

@@ -20,7 +20,8 @@ def test_every_name_is_a_model(name):
         model = create_model(name, num_classes=5).eval()
         images = torch.empty(2, *model.default_cfg['input_size'])
         assert model(images).shape == (2, 5)
-        maps = create_model(name, features_only=True).eval()(images)
+        model.backbone.out_indices = range(model.backbone.num_stages)
+        maps = model.backbone(images)
     assert [out.shape[1] for out in maps
             ] == [info['num_chs'] for info in model.feature_info]
 

@@ -31,7 +31,6 @@ def test_every_command_takes_it(model, tmp_path, digits, monkeypatch, capsys):
                  'publish plain.pth small.safetensors',
                  'resize plain.py plain.pth large.pth --to 64',
                  'convert plain.pth official.pth --to-official',
-                 'convert official.pth back.pth',
                  'locality plain.py plain.pth locality.png',
                  'cam a.png plain.pth --out cam.png',
                  'flops plain.py --both-forms', 'test plain.pth --data photos',

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmcls_repmlp.checkpoints import (check_fit, local_file, read_checkpoint,
                                       state_dict_of)
+from mmcls_repmlp.models.local_layers import with_own_branches
 from mmcls_repmlp.recipe.settings import iter_items
-from mmcls_repmlp.reparam import with_own_branches
 from repmlp_lite.errors import CheckpointError, ConfigError
 
 from .image_size import ResizedWeights

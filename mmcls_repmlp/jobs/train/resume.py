@@ -18,8 +18,8 @@ from mmcls_repmlp.jobs.shared.data import describe_data
 from mmcls_repmlp.jobs.shared.model import unwrap
 from mmcls_repmlp.jobs.shared.work_dir import (folder_of, hook_config,
                                                saved_checkpoints)
+from mmcls_repmlp.models.local_layers import with_own_branches
 from mmcls_repmlp.recipe import BATCHES_PER_EPOCH_KEY
-from mmcls_repmlp.reparam import with_own_branches
 from repmlp_lite.command_line.choices import LATEST
 from repmlp_lite.console import say, warn
 from repmlp_lite.errors import CheckpointError, option, printable, translate

@@ -18,11 +18,14 @@ from repmlp_lite.errors import UserError
 from tests.helpers import CONFIGS, MINI, assert_same
 
 FC3 = 'backbone.stages.0.0.repmlp_block.fc3.weight'
-OURS = sorted({
-    path
-    for path in CONFIGS.glob('*.py')
-    if 'deploy' not in path.name and 'delopy' not in path.name
-})
+# One of each kind of pipeline.
+OURS = [
+    CONFIGS / f'repmlp-{name}.py'
+    for name in ('tiny_8xb32_in1k', 'base_8xb64_in1k-256px', 'tiny_ft_custom',
+                 'cifar_1xb128_cifar10', 'faceresnet_4xb64_faces-96px',
+                 'mini_ft-1xb64_digits-48px',
+                 'resnet50-bottleneck-g4-8_8xb32_in1k-320px')
+]
 
 
 @pytest.mark.parametrize('path', OURS, ids=lambda path: path.stem)

@@ -1,0 +1,1 @@
+"""ResMLP (arXiv 2105.03404), with locality injected."""
