@@ -1,9 +1,10 @@
 """Building and checking of a config's data loaders and loops."""
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import product
 from typing import Any
 
@@ -180,6 +181,35 @@ def reads_bgr(dataset: BaseDataset) -> bool:
     return not any('img' in part.get_data_info(0)
                    for part in leaf_datasets(dataset)
                    if hasattr(part, 'get_data_info'))
+
+
+def normalization_of(dataset: BaseDataset) -> dict[str, Any] | None:
+    """Return the settings of a pipeline's own normalisation, if it has one."""
+    for part in leaf_datasets(dataset):
+        for step in getattr(getattr(part, 'pipeline', None), 'transforms', ()):
+            if type(step).__name__ == 'Normalize':
+                return dict(mean=step.mean, std=step.std, to_rgb=step.to_rgb)
+    return None
+
+
+def warn_of_trained_images(config: Config, test: BaseDataset) -> None:
+    """Warn of tested images that the config's training run was given."""
+    train = (config.get('train_dataloader') or {}).get('dataset')
+    tested = config.test_dataloader.dataset
+    if not isinstance(train, Mapping) or not any(
+            _overlap(_place(train)[0], folder) for folder in _prefixes(test)):
+        return
+    sides = train.get('part'), tested.get('part')
+    if sides == ('train', 'val') and _place(train) == _place(tested) and (
+            train.get('val_share') == tested.get('val_share')):
+        return
+    with suppress(Exception):  # it may be gone by now
+        trained = _image_paths(DATASETS.build(copy.deepcopy(train)))
+        paths = _image_paths(test)
+        if paths & trained:
+            warn(f'warning: {len(paths & trained)} of the {len(paths)} images '
+                 'to test were trained on: scores on them say nothing about '
+                 'new images')
 
 
 def describe_data(dataset: Any, purpose: str = '') -> str:

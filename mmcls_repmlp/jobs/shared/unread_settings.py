@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def drop_unread(config: Config, files: Sequence[Path],
         options: Dotted keys of the settings that were changed.
     """
     texts = [
-        re.sub('#.*', '', path.read_text(encoding='utf-8')) for path in files
+        _without_comments(path.read_text(encoding='utf-8')) for path in files
         if path.suffix == '.py'
     ]
     changed = {key.split('.')[0] for key in options}
@@ -97,16 +99,28 @@ def drop_unread(config: Config, files: Sequence[Path],
     _check_names(dict(config.items()))
 
 
+def _without_comments(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column] + '\n'
+    return ''.join(lines)
+
+
 def warn_of_unmatched_keys(config: Mapping[str, Any],
                            model: nn.Module) -> None:
     """Warn of ``custom_keys`` that are in the name of no parameter."""
     wrapper = config.get('optim_wrapper') or {}
-    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or ()
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     names = [name for name, _ in model.named_parameters()]
     for key in keys:
         if not any(key in name for name in names):
             warn('warning: optim_wrapper.paramwise_cfg.custom_keys sets '
                  f'{key!r}, which is in the name of no parameter')
+        for setting in {*(keys[key] or ())} - {'lr_mult', 'decay_mult'}:
+            _warn(f'custom_keys of {key!r}', setting,
+                  ('lr_mult', 'decay_mult'))
 
 
 def _check_names(config: Mapping[str, Any]) -> None:

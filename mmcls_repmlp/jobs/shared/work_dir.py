@@ -207,8 +207,14 @@ def check_pair_writable(checkpoint: str | Path,
                         force: bool = False,
                         *sources: str | Path | None) -> None:
     """Raise UserError if a checkpoint or its config cannot be written."""
+    path = Path(checkpoint)
     check_writable(checkpoint, force, *sources)
-    check_config_writable(Path(checkpoint).with_suffix('.py'), force, *sources)
+    is_numbered = re.fullmatch(r'(epoch|iter)_[0-9]+\.pth', path.name)
+    if is_numbered and _training_configs(path.parent):
+        raise UserError(
+            f'{str(checkpoint)!r} would be taken for a checkpoint of the '
+            'training run in that folder: choose another name')
+    check_config_writable(path.with_suffix('.py'), force, *sources)
 
 
 def check_config_writable(path: str | Path,
@@ -234,7 +240,7 @@ def write_config_beside(cfg: Config,
 
 def config_of_run(cfg: Config) -> Path:
     """Return the path of the config that a training run writes."""
-    return Path(cfg.work_dir, Path(cfg.filename or 'config.py').name)
+    return Path(cfg.work_dir, Path(cfg.filename or 'config').stem + '.py')
 
 
 def _training_configs(folder: Path) -> list[Path]:

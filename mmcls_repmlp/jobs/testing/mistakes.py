@@ -69,8 +69,11 @@ def add_mistakes(evaluator: Evaluator) -> Mistakes:
     return metric
 
 
-def write_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str],
-                   bgr: bool, folder: str | Path) -> None:
+def write_mistakes(mistakes: Sequence[Mistake],
+                   classes: Sequence[str],
+                   bgr: bool,
+                   folder: str | Path,
+                   norm: Mapping[str, Any] | None = None) -> None:
     """Draw mistakes to ``mistakes.png``, the surest first.
 
     Args:
@@ -78,6 +81,7 @@ def write_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str],
         classes: Names of the classes.
         bgr: Whether the first of their channels is blue.
         folder: Folder of the test's log.
+        norm: Normalisation to undo, as of a pipeline. Defaults to none.
     """
     rows = math.ceil(len(mistakes) / _COLUMNS)
     figure = Figure((2.4 * _COLUMNS, 2.8 * rows), layout='constrained')
@@ -87,7 +91,8 @@ def write_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str],
         panel.set_axis_off()
     names = dict(enumerate(classes))
     for panel, mistake in zip(panels, mistakes):
-        panel.imshow(to_picture(dict(img=mistake.pixels), bgr))
+        panel.imshow(
+            to_picture(dict(img=mistake.pixels, img_norm_cfg=norm), bgr))
         truth, predicted = (
             shorten(str(names.get(label, f'class {label}')), 26)
             for label in (mistake.truth, mistake.predicted))

@@ -10,7 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.data import leaf_datasets, reads_bgr
+from mmcls_repmlp.jobs.shared.data import (leaf_datasets, normalization_of,
+                                           reads_bgr)
 from mmcls_repmlp.jobs.shared.pictures import (READABLE, PictureNames,
                                                fonts_for, to_picture)
 
@@ -35,7 +36,7 @@ class ShowPredictions(Hook):
         self.names = PictureNames(
             os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo
-        self.bgr = reads_bgr(dataset)
+        self.bgr, self.norm = reads_bgr(dataset), normalization_of(dataset)
 
     def after_test_iter(self, runner: Runner, batch_idx: int,
                         data_batch: dict[str, Any],
@@ -46,7 +47,8 @@ class ShowPredictions(Hook):
             name = (
                 self.names.of(path, number) if path else f'{number:06}.png')
             pixels = image.permute(1, 2, 0).cpu().numpy()
-            pixels = to_picture(dict(img=pixels), bgr=self.bgr)
+            pixels = to_picture(
+                dict(img=pixels, img_norm_cfg=self.norm), bgr=self.bgr)
             with fonts_for(self.visualizer.dataset_meta.get('classes')
                            or ()) as fonts:
                 draw(

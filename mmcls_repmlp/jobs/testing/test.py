@@ -16,7 +16,9 @@ from mmengine.runner import Runner
 
 from mmcls_repmlp.checkpoints import load_strictly
 from mmcls_repmlp.jobs.shared.config import set_launcher
-from mmcls_repmlp.jobs.shared.data import build_loop, loader_config, reads_bgr
+from mmcls_repmlp.jobs.shared.data import (build_loop, loader_config,
+                                           normalization_of, reads_bgr,
+                                           warn_of_trained_images)
 from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
@@ -120,6 +122,7 @@ def test(config: str | Path | None,
                   source.checkpoint)
     build_loop(runner, 'test')
     match_loop(runner, source.class_names)
+    warn_of_trained_images(cfg, runner.test_dataloader.dataset)
     check_metrics(runner.test_evaluator, num_classes_of(model),
                   type(getattr(model, 'head', None)).__name__)
     write_test_config(cfg, runner.log_dir)
@@ -171,7 +174,8 @@ def _run(runner: Runner, out: str | Path | None, out_item: str, force: bool,
             write_matrix(counts, classes, folder, pictures)
             written.append('confusion_matrix.csv' + ' and .png' * pictures)
         if mistakes and mistakes.kept:
-            write_mistakes(mistakes.kept, classes, reads_bgr(dataset), folder)
+            write_mistakes(mistakes.kept, classes, reads_bgr(dataset), folder,
+                           normalization_of(dataset))
             written.append('mistakes.png')
         write_results(results, folder, counts, classes)
         say(f'results: {folder}: {", ".join(written)}')

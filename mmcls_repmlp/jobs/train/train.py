@@ -26,7 +26,7 @@ from mmcls_repmlp.jobs.shared.unread_settings import warn_of_unmatched_keys
 from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
                                                config_of_run, lock_work_dir,
                                                remove_earlier_run,
-                                               set_work_dir,
+                                               saved_checkpoints, set_work_dir,
                                                write_training_config)
 from mmcls_repmlp.jobs.testing.test import test
 from mmcls_repmlp.recipe import make_gradients_contiguous, seed_loader
@@ -125,7 +125,7 @@ def train(config: str | Path,
     options = cfg_options or {}
     cfg = read_config(config, options)
     on_gpu = choose_device(cfg, device, launcher)
-    set_plain_options(cfg, epochs, batch_size, lr, workers, seed)
+    set_plain_options(cfg, epochs, batch_size, lr, workers, seed, options)
     set_work_dir(cfg, config, work_dir or options.get('work_dir'))
     resized = set_image_size(cfg, img_size)
     if data is not None:
@@ -140,7 +140,11 @@ def train(config: str | Path,
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     has_test = not no_test and cfg.get('test_dataloader') is not None
+    known = saved_checkpoints(cfg)
     with lock_work_dir(cfg.work_dir):
+        if saved_checkpoints(cfg) != known:
+            raise UserError('another training run has saved checkpoints in '
+                            f'{cfg.work_dir!r} meanwhile: start again')
         runner = build_runner(cfg, verbose, on_gpu)
         check_pretrained(runner.model, pretrained)
         _prepare(runner, start, new_schedule, has_test)
@@ -172,7 +176,7 @@ def _test(runner: Runner, newest: str, device: str | None, pictures: bool,
     best = [
         str(hook.best_ckpt_path) for hook in runner.hooks
         if isinstance(hook, CheckpointHook)
-        and getattr(hook, 'best_ckpt_path', None)
+        and Path(getattr(hook, 'best_ckpt_path', None) or '').is_file()
     ]
     checkpoint = best[0] if best else newest
     try:

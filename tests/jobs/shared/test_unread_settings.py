@@ -54,7 +54,8 @@ def test_what_nothing_reads_is_warned_of(warnings, text, warning):
     '', 'train_pipeline = []\ntrain_dataloader = dict(dataset=dict('
     'pipeline=train_pipeline))', 'work_dir = {{_base_.size}}',
     'lr = 0.1\noptim_wrapper = dict(optimizer=dict(lr=2 * lr))',
-    'optimizer = None', 'model = dict(train_cfg=dict(augments=[dict(a=1)]))'
+    "tag = '#1'\nwork_dir = f'a#{tag}'", 'optimizer = None',
+    'model = dict(train_cfg=dict(augments=[dict(a=1)]))'
 ])
 def test_what_is_read_is_not(warnings, text):
     cfg, warned = warnings(text)
@@ -77,6 +78,14 @@ def test_keys_of_parameters_that_do_not_exist(capsys):
     assert "'stages.7', which is in the name of no param" in warned
     assert 'fc.weight' not in warned
     warn_of_unmatched_keys({}, model)
+
+
+def test_settings_of_a_parameter_that_do_not_exist(capsys):
+    keys = dict(weight=dict(lr_mutl=2), bias=dict(decay_mult=0))
+    wrapper = dict(paramwise_cfg=dict(custom_keys=keys))
+    warn_of_unmatched_keys(dict(optim_wrapper=wrapper), nn.Linear(2, 2))
+    warned, = capsys.readouterr().err.splitlines()
+    assert "sets 'lr_mutl', and nothing reads it; did you mean 'lr_m" in warned
 
 
 def test_a_recorded_config_has_nothing_unread(tmp_path, capsys):

@@ -13,7 +13,8 @@ from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared import work_dir as module
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.source import open_source
-from mmcls_repmlp.jobs.shared.work_dir import (_MARK, check_work_dir_unused,
+from mmcls_repmlp.jobs.shared.work_dir import (_MARK, check_pair_writable,
+                                               check_work_dir_unused,
                                                config_beside, lock_work_dir,
                                                remove_earlier_run,
                                                saved_checkpoints, set_work_dir,
@@ -227,3 +228,10 @@ def test_the_home_folder_in_an_option(config, tmp_path, monkeypatch):
     cfg = config()
     set_work_dir(cfg, 'config.py', '~/runs')
     assert cfg.work_dir == str(tmp_path / 'runs')
+
+
+def test_a_merged_checkpoint_is_no_numbered_one(folder):
+    for name, words in (('epoch_9.pth', 'would be taken for a checkpoint'),
+                        ('iter_1.pth', 'would be taken'), ('deploy.pth', '')):
+        with pytest.raises(UserError, match=words) if words else nullcontext():
+            check_pair_writable(folder / name)

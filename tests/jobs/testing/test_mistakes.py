@@ -70,6 +70,22 @@ def test_a_red_image_is_drawn_red(metric, tmp_path, bgr, color):
     assert pure[:, :pure.shape[1] // 4].mean() > pure[:, -200:].mean() > 0
 
 
+def test_a_normalisation_in_the_pipeline_is_undone(metric, tmp_path):
+    norm = dict(
+        mean=np.array([100., 110., 120.]),
+        std=np.array([50., 60., 70.]),
+        to_rgb=True)
+    values = [
+        (values - mean) / std
+        for values, mean, std in zip(RED[::-1], norm['mean'], norm['std'])
+    ]  # RGB
+    pixels = torch.tensor(values).float().view(3, 1, 1).expand(3, 24, 24)
+    metric.process(dict(inputs=[pixels]), [sample(0, [0.1, 0.9])])
+    write_mistakes(metric.kept, (), True, tmp_path, norm)
+    picture = np.asarray(Image.open(tmp_path / 'mistakes.png').convert('RGB'))
+    assert (picture == (255, 0, 0)).all(2).mean() > 0.1
+
+
 def test_nothing_of_it_is_a_score():
     evaluator = SimpleNamespace(metrics=[])
     metric = add_mistakes(evaluator)

@@ -163,6 +163,7 @@ def test_pictures_of_every_image(score, data, tmp_path):
 def test_flips_are_averaged_for_class_scores_only(project):
     wrapped = dict(
         type='RepeatDataset',
+        _delete_=True,
         times=1,
         dataset=dict(type='ImageFolder', data_root=str(project.data / 'val')))
     for options in ({
@@ -173,3 +174,15 @@ def test_flips_are_averaged_for_class_scores_only(project):
         with pytest.raises(UserError, match='tta.* averages scores of class'):
             run_test(
                 project.config, project.trained, tta=True, cfg_options=options)
+
+
+def test_tested_images_that_were_trained_on_are_warned_of(
+        project, work_dir, capsys):
+    for folder, warned in (('train', True), ('val', False)):
+        run_test(
+            project.config,
+            project.trained,
+            data=project.data / folder,
+            work_dir=work_dir)
+        words = 'images to test were trained on: scores on them say nothing'
+        assert (words in capsys.readouterr().err) is warned

@@ -59,3 +59,35 @@ def test_a_config_that_counts_iterations_has_no_epochs():
     cfg = Config(dict(train_cfg=dict(by_epoch=False, max_iters=10)))
     with pytest.raises(UserError, match='counts iterations: set train_cfg.ma'):
         set_plain_options(cfg, epochs=2)
+
+
+def test_schedules_keep_their_shape():
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_epochs=20),
+            param_scheduler=[
+                dict(type='LinearLR', end=5),
+                dict(type='CosineAnnealingLR', T_max=15, begin=5, end=20),
+                dict(type='MultiStepLR', milestones=[10, 15]),
+                dict(type='LinearLR', end=20, by_epoch=False)
+            ]))
+    set_plain_options(cfg, epochs=8)
+    assert cfg.param_scheduler == [
+        dict(type='LinearLR', end=5),
+        dict(type='CosineAnnealingLR', T_max=3, begin=5, end=8),
+        dict(type='MultiStepLR', milestones=[4, 6]),
+        dict(type='LinearLR', end=20, by_epoch=False)
+    ]
+
+
+@pytest.mark.parametrize(('options', 'key'), [
+    (dict(epochs=3), 'train_cfg.max_epochs'),
+    (dict(lr=0.1), 'optim_wrapper.optimizer.lr'),
+    (dict(batch_size=8), 'val_dataloader.batch_size'),
+    (dict(workers=0), 'train_dataloader.num_workers'),
+    (dict(seed=1), 'randomness.seed'),
+])
+def test_what_is_said_twice_is_refused(cfg, options, key):
+    with pytest.raises(UserError, match=f'{key}. say the same: give one'):
+        set_plain_options(cfg, **options, options=[key])
+    set_plain_options(cfg, **options, options=['model.head.num_classes'])

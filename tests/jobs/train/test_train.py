@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -14,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmcls_repmlp.checkpoints import read_checkpoint
 from mmcls_repmlp.host import HOOKS
 from mmcls_repmlp.jobs.shared import work_dir as work_dir_module
+from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.work_dir import lock_work_dir
 from mmcls_repmlp.jobs.train.train import describe_failure, train
 from repmlp_lite.errors import JobFailedError, UserError
@@ -89,6 +91,42 @@ def test_an_epoch_of_one_iteration_has_no_room_to_warm_up(fit, work_dir):
     rest = dict(type='CosineAnnealingLR', begin=2, convert_to_iter_based=True)
     fit(dict(param_scheduler=[warm_up, rest]), epochs=1, batch_size=40)
     assert Path(work_dir, 'epoch_1.pth').exists()
+
+
+def test_a_run_that_waited_for_another_does_not_replace_it(
+        fit, work_dir, monkeypatch):
+
+    @contextmanager
+    def lock(folder):
+        Path(folder).mkdir()
+        Path(folder, 'epoch_1.pth').write_bytes(b'of another run')
+        yield
+
+    monkeypatch.setattr('mmcls_repmlp.jobs.train.train.lock_work_dir', lock)
+    with pytest.raises(UserError, match='saved checkpoints in .* meanwhile'):
+        fit(epochs=1)
+    assert Path(work_dir, 'epoch_1.pth').read_bytes() == b'of another run'
+
+
+def test_a_run_of_a_json_config_leaves_one_of_python(project, work_dir):
+    cfg = read_config(project.config, {'train_cfg.max_epochs': 1})
+    path = Path(f'{work_dir}.json')
+    path.write_text(json.dumps(cfg.to_dict()))
+    train(path, work_dir)
+    recorded, = Path(work_dir).glob('*.py')
+    assert not [*Path(work_dir).glob('*.json')]
+    train(recorded, work_dir, epochs=2, resume='auto', new_schedule=True,
+          no_test=True)  # yapf: disable
+
+
+def test_resumed_in_another_folder_there_may_be_no_best_one(
+        project, work_dir, tmp_path):
+    best = {'default_hooks.checkpoint.save_best': 'accuracy/top1'}
+    first = str(tmp_path / 'first')
+    train(project.config, first, epochs=1, cfg_options=best, no_test=True)
+    train(project.config, work_dir, epochs=2, cfg_options=best,
+          resume=f'{first}/epoch_1.pth', new_schedule=True)  # yapf: disable
+    assert [*Path(work_dir).glob('*/results.json')]
 
 
 def test_without_pictures_or_a_test(fit, work_dir):
