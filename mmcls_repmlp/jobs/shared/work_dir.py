@@ -19,7 +19,7 @@ import ast
 import copy
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,16 @@ def folder_of(cfg: Config) -> Path:
         hook_config(cfg).get('out_dir'))
 
 
-def check_work_dir_unused(cfg: Config,
-                          step: float | None,
-                          force: bool = False) -> None:
+def check_work_dir_unused(
+    cfg: Config,
+    step: float | None,
+    force: bool = False,
+    sources: Iterable[str | None] = ()) -> None:
     """Raise UserError if a training run would replace what others left.
 
     ``step`` is the number of the checkpoint to resume from; None for a new
-    run. ``force`` allows to replace all but a config that a user wrote.
+    run. ``force`` allows to replace all but a config that a user wrote, and
+    ``sources``, checkpoints that the run starts from.
     """
     own = config_of_run(cfg)
     # The host's tools leave no mark; their runs can be resumed here.
@@ -101,8 +104,15 @@ def check_work_dir_unused(cfg: Config,
             f'{str(own)!r} is not the config of a training run, and would '
             'be overwritten by one: choose another folder with '
             f'{option("work_dir", ...)}, or rename it')
-    replaced = [] if force else _replaced(cfg, step)
-    if replaced:
+    replaced = _replaced(cfg, step)
+    kept = {Path(source).resolve() for source in sources if source}
+    lost = [path for path in replaced if path.resolve() in kept]
+    if lost and force:
+        raise UserError(
+            f'{option("force")} would remove {str(lost[0])!r}, which this '
+            f'training run starts from: choose another folder with '
+            f'{option("work_dir", ...)}')
+    if replaced and not force:
         raise UserError(
             f'{str(replaced[0].parent)!r} holds {replaced[0].name} of another '
             f'training run: resume that with {option("resume", ...)} and its '

@@ -133,10 +133,10 @@ def train(config: str | Path,
     set_modes(cfg, amp, auto_scale_lr, no_validate, on_gpu, options)
     shorten_schedules(cfg)
     start = find_start(cfg, resume, resized)
+    pretrained = fetch_pretrained(cfg.model, resized)
     # Checkpoints later than the newest intact one are damaged.
     check_work_dir_unused(cfg, math.inf if start.newest else start.step(cfg),
-                          force)
-    pretrained = fetch_pretrained(cfg.model, resized)
+                          force, [start.source, *pretrained])
     set_loader_defaults(cfg)
     set_launcher(cfg, launcher)
     has_test = not no_test and cfg.get('test_dataloader') is not None

@@ -162,6 +162,16 @@ def test_training_anew_over_another_is_refused(fit, finished):
     assert [path.name for path in finished.glob('*.pth')] == ['epoch_1.pth']
 
 
+@pytest.mark.parametrize('key', ['load_from', 'model.backbone.init_cfg'])
+def test_what_a_run_starts_from_is_not_removed(fit, finished, key):
+    start = str(finished / 'epoch_2.pth')
+    value = start if key == 'load_from' else dict(
+        type='Pretrained', checkpoint=start, prefix='backbone.')
+    with pytest.raises(UserError, match='force.* would remove .*epoch_2.pth'):
+        fit({key: value}, force=True)
+    assert Path(start).exists() and [*finished.glob('*.py')]
+
+
 def test_two_training_runs_in_one_folder(fit, work_dir, monkeypatch):
     monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
     with lock_work_dir(work_dir), \
