@@ -1,6 +1,5 @@
 import copy
 import warnings
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -85,7 +84,7 @@ def test_networks_of_others_go_and_come_back(name):
     injected = [key for key in model.state_dict() if 'repconv3.conv' in key]
     assert injected == [f'{layer}.repconv3.conv.weight' for layer in layers]
     assert all(model.get_submodule(layer).grid == grid for layer in layers)
-    trained = _train(model, x)
+    trained = train_a_little(model, x)
     expected = trained(x)
     assert (expected - before).abs().max() > 1e-3
     merged = reparameterize(trained)
@@ -97,7 +96,7 @@ def test_networks_of_others_go_and_come_back(name):
             for m in merged.modules()] == [type(m) for m in fresh.modules()]
 
 
-def _train(model, x, steps=3):
+def train_a_little(model, x, steps=3):
     """Train a few steps, then randomise the norms' statistics."""
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     for _ in range(steps):
@@ -192,31 +191,3 @@ def test_averaged_copies_and_shared_layers():
     x = randn(2, 9, 4)
     expected = averaged.eval()(x)
     assert_same(reparameterize(averaged.module)(x), expected, 1e-12)
-
-
-if find_spec('timm'):  # in the second environment of make test-hosts
-    import timm
-
-    SMALL = dict(img_size=64)  # four patches of 16 in a row
-
-    @pytest.mark.parametrize(
-        ('name', 'layer'),
-        [('resmlp_12_224', 'blocks.1.linear_tokens'),
-         ('gmlp_s16_224', 'blocks.1.mlp_channels.gate.proj')])
-    def test_timms_own_networks(name, layer):
-        torch.manual_seed(0)
-
-        def build():
-            return timm.create_model(name, num_classes=5, **SMALL).double()
-
-        original, x = build(), randn(2, 3, 64, 64)
-        model = inject_locality(original)
-        assert torch.equal(model.eval()(x), original.eval()(x))
-        assert model.get_submodule(layer).grid == (4, 4)
-        trained = _train(model, x)
-        expected = trained(x)
-        merged = timm.utils.reparameterize_model(trained)
-        assert_same(merged(x), expected, 1e-12)
-        fresh = build().eval()
-        fresh.load_state_dict(merged.state_dict())
-        assert_same(fresh(x), expected, 1e-12)

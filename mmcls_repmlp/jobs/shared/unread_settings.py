@@ -124,8 +124,8 @@ def warn_of_unmatched_keys(config: Mapping[str, Any],
 
 
 def _check_names(config: Mapping[str, Any]) -> None:
-    if (config['model'] or
-        {}).get('data_preprocessor') and config.get('data_preprocessor'):
+    inner = (config['model'] or {}).get('data_preprocessor')
+    if inner and config.get('data_preprocessor') not in (None, inner):
         warn('warning: the config sets data_preprocessor twice, and only the '
              'one in model is read')
     for place, names in _LOOKED_UP.items():

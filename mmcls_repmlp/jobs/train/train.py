@@ -156,7 +156,7 @@ def train(config: str | Path,
             # Only now: the config of a refused or finished run does not count.
             write_training_config(cfg, **start.asked)
             resized.write()
-        if force:
+        if force and not finished:
             remove_earlier_run(cfg, start.step(cfg))
         del start  # mmengine reads the file again, to the right device
         with report_to_console(runner, summarize_training):

@@ -55,6 +55,7 @@ def test_what_nothing_reads_is_warned_of(warnings, text, warning):
     'pipeline=train_pipeline))', 'work_dir = {{_base_.size}}',
     'lr = 0.1\noptim_wrapper = dict(optimizer=dict(lr=2 * lr))',
     "tag = '#1'\nwork_dir = f'a#{tag}'", 'optimizer = None',
+    'data_preprocessor = dict(mean=[1., 2., 3.])',
     'model = dict(train_cfg=dict(augments=[dict(a=1)]))'
 ])
 def test_what_is_read_is_not(warnings, text):

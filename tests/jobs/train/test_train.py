@@ -172,6 +172,13 @@ def test_what_a_run_starts_from_is_not_removed(fit, finished, key):
     assert Path(start).exists() and [*finished.glob('*.py')]
 
 
+def test_a_finished_run_removes_nothing(fit, finished, tmp_path):
+    before = sorted(finished.glob('*.p*'))
+    elsewhere = shutil.copy(finished / 'epoch_2.pth', tmp_path / 'other.pth')
+    fit(resume=str(elsewhere), force=True)
+    assert sorted(finished.glob('*.p*')) == before
+
+
 def test_two_training_runs_in_one_folder(fit, work_dir, monkeypatch):
     monkeypatch.setattr(work_dir_module, 'PATIENCE', 0)
     with lock_work_dir(work_dir), \
