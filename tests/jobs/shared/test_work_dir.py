@@ -13,13 +13,10 @@ from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared import work_dir as module
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.source import open_source
-from mmcls_repmlp.jobs.shared.work_dir import (_MARK, check_pair_writable,
-                                               check_work_dir_unused,
-                                               config_beside, lock_work_dir,
-                                               remove_earlier_run,
-                                               saved_checkpoints, set_work_dir,
-                                               write_config_beside,
-                                               write_training_config)
+from mmcls_repmlp.jobs.shared.work_dir import (
+    check_pair_writable, check_work_dir_unused, config_beside, lock_work_dir,
+    remove_earlier_run, saved_checkpoints, set_work_dir, write_config_beside,
+    write_training_config)
 from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
@@ -33,7 +30,7 @@ def config(tmp_path):
         work = tmp_path / 'work'
         for path in [work / name for name in names]:
             path.parent.mkdir(exist_ok=True, parents=True)
-            path.write_text(_MARK * (path.suffix == '.py'))
+            path.write_text(module._MARK * (path.suffix == '.py'))
         hooks = dict(checkpoint=hook)
         return Config(dict(work_dir=str(work), default_hooks=hooks))
 
@@ -168,7 +165,7 @@ def test_the_config_of_its_own_stem_goes_first(folder):
 def test_the_config_that_the_host_left(folder):
     # Its tools leave no mark, and what was converted has a config, too.
     quick = folder / 'quick.py'
-    quick.write_text(quick.read_text().removeprefix(_MARK))
+    quick.write_text(quick.read_text().removeprefix(module._MARK))
     write_config_beside(read_config(quick), folder / 'deploy.pth')
     write_checkpoint(dict(a=1), folder / 'deploy.pth')
     assert config_beside(folder / 'epoch_2.pth') == quick
