@@ -13,10 +13,12 @@ from mmcls_repmlp.jobs.reparameterize_model import reparameterize_checkpoint
 from mmcls_repmlp.jobs.shared import work_dir as module
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.source import open_source
-from mmcls_repmlp.jobs.shared.work_dir import (
-    check_pair_writable, check_work_dir_unused, config_beside, lock_work_dir,
-    remove_earlier_run, saved_checkpoints, set_work_dir, write_config_beside,
-    write_training_config)
+from mmcls_repmlp.jobs.shared.work_dir import (check_work_dir_unused,
+                                               config_beside, lock_work_dir,
+                                               remove_earlier_run,
+                                               saved_checkpoints, set_work_dir,
+                                               write_config_beside,
+                                               write_training_config)
 from mmcls_repmlp.jobs.testing.test import test as run_test
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import CheckpointError, ConfigError, UserError
@@ -231,4 +233,4 @@ def test_a_merged_checkpoint_is_no_numbered_one(folder):
     for name, words in (('epoch_9.pth', 'would be taken for a checkpoint'),
                         ('iter_1.pth', 'would be taken'), ('deploy.pth', '')):
         with pytest.raises(UserError, match=words) if words else nullcontext():
-            check_pair_writable(folder / name)
+            module.check_pair_writable(folder / name)
