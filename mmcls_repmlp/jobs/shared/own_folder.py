@@ -67,7 +67,7 @@ def use_folder(cfg: Config, folder: str | Path,
     say(f'{len(classes)} classes ({first_few(classes)}); {how}')
 
 
-def test_on_folder(cfg: Config, folder: str | Path) -> None:
+def use_test_folder(cfg: Config, folder: str | Path) -> None:
     """Change a config to test on all photos of a folder.
 
     The folder holds one subfolder for each class; or a folder ``test``, else

@@ -23,7 +23,7 @@ from mmcls_repmlp.jobs.shared.device import choose_device
 from mmcls_repmlp.jobs.shared.labels import (match_loop, names_of,
                                              num_classes_of)
 from mmcls_repmlp.jobs.shared.model import unwrap
-from mmcls_repmlp.jobs.shared.own_folder import test_on_folder
+from mmcls_repmlp.jobs.shared.own_folder import use_test_folder
 from mmcls_repmlp.jobs.shared.pictures import check_folder
 from mmcls_repmlp.jobs.shared.runner import (build_runner, report_to_console,
                                              summarize_test)
@@ -79,8 +79,8 @@ def test(config: str | Path | None,
         out_item: 'pred' or 'metrics', for ``out``. Defaults to 'pred'.
         show_dir: Folder for images with their predictions. Defaults to none.
         tta: Whether to average over the views of ``tta_pipeline``, or flips.
-        data: Folder of photos to test on, see :func:`test_on_folder`. Defaults
-            to the config's test data.
+        data: Folder of photos to test on, see :func:`use_test_folder`.
+            Defaults to the config's test data.
         work_dir: Folder of logs. Defaults to ``work_dirs/NAME_OF_CONFIG``.
         key: Checkpoint entry with the weights. Defaults to the only one.
         cfg_options: Settings to change in the config. Defaults to none.
@@ -104,7 +104,7 @@ def test(config: str | Path | None,
     cfg = source.cfg
     loader_config(cfg, 'test')
     if data is not None:
-        test_on_folder(cfg, data)
+        use_test_folder(cfg, data)
     set_work_dir(cfg, source.config, work_dir
                  or (cfg_options or {}).get('work_dir'))
     cfg.load_from, cfg.resume = None, False  # loaded here, and strictly

@@ -66,7 +66,7 @@ def _enable_amp(cfg: Config, on_gpu: bool) -> None:
 
 
 def _add_loss_check(cfg: Config) -> None:
-    # Whatever the config inherits from: an infinite loss ends a training run.
+    # An infinite loss ends any training run, whatever its config inherits.
     hook, hooks = dict(type='CheckInvalidLossHook'), cfg.get('custom_hooks')
     if hook['type'] not in [other.get('type') for other in hooks or ()]:
         cfg.custom_hooks = [*(hooks or ()), hook]

@@ -225,7 +225,7 @@ def test_a_whole_folder_is_tested_or_its_own_part(photos, phased):
 
     def tested(folder):
         cfg = read_config(CUSTOM[0])
-        shared_own_folder.test_on_folder(cfg, folder)
+        shared_own_folder.use_test_folder(cfg, folder)
         return build_dataset(cfg.test_dataloader.dataset)
 
     assert len(tested(photos)) == len([*photos.rglob('*.png')])
