@@ -33,7 +33,9 @@ _MARKED = re.compile(r'(<!-- ([\w ]+) of (\w+) -->\n).*?(<!-- end -->)', re.S)
 _SOURCES = {
     'github.com/DingXiaoH': 'official',
     'github.com/open-mmlab': 'mmcls',
-    'arxiv.org': 'first paper'
+    'abs/2105.01883': 'first paper',
+    'abs/2112.11081': 'second paper',
+    'abs/2105.03404': 'ResMLP paper'
 }
 
 

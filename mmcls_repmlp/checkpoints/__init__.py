@@ -7,6 +7,7 @@ from .meta import class_names, classes_meta, converted_meta, meta_of
 from .official import convert_to_mmcls, convert_to_official
 from .recognition import Recognized, recognize
 from .resized import resized_state_dict
+from .resmlp_recognition import recognize_resmlp
 from .safe_globals import allow_mmengine_checkpoints
 from .weights import check_fit, keep_dtype, load_strictly, state_dict_of
 
@@ -15,6 +16,6 @@ __all__ = [
     'check_fit', 'checkpoint_folder', 'class_names', 'classes_meta',
     'convert_to_mmcls', 'convert_to_official', 'converted_meta', 'keep_dtype',
     'load_strictly', 'local_file', 'meta_of', 'newest_checkpoint',
-    'numbered_checkpoints', 'read_checkpoint', 'recognize',
+    'numbered_checkpoints', 'read_checkpoint', 'recognize', 'recognize_resmlp',
     'resized_state_dict', 'state_dict_of', 'write_checkpoint'
 ]

@@ -16,6 +16,7 @@ from torch import Tensor
 from mmcls_repmlp.host import make_divisible
 from mmcls_repmlp.models.compatibility import is_merged
 from mmcls_repmlp.models.repmlpnet.arch import ARCH_ZOO, Arch, resolve_arch
+from mmcls_repmlp.models.resmlp.resmlp import ResMLPArch
 from repmlp_lite.errors import CheckpointError, option
 
 _RATIO = 4  # of the gate; the same in every published model
@@ -29,11 +30,11 @@ class Recognized(NamedTuple):
 
     Attributes:
         name: Such as 'B224'; 'custom 224' if its arch is not published.
-        arch: Channels, depths and sharesets; None of a RepMLP-ResNet.
+        arch: Sizes of a RepMLPNet, or of a published ResMLP; otherwise None.
         classifier: Config of the model, headless if the weights are.
     """
     name: str
-    arch: Arch | None
+    arch: Arch | ResMLPArch | None
     classifier: dict[str, Any]
 
 

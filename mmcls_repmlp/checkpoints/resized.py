@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from mmcls_repmlp.models import RepMLPBlock
+from mmcls_repmlp.models import RepMLPBlock, ResMLP
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 
 
@@ -16,7 +16,7 @@ def resized_state_dict(
     """Resize a model's weights to fit its copy for another image size.
 
     Only fc3 of every RepMLP block depends on the image size, with its bias if
-    it has one (deploy form).
+    it has one (deploy form), and the layers over positions of a ResMLP.
 
     Args:
         source: Model of the size that the weights are for.
@@ -31,15 +31,27 @@ def resized_state_dict(
     shapes = source.state_dict()
     weights = shapes if weights is None else weights
     resized = dict(weights)
-    blocks = dict(target.named_modules())
-    for name, block in source.named_modules():
-        if not isinstance(block, RepMLPBlock):
-            continue
-        sizes = block.partition_size, blocks[name].partition_size
+    grids = _grids(target)
+    for layer, grid in _grids(source).items():
         for part, resize in (('weight', resize_fc), ('bias', resize_fc_bias)):
-            full = f'{name}.fc3.{part}'
+            full = f'{layer}.{part}'
             key = full if full in weights else full.removeprefix('backbone.')
-            if (key in weights and sizes[0] != sizes[1]
+            if (key in weights and grid != grids[layer]
                     and weights[key].shape == shapes[full].shape):
-                resized[key] = resize(weights[key], *sizes)
+                resized[key] = resize(weights[key], grid, grids[layer])
     return resized
+
+
+def _grids(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Name the layers over the positions of a grid, with its size."""
+    grids = {}
+    for name, module in model.named_modules():
+        if isinstance(module, RepMLPBlock):
+            grids[f'{name}.fc3'] = module.partition_size
+        elif isinstance(module, ResMLP):
+            grids |= {
+                f'{name}.stages.{i}.0.linear_tokens'.removeprefix('.'):
+                module.grid
+                for i in range(module.num_stages)
+            }
+    return grids

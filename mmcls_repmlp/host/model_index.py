@@ -29,10 +29,14 @@ def indexed_models() -> list[Model]:
 
 
 def config_of(model: Model, deploy: bool = False) -> Path:
-    """Find the config of a model, of its training or its deploy form."""
+    """Find the config of a model, of its training or its deploy form.
+
+    They are the same for a network without convolutions to merge.
+    """
     path = mim_root() / model.config
     family, rest = path.name.split('_', 1)
-    return path.with_name(f'{family}_deploy_{rest}') if deploy else path
+    merged = path.with_name(f'{family}_deploy_{rest}')
+    return merged if deploy and merged.exists() else path
 
 
 def register_models() -> None:

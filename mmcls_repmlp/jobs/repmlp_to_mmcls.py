@@ -1,7 +1,7 @@
 """Convert files of the official models to ours, and back."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from torch import Tensor
 from mmcls_repmlp.checkpoints import (Recognized, convert_to_mmcls,
                                       convert_to_official, newest_checkpoint,
                                       read_checkpoint, recognize,
-                                      state_dict_of, write_checkpoint)
-from mmcls_repmlp.checkpoints.official import (REPMLP_RESNET, REPMLPNET,
-                                               RenameTable)
+                                      recognize_resmlp, state_dict_of,
+                                      write_checkpoint)
+from mmcls_repmlp.checkpoints.official import RenameTable, table_of
 from mmcls_repmlp.host import MODELS
 from mmcls_repmlp.host.model_index import config_of, indexed_models
-from mmcls_repmlp.models import Arch, resolve_arch
+from mmcls_repmlp.models import resolve_arch
 from mmcls_repmlp.models.compatibility import (explain_mismatch, find_mismatch,
                                                is_merged)
+from mmcls_repmlp.models.resmlp.resmlp import resolve_resmlp_arch
 from mmcls_repmlp.version import __version__
 from repmlp_lite.console import say
 from repmlp_lite.errors import CheckpointError, UserError, option
@@ -32,6 +33,10 @@ Size = tuple[int, int]
 Weights = Mapping[str, Tensor]
 # Name, config, and weights, of which there are the shapes alone.
 Published = tuple[str, Path, Weights]
+# How a model of any size is recognised, and its variant is named.
+_KINDS: dict[str, tuple[Callable, Callable]] = dict(
+    RepMLPNet=(recognize, resolve_arch),
+    ResMLP=(recognize_resmlp, resolve_resmlp_arch))
 
 
 def convert(src: str | Path,
@@ -77,7 +82,8 @@ def convert_from_official(src: str | Path,
 
     Args:
         src: Path or URL of the official file, of training or deploy form: a
-            RepMLPNet of any size, or a RepMLP-ResNet of the configs here.
+            RepMLPNet or ResMLP of any size (timm's or the original one), or a
+            RepMLP-ResNet of the configs here.
         dst: Checkpoint to write.
         arch: Variant that it must be. Defaults to whatever its shapes say.
         img_size: Height and width of the images trained on. Defaults to
@@ -96,7 +102,7 @@ def convert_from_official(src: str | Path,
         raise CheckpointError(
             f'checkpoint {str(src)!r} has the names of OpenMMLab already: use '
             f'it as it is, or pass {option("to_official")} for the way back')
-    table = _table_of(weights)
+    table = table_of(weights)
     try:
         converted = convert_to_mmcls(weights, table)
         found, configs = _identify(converted, table, img_size)
@@ -104,7 +110,7 @@ def convert_from_official(src: str | Path,
         raise CheckpointError(
             f'checkpoint {str(src)!r} is no official {table.backbone}: '
             f'{error}; {_closest(weights, table)}') from error
-    if arch is not None and found.arch != resolve_arch(arch):
+    if arch is not None and found.arch != _KINDS[table.backbone][1](arch):
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
                               f'arch {arch!r}: check the file, or drop '
                               f'{option("arch", ...)}')
@@ -130,7 +136,8 @@ def convert_to_official_file(src: str | Path,
     """Convert a checkpoint of ours to a plain official state dict.
 
     Args:
-        src: Path or URL of a RepMLPNet or RepMLP-ResNet classifier.
+        src: Path or URL of a RepMLPNet, ResMLP or RepMLP-ResNet classifier.
+            A ResMLP gets the names of timm.
         dst: File to write.
         key: Entry of ``src`` that holds the weights. Defaults to the only one.
         force: Whether an existing file is replaced. Defaults to False.
@@ -140,7 +147,7 @@ def convert_to_official_file(src: str | Path,
     """
     src, weights = _read(src, dst, key, force)
     try:
-        converted = convert_to_official(weights, _table_of(weights))
+        converted = convert_to_official(weights, table_of(weights))
     except CheckpointError as error:
         raise CheckpointError(
             f'checkpoint {str(src)!r} cannot be converted: {error}') from error
@@ -148,16 +155,13 @@ def convert_to_official_file(src: str | Path,
     write_checkpoint(converted, dst, force)
 
 
-def published_models(backbone: str,
-                     deploy: bool,
-                     arch: Arch | None = None) -> Iterator[Published]:
+def published_models(backbone: str, deploy: bool) -> Iterator[Published]:
     """Build the published models with a type of backbone, without memory."""
     for model in indexed_models():
         config = config_of(model, deploy).resolve()
         cfg = read_config(config)
         settings, here = cfg.model.backbone, Path.cwd()
-        if settings.type == backbone and arch in (
-                None, resolve_arch(settings.get('arch', 'b'))):
+        if settings.type == backbone:
             if config.is_relative_to(here):
                 config = config.relative_to(here)
             yield model.name, config, build_on_meta(cfg).state_dict()
@@ -171,24 +175,19 @@ def _read(src: str | Path, dst: str | Path, key: str | None,
     return src, state_dict_of(read_checkpoint(src), src, key)
 
 
-def _table_of(weights: Weights) -> RenameTable:
-    resnet = ('stage0.', 'backbone.stage0.')
-    return REPMLP_RESNET if any(name.startswith(resnet)
-                                for name in weights) else REPMLPNET
-
-
 def _identify(weights: Weights, table: RenameTable,
               img_size: Size | None) -> tuple[Recognized, list[Path]]:
     """Identify a model, and the configs here that build it."""
-    found = recognize(weights, img_size) if table is REPMLPNET else None
-    if found is not None:
+    found = None
+    if table.backbone in _KINDS:
+        found = _KINDS[table.backbone][0](weights, img_size)
         with torch.device('meta'):
             expected = MODELS.build(found.classifier).state_dict()
         mismatch = find_mismatch(expected, weights)
         if mismatch:
             raise CheckpointError(f'{explain_mismatch(mismatch)} ({mismatch})')
     matches = [(name, config) for name, config, expected in published_models(
-        table.backbone, is_merged(weights), found and found.arch)
+        table.backbone, is_merged(weights))
                if not find_mismatch(expected, weights)]
     if found is None:
         if not matches:

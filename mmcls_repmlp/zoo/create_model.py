@@ -42,7 +42,13 @@ _ENTRIES = dict(
     repmlp_resnet50_bottleneck_g4_8=(
         'repmlp-resnet50-bottleneck-g4-8_8xb32_in1k-320px', ),
     repmlp_cifar=('repmlp-cifar_1xb128_cifar10', ),
-    repmlp_faceresnet=('repmlp-faceresnet_4xb64_faces-96px', ))
+    repmlp_faceresnet=('repmlp-faceresnet_4xb64_faces-96px', ),
+    resmlp_s12=('resmlp-s12_8xb128_in1k', ),
+    resmlp_s24=('resmlp-s24_8xb128_in1k', ),
+    resmlp_b24=('resmlp-b24_8xb128_in1k', ),
+    resmlp_s12_local=('resmlp-s12-local_8xb128_in1k', ),
+    resmlp_s24_local=('resmlp-s24-local_8xb128_in1k', ),
+    resmlp_b24_local=('resmlp-b24-local_8xb128_in1k', ))
 
 
 def list_models(filter: str = '*', pretrained: bool = False) -> list[str]:

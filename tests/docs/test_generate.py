@@ -18,9 +18,9 @@ def test_is_up_to_date(path):
 
 def test_every_model_has_its_row_with_the_numbers_of_the_metafile():
     zoo = PAGES[DOCS / 'model_zoo.md']
-    names = re.findall(r'^\| (repmlp-\S+_\S+) \|', zoo, re.MULTILINE)
+    names = re.findall(r'^\| (re[ps]mlp-\S+_\S+) \|', zoo, re.MULTILINE)
     assert names == [model.name for model in MODELS]
-    for source in ('official', 'mmcls', 'first paper'):
+    for source in ('official', 'mmcls', 'first paper', 'ResMLP paper'):
         assert f'**{source}**' in zoo
     assert table('RepMLPNet').splitlines()[4].startswith(
         '| repmlp-base_8xb32_in1k | B224 | 68.243 / 68.333 | 6.676 / 6.657 | '
@@ -39,7 +39,10 @@ def test_accuracies_by_the_official_recipe_are_in_training():
 def test_variants_are_those_of_the_configs(model):
     variant = model.metadata.data['Variant']
     backbone = read_config(config_of(model)).model.backbone
-    if backbone.type == 'RepMLPNet':
+    if backbone.type == 'ResMLP':
+        local = ', local' if backbone.reparam_conv_kernels else ''
+        assert variant == backbone.arch.upper() + local
+    elif backbone.type == 'RepMLPNet':
         assert variant == f'{backbone.arch.upper()[0]}{backbone.img_size}'
     else:
         assert backbone.get('block', variant) in (variant.split(',')[0],

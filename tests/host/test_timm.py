@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from mmcls_repmlp import ResMLP, inject_locality
 from mmcls_repmlp.checkpoints import convert_to_mmcls, convert_to_official
-from mmcls_repmlp.checkpoints.official import RESMLP
+from mmcls_repmlp.checkpoints.official import RESMLP_TIMM
 from tests.helpers import assert_same, randn
 from tests.reparam.test_inject_locality import train_a_little
 
@@ -47,7 +47,7 @@ if find_spec('timm'):
             for key, value in theirs.named_parameters():
                 if '.ls' in key:
                     value.uniform_(0.1, 0.3)
-        weights = convert_to_mmcls(theirs.state_dict(), RESMLP)
+        weights = convert_to_mmcls(theirs.state_dict(), RESMLP_TIMM)
         ours = ResMLP(arch, img_size=64).double().eval()
         prefix = 'backbone.'
         ours.load_state_dict({
@@ -59,5 +59,5 @@ if find_spec('timm'):
         assert_same(
             F.linear(pooled, weights['head.fc.weight'],
                      weights['head.fc.bias']), theirs(images), 1e-12)
-        back = convert_to_official(weights, RESMLP)
+        back = convert_to_official(weights, RESMLP_TIMM)
         assert back.keys() == theirs.state_dict().keys()

@@ -223,7 +223,7 @@ def describe_data(dataset: Any, purpose: str = '') -> str:
     images = (f'{count} of {found} images' if count < found else pluralize(
         count, 'image'))
     places = {
-        str(getattr(leaf, 'img_prefix', '') or leaf.data_root).rstrip('/') +
+        folder_of(leaf).rstrip('/') +
         (f' (part {leaf.part})' if getattr(leaf, 'part', None) else '')
         for leaf in leaves if getattr(leaf, 'data_root', '')
     }
@@ -246,11 +246,17 @@ def warn_of_shared_images(train: BaseDataset, val: BaseDataset) -> None:
 
 
 def _prefixes(dataset: BaseDataset) -> list[str]:
-    folders = [
-        getattr(leaf, 'img_prefix', None) or getattr(leaf, 'data_root', None)
-        for leaf in leaf_datasets(dataset)
-    ]
+    folders = map(folder_of, leaf_datasets(dataset))
     return [*map(os.path.realpath, filter(None, folders))]
+
+
+def folder_of(leaf: Any) -> str:
+    """Return the folder of a data set's images, or ''."""
+    # The host's img_prefix fails where data_prefix names no images.
+    prefix = getattr(leaf, 'data_prefix', None)
+    folders = [*prefix.values()] if isinstance(prefix, Mapping) else [prefix]
+    root = getattr(leaf, 'data_root', None)
+    return str(next(filter(None, [*folders, root]), ''))
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -29,10 +29,7 @@ class ShowPredictions(Hook):
     def before_test(self, runner: Runner) -> None:
         """Find the folder that holds all images, and their classes."""
         dataset = runner.test_dataloader.dataset
-        folders: list[Any] = [
-            getattr(part, 'img_prefix', '') or getattr(part, 'data_root', '')
-            for part in leaf_datasets(dataset)
-        ]
+        folders = map(folder_of, leaf_datasets(dataset))
         self.names = PictureNames(
             os.path.commonpath([*map(os.path.abspath, folders)]))
         self.visualizer.dataset_meta = dataset.metainfo

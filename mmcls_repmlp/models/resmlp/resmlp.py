@@ -26,7 +26,11 @@ from mmcls_repmlp.models.local_layers import (add_convolutions,
 
 
 class ResMLPArch(NamedTuple):
-    """Sizes of a variant; scales of the residual branches start small."""
+    """Sizes of a variant; scales of the residual branches start small.
+
+    Source: facebookresearch/deit at 7e160fe, resmlp_models.py. (timm starts
+    s12 with scales of 1e-4.)
+    """
     channels: int
     depth: int
     patch_size: int
@@ -34,7 +38,7 @@ class ResMLPArch(NamedTuple):
 
 
 ARCHS = dict(
-    s12=ResMLPArch(384, 12, 16, 1e-4),
+    s12=ResMLPArch(384, 12, 16, 0.1),
     s24=ResMLPArch(384, 24, 16, 1e-5),
     b24=ResMLPArch(768, 24, 8, 1e-6))
 
@@ -141,7 +145,7 @@ class ResMLP(MergeableBackbone):
                  norm_eval: bool = False,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None) -> None:
-        sizes = _resolve(arch)
+        sizes = resolve_resmlp_arch(arch)
         channels = check_positive_int('channels', sizes.channels)
         depth = check_positive_int('depth', sizes.depth)
         super().__init__([channels] * depth, img_size,
@@ -222,7 +226,8 @@ class ResMLP(MergeableBackbone):
         nn.Module._load_from_state_dict(self, state_dict, prefix, *args)
 
 
-def _resolve(arch: str | dict) -> ResMLPArch:
+def resolve_resmlp_arch(arch: str | dict) -> ResMLPArch:
+    """Resolve a variant's name, in any case, or a dict of its sizes."""
     if isinstance(arch, str):
         if arch.lower() not in ARCHS:
             raise ValueError(f'arch {arch!r} is unknown: choose from '
