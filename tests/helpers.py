@@ -39,6 +39,11 @@ TINY_CIFAR_CFG = dict(
     partition_size=4,
     reparam_conv_kernels=(1, 3),
     out_indices=(1, ))
+TINY_RESMLP_CFG = dict(
+    arch=dict(channels=12, depth=2, init_values=0.5),
+    img_size=32,
+    patch_size=8,
+    reparam_conv_kernels=(1, 3))
 
 
 class Pickled:

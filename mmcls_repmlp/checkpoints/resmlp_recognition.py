@@ -61,8 +61,8 @@ def recognize_resmlp(weights: Mapping[str, Tensor],
             num_classes=len(weights['head.fc.weight']),
             in_channels=channels)
     height, width = size
-    name = (f'ResMLP-{variant.upper() if variant else "custom"} {height}' +
-            (f'x{width}' if width != height else ''))
+    name = (f'ResMLP-{variant.upper()}' if variant else 'custom ResMLP') + (
+        f' {height}' if height == width else f' {height}x{width}')
     return Recognized(name, ARCHS.get(variant or ''), model)
 
 

@@ -110,7 +110,7 @@ def convert_from_official(src: str | Path,
         raise CheckpointError(
             f'checkpoint {str(src)!r} is no official {table.backbone}: '
             f'{error}; {_closest(weights, table)}') from error
-    if arch is not None and found.arch != _KINDS[table.backbone][1](arch):
+    if arch is not None and not _is_variant(found, table, arch):
         raise CheckpointError(f'checkpoint {str(src)!r} is {found.name}, not '
                               f'arch {arch!r}: check the file, or drop '
                               f'{option("arch", ...)}')
@@ -195,6 +195,14 @@ def _identify(weights: Weights, table: RenameTable,
         name, config = matches[0]
         found = Recognized(name, None, read_config(config).model)
     return found, [config for _, config in matches]
+
+
+def _is_variant(found: Recognized, table: RenameTable, arch: str) -> bool:
+    if table.backbone not in _KINDS:
+        return False
+    with suppress(ValueError):  # the name of another kind's variant
+        return found.arch == _KINDS[table.backbone][1](arch)
+    return False
 
 
 def _closest(weights: Weights, table: RenameTable) -> str:

@@ -1,6 +1,7 @@
-"""Draw the weights of one output of fc3, before and after merging."""
+"""Draw the weights of one output of a layer, before and after merging."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmcls_repmlp.checkpoints import meta_of
-from mmcls_repmlp.models import RepMLPBlock
-from mmcls_repmlp.reparam.locality import Locality, locality, repmlp_blocks
+from mmcls_repmlp.reparam.locality import (LocalBlock, Locality, local_blocks,
+                                           locality)
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write, check_suffix, check_writable
@@ -26,6 +27,7 @@ from .shared.source import open_source
 
 _FRAME: dict[str, Any] = dict(fill=False, lw=2, color='#39ff14', clip_on=False)
 _MARK: dict[str, Any] = dict(color='#39ff14', ls='', label='the output itself')
+_SHORT = re.compile(r'\.(?:repmlp_block|linear_tokens)$')
 _DIM = 0.05  # share of weights that may be darker than the scale shows
 
 
@@ -40,7 +42,9 @@ def vis_locality(config: str | Path,
                  key: str | None = None,
                  cfg_options: Mapping[str, Any] | None = None,
                  force: bool = False) -> list[Locality]:
-    """Draw the weights of one output of fc3, before and after merging.
+    """Draw the weights of one output of a layer over positions.
+
+    They are those before and after merging the convolutions beside it.
 
     Args:
         config: Path of the config.
@@ -80,16 +84,18 @@ def vis_locality(config: str | Path,
 
 
 def _find_block(model: BaseModel,
-                wanted: str | None) -> tuple[str, RepMLPBlock]:
+                wanted: str | None) -> tuple[str, LocalBlock]:
     """Find a block by its full name, or a name such as 1.0."""
     blocks = {}
-    for name, block in repmlp_blocks(model).items():
-        short = name.partition('stages.')[2].removesuffix('.repmlp_block')
+    for name, block in local_blocks(model).items():
+        short = _SHORT.sub('', name.partition('stages.')[2])
         blocks[short or name] = block
         if wanted in (None, name, short):
             return short or name, block
     if not blocks:
-        raise UserError('the model of the config has no RepMLP block')
+        raise UserError('the model of the config has no RepMLP block and no '
+                        'layer with convolutions: give a training checkpoint '
+                        'and its config')
     raise UserError(f'the model has no block {wanted!r}: choose from '
                     f'{", ".join(blocks)}')
 
@@ -120,7 +126,7 @@ def _draw(rows: Sequence[Locality], titles: Sequence[str],
         axes.set_title(title)
     figure.colorbar(
         image, ax=panels, label='log$_{10}$ |weight|', extend='min')
-    figure.suptitle(f'Weights of output {first.position} of fc3, for its '
+    figure.suptitle(f'Weights of output {first.position}, for its '
                     f'{height}x{width} inputs\nblock {block}, shareset '
                     f'{first.shareset}')
     names = panels[0][0].get_legend_handles_labels()

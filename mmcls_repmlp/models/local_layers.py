@@ -32,18 +32,21 @@ class LocalLayer(Mergeable):
     Attributes:
         plain: Class of the layer without convolutions.
         grid: Height and width (h, w) of the grid.
+        kernels: Odd sizes of the convolutions.
+        groups: Number of matrices.
     """
 
     plain: ClassVar[type[nn.Module]]
     grid: tuple[int, int]
     weight: Any
     bias: Any
-    _kernels: tuple[int, ...]
+    kernels: tuple[int, ...]
+    groups = 1
 
     @property
     def training_only(self) -> tuple[str, ...]:
         """Names of the convolutions."""
-        return tuple(f'repconv{k}' for k in self._kernels)
+        return tuple(f'repconv{k}' for k in self.kernels)
 
     def init_weights(self) -> None:
         """Keep the weights, which were chosen at injection."""
@@ -80,7 +83,7 @@ class LocalLayer(Mergeable):
                 'merged into it: build the original network with biases to '
                 'load it', stacklevel=2)  # yapf: disable
         super().adopt(layers)
-        for name in ('grid', '_kernels', 'init_cfg', '_is_init'):
+        for name in ('grid', 'kernels', 'init_cfg', '_is_init'):
             delattr(self, name)
         self.__class__ = self.plain  # type: ignore[assignment]
 
@@ -151,7 +154,7 @@ def add_convolutions(layer: Any, grid: tuple[int, int], kernels: Sequence[int],
             act_cfg=None) for k in kernels
     ]
     layer.__class__ = KINDS[type(layer)]
-    layer.grid, layer._kernels = grid, tuple(kernels)
+    layer.grid, layer.kernels = grid, tuple(kernels)
     layer.init_cfg, layer._is_init = None, True  # of mmengine's modules
     for name, branch in zip(layer.training_only, branches):
         if as_is:

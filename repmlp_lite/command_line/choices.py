@@ -1,7 +1,8 @@
 """Choices of options, for tools and jobs."""
 
-# Names of RepMLPNet's variants, as models.ARCH_ZOO has them.
-ARCHS = ('t', 'tiny', 'b', 'base', 'd', 'deep', 'l', 'large')
+# Names of variants of RepMLPNet and of ResMLP, as their modules have them.
+ARCHS = ('t', 'tiny', 'b', 'base', 'd', 'deep', 'l', 'large', 's12', 's24',
+         'b24')
 # Class activation maps, by their names in TorchCAM. Not Grad-CAM++: TorchCAM
 # 0.5 computes its weights in another way than the paper.
 CAM_METHODS = {

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import convert_to_mmcls, convert_to_official
-from mmcls_repmlp.checkpoints.official import REPMLP_RESNET, REPMLPNET
+from mmcls_repmlp.checkpoints.official import (REPMLP_RESNET, REPMLPNET,
+                                               RESMLP_DEIT, RESMLP_TIMM,
+                                               TABLES, table_of)
 from repmlp_lite.errors import CheckpointError
 from tests.helpers import DATA
 
@@ -34,6 +36,15 @@ def test_names_are_converted_both_ways(name, table):
     (REPMLPNET, 'head.weight', 'head.fc.weight'),
     (REPMLP_RESNET, 'stage0.0.conv.weight', 'backbone.stage0.0.conv.weight'),
     (REPMLP_RESNET, 'linear.bias', 'head.fc.bias'),
+    (RESMLP_TIMM, 'blocks.11.ls1', 'backbone.stages.11.0.ls1'),
+    (RESMLP_TIMM, 'blocks.0.mlp_channels.fc1.bias',
+     'backbone.stages.0.0.mlp_channels.fc1.bias'),
+    (RESMLP_DEIT, 'patch_embed.proj.bias', 'backbone.stem.proj.bias'),
+    (RESMLP_DEIT, 'blocks.11.gamma_2', 'backbone.stages.11.0.ls2'),
+    (RESMLP_DEIT, 'blocks.3.attn.weight',
+     'backbone.stages.3.0.linear_tokens.weight'),
+    (RESMLP_DEIT, 'blocks.3.mlp.fc2.bias',
+     'backbone.stages.3.0.mlp_channels.fc2.bias'),
 ])
 def test_names(table, official, ours):
     assert list(convert_to_mmcls({official: 0}, table)) == [ours]
@@ -45,8 +56,40 @@ def test_names(table, official, ours):
       for name in ('x.head.weight', 'headx.weight', 'stages.a.0.prebn1.weight',
                    'stages.0.0.prebn1', 'conv_embedding_conv.weight')),
     (REPMLP_RESNET, 'head.weight', 'RepMLPResNet'),
+    (RESMLP_DEIT, 'blocks.0.gamma_1.weight', 'ResMLP'),
 ])
 def test_unknown_names_are_refused(table, name, model):
     message = f"'{name}' is not a parameter of the official {model}$"
     with pytest.raises(CheckpointError, match=message):
         convert_to_mmcls({name: 0}, table)
+
+
+def test_the_first_resmlp_had_vectors():
+    affine = {'norm.alpha': torch.rand(3), 'blocks.0.norm1.beta': torch.rand(3),
+              'blocks.0.gamma_1': torch.rand(3)}  # yapf: disable
+    ours = convert_to_mmcls(affine, RESMLP_DEIT)
+    assert {
+        name: tuple(value.shape)
+        for name, value in ours.items()
+    } == {
+        'backbone.norm.alpha': (1, 1, 3),
+        'backbone.stages.0.0.norm1.beta': (1, 1, 3),
+        'backbone.stages.0.0.ls1': (3, )
+    }
+    back = convert_to_official(ours, RESMLP_DEIT)
+    assert back.keys() == affine.keys()
+    assert all(torch.equal(back[name], affine[name]) for name in affine)
+
+
+@pytest.mark.parametrize('table', TABLES, ids=range(len(TABLES)))
+def test_the_table_is_found_by_the_names(table):
+    official, ours = zip(*table.rows)
+    names = [
+        f'{name.format(n=0).removesuffix("$")}{"" if "$" in name else ".w"}'
+        for name in official
+    ]
+    assert table_of(names) is table
+    # Both tables of ResMLP have the same names on our side.
+    found = table_of(
+        convert_to_mmcls(dict.fromkeys(names, torch.ones(1)), table))
+    assert found.backbone == table.backbone

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmcls_repmlp import RepMLPNet
+from mmcls_repmlp import RepMLPNet, ResMLP
 from mmcls_repmlp.checkpoints import load_strictly, resized_state_dict
 from mmcls_repmlp.ops import resize_fc, resize_fc_bias
 from tests.helpers import TINY_CFG, randn, random_model
@@ -50,3 +50,19 @@ def test_other_weights_of_a_backbone_are_resized_if_they_have_the_size():
             key for key in weights if resized[key] is not weights[key]
         ]
         assert all('.fc3.weight' in key for key in same)
+
+
+def test_layers_over_positions_of_a_resmlp_are_resized():
+    small = dict(arch=dict(channels=6, depth=2), patch_size=4)
+    source, target = (
+        random_model(
+            ResMLP, img_size=size, reparam_conv_kernels=(3, ), **small)
+        for size in ((12, 16), (24, 16)))
+    weights = resized_state_dict(source, target)
+    for key, value in source.state_dict().items():
+        if key.endswith('linear_tokens.weight'):
+            value = resize_fc(value, (3, 4), (6, 4))
+        elif key.endswith('linear_tokens.bias'):
+            value = resize_fc_bias(value, (3, 4), (6, 4))
+        assert torch.equal(weights[key], value), key
+    load_strictly(target, weights, 'resized')

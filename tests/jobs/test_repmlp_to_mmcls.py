@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mmcls_repmlp.checkpoints import convert_to_official, read_checkpoint
-from mmcls_repmlp.checkpoints.official import REPMLP_RESNET, REPMLPNET
+from mmcls_repmlp.checkpoints.official import (REPMLP_RESNET, REPMLPNET,
+                                               RESMLP_DEIT, RESMLP_TIMM)
 from mmcls_repmlp.jobs import repmlp_to_mmcls as module_under_test
 from mmcls_repmlp.jobs.repmlp_to_mmcls import (convert_from_official,
                                                convert_to_official_file,
@@ -67,10 +68,12 @@ def reason(paths, content, **options):
 
 def empty_weights(name, deploy=False):
     """The weights of a published model, in full size, and no memory."""
-    kind = 'RepMLPResNet' if 'resnet' in name else 'RepMLPNet'
+    kind = next((kind for sign, kind in (('resnet', 'RepMLPResNet'),
+                                         ('resmlp', 'ResMLP'))
+                 if sign in name), 'RepMLPNet')  # yapf: disable
     model = next(
         model for model in published_once(kind, deploy)
-        if model[0] == f'repmlp-{name}')
+        if model[0] in (name, f'repmlp-{name}'))
     return {
         key: torch.zeros((), dtype=value.dtype).expand(value.shape)
         for key, value in model[-1].items()
@@ -132,6 +135,30 @@ def test_all_published_models_are_recognized(convert, tmp_path, capsys, name,
     assert (ROOT / config).exists()
     _, back = convert(ours, convert_to_official_file)
     assert equal(back, theirs)
+
+
+@pytest.mark.parametrize(
+    'table', [RESMLP_TIMM, RESMLP_DEIT], ids=['timm', 'deit'])
+@pytest.mark.parametrize('arch', ['s12', 'b24'])
+def test_a_resmlp_comes_from_timm_or_its_authors(convert, capsys, arch, table):
+    weights = empty_weights(f'resmlp-{arch}_8xb128_in1k')
+    found, written = convert(convert_to_official(weights, table), arch=arch)
+    assert found.name == f'ResMLP-{arch.upper()} 224'
+    assert {
+        key: value.shape
+        for key, value in written['state_dict'].items()
+    } == {
+        key: value.shape
+        for key, value in weights.items()
+    }
+    output = capsys.readouterr().out
+    for config in (f'resmlp-{arch}_8xb128_in1k.py',
+                   f'resmlp-{arch}-local_deploy_8xb128_in1k.py'):
+        assert f'configs/repmlp/{config}' in output
+    _, back = convert(written['state_dict'], convert_to_official_file)
+    assert back.keys() == convert_to_official(weights, RESMLP_TIMM).keys()
+    with pytest.raises(CheckpointError, match="not arch 't': check the file"):
+        convert(back, arch='t')
 
 
 def damaged(**changes):

@@ -14,15 +14,16 @@ from mmcls_repmlp.jobs import vis_cam as module_under_test
 from mmcls_repmlp.jobs.vis_cam import activation_map, find_layer, vis_cam
 from repmlp_lite.command_line.choices import CAM_METHODS
 from repmlp_lite.errors import UserError
-from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESNET_CFG,
-                           assert_same, classifier_cfg, load_model, randn,
-                           randomize)
+from tests.helpers import (TINY_CFG, TINY_CIFAR_CFG, TINY_RESMLP_CFG,
+                           TINY_RESNET_CFG, assert_same, classifier_cfg,
+                           load_model, randn, randomize)
 
 CLASSES, LABELS = 5, [3, 0]
 BACKBONES = dict(
     RepMLPNet=(TINY_CFG, 32),
     RepMLPResNet=(TINY_RESNET_CFG, 64),
-    RepMLPCifarNet=(TINY_CIFAR_CFG, 8))
+    RepMLPCifarNet=(TINY_CIFAR_CFG, 8),
+    ResMLP=(TINY_RESMLP_CFG, 12))
 
 
 def classifier(name='RepMLPNet', **cfg):

@@ -122,5 +122,5 @@ def test_models_without_blocks(tmp_path):
     config = CONFIGS / 'repmlp-cifar_1xb128_cifar10.py'
     weights = build_model(read_config(config)).state_dict()
     torch.save(weights, tmp_path / 'a.pth')
-    with pytest.raises(UserError, match='has no RepMLP block'):
+    with pytest.raises(UserError, match='has no RepMLP block and no'):
         vis_locality(config, tmp_path / 'a.pth', tmp_path / 'a.png')

@@ -3,9 +3,9 @@ from itertools import product
 import pytest
 import torch
 
-from mmcls_repmlp import RepMLPBlock
+from mmcls_repmlp import RepMLPBlock, inject_locality
 from mmcls_repmlp.reparam.locality import locality
-from tests.helpers import assert_same, random_model
+from tests.helpers import assert_same, random_model, randomize
 
 H, W, S = 5, 4, 2
 EVERYWHERE = [*product(range(H), range(W))]
@@ -72,3 +72,16 @@ def test_the_centre_of_the_first_shareset_in_float64_is_the_default():
 def test_unreadable_blocks_and_outputs_are_named(cfg, arguments, message):
     with pytest.raises(ValueError, match=message):
         locality(block(**cfg), **arguments)
+
+
+@torch.no_grad()
+def test_injected_layers_have_it_too():
+    layer = torch.nn.Conv1d(S * H * W, S * H * W, 1, groups=S).double()
+    model = randomize(inject_locality(layer, (3, ), {'': (H, W)}, 'random'))
+    found = locality(model.eval(), (1, 2), 1)
+    before = model.weight.view(S, H, W, H, W)[1, 1, 2]
+    kernel = model.repconv3.conv.weight[1, 0] * scale(model.repconv3.norm, 1)
+    after = before.clone()
+    after[0:3, 1:4] += kernel
+    assert_same(found.before, before)
+    assert_same(found.after, after)

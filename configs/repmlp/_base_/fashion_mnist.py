@@ -4,12 +4,17 @@ _base_ = './loaders.py'
 
 data_preprocessor = dict(num_classes=10, mean=[72.94], std=[90.02])
 
+# Images that are in memory stay as they are; files are read and resized.
+__load = [
+    dict(type='LoadImageStrict', color_type='grayscale'),
+    dict(type='Resize', scale=28, interpolation='area')
+]
 train_pipeline = [
     dict(type='RandomCrop', crop_size=28, padding=2),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackClsInputs'),
 ]
-test_pipeline = [dict(type='PackClsInputs')]
+test_pipeline = [*__load, dict(type='PackClsInputs')]
 
 __dataset = dict(type='FashionMNIST', data_prefix='data/fashion-mnist')
 train_dataloader = dict(

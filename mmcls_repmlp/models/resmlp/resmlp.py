@@ -86,14 +86,25 @@ class ResBlock(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, Q, C) to the same shape."""
+        """Map x (N, C, H, W) to the same shape, in channels-last memory."""
+        size, x = x.shape[2:], _to_rows(x)
         mixed = self.linear_tokens(self.norm1(x).transpose(1, 2))
         x = x + self.drop_path(self.ls1 * mixed.transpose(1, 2))
-        return x + self.drop_path(self.ls2 * self.mlp_channels(self.norm2(x)))
+        x = x + self.drop_path(self.ls2 * self.mlp_channels(self.norm2(x)))
+        return x.transpose(1, 2).unflatten(2, size)
+
+
+class MapAffine(Affine):
+    """Affine of a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, C, H, W) to the same shape."""
+        rows = super().forward(_to_rows(x))
+        return rows.transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 class PatchStem(nn.Module):
-    """Strided convolution, which gives a row of channels for each patch."""
+    """Strided convolution, one step for each patch."""
 
     def __init__(self, in_channels: int, channels: int,
                  patch_size: tuple[int, int]) -> None:
@@ -101,8 +112,13 @@ class PatchStem(nn.Module):
         self.proj = nn.Conv2d(in_channels, channels, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (N, in_channels, H', W') to (N, Q, C)."""
-        return self.proj(x).flatten(2).transpose(1, 2)
+        """Map images (N, in_channels, H', W') to (N, C, H, W)."""
+        return self.proj(x)
+
+
+def _to_rows(x: Tensor) -> Tensor:
+    """Rearrange a map x (N, C, H, W) as (N, Q, C)."""
+    return x.flatten(2).transpose(1, 2)
 
 
 @MODELS.register_module()
@@ -164,7 +180,7 @@ class ResMLP(MergeableBackbone):
                 ResBlock(channels, self.grid, kernels, sizes.init_values,
                          rate),
                 with_cp=with_cp) for _ in range(depth))
-        self.norm = Affine(channels)
+        self.norm = MapAffine(channels)
         self.freeze()
 
     @property
@@ -197,19 +213,9 @@ class ResMLP(MergeableBackbone):
         stride = height if height == width else (height, width)
         return [{**info, 'reduction': stride} for info in super().feature_info]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map images (N, in_channels, H', W') to maps (N, C, H, W).
-
-        They are those of the blocks in ``out_indices``.
-        """
-        self.check_images(x)
-        x, outs = self.stem(x), []
-        for i, stage in enumerate(self.stages):
-            x = stage(x)
-            if i in self.out_indices:
-                out = self.norm(x) if i == self.num_stages - 1 else x
-                outs.append(out.transpose(1, 2).unflatten(2, self.grid))
-        return tuple(outs)
+    def finish(self, x: Tensor) -> Tensor:
+        """Scale and shift the map of the last block."""
+        return self.norm(x)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor],
                               prefix: str, *args: Any) -> None:

@@ -52,13 +52,14 @@ def resize(parser: Parser) -> str:
 
 
 def convert(parser: Parser) -> str:
-    """Convert official RepMLPNet weights to a checkpoint of mmcls, or back."""
+    """Convert official or timm's weights to a checkpoint of mmcls, or back."""
     parser.add_argument('src', help='file to convert, or its URL')
     parser.add_argument('dst', help='file to write')
     parser.add_argument(
         '--to-official',
         action='store_true',
-        help='the way back: from mmcls to a plain official state dict')
+        help='the way back: from mmcls to a plain official state dict, of a '
+        'ResMLP to that of timm')
     parser.add_argument(
         '--arch',
         type=str.lower,

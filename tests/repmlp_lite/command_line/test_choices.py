@@ -6,7 +6,7 @@ from repmlp_lite.command_line import choices
 
 
 def test_the_variants_are_all_there_are():
-    assert choices.ARCHS == tuple(ARCH_ZOO)
+    assert choices.ARCHS == (*ARCH_ZOO, *RESMLPS)
 
 
 def test_methods_and_precisions_are_those_of_the_libraries():
