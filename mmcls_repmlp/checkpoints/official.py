@@ -2,8 +2,8 @@
 
 Sources: github.com/DingXiaoH/RepMLP at 3eff13f for RepMLPNet and at b626c3d
 for RepMLP-ResNet, huggingface/pytorch-image-models at 1.0.31 and
-facebookresearch/deit at 7e160fe for ResMLP. Our names of RepMLPNet are those of OpenMMLab's
-classifier and are frozen by published checkpoints.
+facebookresearch/deit at 7e160fe for ResMLP. Our names of RepMLPNet are those
+of OpenMMLab's classifier and are frozen by published checkpoints.
 """
 from __future__ import annotations
 
@@ -128,8 +128,9 @@ def _rules(rows: Rows) -> list[tuple[re.Pattern, str]]:
     rules = []
     for old, new in rows:
         pattern = re.escape(old.rstrip('$')).replace(r'\{n\}', r'(\d+)')
-        rest, format_of_rest = ('', '') if old.endswith('$') else (
-            r'(\.[\w.]+)', '{}')
+        rest, format_of_rest = ('',
+                                '') if old.endswith('$') else (r'(\.[\w.]+)',
+                                                               '{}')
         rules.append((re.compile(pattern + rest),
                       new.rstrip('$').replace('{n}', '{}') + format_of_rest))
     return rules

@@ -50,8 +50,8 @@ def _grids(model: nn.Module) -> dict[str, tuple[int, int]]:
             grids[f'{name}.fc3'] = module.partition_size
         elif isinstance(module, ResMLP):
             grids |= {
-                f'{name}.stages.{i}.0.linear_tokens'.removeprefix('.'):
-                module.grid
+                f'{name}.stages.{i}.0.linear_tokens'.removeprefix('.'): module.
+                grid
                 for i in range(module.num_stages)
             }
     return grids

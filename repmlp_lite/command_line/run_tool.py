@@ -111,10 +111,12 @@ def _call(job: str | Callable[..., object], arguments: dict[str, Any]) -> None:
                         f'{_PACKAGES.get(name, name)}') from error
     with warnings.catch_warnings():
         # mmengine finds packages and operators by old functions. Torch warns
-        # of more workers than cores, which larger machines have.
+        # of more workers than cores, which larger machines have, and of arrays
+        # that a host's data set only reads.
         for module, message in (('mmengine',
                                  "pkg_resources is|'pkgutil.find_loader'"),
-                                ('torch', 'This DataLoader will create')):
+                                ('torch', 'This DataLoader will create'),
+                                (r'.*\.mnist', 'The given NumPy array is')):
             warnings.filterwarnings('ignore', message, module=module)
         with raise_stops():
             function(**arguments)

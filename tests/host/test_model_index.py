@@ -29,8 +29,8 @@ def test_models_are_what_is_said_of_them(model):
     assert model.data['Source'].startswith('https://')
     first = 'resnet' in model.name or 'cifar' in model.name
     family = 'RepMLP' if first else 'RepMLPNet'
-    assert model.in_collection == (
-        'ResMLP' if model.name.startswith('resmlp') else family)
+    assert model.in_collection == ('ResMLP' if model.name.startswith('resmlp')
+                                   else family)
     assert model.weights is None or re.fullmatch(
         r'https://\S+-[0-9a-f]{8}\.pth', model.weights)
     # Of some the paper that was at hand gives no accuracy.
@@ -63,7 +63,9 @@ def test_the_host_lists_them():
     assert ModelHub._models_dict == before
     # The host's own entries stay.
     assert {model.name
-            for model in MODELS} | {HOSTS} <= {*host.list_models('*re[ps]mlp*')}
+            for model in MODELS} | {HOSTS} <= {
+                *host.list_models('*re[ps]mlp*')
+            }
 
 
 def test_the_host_builds_them_by_name_and_classifies(image):

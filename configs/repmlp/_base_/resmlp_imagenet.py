@@ -18,8 +18,7 @@ model = dict(
         num_classes=1000,
         in_channels=384,
         init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),
-        loss=dict(
-            type='LabelSmoothLoss', label_smooth_val=0.1),
+        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1),
         topk=(1, 5)),
     # One of the two for every batch, each as likely.
     train_cfg=dict(augments=[

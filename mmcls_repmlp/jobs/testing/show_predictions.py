@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcls_repmlp.host import DataSample, Visualizer, draw
-from mmcls_repmlp.jobs.shared.data import (leaf_datasets, normalization_of,
-                                           reads_bgr)
+from mmcls_repmlp.jobs.shared.data import (folder_of, leaf_datasets,
+                                           normalization_of, reads_bgr)
 from mmcls_repmlp.jobs.shared.pictures import (READABLE, PictureNames,
                                                fonts_for, to_picture)
 

@@ -2,6 +2,7 @@ import torch
 from torchcam import methods
 
 from mmcls_repmlp.models import ARCH_ZOO
+from mmcls_repmlp.models.resmlp.resmlp import ARCHS as RESMLPS
 from repmlp_lite.command_line import choices
 
 
