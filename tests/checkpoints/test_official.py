@@ -65,8 +65,8 @@ def test_unknown_names_are_refused(table, name, model):
 
 
 def test_the_first_resmlp_had_vectors():
-    affine = {'norm.alpha': torch.rand(3), 'blocks.0.norm1.beta': torch.rand(3),
-              'blocks.0.gamma_1': torch.rand(3)}  # yapf: disable
+    names = 'norm.alpha', 'blocks.0.norm1.beta', 'blocks.0.gamma_1'
+    affine = {name: torch.rand(3) for name in names}
     ours = convert_to_mmcls(affine, RESMLP_DEIT)
     assert {
         name: tuple(value.shape)

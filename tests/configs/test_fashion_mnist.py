@@ -18,8 +18,8 @@ COUNTS = dict(train=40, t10k=20)
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """Files as those of Fashion-MNIST, with as many images as counted."""
-    folder, random = tmp_path / 'data' / 'fashion-mnist', np.random.RandomState(
-        0)
+    folder = tmp_path / 'data' / 'fashion-mnist'
+    random = np.random.RandomState(0)
     folder.mkdir(parents=True)
     for part, count in COUNTS.items():
         images = random.randint(256, size=(count, 28, 28), dtype=np.uint8)
