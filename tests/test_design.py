@@ -59,8 +59,10 @@ def test_an_import_upwards_would_be_seen(line):
 def test_ops_need_torch_only():
     for path in (PACKAGE / 'ops').glob('*.py'):
         assert {name[0]
-                for name in imports(path)
-                } <= {'torch', '__future__', 'collections', 'mmcls_repmlp'}
+                for name in imports(path)} <= {
+                    'torch', '__future__', 'collections', 'typing',
+                    'mmcls_repmlp'
+                }
 
 
 def test_the_light_package_needs_no_other():

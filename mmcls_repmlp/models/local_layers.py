@@ -16,8 +16,10 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmcls_repmlp.ops import Affine, merge_convs_into_fc
+from mmcls_repmlp.ops import (Affine, is_cheap_to_measure, merge_convs_into_fc,
+                              moments)
 
+from .batch_statistics import can_fold_branch, fold_batch_branches
 from .mergeable import Mergeable
 from .partition_perceptron import apply_depthwise, fold_branch
 
@@ -60,6 +62,23 @@ class LocalLayer(Mergeable):
             out = out + branch.flatten(2)
         return out
 
+    def can_fold_batch(self, maps: Tensor) -> bool:
+        """Return whether to train the merged form on maps (M, 1, h, w)."""
+        branches = [getattr(self, name) for name in self.training_only]
+        return (self.training and 'weight' in self._parameters
+                and is_cheap_to_measure(maps.flatten(2).transpose(0, 1))
+                and all(can_fold_branch(branch, maps) for branch in branches))
+
+    def fold_batch(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Merge by the statistics of a batch of maps (M, 1, h, w)."""
+        inputs = moments(maps.flatten(2).transpose(0, 1))  # rows (1, M, Q)
+        branches = [getattr(self, name) for name in self.training_only]
+        weight, bias = self.weight, self.bias
+        for matrix, shift in fold_batch_branches(branches, inputs, self.grid):
+            weight = weight + matrix[0]
+            bias = shift[0] if bias is None else bias + shift[0]
+        return weight, bias
+
     def fold_layers(self) -> dict[str, Affine]:
         """Compute weight and bias of the merged layer."""
         if 'weight' not in self._parameters:
@@ -99,8 +118,10 @@ class LocalLinear(LocalLayer, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., Q) to (..., Q)."""
-        out = nn.Linear.forward(self, x)
         maps = x.reshape(-1, 1, *self.grid)  # (M, 1, h, w)
+        if self.can_fold_batch(maps):
+            return nn.functional.linear(x, *self.fold_batch(maps))
+        out = nn.Linear.forward(self, x)
         return self.add_branches(maps,
                                  out.reshape(-1, 1,
                                              out.shape[-1])).reshape(out.shape)

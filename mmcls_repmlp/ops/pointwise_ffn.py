@@ -22,6 +22,12 @@ def has_many_positions(x: Tensor) -> bool:
     return n * h * w >= c * _MIN_POSITIONS_PER_CHANNEL
 
 
+def is_large_hidden(x: Tensor, weight: Tensor) -> bool:
+    """Return whether a layer (D, C, 1, 1) gives maps that leave the caches."""
+    n, _, h, w = x.shape
+    return n * len(weight) * h * w * x.element_size() > _HIDDEN_BYTES
+
+
 def to_pointwise_layout(x: Tensor) -> Tensor:
     """Convert maps to the memory layout in which 1x1 convolutions are fast.
 

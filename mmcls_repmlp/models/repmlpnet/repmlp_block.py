@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
@@ -19,6 +20,10 @@ from torch import Tensor, nn
 from mmcls_repmlp.host import SELayer
 from mmcls_repmlp.models.argument_checks import (check_divisor, check_kernels,
                                                  check_pair)
+from mmcls_repmlp.models.batch_statistics import (can_fold_branch,
+                                                  fold_batch_branches,
+                                                  fold_batch_norm,
+                                                  uses_batch_statistics)
 from mmcls_repmlp.models.norm_folding import fold_norm
 from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
                                                       apply_depthwise,
@@ -26,9 +31,10 @@ from mmcls_repmlp.models.partition_perceptron import (PartitionPerceptron,
 from mmcls_repmlp.models.plain_layers import (can_bypass, is_plain,
                                               is_plain_conv_norm, is_pointwise,
                                               uses_running_statistics)
-from mmcls_repmlp.ops import (Affine, has_many_positions, is_eager_on_cpu,
-                              partition, pointwise_ffn, to_pointwise_layout,
-                              unpartition)
+from mmcls_repmlp.ops import (Affine, has_many_positions, is_cheap_to_measure,
+                              is_eager_on_cpu, is_large_hidden, moments,
+                              partition, pointwise_ffn, shareset_fc,
+                              to_pointwise_layout, unpartition)
 
 
 class GlobalPerceptron(SELayer):
@@ -119,14 +125,50 @@ class RepMLPBlock(PartitionPerceptron):
         parts = partition(x, self.partition_size)  # (N*P, C, h, w)
         sets = parts.reshape(-1, self.num_sharesets,
                              *self.partition_size)  # (M, S, h, w)
+        if self.can_fold_batch(sets):
+            out = shareset_fc(sets.flatten(2), *self.fold_batch(sets))
+        else:
+            out = self.mix(sets)
+        out = unpartition(out.reshape_as(parts), x.shape[2:])
+        return out * self.gp(x)  # (N, C, H, W)
+
+    def mix(self, sets: Tensor) -> Tensor:
+        """Apply fc3 and the convolutions one by one to (M, S, h, w)."""
         out = apply_fc3(self.fc3, sets.flatten(2))  # (M, S, Q)
         out = out.unflatten(2, self.partition_size)  # (M, S, h, w)
         if not self.deploy:
             out = self.fc3_bn(out)
             for branch in self.local_branches:
                 out = out + apply_depthwise(branch, sets)
-        out = unpartition(out.reshape_as(parts), x.shape[2:])
-        return out * self.gp(x)  # (N, C, H, W)
+        return out
+
+    def can_fold_batch(self, sets: Tensor) -> bool:
+        """Return whether to train the merged form on maps (M, S, h, w)."""
+        return (self.training and bool(self.local_branches)
+                and is_cheap_to_measure(sets.flatten(2).transpose(0, 1))
+                and can_bypass(self.fc3, sets) and is_pointwise(self.fc3)
+                and self.fc3.groups == sets.shape[1] and self.fc3.bias is None
+                and uses_batch_statistics(self.fc3_bn) and all(
+                    can_fold_branch(branch, sets)
+                    for branch in self.local_branches))
+
+    def fold_batch(self, sets: Tensor) -> Affine:
+        """Merge by the statistics of a batch of maps (M, S, h, w).
+
+        The norms' running statistics are updated.
+
+        Returns:
+            Weight of shape (S * Q, Q) and bias of shape (S * Q,).
+        """
+        inputs = moments(sets.flatten(2).transpose(0, 1))  # rows (S, M, Q)
+        matrices = self.fc3.weight.view_as(inputs.covariance)
+        weights, biases = zip(
+            fold_batch_norm(matrices, self.fc3_bn, inputs),
+            *fold_batch_branches(self.local_branches, inputs,
+                                 self.partition_size))
+        return sum(weights[1:],
+                   weights[0]).flatten(0, 1), sum(biases[1:],
+                                                  biases[0]).flatten()
 
 
 class ConvFFN(BaseModule):
@@ -153,7 +195,19 @@ class ConvFFN(BaseModule):
             return pointwise_ffn(x, _fold_ffn_layer(self.ffn_fc1),
                                  _fold_ffn_layer(self.ffn_fc2))
         x = to_pointwise_layout(x)
-        return self.ffn_fc2(self.act(self.ffn_fc1(x)))
+        return self.ffn_fc2(self.act(self.expand(x)))
+
+    def expand(self, x: Tensor) -> Tensor:
+        """Apply the first layer and its norm to maps (N, C, H, W)."""
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2)[None]  # (1, N*H*W, C)
+        layer = self.ffn_fc1
+        if not (_can_bypass_ffn_layer(layer, x) and layer.conv.bias is None
+                and uses_batch_statistics(layer.norm) and is_large_hidden(
+                    x, layer.conv.weight) and is_cheap_to_measure(rows)):
+            return layer(x)
+        weight, bias = fold_batch_norm(
+            layer.conv.weight.flatten(1)[None], layer.norm, moments(rows))
+        return F.conv2d(x, weight.view_as(layer.conv.weight), bias[0])
 
     def should_fold_norms(self, x: Tensor) -> bool:
         """Return whether to fold the norms in this call on maps (N, C, H, W).
@@ -211,9 +265,13 @@ class RepMLPNetUnit(BaseModule):
         return x + self.drop_path(self.ffn_block(self.norm2(x)))
 
 
-def _can_fold_ffn_layer(layer: ConvModule, x: Tensor) -> bool:
+def _can_bypass_ffn_layer(layer: ConvModule, x: Tensor) -> bool:
     return (is_plain_conv_norm(layer) and can_bypass(layer.conv, x)
-            and is_pointwise(layer.conv) and layer.conv.groups == 1
+            and is_pointwise(layer.conv) and layer.conv.groups == 1)
+
+
+def _can_fold_ffn_layer(layer: ConvModule, x: Tensor) -> bool:
+    return (_can_bypass_ffn_layer(layer, x)
             and uses_running_statistics(layer.norm))
 
 
