@@ -43,9 +43,9 @@ def test_the_recipe_of_the_paper():
 @pytest.mark.filterwarnings('ignore:This overload of add')
 def test_a_training_of_two_steps(imagenet, work_dir):
     # As it stands, but for a slim model and two images.
-    sampler = dict(type='DefaultSampler', shuffle=True, _delete_=True)
+    sampler = dict(type='DefaultSampler', shuffle=False, _delete_=True)
     options = {
-        **quick_loaders(imagenet, batch_size=2), 'train_dataloader.sampler': sampler,
+        **quick_loaders(imagenet, batch_size=2, sampler=sampler),
         'model.backbone.arch': dict(_delete_=True, channels=8, depth=2),
         'model.backbone.patch_size': 16,
         'model.head.in_channels': 8,

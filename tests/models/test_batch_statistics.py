@@ -41,7 +41,7 @@ MODULES = dict(
 
 @pytest.fixture
 def folds(monkeypatch):
-    """Count the norms that are folded, and take small hidden maps for large."""
+    """Count folded norms, and take small hidden maps for large."""
     count, fold = [], batch_statistics.fold_batch_norm
 
     def counted(*args):
