@@ -1,6 +1,8 @@
 """1x1 convolutions: the memory layout they prefer, and a fused FFN of two."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -45,11 +47,27 @@ def to_pointwise_layout(x: Tensor) -> Tensor:
     return x
 
 
+def run_in_chunks(layers: Callable[[Tensor], Tensor], x: Tensor,
+                  hidden: int) -> Tensor:
+    """Run layers of single positions, on a CPU a few images at a time.
+
+    The hidden map, the largest tensor of the network, then reuses memory.
+
+    Args:
+        layers: They map (N, C, H, W) to maps of as many images.
+        x: Maps of shape (N, C, H, W).
+        hidden: Channels of the hidden map.
+    """
+    if not is_eager_on_cpu(x) or not x.numel():
+        return layers(x)
+    image_bytes = hidden * x[0, 0].numel() * x.element_size()
+    chunks = x.split(max(1, _HIDDEN_BYTES // image_bytes))
+    outs = [layers(chunk) for chunk in chunks]
+    return outs[0] if len(outs) == 1 else torch.cat(outs)
+
+
 def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
     """Compute ``conv(gelu(conv(x)))`` for inference.
-
-    On a CPU this runs a few images at a time, so that the hidden map, the
-    largest tensor of the network, reuses memory.
 
     Args:
         x: Maps of shape (N, C, H, W).
@@ -59,17 +77,11 @@ def pointwise_ffn(x: Tensor, first: Affine, second: Affine) -> Tensor:
     Returns:
         Maps of shape (N, C, H, W).
     """
-    if not is_eager_on_cpu(x) or not x.numel():
-        return F.conv2d(F.gelu(F.conv2d(x, *first)), *second)
-    image_bytes = len(first[0]) * x[0, 0].numel() * x.element_size()
-    chunks = x.split(max(1, _HIDDEN_BYTES // image_bytes))
-    outs = [_compute_chunk(chunk, first, second) for chunk in chunks]
-    return outs[0] if len(outs) == 1 else torch.cat(outs)
 
+    def layers(x: Tensor) -> Tensor:
+        hidden = F.conv2d(to_pointwise_layout(x), *first)
+        in_place = is_eager_on_cpu(x) and not hidden.requires_grad
+        hidden = (torch.ops.aten.gelu_(hidden) if in_place else F.gelu(hidden))
+        return F.conv2d(hidden, *second)
 
-def _compute_chunk(x: Tensor, first: Affine, second: Affine) -> Tensor:
-    hidden = F.conv2d(to_pointwise_layout(x), *first)
-    hidden = (
-        F.gelu(hidden)
-        if hidden.requires_grad else torch.ops.aten.gelu_(hidden))
-    return F.conv2d(hidden, *second)
+    return run_in_chunks(layers, x, len(first[0]))

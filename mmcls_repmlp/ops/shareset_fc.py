@@ -16,6 +16,7 @@ from .device import is_eager_on_cpu
 # A convolution repacks the Q x Q weights of every shareset at every call, so
 # it is faster for many rows only. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
+_MIN_ROWS_WEIGHTS_FIRST = 32
 # With gradients, the many small matrices of a last stage are the exception.
 _MAX_INPUTS_TO_TRAIN = 64
 # From this many inputs on, copying the gradient of a matrix costs more than
@@ -33,7 +34,7 @@ def shareset_fc(x: Tensor,
     grouped 1x1 convolution over M images of a single pixel, at a tenth of the
     possible speed. S matrix products on strided views, or a 1x1 convolution
     over one image of M pixels, give the same numbers without copying weights;
-    :func:`prefers_convolution` chooses the faster one.
+    :func:`prefers_convolution` and :func:`prefers_weights_first` choose.
 
     Args:
         x: Input of shape (M, S, Q).
@@ -57,9 +58,23 @@ def shareset_fc(x: Tensor,
         raise ValueError(f'bias of shape {tuple(bias.shape)} does not fit a '
                          f'weight of shape {tuple(weight.shape)}: expected '
                          f'{(rows, )}')
+    if prefers_weights_first(x, weight):
+        return weights_first(x, weight, bias)
     if prefers_convolution(x, weight):
         return by_convolution(x, weight, bias)
     return by_matrix_products(x, weight, bias)
+
+
+def prefers_weights_first(x: Tensor, weight: Tensor) -> bool:
+    """Return whether :func:`weights_first` is the fastest formulation.
+
+    It is for inference in float32 on all CPUs measured that have AVX2 alone.
+    """
+    needs_grad = torch.is_grad_enabled() and (x.requires_grad
+                                              or weight.requires_grad)
+    return (is_eager_on_cpu(x) and x.dtype is torch.float32 and not needs_grad
+            and len(x) >= _MIN_ROWS_WEIGHTS_FIRST
+            and torch.backends.cpu.get_cpu_capability() == 'AVX2')
 
 
 def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
@@ -77,6 +92,14 @@ def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
     return m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION)
 
 
+def weights_first(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute :func:`shareset_fc` as S products of (R, Q) by (Q, M)."""
+    _, s, q = x.shape
+    matrices = weight.view(s, -1, q)  # (S, R, Q)
+    out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
+    return out.permute(2, 0, 1)  # (M, S, R)
+
+
 def by_matrix_products(x: Tensor, weight: Tensor,
                        bias: Tensor | None) -> Tensor:
     """Compute :func:`shareset_fc` as S products of (M, Q) by (Q, R)."""
@@ -90,8 +113,7 @@ def by_matrix_products(x: Tensor, weight: Tensor,
             and not torch.jit.is_tracing() and _MIN_INPUTS_OF_LARGE_MATRIX <= q
             and m < q):
         # The gradient then has the layout of the weight and needs no copy.
-        out = _products(matrices, x.permute(1, 2, 0), bias, (s, -1, 1))
-        return out.permute(2, 0, 1)  # (M, S, R)
+        return weights_first(x, weight, bias)
     rows = x.transpose(0, 1)  # (S, M, Q)
     out = _products(rows, matrices.transpose(1, 2), bias, (s, 1, -1))
     return out.transpose(0, 1)  # (M, S, R)

@@ -33,21 +33,28 @@ from mmcls_repmlp.models.repmlpnet.repmlp_block import (ConvFFN,
                                                         RepMLPBlock,
                                                         RepMLPNetUnit)
 from mmcls_repmlp.models.repmlpnet.repmlpnet import PatchEmbed
-from mmcls_repmlp.ops import (Affine, partition, pointwise_ffn, shareset_fc,
-                              unpartition)
+from mmcls_repmlp.ops import Affine, partition, run_in_chunks, unpartition
+
+from .measured_layers import (MeasuredConv, MeasuredFC, MeasuredLayer,
+                              MeasuredPointwise, freeze)
 
 
-def fuse_for_inference(model: nn.Module) -> FusedModel:
+def fuse_for_inference(model: nn.Module,
+                       example: Tensor | None = None) -> FusedModel:
     """Build the fused form of a backbone or a classifier.
 
     It computes the same as ``model`` in eval mode, but faster. It has no
-    gradients and no checkpoint format.
+    gradients and no checkpoint format. On a CPU in float32, the first call
+    with images of a shape also times the formulations of its layers, and the
+    fastest ones are kept.
 
     Args:
         model: One of this package's backbones, or a classifier with one,
             GlobalAveragePooling and LinearClsHead, or, for metric learning,
             GlobalAveragePooling, LinearReduction and a margin head; in
             training or deploy form; any dtype.
+        example: Images (N, C, H, W) to make that first call with, in the dtype
+            and on the device of ``model``. Defaults to none.
 
     Returns:
         A new module in eval mode, in the dtype and on the device of
@@ -71,7 +78,10 @@ def fuse_for_inference(model: nn.Module) -> FusedModel:
         if linear is not None:
             linear = _take_final_norm(backbone, linear)
         _fuse_children(backbone)
-        return FusedModel(backbone, linear, normalizes).to(like)
+        fused = FusedModel(backbone, linear, normalizes).to(like)
+        if example is not None:
+            fused(example)
+        return fused
 
 
 class FusedModel(nn.Module):
@@ -99,6 +109,15 @@ class FusedModel(nn.Module):
         features = outs[-1].mean((2, 3))  # (N, C)
         out = F.linear(features, self.weight, self.bias)
         return F.normalize(out) if self.normalizes else out
+
+    @property
+    def choices(self) -> dict[str, dict[tuple[int, ...], str]]:
+        """Formulation of every layer that was timed, by name and shape."""
+        return {
+            name: layer.choices
+            for name, layer in self.named_modules()
+            if isinstance(layer, MeasuredLayer)
+        }
 
     def train(self, mode: bool = True) -> FusedModel:
         """Stay in eval mode; raise a RuntimeError if ``mode`` is True."""
@@ -132,16 +151,13 @@ class FusedConv(nn.Module):
                  padding: nn.Module | None = None) -> None:
         super().__init__()
         self.padding = padding
-        self.conv = conv
-        self.conv.weight, self.conv.bias = _parameters(affine)
-        self.relu = type(activation) is nn.ReLU
-        self.activation = None if self.relu else activation
+        relu = type(activation) is nn.ReLU
+        self.conv = MeasuredConv(conv, affine, relu)
+        self.activation = None if relu else activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve maps of shape (N, C, H, W)."""
         x = self.conv(x if self.padding is None else self.padding(x))
-        if self.relu:
-            return F.relu_(x)
         return x if self.activation is None else self.activation(x)
 
 
@@ -159,33 +175,35 @@ class FusedUnit(nn.Module):
         self.partition_size = block.partition_size
         self.norm1 = FusedNorm(unit.norm1)
         weight, bias = linear_weights(block.fc3, 'fc3')
-        self.fc3 = _parameters((weight.flatten(1), bias))
+        self.fc3 = MeasuredFC((weight.flatten(1), bias))
         self.gate = _parameters(
-            linear_weights(block.gp.conv1.conv, 'gp'),
-            linear_weights(block.gp.conv2.conv, 'gp'))
+            *((weight.flatten(1), bias)
+              for weight, bias in (linear_weights(conv.conv, 'gp')
+                                   for conv in (block.gp.conv1,
+                                                block.gp.conv2))))
         first = fold_conv_module(ffn.ffn_fc1, 'ffn_fc1')
-        self.ffn = _parameters(
-            fold_leading_norm(unit.norm2, first, 'norm2'),
-            fold_conv_module(ffn.ffn_fc2, 'ffn_fc2'))
+        self.ffn1 = MeasuredPointwise(
+            fold_leading_norm(unit.norm2, first, 'norm2'), gelu=True)
+        self.ffn2 = MeasuredPointwise(fold_conv_module(ffn.ffn_fc2, 'ffn_fc2'))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         y = self.norm1(x)
-        weight, bias = self.fc3
         parts = partition(y, self.partition_size)  # (N*P, C, h, w)
         sets = parts.reshape(-1, self.num_sharesets,
-                             weight.shape[1])  # (M, S, Q)
-        out = shareset_fc(sets, weight, bias)
-        out = unpartition(out.reshape_as(parts), x.shape[2:])
+                             self.fc3.weight.shape[1])  # (M, S, Q)
+        out = unpartition(self.fc3(sets).reshape_as(parts), x.shape[2:])
         x = torch.addcmul(x, out, self._gate(y))
-        weight1, bias1, weight2, bias2 = self.ffn
-        return x + pointwise_ffn(x, (weight1, bias1), (weight2, bias2))
+        return run_in_chunks(self._ffn, x, len(self.ffn1.weight))
 
     def _gate(self, y: Tensor) -> Tensor:
         weight1, bias1, weight2, bias2 = self.gate
-        pooled = y.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        hidden = F.relu_(F.conv2d(pooled, weight1, bias1))
-        return F.conv2d(hidden, weight2, bias2).sigmoid_()
+        pooled = y.mean((2, 3))  # (N, C)
+        hidden = F.relu_(F.linear(pooled, weight1, bias1))
+        return F.linear(hidden, weight2, bias2).sigmoid_()[..., None, None]
+
+    def _ffn(self, x: Tensor) -> Tensor:
+        return self.ffn2(self.ffn1(x)).add_(x)
 
 
 # Modules whose forward FusedUnit replaces; subclasses must not override it.
@@ -285,5 +303,4 @@ def _take_final_norm(backbone: MergeableBackbone, linear: Affine) -> Affine:
 
 def _parameters(*affines: Affine) -> nn.ParameterList:
     return nn.ParameterList(
-        nn.Parameter(tensor.detach(), requires_grad=False)
-        for affine in affines for tensor in affine)
+        parameter for affine in affines for parameter in freeze(affine))
