@@ -1,9 +1,12 @@
-"""Time two implementations or forms of RepMLPNet side by side.
+"""Time implementations and forms of RepMLPNet, and other models.
 
 A candidate is rc6 or ours, a colon, and a form: train-step, train-form,
-deploy, fused, compiled, onnx, openvino. For example:
+deploy, fused, compiled, onnx, openvino (and perhaps a colon and an arch); or
+timm or host, a colon, and the name of a model, and perhaps a colon and eager,
+train-step, compiled, onnx or openvino. For example:
 
     benchmark.py rc6:deploy ours:fused --batch 1 8 32
+    benchmark.py ours:fused:t timm:resmlp_12_224 timm:deit_small_patch16_224
 """
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     parser = new_parser(
         __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('first', help='candidate that sets the scale')
-    parser.add_argument('second', help='candidate to compare with it')
+    parser.add_argument(
+        'candidates', nargs='+', help='the first one sets the scale')
     parser.add_argument('--arch', help='default: b')
     parser.add_argument(
         '--img-size',

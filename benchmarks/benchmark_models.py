@@ -1,4 +1,4 @@
-"""Time two implementations of RepMLPNet side by side."""
+"""Time models side by side."""
 from __future__ import annotations
 
 import csv
@@ -21,14 +21,14 @@ from peak_memory import peak_memory
 
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.jobs.shared.config import config_errors
-from mmcls_repmlp.models import RepMLPNet
-from mmcls_repmlp.reparam import complexity, speedup
+from mmcls_repmlp.reparam import speedup
 from mmcls_repmlp.reparam.latency import alternate
 from repmlp_lite.console import say, track
 from repmlp_lite.errors import UserError
 from repmlp_lite.files import atomic_write
 
 _PACKAGES = ('torch', NAME, 'onnxruntime', 'openvino')
+_WIDTH = 36  # of the names of candidates
 _TRAINING_FACTOR = 3  # multiplications of a training step over inference
 
 
@@ -50,6 +50,7 @@ class Row:
         gflops: Speed in GFLOP/s.
         peak_share: Speed relative to a large matrix product in this process.
         peak_mib: Peak memory beyond weights and images, in MiB.
+        top_1: Published accuracy in per cent, if any.
     """
     name: str
     arch: str
@@ -63,10 +64,10 @@ class Row:
     gflops: float
     peak_share: float
     peak_mib: float | None
+    top_1: float | None
 
 
-def benchmark(first: str,
-              second: str,
+def benchmark(candidates: Sequence[str],
               *,
               arch: str = 'b',
               img_sizes: Sequence[int] = (224, ),
@@ -74,11 +75,11 @@ def benchmark(first: str,
               dtype: str = 'float32',
               rounds: int = 9,
               out_dir: str | Path | None = None) -> list[Row]:
-    """Time two candidates in turn, in one process, for every size.
+    """Time candidates in turn, in one process, for every size.
 
     Args:
-        first: Candidate that sets the scale, such as 'rc6:deploy'.
-        second: Candidate to compare, such as 'ours:fused'.
+        candidates: Such as 'rc6:deploy' and 'ours:fused'; the first sets the
+            scale.
         arch: Name of the variant. Defaults to 'b'.
         img_sizes: Image sizes. Defaults to 224.
         batches: Batch sizes. Defaults to 8.
@@ -88,7 +89,7 @@ def benchmark(first: str,
             to None: no files.
 
     Returns:
-        Two rows for every size and batch.
+        A row of each candidate for every size and batch.
 
     Raises:
         UserError: If a candidate is unknown or a number is not positive.
@@ -99,19 +100,23 @@ def benchmark(first: str,
     peak = matmul_gflops(getattr(torch, dtype))
     say(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
     rows = [
-        row for img_size, batch in product(img_sizes, batches)
-        for row in _compare((
-            first, second), arch, img_size, batch, dtype, rounds, peak)
+        row
+        for img_size, batch in product(img_sizes, batches) for row in _compare(
+            candidates, arch, img_size, batch, dtype, rounds, peak)
     ]
     say(table(rows))
     if out_dir is not None:
         _write_csv(rows, Path(out_dir, 'benchmark.csv'))
-        _draw(rows, Path(out_dir, 'benchmark.png'))
+        draw = _draw_accuracy if all(
+            row.top_1
+            for row in rows) and len({row.top_1
+                                      for row in rows}) > 1 else _draw
+        draw(rows, Path(out_dir, 'benchmark.png'))
         say(f'written to {out_dir}')
     return rows
 
 
-def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
+def _compare(names: Sequence[str], arch: str, img_size: int, batch: int,
              dtype: str, rounds: int, peak: float) -> Iterator[Row]:
     images = torch.randn(
         batch,
@@ -120,29 +125,26 @@ def _compare(names: tuple[str, str], arch: str, img_size: int, batch: int,
         img_size,
         generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
     with config_errors('the model cannot be built'):
-        runs = [
+        found = [
             build_candidate(name, arch, img_size, images) for name in names
         ]
     rows = track(
-        alternate(*runs, rounds=rounds, warm_up=2),
+        alternate(*(one.run for one in found), rounds=rounds, warm_up=2),
         f'{img_size} px, batch {batch}',
         rounds,
         unit='rounds')
     seconds = [*map(list, zip(*rows))]
-    with torch.device('meta'):
-        model = RepMLPNet(arch, img_size, out_indices=-1, deploy=True)
-    macs = complexity(model, (3, img_size, img_size)).macs
-    for name, run, times in zip(names, runs, seconds):
+    for name, one, times in zip(names, found, seconds):
         gc.collect()
-        work = 2e-9 * macs * batch * (
-            _TRAINING_FACTOR if name.endswith('train-step') else 1)
+        work = 2e-9 * one.macs * batch * (
+            _TRAINING_FACTOR if 'train-step' in name else 1)
         median = statistics.median(times)
-        memory = peak_memory(run)
+        memory = peak_memory(one.run)
         yield Row(name, arch, img_size, batch, dtype, 1e3 * median,
                   statistics.median(seconds[0]) / median,
                   speedup(seconds[0], times), batch / median, work / median,
                   work / median / peak,
-                  None if memory is None else memory / 2**20)
+                  None if memory is None else memory / 2**20, one.top_1)
 
 
 def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
@@ -155,16 +157,18 @@ def matmul_gflops(dtype: torch.dtype, size: int = 2048) -> float:
 def table(rows: Sequence[Row]) -> str:
     """Format the rows as a table."""
     lines = [
-        f'{"":20}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
+        f'{"":{_WIDTH}}{"size":>5}{"batch":>6}{"ms":>10}{"ratio":>7}'
         f'{"paired":>8}{"images/s":>10}{"GFLOP/s":>9}{"of peak":>8}{"MiB":>8}'
+        f'{"top-1":>7}'
     ]
     for row in rows:
         memory = '' if row.peak_mib is None else f'{row.peak_mib:.0f}'
         lines.append(
-            f'{row.name:20}{row.img_size:5}{row.batch:6}'
+            f'{row.name:{_WIDTH}}{row.img_size:5}{row.batch:6}'
             f'{row.milliseconds:10.1f}{row.ratio:7.2f}{row.paired:8.2f}'
             f'{row.images_per_second:10.1f}{row.gflops:9.0f}'
-            f'{row.peak_share:8.0%}{memory:>8}')
+            f'{row.peak_share:8.0%}{memory:>8}' +
+            (f'{row.top_1:7.2f}' if row.top_1 else ''))
     lines.append(
         'ms: medians; ratio: of the two medians; paired: median of the '
         'ratios of neighbouring runs')
@@ -221,6 +225,35 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
         f'speed, and multiple of {names[0]}')
     for axes in (bars, lines):
         axes.legend()
+    with atomic_write(path, force=True) as temporary:
+        figure.savefig(temporary, format='png', dpi=120)
+    plt.close(figure)
+
+
+def _draw_accuracy(rows: Sequence[Row], path: Path) -> None:
+    """Draw published accuracies over times, a panel for each batch size."""
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    batches = sorted({row.batch for row in rows})
+    figure, panels = plt.subplots(
+        1,
+        len(batches),
+        figsize=(6 * len(batches), 4.5),
+        layout='constrained',
+        squeeze=False)
+    for batch, axes in zip(batches, panels[0]):
+        for row in (row for row in rows if row.batch == batch):
+            own = row.name.startswith('ours')
+            at = row.milliseconds / batch, row.top_1
+            axes.plot(*at, 's' if own else 'o', color=f'C{int(own)}')
+            axes.annotate(
+                row.name, at, (5, 4), textcoords='offset points', fontsize=8)
+        axes.set(
+            xscale='log',
+            xlabel='ms per image',
+            ylabel='published top-1 (%)',
+            title=f'batch {batch}, {rows[0].dtype}')
+        axes.margins(0.25)
     with atomic_write(path, force=True) as temporary:
         figure.savefig(temporary, format='png', dpi=120)
     plt.close(figure)

@@ -2,6 +2,7 @@ import csv
 from importlib.metadata import version
 
 import benchmark_models
+import candidates
 import pytest
 import torch
 from benchmark_models import benchmark, matmul_gflops
@@ -19,7 +20,7 @@ def ceiling(monkeypatch):
 
 def run(*names, **sizes):
     given = dict(arch=TINY, img_sizes=[32], rounds=2, batches=[1])
-    return benchmark(*names, **{**given, **sizes})
+    return benchmark(names, **{**given, **sizes})
 
 
 def test_rows_table_csv_and_chart(tmp_path, figures, capsys):
@@ -49,6 +50,20 @@ def test_rows_table_csv_and_chart(tmp_path, figures, capsys):
     assert [*lines.get_xticks()] == [1, 2]
     assert bars.get_title().endswith('multiple of rc6:deploy')
     assert bars.get_ylabel() == 'images per second'
+
+
+def test_peers_are_drawn_by_their_accuracies(tmp_path, figures, monkeypatch,
+                                             capsys):
+    monkeypatch.setitem(candidates.TOP_1, 'resnet50', 76.1)
+    monkeypatch.setitem(candidates.TOP_1, 'convnext-tiny_32xb128_in1k', 82.1)
+    names = 'host:resnet50_8xb32_in1k', 'host:convnext-tiny_32xb128_in1k'
+    monkeypatch.setitem(candidates.TOP_1, names[0][5:], 76.1)
+    rows = run(*names, img_sizes=[64], out_dir=tmp_path)
+    assert [row.top_1 for row in rows] == [76.1, 82.1]
+    assert ' 82.10' in capsys.readouterr().out
+    panel, = figures[0].axes
+    assert {text.get_text() for text in panel.texts} == {*names}
+    assert [line.get_ydata()[0] for line in panel.lines] == [76.1, 82.1]
 
 
 def test_a_training_step_counts_three_times():

@@ -1,5 +1,6 @@
 import functools
 
+import candidates
 import numpy as np
 import openvino
 import pytest
@@ -14,7 +15,7 @@ IMAGES = torch.randn(2, 3, 16, 16)
 
 
 def run(name):
-    return build_candidate(name, ARCH, 16, IMAGES)()
+    return build_candidate(name, ARCH, 16, IMAGES).run()
 
 
 @pytest.mark.filterwarnings('ignore')
@@ -49,12 +50,29 @@ def test_a_training_step_runs_backward_once(name, monkeypatch):
     assert len(losses) == 1
 
 
-@pytest.mark.parametrize('name', ['rc6', 'rc6:fused', 'x:deploy', 'ours:x'])
+def test_peers_are_whole_models_of_the_host():
+    images = torch.randn(2, 3, 64, 64)
+    found = build_candidate('host:resnet50_8xb32_in1k', 'b', 64, images)
+    assert found.run().shape == (2, 1000)
+    # 4.09 G at 224 pixels; the classifier does not grow with the image.
+    assert found.macs == pytest.approx(4.09e9 * (64 / 224)**2, rel=0.03)
+
+
+def test_ours_may_have_an_arch_of_its_own(monkeypatch):
+    monkeypatch.setitem(candidates.TOP_1, 'ours:t', 76.62)
+    built = build_candidate('ours:deploy:t', 'b', 64, IMAGES)
+    assert built.top_1 is None  # published for 224 pixels
+    assert built.macs < build_candidate('ours:deploy', 'b', 64, IMAGES).macs
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['rc6', 'rc6:fused', 'x:deploy', 'ours:x', 'timm:', 'host:resnet50:fused'])
 def test_unknown_candidates_are_refused_with_the_choice(name):
     with pytest.raises(
             UserError,
             match=f"'{name}' is not a candidate: give "
-            'one of rc6, ours, a colon'):
+            'rc6 or ours, a colon'):
         run(name)
 
 
