@@ -21,6 +21,7 @@ from peak_memory import peak_memory
 
 from mmcls_repmlp.host import NAME
 from mmcls_repmlp.jobs.shared.config import config_errors
+from mmcls_repmlp.jobs.shared.device import warn_of_slow_bfloat16
 from mmcls_repmlp.reparam import speedup
 from mmcls_repmlp.reparam.latency import alternate
 from repmlp_lite.console import say, track
@@ -97,6 +98,8 @@ def benchmark(candidates: Sequence[str],
     if min(*img_sizes, *batches, rounds) < 1:
         raise UserError('image sizes, batches and rounds must be positive')
     say(environment())
+    if dtype == 'bfloat16':
+        warn_of_slow_bfloat16('time float32')
     peak = matmul_gflops(getattr(torch, dtype))
     say(f'matrix product of 2048x2048 in {dtype}: {peak:.0f} GFLOP/s')
     rows = [
@@ -104,7 +107,7 @@ def benchmark(candidates: Sequence[str],
         for img_size, batch in product(img_sizes, batches) for row in _compare(
             candidates, arch, img_size, batch, dtype, rounds, peak)
     ]
-    say(table(rows))
+    say(*table(rows).splitlines())
     if out_dir is not None:
         _write_csv(rows, Path(out_dir, 'benchmark.csv'))
         draw = _draw_accuracy if all(

@@ -40,6 +40,9 @@ def test_rows_table_csv_and_chart(tmp_path, figures, capsys):
     text = capsys.readouterr().out
     assert f'torch {version("torch")}, ' in text and 'threads' in text
     assert all(f'{row.milliseconds:.1f}' in text for row in rows)
+    assert [
+        line.split()[0] for line in text.splitlines() if ':' in line.split()[0]
+    ][:4] == [row.name for row in rows]
     with open(tmp_path / 'benchmark.csv') as file:
         read = list(csv.DictReader(file))
     assert [float(r['ratio']) for r in read] == [row.ratio for row in rows]

@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from mmcls_repmlp.checkpoints import newest_checkpoint
 from mmcls_repmlp.export.export_model import check_export, export_model
 from mmcls_repmlp.export.export_wrapper import ExportWrapper
+from mmcls_repmlp.jobs.shared.device import warn_of_slow_bfloat16
 from mmcls_repmlp.jobs.shared.source import Source, open_source
 from mmcls_repmlp.reparam import fuse_for_inference, input_shape
 from repmlp_lite.command_line.choices import INT8, PRECISIONS
@@ -74,6 +75,8 @@ def export_checkpoint(config: str | Path | None,
     check_export(out, force)
     checkpoint = newest_checkpoint(checkpoint)
     _check_request(out.suffix, precision, calibrate, opset)
+    if precision == 'bf16':
+        warn_of_slow_bfloat16('export in fp32, unless it is for another one')
     source = open_source(config, checkpoint, key, cfg_options)
     say(f'[1/3] reading {checkpoint}')
     cfg, model = source.cfg, source.load_model(either_form=True)

@@ -2,11 +2,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
 
+from repmlp_lite.console import warn
 from repmlp_lite.errors import UserError, option
+
+_CPU_INFO = Path('/proc/cpuinfo')
+_BFLOAT16 = re.compile(r'\b(avx512_bf16|amx_bf16|bf16|svebf16)\b')
 
 
 def choose_device(cfg: Config, device: str | None, launcher: str) -> bool:
@@ -41,3 +47,11 @@ def choose_device(cfg: Config, device: str | None, launcher: str) -> bool:
         if cfg.get(name):
             cfg[name].pin_memory = False
     return False
+
+
+def warn_of_slow_bfloat16(remedy: str) -> None:
+    """Warn, with a remedy, if the CPU has no instructions for bfloat16."""
+    with suppress(OSError):  # another system than Linux
+        if not _BFLOAT16.search(_CPU_INFO.read_text()):
+            warn('warning: this processor has no instructions for bfloat16, '
+                 f'which is much slower than float32 here: {remedy}')

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from mmengine.config import Config
 
+from mmcls_repmlp.jobs.shared.device import warn_of_slow_bfloat16
 from repmlp_lite.console import warn
 from repmlp_lite.errors import UserError, option
 
@@ -37,6 +38,8 @@ def set_modes(cfg: Config,
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if amp:
         _enable_amp(cfg, on_gpu)
+        if not on_gpu:
+            warn_of_slow_bfloat16(f'drop {option("amp")}')
     _add_loss_check(cfg)
 
 

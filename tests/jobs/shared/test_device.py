@@ -2,7 +2,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmcls_repmlp.jobs.shared.device import choose_device
+from mmcls_repmlp.jobs.shared import device as device_module
+from mmcls_repmlp.jobs.shared.device import (choose_device,
+                                             warn_of_slow_bfloat16)
 from mmcls_repmlp.jobs.train.train import train
 from repmlp_lite.errors import UserError
 
@@ -55,3 +57,21 @@ def test_a_cpu_beside_a_gpu_trains_and_tests(project, work_dir, gpus,
     monkeypatch.setattr('mmengine.runner.runner.get_device', lambda: 'meta')
     model = train(project.config, work_dir, device='cpu', epochs=1)
     assert {p.device.type for p in model.parameters()} == {'cpu'}
+
+
+@pytest.mark.parametrize(('flags', 'warns'), [
+    ('fpu avx2 avx512f', True),
+    ('fpu avx512f avx512_bf16 sha_ni', False),
+    ('fpu amx_bf16', False),
+    (None, False),
+])
+def test_bfloat16_without_instructions_is_warned_of(tmp_path, monkeypatch,
+                                                    capsys, flags, warns):
+    path = tmp_path / 'cpuinfo'
+    if flags:
+        path.write_text(f'flags\t\t: {flags}\n')
+    monkeypatch.setattr(device_module, '_CPU_INFO', path)
+    warn_of_slow_bfloat16('drop it')
+    said = capsys.readouterr().err
+    assert ('no instructions for bfloat16' in said) is warns
+    assert said.endswith(': drop it\n' if warns else '')
