@@ -13,7 +13,8 @@ from choices import LAYERS, Layer
 from torch import Tensor
 
 from mmcls_repmlp.ops import shareset_fc
-from mmcls_repmlp.ops.shareset_fc import by_convolution, by_matrix_products
+from mmcls_repmlp.ops.shareset_fc import (by_convolution, by_matrix_products,
+                                          weights_first)
 from mmcls_repmlp.reparam.latency import alternate
 from repmlp_lite.console import say
 from repmlp_lite.errors import UserError
@@ -27,13 +28,15 @@ class FcRow(NamedTuple):
         batch: Images in a batch.
         published: A grouped 1x1 convolution over images of a single pixel.
         products: Matrix products on strided views.
+        weights_first: The same, transposed.
         convolution: One 1x1 convolution over many pixels.
-        chosen: Choice of :func:`shareset_fc` between the last two.
+        chosen: Choice of :func:`shareset_fc` between the last three.
     """
     layer: str
     batch: int
     published: float
     products: float
+    weights_first: float
     convolution: float
     chosen: float
 
@@ -66,8 +69,8 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
         raise UserError('batches and rounds must be positive')
     say(environment())
     say(f'{"":12}{"batch":>6}{"published":>11}{"products":>10}'
-        f'{"convolution":>13}{"chosen":>9}{"ratio":>7}   ms, '
-        f'{"forward and backward" if train else "inference"}')
+        f'{"weights first":>15}{"convolution":>13}{"chosen":>9}{"ratio":>7}'
+        f'   ms, {"forward and backward" if train else "inference"}')
     rows = []
     for name, batch in product(names, batches):
         times = zip(
@@ -75,7 +78,7 @@ def benchmark_fc(names: Sequence[str] = tuple(LAYERS),
         row = FcRow(name, batch,
                     *(1e3 * statistics.median(seconds) for seconds in times))
         say(f'{name:12}{batch:6}{row.published:11.2f}{row.products:10.2f}'
-            f'{row.convolution:13.2f}{row.chosen:9.2f}'
+            f'{row.weights_first:15.2f}{row.convolution:13.2f}{row.chosen:9.2f}'
             f'{row.published / row.chosen:7.2f}')
         rows.append(row)
     return rows
@@ -95,8 +98,8 @@ def runs(layer: Layer, batch: int,
     x = torch.randn(batch * rows, sets, q, requires_grad=train)
     weight = torch.randn(sets * q, q, 1, 1, requires_grad=train)
     bias = torch.randn(sets * q, requires_grad=train)
-    for compute in (as_published, by_matrix_products, by_convolution,
-                    shareset_fc):
+    for compute in (as_published, by_matrix_products, weights_first,
+                    by_convolution, shareset_fc):
         # Contiguous, as what follows in a block wants it.
         def run(compute: Callable[..., Tensor] = compute) -> None:
             with torch.set_grad_enabled(train):

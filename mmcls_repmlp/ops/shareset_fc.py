@@ -16,7 +16,7 @@ from .device import is_eager_on_cpu
 # A convolution repacks the Q x Q weights of every shareset at every call, so
 # it is faster for many rows only. Measured, see docs/performance.md.
 _MIN_ROWS, _MIN_ROWS_PER_POSITION = 48, 1 / 8
-_MIN_ROWS_WEIGHTS_FIRST = 32
+_FEWEST_ROWS = 32
 # With gradients, the many small matrices of a last stage are the exception.
 _MAX_INPUTS_TO_TRAIN = 64
 # From this many inputs on, copying the gradient of a matrix costs more than
@@ -68,20 +68,23 @@ def shareset_fc(x: Tensor,
 def prefers_weights_first(x: Tensor, weight: Tensor) -> bool:
     """Return whether :func:`weights_first` is the fastest formulation.
 
-    It is for inference in float32 on all CPUs measured that have AVX2 alone.
+    It is for inference in float32 with few rows of a large matrix, on all CPUs
+    measured that have AVX2 alone.
     """
+    m, s, q = x.shape
     needs_grad = torch.is_grad_enabled() and (x.requires_grad
                                               or weight.requires_grad)
     return (is_eager_on_cpu(x) and x.dtype is torch.float32 and not needs_grad
-            and len(x) >= _MIN_ROWS_WEIGHTS_FIRST
-            and torch.backends.cpu.get_cpu_capability() == 'AVX2')
+            and s == 1 and _FEWEST_ROWS <= m < q * _MIN_ROWS_PER_POSITION
+            and _has_avx2_alone())
 
 
 def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
     """Return whether :func:`by_convolution` is the faster formulation.
 
-    It is on a CPU, in the dtypes that oneDNN convolves, for many rows. With
-    gradients it is for few inputs, as its backward pass is slower otherwise.
+    It is on a CPU, in the dtypes that oneDNN convolves, for many rows; not in
+    float32 with AVX2 alone. With gradients it is for few inputs, as its
+    backward pass is slower otherwise.
     """
     m, _, q = x.shape
     if not is_eager_on_cpu(x) or x.dtype not in (torch.float32,
@@ -89,7 +92,13 @@ def prefers_convolution(x: Tensor, weight: Tensor) -> bool:
         return False
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return 0 < m and q <= _MAX_INPUTS_TO_TRAIN
+    if x.dtype is torch.float32 and _has_avx2_alone():
+        return False
     return m >= max(_MIN_ROWS, q * _MIN_ROWS_PER_POSITION)
+
+
+def _has_avx2_alone() -> bool:
+    return torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 
 def weights_first(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

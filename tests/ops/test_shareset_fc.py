@@ -6,10 +6,11 @@ import torch.nn.functional as F  # noqa: N812
 
 from mmcls_repmlp.ops import shareset_fc
 from mmcls_repmlp.ops.shareset_fc import (by_convolution, by_matrix_products,
-                                          prefers_convolution)
+                                          prefers_convolution,
+                                          prefers_weights_first, weights_first)
 from tests.helpers import assert_same, randn
 
-FORMULATIONS = [shareset_fc, by_convolution, by_matrix_products]
+FORMULATIONS = [shareset_fc, by_convolution, by_matrix_products, weights_first]
 
 
 def operands(m, s, q, r=None):
@@ -73,7 +74,19 @@ def test_weights_are_not_copied(compute):
     assert largest < weight.nbytes
 
 
-def test_convolution_is_preferred_for_many_rows_or_few_inputs():
+@pytest.fixture
+def capability(monkeypatch):
+    """Pretend to have a processor."""
+
+    def pretend(name):
+        monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability',
+                            lambda: name)
+
+    return pretend
+
+
+def test_convolution_is_preferred_for_many_rows_or_few_inputs(capability):
+    capability('AVX512')
 
     def prefers(m, q, dtype=torch.float32, weight_grad=False):
         x = torch.empty(m, 2, q, dtype=dtype)
@@ -91,6 +104,27 @@ def test_convolution_is_preferred_for_many_rows_or_few_inputs():
     with torch.no_grad():
         assert prefers(48, 65, weight_grad=True)
         assert not prefers(1, 64, weight_grad=True)
+    capability('AVX2')
+    assert not prefers(48, 49) and prefers(48, 49, torch.bfloat16)
+    assert prefers(1, 64, weight_grad=True)
+
+
+def test_weights_come_first_for_few_rows_of_one_matrix_with_avx2(capability):
+    capability('AVX2')
+
+    def prefers(m, s, q, dtype=torch.float32, weight_grad=False):
+        weight = torch.empty(s * q, q, dtype=dtype, device='cpu')
+        return prefers_weights_first(
+            torch.empty(m, s, q, dtype=dtype),
+            weight.requires_grad_(weight_grad))
+
+    assert prefers(32, 1, 264) and prefers(390, 1, 3136)
+    assert not prefers(31, 1, 264) and not prefers(392, 1, 3136)
+    assert not prefers(32, 2, 264)
+    assert not prefers(32, 1, 264, torch.float64)
+    assert not prefers(32, 1, 264, weight_grad=True)
+    capability('AVX512')
+    assert not prefers(32, 1, 264)
 
 
 @pytest.mark.parametrize('wrong', ['weight', 'bias'])
