@@ -5,6 +5,7 @@ import csv
 import gc
 import io
 import os
+import re
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -250,16 +251,25 @@ def _draw_accuracy(rows: Sequence[Row], path: Path) -> None:
             at = row.milliseconds / batch, row.top_1
             axes.plot(*at, 's' if own else 'o', color=f'C{int(own)}')
             axes.annotate(
-                row.name, at, (5, 4), textcoords='offset points', fontsize=8)
+                _short(row.name),
+                at, (-7 if own else 7, -3),
+                textcoords='offset points',
+                ha='right' if own else 'left',
+                fontsize=9)
         axes.set(
-            xscale='log',
             xlabel='ms per image',
             ylabel='published top-1 (%)',
             title=f'batch {batch}, {rows[0].dtype}')
-        axes.margins(0.25)
+        axes.margins(0.3, 0.1)
+        axes.set_xlim(left=0)
     with atomic_write(path, force=True) as temporary:
         figure.savefig(temporary, format='png', dpi=120)
     plt.close(figure)
+
+
+def _short(name: str) -> str:
+    """Shorten 'timm:swin_tiny_patch4_window7_224' to 'swin_tiny'."""
+    return re.sub(r'^(timm|host):|_(224|patch\d+|window\d+)(?=_|$)', '', name)
 
 
 def _draw_bars(axes: Any, rows: Sequence[Row], i: int, count: int) -> None:

@@ -44,13 +44,13 @@ def test_the_recipe_of_the_paper():
 def test_a_training_of_two_steps(imagenet, work_dir):
     # As it stands, but for a slim model and two images.
     sampler = dict(type='DefaultSampler', shuffle=False, _delete_=True)
-    options = {
-        **quick_loaders(imagenet, batch_size=2, sampler=sampler),
-        'model.backbone.arch': dict(_delete_=True, channels=8, depth=2),
-        'model.backbone.patch_size': 16,
-        'model.head.in_channels': 8,
-        'default_hooks.logger.interval': 1
-    }
+    options = quick_loaders(
+        imagenet, batch_size=2, sampler=sampler) | {
+            'model.backbone.arch': dict(_delete_=True, channels=8, depth=2),
+            'model.backbone.patch_size': 16,
+            'model.head.in_channels': 8,
+            'default_hooks.logger.interval': 1
+        }
     train(S12, work_dir=work_dir, epochs=2, cfg_options=options, no_test=True)
     losses = read_checkpoint(f'{work_dir}/epoch_2.pth')['message_hub'][
         'log_scalars']['train/loss']['log_history']
