@@ -44,7 +44,7 @@ def fuse_for_inference(model: nn.Module,
     """Build the fused form of a backbone or a classifier.
 
     It computes the same as ``model`` in eval mode, but faster. It has no
-    gradients and no checkpoint format. On a CPU in float32, the first call
+    gradients and no checkpoint format. On a CPU in float32, the second call
     with images of a shape also times the formulations of its layers, and the
     fastest ones are kept.
 
@@ -53,7 +53,7 @@ def fuse_for_inference(model: nn.Module,
             GlobalAveragePooling and LinearClsHead, or, for metric learning,
             GlobalAveragePooling, LinearReduction and a margin head; in
             training or deploy form; any dtype.
-        example: Images (N, C, H, W) to make that first call with, in the dtype
+        example: Images (N, C, H, W) to time them with at once, in the dtype
             and on the device of ``model``. Defaults to none.
 
     Returns:
@@ -80,7 +80,8 @@ def fuse_for_inference(model: nn.Module,
         _fuse_children(backbone)
         fused = FusedModel(backbone, linear, normalizes).to(like)
         if example is not None:
-            fused(example)
+            for _ in range(2):
+                fused(example)
         return fused
 
 

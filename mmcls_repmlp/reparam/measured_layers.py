@@ -37,9 +37,10 @@ _RTOL = 1e-5  # of the largest output
 class MeasuredLayer(nn.Module):
     """Layer with folded weights, in the fastest formulation for each input.
 
-    Formulations are timed at the first call with inputs of a shape, on a CPU
-    in float32. Everywhere else, and for compilers, tracers and exporters, the
-    plain one is used, and its weights are the parameters.
+    Formulations are timed at the second call with inputs of a shape, on a CPU
+    in float32: what is called once should not pay for it. Everywhere else,
+    and for compilers, tracers and exporters, the plain one is used, and its
+    weights are the parameters.
 
     Attributes:
         packed: Name of the formulation that keeps packed weights.
@@ -50,6 +51,7 @@ class MeasuredLayer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._chosen: dict[Any, tuple[str, Run]] = {}
+        self._seen: set[Any] = set()
 
     @property
     def holder(self) -> Any:
@@ -71,8 +73,11 @@ class MeasuredLayer(nn.Module):
                 and not (torch.is_grad_enabled() and x.requires_grad)):
             return self.plain(x)
         weights = self.holder.weight, self.holder.bias
-        key = x.shape, x.stride(), *map(_version, weights)
+        key = x.shape, *map(_version, weights)
         if key not in self._chosen:
+            if key not in self._seen:
+                self._seen.add(key)
+                return self.plain(x)
             self._chosen[key] = self._choose(x)
         return self._chosen[key][1](x)
 
@@ -84,7 +89,7 @@ class MeasuredLayer(nn.Module):
     @torch.no_grad()
     def _choose(self, x: Tensor) -> tuple[str, Run]:
         """Choose as for the first layer of these shapes, if it is right."""
-        key = (type(self), self.holder.weight.shape, x.shape, x.stride(),
+        key = (type(self), self.holder.weight.shape, x.shape,
                torch.get_num_threads())
         builders = self.formulations(x)
         names = [_FASTEST[key]] if key in _FASTEST else [*builders]
@@ -104,11 +109,12 @@ class MeasuredLayer(nn.Module):
 
     def _apply(self, *args: Any, **kwargs: Any) -> MeasuredLayer:
         self._chosen.clear()  # other weights, or elsewhere
+        self._seen.clear()
         return super()._apply(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles have the parameters alone.
-        return {**self.__dict__, '_chosen': {}}
+        return {**self.__dict__, '_chosen': {}, '_seen': set()}
 
 
 class MeasuredFC(MeasuredLayer):

@@ -55,6 +55,7 @@ def test_all_formulations_compute_the_same(name):
     layer, x = build(), torch.randn(shape)
     wide = copy.deepcopy(layer).double()
     expected = wide(x.double())
+    wide(x.double())
     assert not wide.choices  # only float32 is timed
     builders = layer.formulations(x)
     assert {'plain', 'packed'} <= {*builders}
@@ -71,14 +72,17 @@ def test_the_fastest_is_kept_and_said(name, winner, prefer):
     prefer(winner)
     build, shape = LAYERS[name]
     layer, x = build(), torch.randn(shape)
-    first = layer(x)
+    layer(x)
+    assert not layer.choices  # a single call does not pay for it
+    second = layer(x)
     assert layer.choices == {shape: winner}
-    assert torch.equal(layer(x), first)
+    assert torch.equal(layer(x), second)
 
 
 def test_copies_pickles_and_casts_have_the_weights_alone(prefer):
     prefer('packed')
     layer, x = LAYERS['conv'][0](), torch.randn(2, 6, 9, 7)
+    layer(x)
     expected = layer(x)
     for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert layer.choices and not again.choices
@@ -90,11 +94,12 @@ def test_copies_pickles_and_casts_have_the_weights_alone(prefer):
 def test_changed_weights_are_packed_anew(prefer):
     prefer('packed')
     layer, x = LAYERS['gelu'][0](), torch.randn(3, 5, 4, 2)
-    before = layer(x)
-    layer.weight.mul_(2.)
-    layer.bias.add_(1.)
-    assert not torch.allclose(layer(x), before)
-    assert_same(layer(x), layer.plain(x), 1e-5)
+    for _ in range(2):
+        for _ in range(3):
+            assert_same(layer(x), layer.plain(x), 1e-5)
+        layer.weight.mul_(2.)
+        layer.bias.add_(1.)
+    assert len(layer._chosen) == 2
 
 
 @pytest.mark.parametrize('fault', [AttributeError, RuntimeError, None])
@@ -111,7 +116,8 @@ def test_operators_that_fail_or_differ_are_not_used(monkeypatch, prefer,
     monkeypatch.setattr(measured_layers, 'pack_convolution', pack)
     for build, shape in LAYERS.values():
         layer, x = build(), torch.randn(shape)
-        assert_same(layer(x), layer.plain(x), 1e-6)
+        for _ in range(2):
+            assert_same(layer(x), layer.plain(x), 1e-6)
         assert [*layer.choices.values()] == ['plain']
 
 
@@ -121,7 +127,7 @@ def test_one_shape_is_timed_once(monkeypatch):
     monkeypatch.setattr(measured_layers, '_fastest',
                         lambda runs, x: timed.append(x.shape) or real(runs, x))
     for layer in (LAYERS['fc'][0](), LAYERS['fc'][0]()):
-        for rows in (5, 5, 6):
+        for rows in (5, 5, 6, 6, 7):
             layer(torch.randn(rows, 4, 6))
     assert timed == [(5, 4, 6), (6, 4, 6)]
 
@@ -146,10 +152,11 @@ def test_the_slow_are_timed_once_and_the_least_wins(monkeypatch):
 
 def test_where_nothing_is_timed():
     layer, x = LAYERS['pointwise'][0](), torch.randn(3, 5, 4, 2)
-    layer(x.requires_grad_()).sum().backward()
-    with torch.autocast('cpu', torch.bfloat16):
-        layer(x.detach())
-    layer(x.detach()[:0])
+    for _ in range(3):
+        layer(x.requires_grad_()).sum().backward()
+        with torch.autocast('cpu', torch.bfloat16):
+            layer(x.detach())
+        layer(x.detach()[:0])
     torch.jit.trace(layer, x.detach(), check_trace=False)
     torch.export.export(layer, (x.detach(), ))
     assert not layer.choices
@@ -166,5 +173,6 @@ def test_a_network_can_be_timed_when_it_is_fused():
     assert all(len(found) == 1 for found in fused.choices.values())
     assert_same(fused(images)[0], model(images)[0], 1e-4)
     assert isinstance(model.patch_embed, PatchEmbed)
-    fused(images[:1])
+    for _ in range(2):
+        fused(images[:1])
     assert all(len(found) == 2 for found in fused.choices.values())
