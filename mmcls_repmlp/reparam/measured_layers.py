@@ -31,6 +31,7 @@ _MIN_GAIN = 0.02
 # Formulations are timed in turn, and those this much slower only once.
 _ROUNDS, _HOPELESS = 6, 1.15
 _CONV_FORWARDS = nn.Conv2d.forward, MmcvConv2d.forward
+_PLAIN = 'plain'
 _RTOL = 1e-5  # of the largest output
 
 
@@ -89,12 +90,12 @@ class MeasuredLayer(nn.Module):
     @torch.no_grad()
     def _choose(self, x: Tensor) -> tuple[str, Run]:
         """Choose as for the first layer of these shapes, if it is right."""
-        key = (type(self), self.holder.weight.shape, x.shape,
-               torch.get_num_threads())
         builders = self.formulations(x)
+        key = (type(self), self.holder.weight.shape, x.shape,
+               torch.get_num_threads(), *builders)
         names = [_FASTEST[key]] if key in _FASTEST else [*builders]
         expected = self.plain(x)
-        runs: dict[str, Run] = {}
+        runs: dict[str, Run] = {_PLAIN: self.plain}
         for name in names:
             # The operators are torch's own, not public: they may not exist,
             # or not for such a layer.
@@ -104,8 +105,8 @@ class MeasuredLayer(nn.Module):
                     runs[name] = run
         if key not in _FASTEST:
             _FASTEST[key] = _fastest(runs, x)
-        name = _FASTEST[key]
-        return (name, runs[name]) if name in runs else ('plain', self.plain)
+        name = _FASTEST[key] if _FASTEST[key] in runs else _PLAIN
+        return name, runs[name]
 
     def _apply(self, *args: Any, **kwargs: Any) -> MeasuredLayer:
         self._chosen.clear()  # other weights, or elsewhere
@@ -137,7 +138,7 @@ class MeasuredFC(MeasuredLayer):
                                                  ).contiguous()
 
         return {
-            'plain': lambda: self.plain,
+            _PLAIN: lambda: self.plain,
             'rows first': by(by_matrix_products),
             'weights first': by(weights_first),
             'convolution': by(by_convolution),
@@ -172,7 +173,7 @@ class MeasuredPointwise(MeasuredLayer):
     def formulations(self, x: Tensor) -> Mapping[str, Callable[[], Run]]:
         """Return builders for maps (N, C, H, W)."""
         return {
-            'plain': lambda: self.plain,
+            _PLAIN: lambda: self.plain,
             'linear': lambda: self._linear,
             self.packed: lambda: self._pack(x)
         }
@@ -215,7 +216,7 @@ class MeasuredConv(MeasuredLayer):
 
     def formulations(self, x: Tensor) -> Mapping[str, Callable[[], Run]]:
         """Return builders for maps (N, C, H, W)."""
-        found: dict[str, Callable[[], Run]] = dict(plain=lambda: self.plain)
+        found: dict[str, Callable[[], Run]] = {_PLAIN: lambda: self.plain}
         conv: Any = self.conv
         if (type(conv).forward in _CONV_FORWARDS
                 and conv.padding_mode == 'zeros'

@@ -121,6 +121,13 @@ def test_operators_that_fail_or_differ_are_not_used(monkeypatch, prefer,
         assert [*layer.choices.values()] == ['plain']
 
 
+def test_numbers_that_are_not_finite_stay():
+    for build, shape in LAYERS.values():
+        layer, x = build(), torch.full(shape, float('nan'))
+        for _ in range(3):
+            assert torch.equal(layer(x).isnan(), layer.plain(x).isnan())
+
+
 def test_one_shape_is_timed_once(monkeypatch):
     timed = []
     real = measured_layers._fastest
