@@ -9,9 +9,10 @@ from mmcls_repmlp.jobs.shared.config import read_config
 from tests.helpers import CONFIGS
 from tests.programs import call
 
+# Those that merge.
 NETWORKS = sorted(
-    path.name for path in CONFIGS.glob('*_fashion-mnist.py')
-    if '_deploy_' not in path.name)
+    path.name.replace('_deploy_', '_', 1)
+    for path in CONFIGS.glob('*_deploy_*_fashion-mnist.py'))
 COUNTS = dict(train=40, t10k=20)
 
 
@@ -45,8 +46,7 @@ def test_images_that_validate_do_not_train():
 
 # The host's data set converts labels one by one in an old way.
 @pytest.mark.filterwarnings('ignore:__array__ implementation')
-@pytest.mark.parametrize('name',
-                         [name for name in NETWORKS if 'local' in name])
+@pytest.mark.parametrize('name', NETWORKS)
 def test_trained_merged_tested_drawn_and_exported(data, capsys, name):
     workers = [
         f'{part}_dataloader.{setting}' for part in ('train', 'val', 'test')
