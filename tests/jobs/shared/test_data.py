@@ -9,9 +9,9 @@ from mmcls_repmlp.host import build_dataset
 from mmcls_repmlp.jobs.shared.config import read_config
 from mmcls_repmlp.jobs.shared.data import (batches, build_loop,
                                            check_annotation_files, data_errors,
-                                           iter_items, leaf_datasets,
-                                           loader_config, open_loader,
-                                           set_loader_defaults,
+                                           folder_of, iter_items,
+                                           leaf_datasets, loader_config,
+                                           open_loader, set_loader_defaults,
                                            warn_of_shared_images)
 from mmcls_repmlp.jobs.shared.runner import build_runner
 from repmlp_lite.errors import ConfigError
@@ -188,3 +188,15 @@ def test_other_data_sets_that_share_images(tmp_path, capsys):
             pipeline=[]))
     warn_of_shared_images(dataset, dataset)
     assert '1 of the 1 images to validate' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('dataset', 'folder'), [
+    (dict(data_prefix=dict(img_path='a/b'), data_root='a'), 'a/b'),
+    (dict(data_prefix=dict(root='arrays'), data_root=''), 'arrays'),
+    (dict(data_prefix=dict(img_path=''), data_root='a'), 'a'),
+    (dict(data_prefix='b'), 'b'),
+    (dict(data_root='a'), 'a'),
+    ({}, ''),
+])
+def test_folders_of_data_sets(dataset, folder):
+    assert folder_of(Namespace(**dataset)) == folder

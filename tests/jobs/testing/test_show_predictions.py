@@ -20,8 +20,10 @@ def test_names_and_colours(monkeypatch):
 
     monkeypatch.setattr(module, 'draw', draw)
     dataset = Namespace(
-        datasets=[Namespace(img_prefix='d/x'),
-                  Namespace(data_root='d/y')],
+        datasets=[
+            Namespace(data_prefix=dict(img_path='d/x')),
+            Namespace(data_root='d/y')
+        ],
         metainfo=dict(classes=('cat', )))
     hook = ShowPredictions('shown')
     hook.before_test(Namespace(test_dataloader=Namespace(dataset=dataset)))
