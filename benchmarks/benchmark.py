@@ -3,9 +3,11 @@
 A candidate is rc6 or ours, a colon, and a form: train-step, train-form,
 deploy, fused, compiled, onnx, openvino (and perhaps a colon and an arch); or
 timm or host, a colon, and the name of a model, and perhaps a colon and eager,
-train-step, compiled, onnx or openvino. For example:
+train-step, compiled, onnx or openvino; or config, a colon, the path of a
+config, and perhaps a colon and one of the forms. For example:
 
     benchmark.py rc6:deploy ours:fused --batch 1 8 32
+    benchmark.py config:configs/repmlp/repmlp-mini_1xb64_digits-32px.py:fused
     benchmark.py ours:fused:t timm:resmlp_12_224 timm:deit_small_patch16_224
 """
 from __future__ import annotations

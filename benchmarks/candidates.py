@@ -4,6 +4,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcls_repmlp.host import NAME, host_module
+from mmcls_repmlp.jobs.shared.config import config_errors, read_config
+from mmcls_repmlp.jobs.shared.model import build_model
 from mmcls_repmlp.models import RepMLPNet, resolve_arch
 from mmcls_repmlp.reparam import complexity
 from mmcls_repmlp.reparam.fuse import fuse_for_inference
@@ -58,9 +61,10 @@ def build_candidate(name: str, arch: Any, img_size: int,
     """Build a candidate; those of RepMLPNet have the same weights.
 
     Args:
-        name: 'rc6:FORM', the host's own RepMLPNet, as first published in mmcls
-            1.0.0rc6; 'ours:FORM', this package's; 'timm:NAME:FORM' or
-            'host:NAME:FORM', a whole model of timm or of the host. 'compiled',
+        name: 'config:PATH:FORM', the backbone of a config here, on images of
+            its own size; 'rc6:FORM', the host's own RepMLPNet, as first
+            published in mmcls 1.0.0rc6; 'ours:FORM', this package's;
+            'timm:NAME:FORM' or 'host:NAME:FORM', a whole model. 'compiled',
             'onnx' and 'openvino' run the fused form of ours and the deploy
             form of rc6. 'ours:FORM:ARCH' has an arch of its own. The form of a
             peer is 'eager' by default.
@@ -72,6 +76,8 @@ def build_candidate(name: str, arch: Any, img_size: int,
         UserError: If there is no such candidate.
     """
     owner, form, own = _parse(name)
+    if owner == 'config':
+        return _of_config(own, form, images)
     if owner in ('timm', 'host'):
         model = _peer(owner, own).to(images.dtype)
         macs, top_1 = _count_macs(model, images), TOP_1.get(own)
@@ -85,13 +91,28 @@ def build_candidate(name: str, arch: Any, img_size: int,
     return Candidate(_runner(model, form, images), macs, top_1)
 
 
+def _of_config(path: str, form: str, images: Tensor) -> Candidate:
+    with config_errors(f'{path} cannot be timed'):
+        model = build_model(read_config(path)).backbone.eval()
+    shape = next(model.parameters()).shape[1], *model.img_size
+    macs = complexity(reparameterize(model), shape).macs
+    if form != 'train-step':
+        reparameterize(model, inplace=True)
+    if form in ('fused', 'compiled', 'onnx', 'openvino'):
+        with suppress(TypeError):  # of another kind
+            model = fuse_for_inference(model)
+    own = torch.randn(len(images), *shape).to(images.dtype)
+    return Candidate(_runner(model.to(images.dtype), form, own), macs, None)
+
+
 def _parse(name: str) -> tuple[str, str, str]:
     """Split a name into owner, form, and name of a model or variant."""
     owner, _, rest = name.partition(':')
-    if owner in ('timm', 'host'):
+    if owner in ('timm', 'host', 'config'):
         model, _, form = rest.partition(':')
         form = form or 'eager'
-        if model and form in PEER_FORMS:
+        merges = owner == 'config' and form in ('deploy', 'fused')
+        if model and (merges or form in PEER_FORMS):
             return owner, form, model
     form, _, arch = rest.partition(':')
     if owner in ('rc6', 'ours') and form in FORMS and name != 'rc6:fused':
@@ -100,7 +121,7 @@ def _parse(name: str) -> tuple[str, str, str]:
         f'{name!r} is not a candidate: give rc6 or ours, a colon, and one of '
         f'{", ".join(FORMS)} (rc6 has no fused form); or timm or host, a '
         'colon and the name of a model, and perhaps a colon and one of '
-        f'{", ".join(PEER_FORMS)}')
+        f'{", ".join(PEER_FORMS)}; or config, a colon and a path')
 
 
 def _peer(owner: str, name: str) -> nn.Module:

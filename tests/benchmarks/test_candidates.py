@@ -8,7 +8,7 @@ import torch
 from candidates import build_candidate
 
 from repmlp_lite.errors import UserError
-from tests.helpers import assert_same
+from tests.helpers import CONFIGS, assert_same
 
 ARCH = dict(channels=(4, 8), depths=(1, 1), sharesets_nums=(1, 4))
 IMAGES = torch.randn(2, 3, 16, 16)
@@ -56,6 +56,15 @@ def test_peers_are_whole_models_of_the_host():
     assert found.run().shape == (2, 1000)
     # 4.09 G at 224 pixels; the classifier does not grow with the image.
     assert found.macs == pytest.approx(4.09e9 * (64 / 224)**2, rel=0.03)
+
+
+@pytest.mark.parametrize('form', ['train-step', 'eager', 'deploy', 'fused'])
+def test_backbones_of_configs_have_images_of_their_own(form):
+    path = CONFIGS / 'repmlp-mini_1xb128_fashion-mnist.py'
+    found = build_candidate(f'config:{path}:{form}', 'b', 224, IMAGES)
+    assert found.macs == pytest.approx(13.1e6, rel=0.01)
+    out = found.run()
+    assert out is None if form == 'train-step' else out.shape == (2, 64, 7, 7)
 
 
 def test_ours_may_have_an_arch_of_its_own(monkeypatch):
