@@ -28,6 +28,8 @@ Run = Callable[[Tensor], Tensor]
 _FASTEST: dict[Any, str] = {}  # by what the time depends on
 # Packed weights must save this share of the time, as they take memory.
 _MIN_GAIN = 0.02
+# Each shape may have packed weights of its own, so only so many are timed.
+_MAX_SHAPES = 4
 # Formulations are timed in turn, and those this much slower only once.
 _ROUNDS, _HOPELESS = 6, 1.15
 _CONV_FORWARDS = nn.Conv2d.forward, MmcvConv2d.forward
@@ -39,7 +41,8 @@ class MeasuredLayer(nn.Module):
     """Layer with folded weights, in the fastest formulation for each input.
 
     Formulations are timed at the second call with inputs of a shape, on a CPU
-    in float32: what is called once should not pay for it. Everywhere else,
+    in float32: what is called once should not pay for it. That is done for
+    four shapes, as each may have packed weights of its own. Everywhere else,
     and for compilers, tracers and exporters, the plain one is used, and its
     weights are the parameters.
 
@@ -51,8 +54,12 @@ class MeasuredLayer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._chosen: dict[Any, tuple[str, Run]] = {}
-        self._seen: set[Any] = set()
+        self._versions: list[int] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self._chosen: dict[torch.Size, tuple[str, Run]] = {}
+        self._seen: set[torch.Size] = set()
 
     @property
     def holder(self) -> Any:
@@ -73,19 +80,27 @@ class MeasuredLayer(nn.Module):
                 and not torch.is_autocast_enabled('cpu')
                 and not (torch.is_grad_enabled() and x.requires_grad)):
             return self.plain(x)
-        weights = self.holder.weight, self.holder.bias
-        key = x.shape, *map(_version, weights)
-        if key not in self._chosen:
-            if key not in self._seen:
-                self._seen.add(key)
+        versions = [*map(_version, (self.holder.weight, self.holder.bias))]
+        if versions != self._versions:
+            self._forget()
+            self._versions = versions
+        chosen, shape = self._chosen.get(x.shape), x.shape
+        if chosen is None:
+            if len(self._chosen) == _MAX_SHAPES:
                 return self.plain(x)
-            self._chosen[key] = self._choose(x)
-        return self._chosen[key][1](x)
+            if shape not in self._seen:
+                self._seen.add(shape)
+                return self.plain(x)
+            chosen = self._chosen[shape] = self._choose(x)
+        return chosen[1](x)
 
     @property
     def choices(self) -> dict[tuple[int, ...], str]:
         """Name of the formulation that was chosen for each input shape."""
-        return {tuple(key[0]): name for key, (name, _) in self._chosen.items()}
+        return {
+            tuple(shape): name
+            for shape, (name, _) in self._chosen.items()
+        }
 
     @torch.no_grad()
     def _choose(self, x: Tensor) -> tuple[str, Run]:
@@ -109,8 +124,7 @@ class MeasuredLayer(nn.Module):
         return name, runs[name]
 
     def _apply(self, *args: Any, **kwargs: Any) -> MeasuredLayer:
-        self._chosen.clear()  # other weights, or elsewhere
-        self._seen.clear()
+        self._forget()  # other weights, or elsewhere
         return super()._apply(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:

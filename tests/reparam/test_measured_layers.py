@@ -99,7 +99,7 @@ def test_changed_weights_are_packed_anew(prefer):
             assert_same(layer(x), layer.plain(x), 1e-5)
         layer.weight.mul_(2.)
         layer.bias.add_(1.)
-    assert len(layer._chosen) == 2
+    assert len(layer.choices) == 1  # what was packed before is gone
 
 
 @pytest.mark.parametrize('fault', [AttributeError, RuntimeError, None])
@@ -137,6 +137,16 @@ def test_one_shape_is_timed_once(monkeypatch):
         for rows in (5, 5, 6, 6, 7):
             layer(torch.randn(rows, 4, 6))
     assert timed == [(5, 4, 6), (6, 4, 6)]
+
+
+def test_many_shapes_do_not_take_ever_more_memory(prefer):
+    prefer('packed')
+    layer = LAYERS['fc'][0]()
+    for rows in range(1, 9):
+        for _ in range(3):
+            x = torch.randn(rows, 4, 6)
+            assert_same(layer(x), layer.plain(x), 1e-5)
+    assert [shape[0] for shape in layer.choices] == [1, 2, 3, 4]
 
 
 def test_the_slow_are_timed_once_and_the_least_wins(monkeypatch):
