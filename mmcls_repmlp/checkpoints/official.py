@@ -127,12 +127,12 @@ def _rules(rows: Rows) -> list[tuple[re.Pattern, str]]:
     """Compile patterns of old names, and formats of the new ones."""
     rules = []
     for old, new in rows:
+        if not old.endswith('$'):
+            old, new = old + '{rest}', new + '{rest}'
         pattern = re.escape(old.rstrip('$')).replace(r'\{n\}', r'(\d+)')
-        rest, format_of_rest = ('',
-                                '') if old.endswith('$') else (r'(\.[\w.]+)',
-                                                               '{}')
-        rules.append((re.compile(pattern + rest),
-                      new.rstrip('$').replace('{n}', '{}') + format_of_rest))
+        pattern = pattern.replace(r'\{rest\}', r'(\.[\w.]+)')
+        new = new.rstrip('$').replace('{n}', '{}').replace('{rest}', '{}')
+        rules.append((re.compile(pattern), new))
     return rules
 
 

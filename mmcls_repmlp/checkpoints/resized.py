@@ -49,9 +49,7 @@ def _grids(model: nn.Module) -> dict[str, tuple[int, int]]:
         if isinstance(module, RepMLPBlock):
             grids[f'{name}.fc3'] = module.partition_size
         elif isinstance(module, ResMLP):
-            grids |= {
-                f'{name}.stages.{i}.0.linear_tokens'.removeprefix('.'): module.
-                grid
-                for i in range(module.num_stages)
-            }
+            for i in range(module.num_stages):
+                layer = f'{name}.stages.{i}.0.linear_tokens'
+                grids[layer.removeprefix('.')] = module.grid
     return grids

@@ -59,7 +59,9 @@ def fold_batch_norm(weight: Tensor, norm: Any, inputs: Moments) -> Affine:
         mean, variance = (
             value.mean(1, keepdim=True) for value in (mean, variance))
         count *= r
-    _track(norm, mean.detach().flatten(), variance.detach().flatten(), count)
+    _update_statistics(norm,
+                       mean.detach().flatten(),
+                       variance.detach().flatten(), count)
     scale = norm.weight.view_as(mean) * torch.rsqrt(variance + norm.eps)
     bias = norm.bias.view_as(mean) - mean * scale
     return weight * scale[..., None], bias.expand(s, r)
@@ -77,7 +79,8 @@ def fold_batch_branches(branches: Sequence[ConvModule], inputs: Moments,
 
 
 @torch.no_grad()
-def _track(norm: Any, mean: Tensor, variance: Tensor, count: int) -> None:
+def _update_statistics(norm: Any, mean: Tensor, variance: Tensor,
+                       count: int) -> None:
     norm.num_batches_tracked.add_(1)
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)

@@ -50,6 +50,11 @@ class LocalLayer(Mergeable):
         """Names of the convolutions."""
         return tuple(f'repconv{k}' for k in self.kernels)
 
+    @property
+    def local_branches(self) -> list[Any]:
+        """The convolutions with their norms."""
+        return [getattr(self, name) for name in self.training_only]
+
     def init_weights(self) -> None:
         """Keep the weights, which were chosen at injection."""
 
@@ -57,24 +62,24 @@ class LocalLayer(Mergeable):
         """Add the convolutions of maps (M, S, h, w) to ``out`` (M, S, Q)."""
         if not torch.jit.is_tracing() and not maps.numel():
             return out  # a norm in training would refuse no samples
-        for name in self.training_only:
-            branch = apply_depthwise(getattr(self, name), maps)
-            out = out + branch.flatten(2)
+        for branch in self.local_branches:
+            out = out + apply_depthwise(branch, maps).flatten(2)
         return out
 
     def can_fold_batch(self, maps: Tensor) -> bool:
         """Return whether to train the merged form on maps (M, 1, h, w)."""
-        branches = [getattr(self, name) for name in self.training_only]
         return (self.training and 'weight' in self._parameters
                 and is_cheap_to_measure(maps.flatten(2).transpose(0, 1))
-                and all(can_fold_branch(branch, maps) for branch in branches))
+                and all(
+                    can_fold_branch(branch, maps)
+                    for branch in self.local_branches))
 
     def fold_batch(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Merge by the statistics of a batch of maps (M, 1, h, w)."""
         inputs = moments(maps.flatten(2).transpose(0, 1))  # rows (1, M, Q)
-        branches = [getattr(self, name) for name in self.training_only]
         weight, bias = self.weight, self.bias
-        for matrix, shift in fold_batch_branches(branches, inputs, self.grid):
+        for matrix, shift in fold_batch_branches(self.local_branches, inputs,
+                                                 self.grid):
             weight = weight + matrix[0]
             bias = shift[0] if bias is None else bias + shift[0]
         return weight, bias
@@ -88,8 +93,7 @@ class LocalLayer(Mergeable):
         weight = self.weight.double()
         bias = weight.new_zeros(
             len(weight)) if self.bias is None else (self.bias.double())
-        convs = [fold_branch(getattr(self, name), name)
-                 for name in self.training_only]  # yapf: disable
+        convs = [*map(fold_branch, self.local_branches, self.training_only)]
         merged, bias = merge_convs_into_fc((weight.flatten(1), bias), convs,
                                            self.grid)
         return {'': (merged.view_as(weight), bias)}

@@ -177,11 +177,11 @@ class FusedUnit(nn.Module):
         self.norm1 = FusedNorm(unit.norm1)
         weight, bias = linear_weights(block.fc3, 'fc3')
         self.fc3 = MeasuredFC((weight.flatten(1), bias))
-        self.gate = _parameters(
-            *((weight.flatten(1), bias)
-              for weight, bias in (linear_weights(conv.conv, 'gp')
-                                   for conv in (block.gp.conv1,
-                                                block.gp.conv2))))
+        gate = (
+            linear_weights(layer.conv, 'gp')
+            for layer in (block.gp.conv1, block.gp.conv2))
+        self.gate = _parameters(*((weight.flatten(1), bias)
+                                  for weight, bias in gate))
         first = fold_conv_module(ffn.ffn_fc1, 'ffn_fc1')
         self.ffn1 = MeasuredPointwise(
             fold_leading_norm(unit.norm2, first, 'norm2'), gelu=True)

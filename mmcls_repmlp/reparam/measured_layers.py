@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from mmcv.cnn.bricks.wrappers import Conv2d as MmcvConv2d
 from torch import Tensor, nn
 
-from mmcls_repmlp.ops import (Affine, is_eager_on_cpu, shareset_fc,
+from mmcls_repmlp.models.plain_layers import is_plain
+from mmcls_repmlp.ops import (Affine, fast_gelu, is_eager_on_cpu, shareset_fc,
                               to_pointwise_layout)
 from mmcls_repmlp.ops.shareset_fc import (by_convolution, by_matrix_products,
                                           weights_first)
@@ -32,7 +32,6 @@ _MIN_GAIN = 0.02
 _MAX_SHAPES = 4
 # Formulations are timed in turn, and those this much slower only once.
 _ROUNDS, _HOPELESS = 6, 1.15
-_CONV_FORWARDS = nn.Conv2d.forward, MmcvConv2d.forward
 _PLAIN = 'plain'
 _RTOL = 1e-5  # of the largest output
 
@@ -86,7 +85,7 @@ class MeasuredLayer(nn.Module):
             self._versions = versions
         chosen, shape = self._chosen.get(x.shape), x.shape
         if chosen is None:
-            if len(self._chosen) == _MAX_SHAPES:
+            if len(self._chosen) >= _MAX_SHAPES:
                 return self.plain(x)
             if shape not in self._seen:
                 self._seen.add(shape)
@@ -182,7 +181,7 @@ class MeasuredPointwise(MeasuredLayer):
     def plain(self, x: Tensor) -> Tensor:
         """Map x (N, C, H, W) to (N, D, H, W)."""
         x = F.conv2d(to_pointwise_layout(x), self.weight, self.bias)
-        return F.gelu(x) if self.gelu else x
+        return fast_gelu(x) if self.gelu else x
 
     def formulations(self, x: Tensor) -> Mapping[str, Callable[[], Run]]:
         """Return builders for maps (N, C, H, W)."""
@@ -194,7 +193,7 @@ class MeasuredPointwise(MeasuredLayer):
 
     def _linear(self, x: Tensor) -> Tensor:
         x = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
-        x = torch.ops.aten.gelu_(x) if self.gelu else x
+        x = fast_gelu(x) if self.gelu else x
         return x.permute(0, 3, 1, 2)
 
     def _pack(self, x: Tensor) -> Run:
@@ -232,8 +231,7 @@ class MeasuredConv(MeasuredLayer):
         """Return builders for maps (N, C, H, W)."""
         found: dict[str, Callable[[], Run]] = {_PLAIN: lambda: self.plain}
         conv: Any = self.conv
-        if (type(conv).forward in _CONV_FORWARDS
-                and conv.padding_mode == 'zeros'
+        if (is_plain(conv) and conv.padding_mode == 'zeros'
                 and not isinstance(conv.padding, str)):
             found[self.packed] = lambda: pack_convolution(
                 conv.weight, conv.bias, x.shape, conv.groups, 'relu' if self.

@@ -166,9 +166,9 @@ class RepMLPBlock(PartitionPerceptron):
             fold_batch_norm(matrices, self.fc3_bn, inputs),
             *fold_batch_branches(self.local_branches, inputs,
                                  self.partition_size))
-        return sum(weights[1:],
-                   weights[0]).flatten(0, 1), sum(biases[1:],
-                                                  biases[0]).flatten()
+        weight, bias = (
+            torch.stack(parts).sum(0) for parts in (weights, biases))
+        return weight.flatten(0, 1), bias.flatten()
 
 
 class ConvFFN(BaseModule):
